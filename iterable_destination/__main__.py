@@ -1,0 +1,22 @@
+"""``iterable-destination`` and ``python -m iterable_destination``."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line, or say what it needs that is not installed."""
+    try:
+        from iterable_destination.cli import command_line  # noqa: PLC0415 - may be missing
+    except ModuleNotFoundError as error:
+        if error.name not in {"click", "rich"}:
+            raise
+        needed = "The command line needs more: pip install 'iterable-destination[cli]'"
+        sys.stderr.write(f"{needed}\n")
+        sys.exit(2)
+    command_line(prog_name="iterable-destination")
+
+
+if __name__ == "__main__":
+    main()

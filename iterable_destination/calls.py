@@ -1,0 +1,213 @@
+"""Calls: requests to be made, as values. Each knows its endpoint and makes its body.
+
+What may live here: the keys of Iterable's JSON, and nothing about where a value came from but the
+place's name. A call is made by a translator and judged by :mod:`iterable_destination.validation`;
+until then its fields may hold anything. A field that is None is left out of the body.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar, Final
+
+import attrs
+
+from iterable_destination import endpoints
+from iterable_destination.endpoints import Endpoint
+
+NO_SOURCES: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+@attrs.frozen
+class Identity:
+    """Who a call is about: an email, a userId, or both."""
+
+    #: The email, or None if there is none.
+    email: str | None = None
+    #: The user's own id, or None if there is none.
+    user_id: str | None = None
+    #: Where the email was found in the event.
+    email_source: str = attrs.field(default="email", eq=False)
+    #: Where the userId was found in the event.
+    user_id_source: str = attrs.field(default="userId", eq=False)
+    #: Keys that look like an identity under another name; looked for only where one is missing.
+    lookalikes: tuple[str, ...] = attrs.field(default=(), eq=False)
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether there is neither email nor userId."""
+        return self.email is None and self.user_id is None
+
+    def body(self) -> dict[str, Any]:
+        """Return the fields that are known, as a new ``dict``."""
+        body = {}
+        if self.email is not None:
+            body["email"] = self.email
+        if self.user_id is not None:
+            body["userId"] = self.user_id
+        return body
+
+
+@attrs.frozen
+class Item:
+    """One product of a cart or a purchase."""
+
+    id: str | None
+    name: str | None
+    price: float | None
+    quantity: int | None
+    sku: str | None = None
+    #: Always sent; an empty list if there are none.
+    categories: list[str] = attrs.field(factory=list)
+    description: str | None = None
+    image_url: str | None = None
+    url: str | None = None
+    data_fields: dict[str, Any] = attrs.field(factory=dict)
+    #: The product's place in the event.
+    source: str = attrs.field(default="items[]", eq=False)
+    #: The product's own key for a field of the item.
+    keys: Mapping[str, str] = attrs.field(default=NO_SOURCES, eq=False, repr=False)
+
+    def body(self) -> dict[str, Any]:
+        """Return the item as Iterable takes it, in a new ``dict``."""
+        body = {
+            "id": self.id,
+            "sku": self.sku,
+            "name": self.name,
+            "categories": self.categories,
+            "price": self.price,
+            "quantity": self.quantity,
+            "description": self.description,
+            "imageUrl": self.image_url,
+            "url": self.url,
+            "dataFields": self.data_fields,
+        }
+        return {key: value for key, value in body.items() if value is not None}
+
+
+@attrs.frozen
+class UpdateUser:
+    """Create a user, or lay ``data_fields`` over the profile."""
+
+    endpoint: ClassVar[Endpoint] = endpoints.USERS_UPDATE
+
+    identity: Identity
+    data_fields: dict[str, Any] = attrs.field(factory=dict)
+    #: True merges objects at the top of the profile, False replaces them; None leaves it to
+    #: Iterable, which replaces.
+    merge_nested_objects: bool | None = None
+    #: Where fields of the body were found in the event.
+    sources: Mapping[str, str] = attrs.field(default=NO_SOURCES, eq=False, repr=False)
+
+    def body(self) -> dict[str, Any]:
+        """Return the request's body, a new ``dict``."""
+        body = self.identity.body()
+        body["dataFields"] = self.data_fields
+        if self.merge_nested_objects is not None:
+            body["mergeNestedObjects"] = self.merge_nested_objects
+        return body
+
+
+@attrs.frozen
+class TrackEvent:
+    """Record a custom event."""
+
+    endpoint: ClassVar[Endpoint] = endpoints.EVENTS_TRACK
+
+    identity: Identity
+    event_name: str | None
+    data_fields: dict[str, Any] = attrs.field(factory=dict)
+    #: Whole unix seconds; None is the time of receipt.
+    created_at: int | None = None
+    #: At most 512 bytes; an event of the same id is updated. None: Iterable makes one up.
+    id: str | None = None
+    #: Where fields of the body were found in the event.
+    sources: Mapping[str, str] = attrs.field(default=NO_SOURCES, eq=False, repr=False)
+
+    def body(self) -> dict[str, Any]:
+        """Return the request's body, a new ``dict``."""
+        body = self.identity.body()
+        body["eventName"] = self.event_name
+        if self.created_at is not None:
+            body["createdAt"] = self.created_at
+        body["dataFields"] = self.data_fields
+        if self.id is not None:
+            body["id"] = self.id
+        return body
+
+
+@attrs.frozen
+class UpdateCart:
+    """Replace the user's cart."""
+
+    endpoint: ClassVar[Endpoint] = endpoints.UPDATE_CART
+
+    identity: Identity
+    #: An empty list empties the cart.
+    items: list[Item]
+
+    def body(self) -> dict[str, Any]:
+        """Return the request's body, a new ``dict``."""
+        return {"user": self.identity.body(), "items": [item.body() for item in self.items]}
+
+
+@attrs.frozen
+class TrackPurchase:
+    """Record a purchase; Iterable also empties the user's cart."""
+
+    endpoint: ClassVar[Endpoint] = endpoints.TRACK_PURCHASE
+
+    identity: Identity
+    items: list[Item]
+    total: float | None
+    data_fields: dict[str, Any] = attrs.field(factory=dict)
+    #: Whole unix seconds; None is the time of receipt.
+    created_at: int | None = None
+    campaign_id: int | None = None
+    template_id: int | None = None
+    #: At most 512 bytes; a purchase of the same id is updated. None: Iterable makes one up.
+    id: str | None = None
+    #: Where fields of the body were found in the event.
+    sources: Mapping[str, str] = attrs.field(default=NO_SOURCES, eq=False, repr=False)
+
+    def body(self) -> dict[str, Any]:
+        """Return the request's body, a new ``dict``."""
+        body = {
+            "user": self.identity.body(),
+            "items": [item.body() for item in self.items],
+            "total": self.total,
+            "createdAt": self.created_at,
+            "campaignId": self.campaign_id,
+            "templateId": self.template_id,
+            "dataFields": self.data_fields,
+            "id": self.id,
+        }
+        return {key: value for key, value in body.items() if value is not None}
+
+
+@attrs.frozen
+class UpdateEmail:
+    """Change a user's email, in a project that knows its users by email.
+
+    No Segment call does this; it is sent with
+    :meth:`iterable_destination.client.Client.update_email`.
+    """
+
+    endpoint: ClassVar[Endpoint] = endpoints.USERS_UPDATE_EMAIL
+
+    #: Who the user is now. If both are given Iterable goes by the email.
+    identity: Identity
+    new_email: str
+
+    def body(self) -> dict[str, Any]:
+        """Return the request's body, a new ``dict``."""
+        body = {
+            "currentEmail": self.identity.email,
+            "currentUserId": self.identity.user_id,
+            "newEmail": self.new_email,
+        }
+        return {key: value for key, value in body.items() if value is not None}
+
+
+Call = UpdateUser | TrackEvent | UpdateCart | TrackPurchase | UpdateEmail

@@ -1,0 +1,63 @@
+"""page and screen → ``POST /api/events/track``, if a setting asks for them."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from iterable_destination.calls import TrackEvent
+from iterable_destination.classic.track import created_at
+from iterable_destination.data_fields import data_fields
+from iterable_destination.events import Event
+from iterable_destination.settings import Settings
+
+_SINGLE_NAMES: Final = {"page": "Loaded a Page", "screen": "Loaded a Screen"}
+#: The call's own fields that are added to its properties.
+_OWN: Final = ("category", "name")
+
+
+def page(event: Event, settings: Settings) -> TrackEvent:
+    """Translate a page or screen: an event named by the setting, or after the page."""
+    properties = event.properties
+    fields = data_fields(properties.values, properties.path, event.problems)
+    own = {key: event.raw[key] for key in _OWN if has(event, key)}
+    fields |= data_fields(own, "", event.problems)
+    name, source = _event_name(event, settings)
+    return TrackEvent(
+        event.identity(event.context_traits(), properties),
+        name,
+        fields,
+        created_at(event),
+        sources={"eventName": source},
+    )
+
+
+def not_asked_for(event: Event, settings: Settings) -> str | None:
+    """Say which setting would send this page or screen, or None if one does."""
+    if (
+        settings.track_all_pages
+        or (settings.track_categorized_pages and has(event, "category"))
+        or (settings.track_named_pages and has(event, "name"))
+    ):
+        return None
+    would_send = [
+        setting
+        for key, setting in (("category", "track_categorized_pages"), ("name", "track_named_pages"))
+        if has(event, key)
+    ]
+    settings_text = " or ".join([*would_send, "track_all_pages"])
+    return f"no setting asks for this {event.type}: {settings_text} would send it"
+
+
+def has(event: Event, key: str) -> bool:
+    """Whether a page says its name or category; properties of that name do not count."""
+    return bool(event.get(key))
+
+
+def _event_name(event: Event, settings: Settings) -> tuple[Any, str]:
+    if not settings.map_all_pages_to_single_event_name:
+        for key in ("name", "category"):
+            if has(event, key):
+                value = event.get(key)
+                named = isinstance(value, str | int | float) and not isinstance(value, bool)
+                return f"{value} {event.type}" if named else value, key
+    return _SINGLE_NAMES[event.type], "type"

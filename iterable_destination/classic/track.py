@@ -1,0 +1,32 @@
+"""track → ``POST /api/events/track``."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Final
+
+from iterable_destination.calls import TrackEvent
+from iterable_destination.data_fields import data_fields
+from iterable_destination.dates import to_unix_seconds
+from iterable_destination.events import Event
+from iterable_destination.settings import Settings
+
+_SOURCES: Final = MappingProxyType({"eventName": "event", "createdAt": "timestamp"})
+
+
+def track(event: Event, _: Settings) -> TrackEvent:
+    """Translate a track: its properties become the event's fields, whole."""
+    properties = event.properties
+    return TrackEvent(
+        event.identity(event.context_traits(), properties),
+        event.get("event"),
+        data_fields(properties.values, properties.path, event.problems),
+        created_at(event),
+        sources=_SOURCES,
+    )
+
+
+def created_at(event: Event) -> int | None:
+    """Return when the event happened, in whole unix seconds; None if it does not say."""
+    moment = event.timestamp()
+    return None if moment is None else to_unix_seconds(moment)

@@ -1,0 +1,184 @@
+"""``dataFields``: a copy of what an event carries, as plain JSON with Iterable's dates.
+
+What may live here: the one place where every value of an event is looked at. It is the hot path
+of the package, so it is written twice: :func:`_quick` copies what is plain JSON already, which is
+nearly everything, and gives up at the first thing that is not; :func:`_careful` then takes any
+Python value, converts it, and names the place of everything that cannot be sent. A property test
+holds the two to the same result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import date
+from math import isfinite
+from typing import Any, Final
+
+from iterable_destination import endpoints
+from iterable_destination.dates import iterable_date, to_iterable
+from iterable_destination.errors import Problem
+from iterable_destination.plain import SCALARS, TOO_LARGE, as_list, as_object, kind, scalar
+
+#: Objects and lists inside each other, counted from ``dataFields`` itself. Ours: Iterable
+#: documents none, and nothing real comes near it.
+MAX_NESTING: Final = 256
+
+#: A path that is longer is cut in the middle: it is for people.
+_LONGEST_PATH: Final = 200
+
+
+def data_fields(fields: dict[Any, Any], path: str, problems: list[Problem]) -> dict[str, Any]:
+    """Return a deep copy of an object of the event as JSON, every full ISO date as Iterable's.
+
+    ``path`` is the object's place in the event; what cannot be sent is added to ``problems``
+    with its place, and is None in the copy.
+    """
+    try:
+        return _quick(fields, MAX_NESTING)
+    except (_NotPlain, UnicodeEncodeError):
+        copy: dict[str, Any] = _Careful(problems).copy(fields, path, MAX_NESTING) or {}
+        return copy
+
+
+def text_problem(text: str) -> str | None:
+    """Say why a string cannot be sent: it is no Unicode text, or too large. None if it can."""
+    if len(text) > endpoints.MAX_BODY_BYTES:
+        return f"is {len(text):,} characters long; a request has at most {_LIMIT}"
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "has half of a surrogate pair, which is no Unicode character"
+    return None
+
+
+_LIMIT: Final = f"{endpoints.MAX_BODY_BYTES:,} bytes"
+
+
+class _NotPlain(Exception):
+    """Something that is not JSON as it stands."""
+
+
+def _quick(fields: dict[Any, Any], depth: int) -> dict[str, Any]:  # noqa: C901 - the hot path
+    """Copy an object that is plain JSON; raise ``_NotPlain`` or ``UnicodeEncodeError`` if not.
+
+    Copying the whole and overwriting the few values that change is far quicker than building it
+    anew, and exact types are quicker to ask for than ``isinstance``.
+    """
+    if not depth:
+        raise _NotPlain
+    copy = fields.copy()
+    try:
+        keys = "".join(copy)  # a TypeError unless all are strings
+    except TypeError:
+        raise _NotPlain from None
+    if not keys.isascii():
+        keys.encode()
+    for key, value in fields.items():
+        its_type = type(value)
+        if its_type is str:
+            if len(value) > 9:  # noqa: PLR2004 - yyyy-MM-dd is ten
+                if value[4] == "-":
+                    copy[key] = iterable_date(value)
+                if len(value) > endpoints.MAX_BODY_BYTES:
+                    raise _NotPlain
+            if not value.isascii():
+                value.encode()
+        elif value is not None and its_type is not bool:
+            copy[key] = _quick_value(value, depth)
+    return copy
+
+
+def _quick_value(value: Any, depth: int) -> Any:
+    its_type = type(value)
+    if its_type is int:
+        if -TOO_LARGE < value < TOO_LARGE:
+            return value
+    elif its_type is float:
+        if isfinite(value):
+            return value
+    elif its_type is dict:
+        return _quick(value, depth - 1)
+    elif its_type is list:
+        if depth > 1:
+            return [_quick_value(element, depth - 1) for element in value]
+    elif its_type is str:
+        return _quick({"": value}, depth)[""]
+    elif its_type is bool or value is None:
+        return value
+    raise _NotPlain
+
+
+class _Careful:
+    """Copies any Python value, and writes down every problem with its place."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self._problems = problems
+        self._inside: set[int] = set()
+
+    def copy(self, value: Any, path: str, depth: int) -> Any:
+        """Copy a value that stands ``MAX_NESTING - depth`` levels deep; None if it cannot go."""
+        value = scalar(value)
+        if (fields := as_object(value)) is not None:
+            return self._container(value, fields.items(), path, depth, self._object)
+        if (elements := as_list(value)) is not None:
+            return self._container(value, enumerate(elements), path, depth, self._list)
+        problem = _problem(value)
+        if problem is not None:
+            self._refuse(path, problem)
+            return None
+        if isinstance(value, date):
+            return to_iterable(value)
+        return iterable_date(value) if isinstance(value, str) else value
+
+    def _container(
+        self, value: Any, entries: Iterable[Any], path: str, depth: int, copy: Callable[..., Any]
+    ) -> Any:
+        if id(value) in self._inside or not depth:
+            too_deep = f"is nested more than {MAX_NESTING} levels deep"
+            self._refuse(path, "contains itself" if id(value) in self._inside else too_deep)
+            return None
+        self._inside.add(id(value))
+        try:
+            return copy(entries, path, depth - 1)
+        finally:
+            self._inside.discard(id(value))
+
+    def _object(self, items: Iterable[tuple[Any, Any]], path: str, depth: int) -> dict[str, Any]:
+        copy = {}
+        for key, value in items:
+            if not isinstance(key, str):
+                self._refuse(path, f"has a key that is {kind(key)}; JSON's keys are strings")
+            elif text_problem(key):
+                self._refuse(path, f"has a key that {text_problem(key)}")
+            else:
+                copy[str.__str__(key)] = self.copy(value, f"{path}.{key}", depth)
+        return copy
+
+    def _list(self, items: Iterable[tuple[int, Any]], path: str, depth: int) -> list[Any]:
+        return [self.copy(value, f"{path}[{index}]", depth) for index, value in items]
+
+    def _refuse(self, path: str, message: str) -> None:
+        if len(path) > _LONGEST_PATH:
+            path = f"{path[: _LONGEST_PATH // 2]}…{path[-_LONGEST_PATH // 2 :]}"
+        self._problems.append(Problem(path, message))
+
+
+def _problem(value: Any) -> str | None:
+    """Say why a single value cannot be sent, or None if it can."""
+    if isinstance(value, str):
+        return text_problem(value)
+    if isinstance(value, date):
+        return _date_problem(value)
+    if type(value) not in SCALARS or (isinstance(value, float) and not isfinite(value)):
+        return f"is {kind(value)}, which JSON cannot hold"
+    if isinstance(value, int) and not -TOO_LARGE < value < TOO_LARGE:
+        return "is a number too large for Iterable"
+    return None
+
+
+def _date_problem(value: date) -> str | None:
+    try:
+        to_iterable(value)
+    except (ValueError, OverflowError):
+        return "is a date outside the years 1 to 9999"
+    return None

@@ -1,0 +1,60 @@
+"""Iterable's regions, paths and limits, each with the source it comes from.
+
+What may live here: numbers and names of Iterable's. A limit is quoted nowhere else.
+Sources: *spec*, Iterable's API description (api.iterable.com/api/docs); *guide*, the articles of
+support.iterable.com; *practice*, what is seen of the service and documented nowhere.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+
+
+@attrs.frozen
+class Endpoint:
+    """One of Iterable's endpoints."""
+
+    #: The HTTP method.
+    method: str
+    #: The path, from the server's root.
+    path: str
+    #: Requests per second for a whole project, or None where Iterable documents no limit (spec).
+    rate: float | None = None
+
+
+#: The servers, by data center. A key belongs to one project in one of them (guide).
+BASE_URLS: Final = {"US": "https://api.iterable.com", "EU": "https://api.eu.iterable.com"}
+
+#: The request header that carries the key (spec).
+API_KEY_HEADER: Final = "Api-Key"
+#: The answer header that names a request for Iterable's support (practice: newer answers only).
+REQUEST_ID_HEADER: Final = "Iterable-Request-Id"
+
+USERS_UPDATE: Final = Endpoint("POST", "/api/users/update", rate=500)
+USERS_BULK_UPDATE: Final = Endpoint("POST", "/api/users/bulkUpdate", rate=5)
+USERS_UPDATE_EMAIL: Final = Endpoint("POST", "/api/users/updateEmail")
+EVENTS_TRACK: Final = Endpoint("POST", "/api/events/track", rate=2000)
+EVENTS_TRACK_BULK: Final = Endpoint("POST", "/api/events/trackBulk", rate=10)
+TRACK_PURCHASE: Final = Endpoint("POST", "/api/commerce/trackPurchase")
+UPDATE_CART: Final = Endpoint("POST", "/api/commerce/updateCart")
+#: The cheap call that tells whether a key works (practice).
+WEBHOOKS: Final = Endpoint("GET", "/api/webhooks")
+
+#: The largest body, in bytes: documented for bulkUpdate as 4 MB (spec), for others not at all.
+#: Read as 4,000,000 and used for every endpoint.
+MAX_BODY_BYTES: Final = 4_000_000
+#: An event's or purchase's ``id``, in bytes of UTF-8 (spec).
+MAX_ID_BYTES: Final = 512
+#: A ``userId``, in characters (guide); printable ASCII, no space at the end (spec).
+MAX_USER_ID_LENGTH: Final = 52
+#: Bounds of the integers in the schema's ``int32`` and ``int64`` (spec).
+INT32: Final = range(-(2**31), 2**31)
+INT64: Final = range(-(2**63), 2**63)
+
+#: Fields of a profile that Iterable keeps itself (guide). ``profileUpdatedAt`` is one too, but
+#: the classic mapping sends it all the same.
+MANAGED_FIELDS: Final = frozenset(
+    {"itblInternal", "itblDS", "itblUserId", "signupDate", "signupSource", "emailListIds"}
+)

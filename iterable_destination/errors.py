@@ -1,0 +1,197 @@
+"""Every error this package raises, and the two things an error is made of.
+
+What may live here: exception classes, :class:`Problem` and :class:`Note`. Nothing of ours is
+imported, so that every other module can use it.
+
+::
+
+    IterableDestinationError
+    ├── Invalid                 the caller's fault, found before anything is sent
+    │   ├── InvalidEvent            the event can never be delivered as it is
+    │   └── InvalidCall             a request asked for directly, such as ``update_email``
+    ├── InvalidJSON             the input's fault: a line that is no JSON object
+    ├── UnreadableInput         the input's fault: a file that cannot be read
+    ├── InvalidSettings         the configuration's fault, found before anything is sent
+    └── ApiError                a request was tried, and Iterable did not plainly accept it
+        ├── RequestRefused          the request's fault: the same again will be refused again
+        │   ├── BadRequest              400
+        │   ├── TooLarge                413, or BatchTooLarge
+        │   ├── IdentityConflict        409, the email or userId belongs to someone else
+        │   ├── ForgottenUser           409, the user was forgotten (GDPR) and may not come back
+        │   └── EventDisallowed         200, but the project does not take events of this name
+        ├── ConfigurationError      the key's or the address's fault: no event will get through
+        │   ├── Unauthorized            401
+        │   ├── Forbidden               403
+        │   └── WrongAddress            404, a redirect, or another status no such server gives
+        ├── RateLimited             429: nobody's fault, later
+        ├── ServerError             5xx: Iterable's fault, perhaps later
+        └── NetworkError            no answer that can be read
+            ├── NotConnected            nothing was sent: safe to repeat
+            └── AmbiguousAnswer         it may have been applied: repeat only what has an id
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import attrs
+
+
+@attrs.frozen
+class Problem:
+    """One reason why an event is refused, and where in the event it is."""
+
+    #: The place in the Segment event, spelled as it was found (``properties.products[2].price``).
+    #: ``$`` is the event itself.
+    path: str
+    #: What is wrong there. It never repeats a value, which may be personal data.
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}"
+
+
+@attrs.frozen
+class Note:
+    """Something that was changed, passed over or looks wrong, in an event that is still sent."""
+
+    #: The place in the Segment event, as in :class:`Problem`.
+    path: str
+    #: What was done or what to look at.
+    message: str
+
+
+class IterableDestinationError(Exception):
+    """The parent of all errors of this package."""
+
+
+class Invalid(IterableDestinationError, ValueError):
+    """What was handed in cannot be sent to Iterable as it is.
+
+    ``str(error)`` is every problem as ``path: message``, joined by ``"; "``.
+    """
+
+    def __init__(self, problems: Iterable[Problem], message_id: str | None = None) -> None:
+        #: Every problem. Never empty.
+        self.problems: tuple[Problem, ...] = tuple(problems)
+        #: The event's ``messageId``, or None if it has none.
+        self.message_id = message_id
+        super().__init__("; ".join(map(str, self.problems)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.problems, self.message_id)
+
+
+class InvalidEvent(Invalid):
+    """A Segment event that cannot be sent; paths are places in the event."""
+
+
+class InvalidCall(Invalid):
+    """A request asked for directly that cannot be sent; paths are keys of its body."""
+
+
+class InvalidJSON(IterableDestinationError, ValueError):
+    """A line of input is no JSON object."""
+
+
+class UnreadableInput(IterableDestinationError):
+    """A file of events cannot be opened, read or decompressed."""
+
+
+class InvalidSettings(IterableDestinationError, ValueError):
+    """A setting has the wrong type or value, or one that is needed is missing."""
+
+
+class ApiError(IterableDestinationError):
+    """A request was tried and Iterable did not plainly accept it.
+
+    All text in it is redacted: the API key appears nowhere, even if Iterable echoed it.
+    """
+
+    def __init__(  # noqa: PLR0913 - keywords, each with a default
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        code: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        #: What happened, in one sentence: Iterable's own ``msg`` where there is one.
+        self.message = message
+        #: The HTTP status, or None if no answer came.
+        self.status = status
+        #: Iterable's ``code`` (``BadParams``, ``RateLimitExceeded``, …), or None.
+        self.code = code
+        #: Iterable's ``params``, or None.
+        self.params = params
+        #: The header ``Iterable-Request-Id``, which Iterable's support asks for, or None.
+        self.request_id = request_id
+        #: Seconds to wait, from a ``Retry-After`` header; None if there was none.
+        self.retry_after = retry_after
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.message,), dict(self.__dict__)
+
+
+class RequestRefused(ApiError):
+    """Iterable refuses this request for what is in it; repeating it will not help."""
+
+
+class BadRequest(RequestRefused):
+    """Status 400: the body breaks a rule of Iterable's. ``code`` and ``params`` say which."""
+
+
+class TooLarge(RequestRefused):
+    """Status 413, or ``BatchTooLarge``: the body is larger than Iterable takes."""
+
+
+class IdentityConflict(RequestRefused):
+    """Status 409: the email or the userId already belongs to another user."""
+
+
+class ForgottenUser(RequestRefused):
+    """Status 409: the user was forgotten under the GDPR; Iterable takes nothing for them."""
+
+
+class EventDisallowed(RequestRefused):
+    """Status 200, but the project is set not to take events of this name."""
+
+
+class ConfigurationError(ApiError):
+    """The key, the data center or the address is wrong: no event will get through."""
+
+
+class Unauthorized(ConfigurationError):
+    """Status 401: Iterable does not know the API key in this data center."""
+
+
+class Forbidden(ConfigurationError):
+    """Status 403: the API key is known but may not use this endpoint."""
+
+
+class WrongAddress(ConfigurationError):
+    """A redirect, a 404 or another status that Iterable's API does not give."""
+
+
+class RateLimited(ApiError):
+    """Status 429: more requests than the project's limit for this endpoint."""
+
+
+class ServerError(ApiError):
+    """Status 500 to 599: Iterable failed, or failed on this data."""
+
+
+class NetworkError(ApiError):
+    """No answer that can be read."""
+
+
+class NotConnected(NetworkError):
+    """No connection was made (name, refusal, timeout, TLS), so nothing was sent."""
+
+
+class AmbiguousAnswer(NetworkError):
+    """The request went out but its answer was lost, cut or no JSON: it may have been applied."""

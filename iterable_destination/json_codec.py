@@ -1,0 +1,59 @@
+"""JSON to and from bytes, by orjson where it is installed and the standard library where not.
+
+What may live here: the choice between the two, and the care that both give the same values.
+orjson is asked first because it is quicker; where it differs the standard library decides.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from importlib import import_module
+from types import ModuleType
+from typing import Any, Final
+
+orjson: ModuleType | None
+try:
+    orjson = import_module("orjson")
+except ImportError:  # the extra [fast] is not installed
+    orjson = None
+
+#: orjson reads whole numbers of more than 64 bits as floats.
+_LONG_NUMBER: Final = re.compile(rb"\d{19}")
+
+
+def decode(text: bytes) -> Any:
+    """Return the value of a JSON text; raises :exc:`ValueError` if it is none.
+
+    ``NaN`` and ``Infinity`` are read, as Python writes them, so that the event that has them can
+    be named. A text nested too deeply for Python to read is a :exc:`ValueError` too.
+    """
+    if orjson is not None and not _LONG_NUMBER.search(text):
+        try:
+            return orjson.loads(text)
+        except ValueError:
+            pass  # for the standard library to judge, and to name the place
+    try:
+        return json.loads(text)
+    except RecursionError:
+        message = "nested too deeply to be read"
+        raise ValueError(message) from None
+
+
+def encode(value: Any) -> bytes:
+    """Return a JSON value as compact UTF-8.
+
+    Half of a surrogate pair, which UTF-8 cannot hold, is written as its escape. Raises
+    :exc:`ValueError` or :exc:`TypeError` for what is no JSON.
+    """
+    if orjson is not None:
+        try:
+            encoded: bytes = orjson.dumps(value)
+            return encoded
+        except TypeError:
+            pass  # long numbers, deep nesting, half surrogates: the standard library takes them
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()

@@ -1,0 +1,98 @@
+"""Outcomes: what became of an event that was handed in for delivery. There is one for each.
+
+What may live here: the five ways it can end, as values.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import attrs
+
+from iterable_destination.calls import Call
+from iterable_destination.errors import ApiError, Invalid, IterableDestinationError, Note
+
+
+@attrs.frozen(kw_only=True)
+class Outcome:
+    """What became of one event. Always one of the five subclasses."""
+
+    #: ``delivered``, ``skipped``, ``rejected``, ``retryable`` or ``unknown``.
+    name: ClassVar[str]
+
+    #: The event's ``messageId``, or None if it has none.
+    message_id: str | None = None
+    #: Which event it was of those handed in, from 0.
+    index: int = 0
+    #: The requests that were made or were to be made.
+    calls: tuple[Call, ...] = attrs.field(default=(), repr=False)
+    #: What was changed, passed over or looks wrong.
+    notes: tuple[Note, ...] = ()
+    #: How many requests were sent, repeats included.
+    attempts: int = 0
+    #: Iterable's ``code``; None if it gave none.
+    code: str | None = None
+    #: Iterable's ``msg``, or our own words; None if there is nothing to say.
+    message: str | None = None
+    #: The name of Iterable's answer, for its support; None if it gave none.
+    request_id: str | None = None
+    #: What went wrong; None if nothing did.
+    error: IterableDestinationError | None = attrs.field(default=None, repr=False)
+
+    def summary(self) -> dict[str, Any]:
+        """Return the outcome as the command line prints it, without the calls."""
+        summary: dict[str, Any] = {
+            "index": self.index,
+            "messageId": self.message_id,
+            "outcome": self.name,
+        }
+        if self.error is not None:
+            summary["error"] = self._error()
+        return summary
+
+    def _error(self) -> dict[str, Any]:
+        error: dict[str, Any] = {
+            "type": type(self.error).__name__,
+            "code": self.code,
+            "message": self.message,
+        }
+        if isinstance(self.error, Invalid):
+            error["problems"] = [attrs.asdict(problem) for problem in self.error.problems]
+        if isinstance(self.error, ApiError) and self.request_id is not None:
+            error["requestId"] = self.request_id
+        return error
+
+
+@attrs.frozen(kw_only=True)
+class Delivered(Outcome):
+    """Iterable accepted every call."""
+
+    name = "delivered"
+
+
+@attrs.frozen(kw_only=True)
+class Skipped(Outcome):
+    """There was nothing to send; ``message`` says why."""
+
+    name = "skipped"
+
+
+@attrs.frozen(kw_only=True)
+class Rejected(Outcome):
+    """It will never be accepted as it is: refused here (:exc:`InvalidEvent`) or by Iterable."""
+
+    name = "rejected"
+
+
+@attrs.frozen(kw_only=True)
+class Retryable(Outcome):
+    """It was not accepted, but may be later: hand it in again."""
+
+    name = "retryable"
+
+
+@attrs.frozen(kw_only=True)
+class Unknown(Outcome):
+    """It may have been accepted or not: no answer could be read, and time ran out."""
+
+    name = "unknown"

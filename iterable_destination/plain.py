@@ -1,0 +1,92 @@
+"""Python values as JSON's: what backends hand over, in JSON's own few types.
+
+What may live here: conversions of single values, and the words for what a value is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from enum import Enum
+from numbers import Integral, Real
+from types import NoneType
+from typing import Any, Final
+from uuid import UUID
+
+#: JSON's scalars, by exact type.
+SCALARS: Final = frozenset({str, int, float, bool, NoneType})
+
+#: Whole numbers from here on cannot be written as a double, and at some thousand digits not as
+#: text either.
+TOO_LARGE: Final = 10**308
+
+
+def scalar(value: Any) -> Any:
+    """Return the JSON scalar that a Python value stands for; others are returned as they are.
+
+    An ``Enum`` stands for its value, ``Decimal`` and other numbers for a number, ``UUID`` and
+    subclasses of ``str`` for their text.
+    """
+    if type(value) in SCALARS:
+        return value
+    if isinstance(value, Enum):
+        return scalar(value.value)
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, Decimal):
+        return _number(value)
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real):
+        return float(value)
+    return value
+
+
+def as_object(value: Any) -> dict[Any, Any] | None:
+    """Return any ``Mapping`` as a ``dict`` (a ``dict`` itself, uncopied); None if it is none."""
+    if type(value) is dict:
+        return value
+    return dict(value) if isinstance(value, Mapping) else None
+
+
+def as_list(value: Any) -> list[Any] | None:
+    """Return any sequence but text and bytes as a ``list`` (a ``list`` itself), else None."""
+    if type(value) is list:
+        return value
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray | memoryview):
+        return list(value)
+    return None
+
+
+def kind(value: Any) -> str:
+    """Name what a value is, in JSON's words and without repeating it: ``a list``, ``null``."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "a boolean"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "infinity"
+    for of_kind, words in _KINDS:
+        if isinstance(value, of_kind):
+            return words
+    return f"a value of type {type(value).__name__}"
+
+
+_KINDS: Final = (
+    (str, "a string"),
+    (int, "a number"),
+    (float, "a number"),
+    (Mapping, "an object"),
+    ((list, tuple), "a list"),
+)
+
+
+def _number(value: Decimal) -> int | float:
+    if value.is_nan():
+        return math.nan
+    number = float(value)
+    whole = math.isfinite(number) and value.as_tuple().exponent == 0
+    return int(value) if whole else number

@@ -1,0 +1,51 @@
+"""Translate one Segment event: what Iterable would be sent, or why nothing is.
+
+What may live here: the way an event goes through the decisions, and nothing of any one of them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import attrs
+
+from iterable_destination import classic, validation
+from iterable_destination.calls import Call
+from iterable_destination.errors import InvalidEvent, Note
+from iterable_destination.events import Event
+from iterable_destination.settings import Settings
+
+_DEFAULTS: Final = Settings()
+
+
+@attrs.frozen
+class Translation:
+    """What became of one event that is not refused."""
+
+    #: The event's ``messageId``, or None if it has none.
+    message_id: str | None
+    #: The requests to make, in order; the classic mapping makes one or none.
+    calls: tuple[Call, ...] = ()
+    #: Why there are no calls, or None if there are.
+    skipped: str | None = None
+    #: What was changed, passed over or looks wrong.
+    notes: tuple[Note, ...] = ()
+
+
+def translate(event: Any, settings: Settings | None = None) -> Translation:
+    """Translate a Segment event as Segment's classic Iterable destination does.
+
+    ``event`` is a Segment event as a ``dict`` or any other ``Mapping``; it is never changed, and
+    the result shares no part of it that could change. ``settings`` None is the default settings.
+
+    Raises :exc:`~iterable_destination.errors.InvalidEvent` with every problem of the event, and
+    never anything else for whatever is in it.
+    """
+    reading = Event(event)
+    call = classic.translate(reading, settings or _DEFAULTS)
+    if isinstance(call, str):
+        return Translation(reading.message_id, skipped=call, notes=tuple(reading.notes))
+    problems = reading.problems + validation.problems(call)
+    if problems:
+        raise InvalidEvent(problems, reading.message_id)
+    return Translation(reading.message_id, (call,), notes=tuple(reading.notes))

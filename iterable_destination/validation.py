@@ -1,0 +1,174 @@
+"""Validation: a call and its problems, all of them at once.
+
+What may live here: every reason to refuse. The rules are those of Iterable's documented schema
+and never stricter than Iterable is. Problems name the place in the event a value came from.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from math import isfinite
+from typing import Any, Final
+
+from iterable_destination import endpoints
+from iterable_destination.calls import (
+    Call,
+    Identity,
+    Item,
+    TrackEvent,
+    TrackPurchase,
+    UpdateCart,
+    UpdateEmail,
+    UpdateUser,
+)
+from iterable_destination.data_fields import text_problem
+from iterable_destination.errors import Problem
+from iterable_destination.plain import TOO_LARGE, kind
+
+#: One ``@``, something before it, a dot with something on both sides after it; no spaces or
+#: control characters. Everything else about an email is Iterable's to judge.
+_EMAIL: Final = re.compile(
+    r"[^@\s\x00-\x1f\x7f-\x9f]+@[^@\s\x00-\x1f\x7f-\x9f]+\.[^@\s\x00-\x1f\x7f-\x9f]+"
+)
+_USER_ID: Final = re.compile(rf"[ -~]{{0,{endpoints.MAX_USER_ID_LENGTH - 1}}}[!-~]")
+
+_NO_NUMBER: Final = "must be a number, or a string of digits with at most one dot"
+
+NO_IDENTITY: Final = "Must set either userId or email"
+
+
+def problems(call: Call) -> list[Problem]:
+    """Return every reason why Iterable would refuse the call; none if it would take it."""
+    found = _identity(call.identity)
+    found += _CHECKS[type(call)](call)
+    return found
+
+
+def _identity(identity: Identity) -> list[Problem]:
+    email, user_id = identity.email, identity.user_id
+    if email is None and user_id is None:
+        hint = ", ".join(identity.lookalikes)
+        message = f"{NO_IDENTITY} (these are not read as one: {hint})" if hint else NO_IDENTITY
+        return [Problem(identity.user_id_source, message)]
+    return _only_problems(
+        (identity.email_source, None if email is None else email_problem(email)),
+        (identity.user_id_source, None if user_id is None else user_id_problem(user_id)),
+    )
+
+
+def _user(call: UpdateUser) -> list[Problem]:
+    merge: object = call.merge_nested_objects
+    if merge is None or isinstance(merge, bool):
+        return []
+    source = call.sources.get("mergeNestedObjects", "mergeNestedObjects")
+    return [Problem(source, f"must be true or false, not {kind(merge)}")]
+
+
+def _event(call: TrackEvent) -> list[Problem]:
+    source = call.sources.get("eventName", "eventName")
+    return _only_problems((source, "missing" if call.event_name == "" else _text(call.event_name)))
+
+
+def _cart(call: UpdateCart) -> list[Problem]:
+    return [problem for item in call.items for problem in _item(item)]
+
+
+def _purchase(call: TrackPurchase) -> list[Problem]:
+    source = call.sources.get
+    ids = (("campaignId", call.campaign_id), ("templateId", call.template_id))
+    return _only_problems(
+        (source("total", "total"), _number(call.total)),
+        *(
+            (source(name, name), _whole(value, endpoints.INT32))
+            for name, value in ids
+            if value is not None
+        ),
+    ) + [problem for item in call.items for problem in _item(item)]
+
+
+def _email_change(call: UpdateEmail) -> list[Problem]:
+    return _only_problems(("newEmail", email_problem(call.new_email)))
+
+
+_CHECKS: Final[dict[type, Callable[[Any], list[Problem]]]] = {
+    UpdateUser: _user,
+    TrackEvent: _event,
+    UpdateCart: _cart,
+    TrackPurchase: _purchase,
+    UpdateEmail: _email_change,
+}
+
+
+def _item(item: Item) -> list[Problem]:
+    checked = (
+        ("id", _text(item.id)),
+        ("name", _text(item.name)),
+        ("price", _number(item.price)),
+        ("quantity", _whole(item.quantity, endpoints.INT64)),
+        ("sku", None if item.sku is None else _text(item.sku)),
+        ("categories", _categories(item.categories)),
+        ("description", None if item.description is None else _text(item.description)),
+        ("imageUrl", None if item.image_url is None else _text(item.image_url)),
+        ("url", None if item.url is None else _text(item.url)),
+    )
+    return [
+        Problem(f"{item.source}.{item.keys.get(name, name)}", message)
+        for name, message in checked
+        if message is not None
+    ]
+
+
+def _only_problems(*checked: tuple[str, str | None]) -> list[Problem]:
+    return [Problem(path, message) for path, message in checked if message is not None]
+
+
+def email_problem(value: Any) -> str | None:
+    """Say why a value cannot be an email, or None if it may be one."""
+    if not isinstance(value, str):
+        return f"must be a string, not {kind(value)}"
+    if not _EMAIL.fullmatch(value):
+        return "is no email address: it must read like name@host.domain, without spaces"
+    return text_problem(value)
+
+
+def user_id_problem(value: Any) -> str | None:
+    """Say why a value cannot be a userId, or None if it can."""
+    if not isinstance(value, str):
+        return f"must be a string, not {kind(value)}"
+    if len(value) > endpoints.MAX_USER_ID_LENGTH:
+        most = endpoints.MAX_USER_ID_LENGTH
+        return f"is {len(value):,} characters long; a userId has at most {most}"
+    if not _USER_ID.fullmatch(value):
+        return "must be printable ASCII, not empty, and not end with a space"
+    return None
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, str):
+        return text_problem(value)
+    return "missing" if value is None else f"must be a string, not {kind(value)}"
+
+
+def _number(value: Any) -> str | None:
+    if value is None:
+        return "missing"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return _NO_NUMBER if isinstance(value, str) else f"must be a number, not {kind(value)}"
+    if isinstance(value, float) and not isfinite(value):
+        return f"must be a number, not {kind(value)}"
+    return None if -TOO_LARGE < value < TOO_LARGE else "is a number too large for Iterable"
+
+
+def _whole(value: Any, bounds: range) -> str | None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        return _number(value) or "must be a whole number"
+    if value not in bounds:
+        return f"must be between {bounds.start:,} and {bounds.stop - 1:,}"
+    return None
+
+
+def _categories(value: Any) -> str | None:
+    if isinstance(value, list) and all(isinstance(category, str) for category in value):
+        return next(filter(None, map(text_problem, value)), None)
+    return f"must be a string or a list of strings, not {kind(value)}"

@@ -1,0 +1,14 @@
+"""The golden cases: one readable JSON file each, also for implementations in other languages."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+CLASSIC = Path(__file__).parent / "golden" / "classic"
+
+
+def cases(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return the cases of a folder by the name of their file, which says what they show."""
+    return {path.stem: json.loads(path.read_bytes()) for path in sorted(folder.glob("*.json"))}
