@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import json
 import re
-from importlib import import_module
-from types import ModuleType
 from typing import Any, Final
 
-orjson: ModuleType | None
 try:
-    orjson = import_module("orjson")
+    import orjson
 except ImportError:  # the extra [fast] is not installed
-    orjson = None
+    HAS_ORJSON = False
+else:
+    HAS_ORJSON = True
 
 #: orjson reads whole numbers of more than 64 bits as floats.
 _LONG_NUMBER: Final = re.compile(rb"\d{19}")
@@ -28,7 +27,7 @@ def decode(text: bytes) -> Any:
     ``NaN`` and ``Infinity`` are read, as Python writes them, so that the event that has them can
     be named. A text nested too deeply for Python to read is a :exc:`ValueError` too.
     """
-    if orjson is not None and not _LONG_NUMBER.search(text):
+    if HAS_ORJSON and not _LONG_NUMBER.search(text):
         try:
             return orjson.loads(text)
         except ValueError:
@@ -46,10 +45,9 @@ def encode(value: Any) -> bytes:
     Half of a surrogate pair, which UTF-8 cannot hold, is written as its escape. Raises
     :exc:`ValueError` or :exc:`TypeError` for what is no JSON.
     """
-    if orjson is not None:
+    if HAS_ORJSON:
         try:
-            encoded: bytes = orjson.dumps(value)
-            return encoded
+            return orjson.dumps(value)
         except TypeError:
             pass  # long numbers, deep nesting, half surrogates: the standard library takes them
     try:
