@@ -2,7 +2,8 @@
 
 What may live here: the keys of Iterable's JSON, and nothing about where a value came from but the
 place's name. A call is made by a translator and judged by :mod:`iterable_destination.validation`;
-until then its fields may hold anything. A field that is None is left out of the body.
+until then its fields may hold anything. A field that is None is left out of the body. The classes
+have no slots, because a frozen class without them is quicker to make.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from iterable_destination.endpoints import Endpoint
 NO_SOURCES: Final[Mapping[str, str]] = MappingProxyType({})
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class Identity:
     """Who a call is about: an email, a userId, or both."""
 
@@ -49,44 +50,27 @@ class Identity:
         return body
 
 
-@attrs.frozen
-class Item:
-    """One product of a cart or a purchase."""
+@attrs.frozen(slots=False)
+class ItemPlace:
+    """An item that is still to be judged, and where its fields stand in the event."""
 
-    id: str | None
-    name: str | None
-    price: float | None
-    quantity: int | None
-    sku: str | None = None
-    #: Always sent; an empty list if there are none.
-    categories: list[str] = attrs.field(factory=list)
-    description: str | None = None
-    image_url: str | None = None
-    url: str | None = None
-    data_fields: dict[str, Any] = attrs.field(factory=dict)
+    #: The item, as Iterable takes it.
+    item: dict[str, Any]
     #: The product's place in the event.
-    source: str = attrs.field(default="items[]", eq=False)
-    #: The product's own key for a field of the item.
-    keys: Mapping[str, str] = attrs.field(default=NO_SOURCES, eq=False, repr=False)
+    path: str
+    #: The product's own keys, by the item's.
+    keys: Mapping[str, str] = NO_SOURCES
 
-    def body(self) -> dict[str, Any]:
-        """Return the item as Iterable takes it, in a new ``dict``."""
-        body = {
-            "id": self.id,
-            "sku": self.sku,
-            "name": self.name,
-            "categories": self.categories,
-            "price": self.price,
-            "quantity": self.quantity,
-            "description": self.description,
-            "imageUrl": self.image_url,
-            "url": self.url,
-            "dataFields": self.data_fields,
-        }
-        return {key: value for key, value in body.items() if value is not None}
+    def source(self, key: str) -> str:
+        """Return the place in the event of one of the item's keys."""
+        return f"{self.path}.{self.keys.get(key, key)}"
 
 
-@attrs.frozen
+def _all_places(items: list[dict[str, Any]]) -> list[ItemPlace]:
+    return [ItemPlace(item, f"items[{index}]") for index, item in enumerate(items)]
+
+
+@attrs.frozen(slots=False)
 class UpdateUser:
     """Create a user, or lay ``data_fields`` over the profile."""
 
@@ -109,7 +93,7 @@ class UpdateUser:
         return body
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class TrackEvent:
     """Record a custom event."""
 
@@ -137,29 +121,35 @@ class TrackEvent:
         return body
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class UpdateCart:
     """Replace the user's cart."""
 
     endpoint: ClassVar[Endpoint] = endpoints.UPDATE_CART
 
     identity: Identity
-    #: An empty list empties the cart.
-    items: list[Item]
+    #: As Iterable takes them: ``id``, ``name``, ``price``, ``quantity`` and so on. An empty list
+    #: empties the cart.
+    items: list[dict[str, Any]]
+    #: The items that validation is to judge. A translator leaves out those it has made sure of.
+    unjudged: list[ItemPlace] = attrs.field(
+        default=attrs.Factory(lambda self: _all_places(self.items), takes_self=True), eq=False
+    )
 
     def body(self) -> dict[str, Any]:
         """Return the request's body, a new ``dict``."""
-        return {"user": self.identity.body(), "items": [item.body() for item in self.items]}
+        return {"user": self.identity.body(), "items": self.items}
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class TrackPurchase:
     """Record a purchase; Iterable also empties the user's cart."""
 
     endpoint: ClassVar[Endpoint] = endpoints.TRACK_PURCHASE
 
     identity: Identity
-    items: list[Item]
+    #: As Iterable takes them: ``id``, ``name``, ``price``, ``quantity`` and so on.
+    items: list[dict[str, Any]]
     total: float | None
     data_fields: dict[str, Any] = attrs.field(factory=dict)
     #: Whole unix seconds; None is the time of receipt.
@@ -170,12 +160,16 @@ class TrackPurchase:
     id: str | None = None
     #: Where fields of the body were found in the event.
     sources: Mapping[str, str] = attrs.field(default=NO_SOURCES, eq=False, repr=False)
+    #: The items that validation is to judge. A translator leaves out those it has made sure of.
+    unjudged: list[ItemPlace] = attrs.field(
+        default=attrs.Factory(lambda self: _all_places(self.items), takes_self=True), eq=False
+    )
 
     def body(self) -> dict[str, Any]:
         """Return the request's body, a new ``dict``."""
         body = {
             "user": self.identity.body(),
-            "items": [item.body() for item in self.items],
+            "items": self.items,
             "total": self.total,
             "createdAt": self.created_at,
             "campaignId": self.campaign_id,
@@ -186,7 +180,7 @@ class TrackPurchase:
         return {key: value for key, value in body.items() if value is not None}
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class UpdateEmail:
     """Change a user's email, in a project that knows its users by email.
 

@@ -7,13 +7,15 @@ Exit status: 0 all went well or was skipped, 1 some events did not, 2 wrong usag
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final, Literal, NoReturn
 
 import attrs
 import click
@@ -132,7 +134,7 @@ def send(
             misconfigured |= isinstance(outcome.error, ConfigurationError)
             sys.stdout.buffer.write(encode(outcome.summary()) + b"\n")
             sys.stdout.buffer.flush()
-    console.summary(counts)
+    console.counts("Events by outcome", counts, stderr=True)
     fine = set(counts) <= {"delivered", "skipped"}
     sys.exit(_WRONG_USAGE if misconfigured else 0 if fine else _SOME_FAILED)
 
@@ -163,11 +165,24 @@ def demo() -> None:
     show_default=True,
     help="How the project knows its users.",
 )
-def emulate(port: int, project_type: str) -> None:
+def emulate(port: int, project_type: Literal["email", "userid", "hybrid"]) -> None:
     """Run a local Iterable until interrupted, and print the address it listens on.
 
     It takes the key in ITERABLE_API_KEY, or any key if that is not set.
     """
+    from iterable_destination.testing import LocalIterable, Project  # noqa: PLC0415 - as above
+
+    key = os.environ.get("ITERABLE_API_KEY") or None
+    project = Project(project_type=project_type, api_key=key)
+    try:
+        server = LocalIterable(project, port=port).start()
+    except OSError as error:
+        _stop(f"port {port}: {error.strerror}")
+    click.echo(server.url)
+    click.echo("Stop it with Ctrl-C.", err=True)
+    with suppress(KeyboardInterrupt):
+        threading.Event().wait()
+    server.stop()
 
 
 def _settings(path: str | None, **chosen: Any) -> Settings:

@@ -5,18 +5,22 @@ What may live here: the look of things, and nothing that decides.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
+from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from iterable_destination.calls import Call
 from iterable_destination.json_lines import Line, Lines
 
 #: The colour of each outcome.
-STYLES: Final = {
+_STYLES: Final = {
     "delivered": "green",
     "skipped": "dim",
     "rejected": "red",
@@ -25,6 +29,15 @@ STYLES: Final = {
 }
 #: Lines between two looks at how far the input has been read.
 _STRIDE: Final = 500
+#: Columns where there is no terminal to ask.
+_WIDTH: Final = 120
+#: Characters of a value that are shown.
+_LONGEST: Final = 300
+
+
+def _console(*, stderr: bool = False) -> Console:
+    console = Console(stderr=stderr)
+    return console if console.is_terminal else Console(stderr=stderr, width=_WIDTH)
 
 
 @contextmanager
@@ -52,11 +65,62 @@ def progress(lines: Lines) -> Iterator[Iterable[Line]]:
         yield counted()
 
 
-def summary(counts: Mapping[str, int]) -> None:
-    """Show how many events ended in which way, on standard error."""
-    table = Table("outcome", "events", title="Events by outcome")
-    table.columns[1].justify = "right"
-    for name, style in STYLES.items():
-        if counts.get(name):
-            table.add_row(f"[{style}]{name}[/]", f"{counts[name]:,}")
-    Console(stderr=True).print(table)
+def heading(words: str) -> None:
+    """Begin a report."""
+    console = _console()
+    console.print()
+    console.rule(f"[bold]{escape(words)}")
+
+
+def text(words: str) -> None:
+    """Say something on a line of its own."""
+    _console().print(escape(words))
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Show rows under a title."""
+    shown = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    for column in columns:
+        shown.add_column(column, overflow="fold")
+    for row in rows:
+        shown.add_row(*(cell if cell in _STYLED else escape(cell) for cell in row))
+    _console().print(shown)
+
+
+def fields(title: str, values: Mapping[str, Any]) -> None:
+    """Show an object's fields, a row for each, by name."""
+    rows = [(name, compact(value)) for name, value in sorted(values.items())]
+    table(title, ("field", "value"), rows)
+
+
+def request(title: str, call: Call) -> None:
+    """Show a request with its whole body."""
+    console = _console()
+    console.print(f"[bold]{escape(title)}[/]\n\n  {call.endpoint.method} {call.endpoint.path}\n")
+    console.print_json(data=call.body(), indent=2)
+    console.print()
+
+
+def counts(title: str, by_outcome: Mapping[str, int], *, stderr: bool = False) -> None:
+    """Show how many events ended in which way."""
+    shown = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    shown.add_column("outcome")
+    shown.add_column("events", justify="right")
+    for name in _STYLES:
+        if by_outcome.get(name):
+            shown.add_row(styled(name), f"{by_outcome[name]:,}")
+    _console(stderr=stderr).print(shown)
+
+
+def styled(outcome: str) -> str:
+    """Return the name of an outcome in its colour."""
+    return f"[{_STYLES[outcome]}]{outcome}[/]"
+
+
+_STYLED: Final = frozenset(f"[{style}]{name}[/]" for name, style in _STYLES.items())
+
+
+def compact(value: Any) -> str:
+    """Return a value as one line of JSON, cut if it is long."""
+    line = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"

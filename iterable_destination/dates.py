@@ -13,6 +13,8 @@ from typing import Any, Final
 
 import dateutil.parser
 
+from iterable_destination.plain import scalar
+
 #: ISO 8601 as Segment reads it. The date may be shortened or without dashes only where a single
 #: field is read as a date; inside ``dataFields`` :func:`iterable_date` asks for its dashes.
 _ISO: Final = re.compile(
@@ -51,25 +53,38 @@ def iterable_date(text: str) -> str:
     Anything else is returned as it is: shorter and other forms, impossible dates, and dates that
     leave the years 1 to 9999 in UTC. Fractions of a second are cut. No zone means UTC.
     """
-    # Nearly all dates are written 2023-02-05T20:42:10.123Z: let C judge them and cut the rest.
-    if (
-        len(text) in (20, 24)
-        and text[-1] == "Z"
-        and text[7] == "-"
-        and text[10] == "T"
-        and text[13] == ":" == text[16]
-        and text[19] in "Z."
-        and text[11:13] != "24"
-    ):
-        try:
-            datetime.fromisoformat(text)
-        except ValueError:
-            return text
-        return f"{text[:10]} {text[11:19]} +00:00"
-    if text[4:5] != "-" or text[7:8] != "-":
+    if text[4:8:3] != "--":
         return text
+    if _is_usual(text):
+        return _usual_to_iterable(text)
     moment = _read_iso(text)
     return text if moment is None else to_iterable(moment)
+
+
+def read_as_iterable(value: Any) -> str | None:
+    """Read a single field that should be a date, and return it as Iterable's; None if it is none.
+
+    What is taken is what :func:`read_date` takes.
+    """
+    if type(value) is str and _is_usual(value):
+        return _usual_to_iterable(value)
+    moment = read_date(value)
+    return None if moment is None else to_iterable(moment)
+
+
+def read_as_unix_seconds(value: Any) -> int | None:
+    """Read a single field that should be a date as whole seconds since 1970-01-01 UTC, or None.
+
+    What is taken is what :func:`read_date` takes. Fractions are cut towards the past.
+    """
+    if type(value) is str and value[-1:] == "Z" and _is_usual(value):
+        passed = datetime.fromisoformat(value) - _EPOCH
+    else:
+        moment = read_date(value)
+        if moment is None:
+            return None
+        passed = moment - _EPOCH
+    return passed.days * 86_400 + passed.seconds
 
 
 def to_iterable(moment: date) -> str:
@@ -80,12 +95,6 @@ def to_iterable(moment: date) -> str:
     return f"{in_utc(moment).isoformat(' ', 'seconds')[:19]} +00:00"
 
 
-def to_unix_seconds(moment: datetime) -> int:
-    """Return whole seconds since 1970-01-01 UTC; fractions are cut towards the past."""
-    passed = moment - _EPOCH
-    return passed.days * 86_400 + passed.seconds
-
-
 def in_utc(moment: date) -> datetime:
     """Return a ``datetime`` in UTC; a naive one is UTC already, a ``date`` is its midnight.
 
@@ -93,6 +102,8 @@ def in_utc(moment: date) -> datetime:
     """
     if not isinstance(moment, datetime):
         return datetime.combine(moment, time(), UTC)
+    if moment.tzinfo is UTC:
+        return moment
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
@@ -104,6 +115,7 @@ def read_date(value: Any) -> datetime | None:
     ``date``, and other texts that name a year and a month (``Sat Jan 12 2013 10:00 GMT+0100``).
     """
     try:
+        value = scalar(value)
         if isinstance(value, str):
             return _read_text(value)
         if isinstance(value, date):
@@ -115,6 +127,37 @@ def read_date(value: Any) -> datetime | None:
     return None
 
 
+def _is_usual(text: str) -> bool:
+    """Whether a text is a date written the usual way and possible, judged quickly.
+
+    That is ``2023-02-05T20:42:10.123Z``, ``2023-02-05T20:42:10Z`` or ``2023-02-05``, as nearly
+    all dates are. C judges them, once it is certain what it will look at.
+    """
+    length = len(text)
+    if length == _WITH_MILLISECONDS:
+        usual = text[10:20:3] == "T::." and text[-1] == "Z"
+    elif length == _WITH_SECONDS:
+        usual = text[10:20:3] == "T::Z"
+    else:
+        usual = length == _DAY_ALONE
+    if not usual or text[4:8:3] != "--" or text[11:13] == "24":
+        return False
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _usual_to_iterable(text: str) -> str:
+    return f"{text[:10]} {text[11:19] or '00:00:00'} +00:00"
+
+
+_WITH_MILLISECONDS: Final = len("2023-02-05T20:42:10.123Z")
+_WITH_SECONDS: Final = len("2023-02-05T20:42:10Z")
+_DAY_ALONE: Final = len("2023-02-05")
+
+
 def _read_number(value: float) -> datetime:
     seconds = value if value < _FIRST_MILLISECONDS else value / 1000
     return _EPOCH + timedelta(seconds=math.floor(seconds))
@@ -123,6 +166,8 @@ def _read_number(value: float) -> datetime:
 def _read_text(text: str) -> datetime | None:
     if len(text) > _LONGEST_DATE:
         return None
+    if _is_usual(text):
+        return in_utc(datetime.fromisoformat(text))
     if _ISO.fullmatch(text):
         return _read_iso(text)
     if _UNIX_SECONDS.fullmatch(text) or _UNIX_MILLISECONDS.fullmatch(text):

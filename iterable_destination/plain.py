@@ -49,6 +49,8 @@ def as_object(value: Any) -> dict[Any, Any] | None:
     """Return any ``Mapping`` as a ``dict`` (a ``dict`` itself, uncopied); None if it is none."""
     if type(value) is dict:
         return value
+    if type(value) in SCALARS:  # quicker than to ask for a Mapping
+        return None
     return dict(value) if isinstance(value, Mapping) else None
 
 

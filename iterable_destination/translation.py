@@ -18,7 +18,7 @@ from iterable_destination.settings import Settings
 _DEFAULTS: Final = Settings()
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)  # quick to make
 class Translation:
     """What became of one event that is not refused."""
 

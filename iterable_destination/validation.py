@@ -15,7 +15,7 @@ from iterable_destination import endpoints
 from iterable_destination.calls import (
     Call,
     Identity,
-    Item,
+    ItemPlace,
     TrackEvent,
     TrackPurchase,
     UpdateCart,
@@ -40,21 +40,22 @@ NO_IDENTITY: Final = "Must set either userId or email"
 
 def problems(call: Call) -> list[Problem]:
     """Return every reason why Iterable would refuse the call; none if it would take it."""
-    found = _identity(call.identity)
+    found: list[Problem] = []
+    _identity(call.identity, found)
     found += _CHECKS[type(call)](call)
     return found
 
 
-def _identity(identity: Identity) -> list[Problem]:
+def _identity(identity: Identity, found: list[Problem]) -> None:
     email, user_id = identity.email, identity.user_id
     if email is None and user_id is None:
         hint = ", ".join(identity.lookalikes)
         message = f"{NO_IDENTITY} (these are not read as one: {hint})" if hint else NO_IDENTITY
-        return [Problem(identity.user_id_source, message)]
-    return _only_problems(
-        (identity.email_source, None if email is None else email_problem(email)),
-        (identity.user_id_source, None if user_id is None else user_id_problem(user_id)),
-    )
+        found.append(Problem(identity.user_id_source, message))
+    if email is not None and (problem := email_problem(email)):
+        found.append(Problem(identity.email_source, problem))
+    if user_id is not None and (problem := user_id_problem(user_id)):
+        found.append(Problem(identity.user_id_source, problem))
 
 
 def _user(call: UpdateUser) -> list[Problem]:
@@ -66,12 +67,14 @@ def _user(call: UpdateUser) -> list[Problem]:
 
 
 def _event(call: TrackEvent) -> list[Problem]:
-    source = call.sources.get("eventName", "eventName")
-    return _only_problems((source, "missing" if call.event_name == "" else _text(call.event_name)))
+    message = "missing" if call.event_name == "" else _text(call.event_name)
+    if message is None:
+        return []
+    return [Problem(call.sources.get("eventName", "eventName"), message)]
 
 
 def _cart(call: UpdateCart) -> list[Problem]:
-    return [problem for item in call.items for problem in _item(item)]
+    return [problem for place in call.unjudged for problem in _item(place)]
 
 
 def _purchase(call: TrackPurchase) -> list[Problem]:
@@ -84,7 +87,7 @@ def _purchase(call: TrackPurchase) -> list[Problem]:
             for name, value in ids
             if value is not None
         ),
-    ) + [problem for item in call.items for problem in _item(item)]
+    ) + [problem for place in call.unjudged for problem in _item(place)]
 
 
 def _email_change(call: UpdateEmail) -> list[Problem]:
@@ -100,23 +103,25 @@ _CHECKS: Final[dict[type, Callable[[Any], list[Problem]]]] = {
 }
 
 
-def _item(item: Item) -> list[Problem]:
-    checked = (
-        ("id", _text(item.id)),
-        ("name", _text(item.name)),
-        ("price", _number(item.price)),
-        ("quantity", _whole(item.quantity, endpoints.INT64)),
-        ("sku", None if item.sku is None else _text(item.sku)),
-        ("categories", _categories(item.categories)),
-        ("description", None if item.description is None else _text(item.description)),
-        ("imageUrl", None if item.image_url is None else _text(item.image_url)),
-        ("url", None if item.url is None else _text(item.url)),
-    )
+def _item(place: ItemPlace) -> list[Problem]:
+    item = place.item.get
+    checked = {
+        "id": _text(item("id")),
+        "name": _text(item("name")),
+        "price": _number(item("price")),
+        "quantity": _whole(item("quantity"), endpoints.INT64),
+        "categories": _categories(item("categories", [])),
+    }
+    for key in _OPTIONAL_TEXTS:
+        checked[key] = None if item(key) is None else _text(item(key))
     return [
-        Problem(f"{item.source}.{item.keys.get(name, name)}", message)
-        for name, message in checked
+        Problem(place.source(key), message)
+        for key, message in checked.items()
         if message is not None
     ]
+
+
+_OPTIONAL_TEXTS: Final = ("sku", "description", "imageUrl", "url")
 
 
 def _only_problems(*checked: tuple[str, str | None]) -> list[Problem]:
@@ -129,23 +134,27 @@ def email_problem(value: Any) -> str | None:
         return f"must be a string, not {kind(value)}"
     if not _EMAIL.fullmatch(value):
         return "is no email address: it must read like name@host.domain, without spaces"
-    return text_problem(value)
+    return None if value.isascii() and len(value) < _SURELY_SHORT else text_problem(value)
+
+
+#: What is shorter is not too large for a request.
+_SURELY_SHORT: Final = 1_000
 
 
 def user_id_problem(value: Any) -> str | None:
     """Say why a value cannot be a userId, or None if it can."""
     if not isinstance(value, str):
         return f"must be a string, not {kind(value)}"
+    if _USER_ID.fullmatch(value):
+        return None
     if len(value) > endpoints.MAX_USER_ID_LENGTH:
         most = endpoints.MAX_USER_ID_LENGTH
         return f"is {len(value):,} characters long; a userId has at most {most}"
-    if not _USER_ID.fullmatch(value):
-        return "must be printable ASCII, not empty, and not end with a space"
-    return None
+    return "must be printable ASCII, not empty, and not end with a space"
 
 
 def _text(value: Any) -> str | None:
-    if isinstance(value, str):
+    if type(value) is str:
         return text_problem(value)
     return "missing" if value is None else f"must be a string, not {kind(value)}"
 

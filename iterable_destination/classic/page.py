@@ -17,13 +17,12 @@ _OWN: Final = ("category", "name")
 
 def page(event: Event, settings: Settings) -> TrackEvent:
     """Translate a page or screen: an event named by the setting, or after the page."""
-    properties = event.properties
-    fields = data_fields(properties.values, properties.path, event.problems)
+    fields = data_fields(event.fields, "properties", event.problems)
     own = {key: event.raw[key] for key in _OWN if has(event, key)}
     fields |= data_fields(own, "", event.problems)
     name, source = _event_name(event, settings)
     return TrackEvent(
-        event.identity(event.context_traits(), properties),
+        event.identity(),
         name,
         fields,
         created_at(event),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from iterable_destination.calls import Call
 from iterable_destination.classic.commerce import cart, has_cart, purchase
@@ -21,35 +21,35 @@ from iterable_destination.settings import Settings
 Translator = Callable[[Event, Settings], Call]
 
 
-def _words(first: str, second: str) -> re.Pattern[str]:
-    """Match ``Order Completed`` alone, and the older ``Completed Order`` with any text after it."""
-    return re.compile(
-        rf"[ _]?{first}[ _]?{second}[ _]?\Z|[ _]?{second}[ _]?{first}", re.ASCII | re.IGNORECASE
+#: Names of track events that mean commerce: their words, and the translator.
+COMMERCE: Final[tuple[tuple[str, str, Translator], ...]] = (
+    ("order", "completed", purchase),
+    ("product", "added", cart),
+    ("product", "removed", cart),
+)
+
+#: The names as one pattern with a group for each: alone in the new order of words (``Order
+#: Completed``), or in the older order with any text after them (``Completed Order…``).
+_NAMES: Final = re.compile(
+    "[ _]?(?:"
+    + "|".join(
+        f"({first}[ _]?{second}[ _]?\\Z|{second}[ _]?{first})" for first, second, _ in COMMERCE
     )
-
-
-#: Names of track events that mean commerce, and their translators.
-COMMERCE: Final[tuple[tuple[re.Pattern[str], Translator], ...]] = (
-    (_words("order", "completed"), purchase),
-    (_words("product", "added"), cart),
-    (_words("product", "removed"), cart),
+    + ")",
+    re.ASCII | re.IGNORECASE,
 )
 
 
 def _track(event: Event, settings: Settings) -> Call:
-    translator = _commerce(event.get("event")) or track
+    name = event.get("event")
+    found = _NAMES.match(name) if isinstance(name, str) else None
+    if found is None:
+        return track(event, settings)
+    translator = COMMERCE[(found.lastindex or 0) - 1][2]
     if translator is cart and not has_cart(event):
         event.note("properties.products", "no list of products, so the cart is left as it is")
-        translator = track
+        return track(event, settings)
     return translator(event, settings)
-
-
-def _commerce(name: Any) -> Translator | None:
-    if isinstance(name, str):
-        for words, translator in COMMERCE:
-            if words.match(name):
-                return translator
-    return None
 
 
 #: Segment's call types, and their translators. Iterable has no use for any other.
@@ -70,7 +70,7 @@ def translate(event: Event, settings: Settings) -> Call | str:
     translator = CALL_TYPES.get(event.type)
     if translator is None:
         return f"{_shown(event.type)} calls are not supported: Iterable has no use for them"
-    reason = event.switched_off()
+    reason = event.switched_off() if event.integrations else None
     if reason is None and translator is page:
         reason = not_asked_for(event, settings)
     if reason is not None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from iterable_destination.calls import TrackEvent
 from iterable_destination.data_fields import data_fields
-from iterable_destination.dates import to_unix_seconds
+from iterable_destination.dates import read_as_unix_seconds
 from iterable_destination.events import Event
 from iterable_destination.settings import Settings
 
@@ -16,11 +16,10 @@ _SOURCES: Final = MappingProxyType({"eventName": "event", "createdAt": "timestam
 
 def track(event: Event, _: Settings) -> TrackEvent:
     """Translate a track: its properties become the event's fields, whole."""
-    properties = event.properties
     return TrackEvent(
-        event.identity(event.context_traits(), properties),
+        event.identity(),
         event.get("event"),
-        data_fields(properties.values, properties.path, event.problems),
+        data_fields(event.fields, "properties", event.problems),
         created_at(event),
         sources=_SOURCES,
     )
@@ -28,5 +27,4 @@ def track(event: Event, _: Settings) -> TrackEvent:
 
 def created_at(event: Event) -> int | None:
     """Return when the event happened, in whole unix seconds; None if it does not say."""
-    moment = event.timestamp()
-    return None if moment is None else to_unix_seconds(moment)
+    return event.timestamp(read_as_unix_seconds)

@@ -1,0 +1,104 @@
+"""Where a request's body ends: by its length, or chunk by chunk.
+
+What may live here: reading bodies from a connection, within bounds. Source: RFC 9112, sections 6
+and 7.
+"""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+from io import BufferedReader
+from typing import Final, Self
+
+import attrs
+
+from iterable_destination.endpoints import MAX_BODY_BYTES
+
+#: The largest body that is read to its end, to be answered 413; a larger one ends the connection.
+MAX_READ_BYTES: Final = 16 * MAX_BODY_BYTES
+_MAX_LINE: Final = 65_536
+_PIECE: Final = 65_536
+_LENGTH: Final = re.compile(r"[0-9]{1,18}")
+_CHUNK_SIZE: Final = re.compile(rb"[0-9A-Fa-f]{1,15}")
+
+
+class BadFraming(Exception):
+    """The end of a body cannot be found, or is too far away: the connection is of no more use."""
+
+    def __init__(self, status: HTTPStatus) -> None:
+        super().__init__(status.phrase)
+        self.status = status
+
+
+class Source(BufferedReader):
+    """What a client sends. Its end raises ConnectionError: a request that is cut is none."""
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        """Read a line, or ``size`` bytes of one that is longer."""
+        line = super().readline(size)
+        if not line.endswith(b"\n") and len(line) != size:
+            raise ConnectionResetError("the client ended")
+        return line
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read ``size`` bytes, no fewer."""
+        piece = super().read(size)
+        if len(piece) != size:
+            raise ConnectionResetError("the client ended within a body")
+        return piece
+
+
+def read_body(source: Source, coding: str | None, length: str | None) -> bytes:
+    """The body that follows the headers; of one that Iterable would not take, only the first.
+
+    ``coding`` and ``length`` are the headers ``Transfer-Encoding``, which goes first, and
+    ``Content-Length``; None where there is none. Raises BadFraming, and ConnectionError where the
+    client ends within the body.
+    """
+    if coding is not None:
+        return _chunks(coding, source)
+    if length is None:
+        return b""
+    if not _LENGTH.fullmatch(length):
+        raise BadFraming(HTTPStatus.BAD_REQUEST)
+    return bytes(_Body(source).take(int(length)).content)
+
+
+def _chunks(coding: str, source: Source) -> bytes:
+    if coding.lower() != "chunked":
+        raise BadFraming(HTTPStatus.NOT_IMPLEMENTED)
+    body = _Body(source)
+    while size := _chunk_size(source):
+        body.take(size)
+        source.readline(_MAX_LINE)
+    while source.readline(_MAX_LINE).strip():
+        pass  # Trailers.
+    return bytes(body.content)
+
+
+def _chunk_size(source: Source) -> int:
+    text = source.readline(_MAX_LINE).partition(b";")[0].strip()
+    if not _CHUNK_SIZE.fullmatch(text):
+        raise BadFraming(HTTPStatus.BAD_REQUEST)
+    return int(text, 16)
+
+
+@attrs.define
+class _Body:
+    """A body while it is read: what Iterable would take of it, and one byte more to tell."""
+
+    _source: Source
+    content: bytearray = attrs.field(factory=bytearray, init=False)
+    _read: int = attrs.field(default=0, init=False)
+
+    def take(self, size: int) -> Self:
+        """Read ``size`` bytes more. Raises ConnectionError where the client ends before that."""
+        self._read += size
+        if self._read > MAX_READ_BYTES:
+            raise BadFraming(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        room = MAX_BODY_BYTES + 1 - len(self.content)
+        self.content += self._source.read(min(size, room))
+        for done in range(min(size, room), size, _PIECE):
+            self._source.read(min(_PIECE, size - done))
+        return self

@@ -1,0 +1,24 @@
+"""The pytest plugin: the fixture ``local_iterable``.
+
+What may live here: fixtures. Everything is imported when a test first asks for it, so that the
+plugin costs nothing to those who do not use it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from iterable_destination.testing.server import LocalIterable
+
+
+@pytest.fixture
+def local_iterable() -> Iterator[LocalIterable]:
+    """A running local Iterable with a new hybrid project, stopped after the test."""
+    from iterable_destination.testing.server import LocalIterable  # noqa: PLC0415 - see above
+
+    with LocalIterable() as iterable:
+        yield iterable

@@ -1,0 +1,215 @@
+"""One Iterable project as a pure state machine: a request and the time in, an answer out.
+
+What may live here: :class:`Project`, its ledger and its rate limits. No clock, no network, no
+threads. What each endpoint does, and what is chosen there because no source says it, stands in
+:mod:`~iterable_destination.testing.users`, :mod:`~iterable_destination.testing.tracking` and
+:mod:`~iterable_destination.testing.profiles`.
+
+Choices here: a request is judged by its path (404), its size (413 ``BatchTooLarge``), its key
+(401), its rate (429) and its body (400), in this order; a rate is counted per whole second. Not
+imitated: Iterable's soft limits on the number of fields, delays (everything is applied at once),
+and permissions of keys (403).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+import attrs
+
+from iterable_destination.endpoints import API_KEY_HEADER, MAX_BODY_BYTES, REQUEST_ID_HEADER
+from iterable_destination.testing import routes, schema
+from iterable_destination.testing.answers import Answer, Refusal, not_found, refusal
+from iterable_destination.testing.identity import PROJECT_TYPES, ProjectType
+from iterable_destination.testing.profiles import Profiles, User
+from iterable_destination.testing.records import Records
+from iterable_destination.testing.routes import Route
+from iterable_destination.testing.state import Call, State
+from iterable_destination.testing.tracking import as_read
+from iterable_destination.testing.webhooks import DEFAULTS
+
+DEFAULT_API_KEY: Final = "local-iterable-api-key"
+
+
+@attrs.frozen
+class Request:
+    """One request as the project received it. The key is not kept."""
+
+    #: The HTTP method.
+    method: str
+    #: The path with its query, as it was sent.
+    path: str
+    #: The bytes of the body; empty too for a body larger than Iterable takes.
+    content: bytes = attrs.field(repr=False)
+    #: The status that was answered.
+    status: int
+
+    @property
+    def body(self) -> Any:
+        """The decoded body, new at each look; None where it was empty or no JSON."""
+        try:
+            return schema.decode(self.content)
+        except ValueError:
+            return None
+
+
+def _in_lower_case_too(names: Iterable[str]) -> frozenset[str]:
+    listed = tuple(names)
+    return frozenset(listed) | {name.lower() for name in listed if "@" in name}
+
+
+def _names(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(names)
+
+
+def _listed(webhooks: Iterable[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
+    return tuple(webhooks)
+
+
+def _by_id(webhooks: Iterable[Mapping[str, Any]]) -> dict[int, dict[str, Any]]:
+    return {webhook["id"]: {**DEFAULTS, **webhook} for webhook in webhooks}
+
+
+@attrs.define(kw_only=True, eq=False)
+class Project:
+    """An Iterable project that lives in memory.
+
+    ``handle`` is not for several threads at once (:class:`LocalIterable` holds a lock around
+    it); the accessors may be called from any thread at any time, and give copies.
+    """
+
+    #: How users are identified: ``"email"``, ``"userid"`` or ``"hybrid"`` (either).
+    project_type: ProjectType = attrs.field(
+        default="hybrid", validator=attrs.validators.in_(PROJECT_TYPES)
+    )
+    #: The one key that is accepted; None accepts any, but not none at all.
+    api_key: str | None = attrs.field(default=DEFAULT_API_KEY, repr=False)
+    #: Emails (in any case) and userIds of users who were forgotten under the GDPR.
+    forgotten: frozenset[str] = attrs.field(default=(), converter=_in_lower_case_too)
+    #: Names of events that the project does not take.
+    disallowed_events: frozenset[str] = attrs.field(default=(), converter=_names)
+    #: Whether more requests than documented are answered 429; or own limits instead: requests
+    #: per second, by path (``{"/api/events/track": 5}``).
+    rate_limits: bool | Mapping[str, float] = False
+    #: Webhooks to begin with, as ``ApiWebhookResponse``: each has an ``id``.
+    webhooks: tuple[Mapping[str, Any], ...] = attrs.field(default=(), converter=_listed)
+    #: Whether ``msg`` of a 400 ``BadJsonBody`` repeats the request with the key, as Iterable's
+    #: has been seen to: for testing that it goes no further.
+    echo_key: bool = False
+    #: The ledger: every request in the order of arrival, also those that were refused.
+    requests: list[Request] = attrs.field(factory=list, init=False, repr=False)
+    _state: State = attrs.field(init=False, repr=False)
+    _counted: dict[str, tuple[int, int]] = attrs.field(factory=dict, init=False, repr=False)
+    _answered: int = attrs.field(default=0, init=False, repr=False)
+
+    @_state.default
+    def _empty_state(self) -> State:
+        return State(
+            Profiles(self.project_type),
+            self.forgotten,
+            self.disallowed_events,
+            _by_id(self.webhooks),
+        )
+
+    def handle(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes, now: float
+    ) -> Answer:
+        """Answer one request and apply it, all or nothing.
+
+        ``path`` has the query; the names of ``headers`` may be in any case; ``now`` is in unix
+        seconds. Every request has an answer: nothing is raised.
+        """
+        try:
+            answer = self._answer(method, path, headers, body, now)
+        except Refusal as refused:
+            answer = refused.answer
+        self._answered += 1
+        kept = body if len(body) <= MAX_BODY_BYTES else b""
+        self.requests.append(Request(method, path, kept, answer.status))
+        request_id = {REQUEST_ID_HEADER: f"local-{self._answered}"}
+        return attrs.evolve(answer, headers={**answer.headers, **request_id})
+
+    def user(self, email_or_user_id: str) -> dict[str, Any] | None:
+        """The user of an email (in any case) or of a userId, as Iterable's API shows it.
+
+        ``{"email", "userId", "dataFields"}``, without an identity that the user lacks; None for
+        nobody.
+        """
+        user = self._user(email_or_user_id)
+        return None if user is None else copy.deepcopy(user.as_json())
+
+    def events(self, email_or_user_id: str) -> list[dict[str, Any]]:
+        """A user's events without purchases, the oldest arrival first; empty for nobody."""
+        return self._records(self._state.events, email_or_user_id)
+
+    def purchases(self, email_or_user_id: str) -> list[dict[str, Any]]:
+        """A user's purchases, the oldest arrival first; empty for nobody."""
+        return self._records(self._state.purchases, email_or_user_id)
+
+    def _user(self, email_or_user_id: str) -> User | None:
+        profiles = self._state.profiles
+        return profiles.with_email(email_or_user_id) or profiles.with_user_id(email_or_user_id)
+
+    def _records(self, records: Records, email_or_user_id: str) -> list[dict[str, Any]]:
+        user = self._user(email_or_user_id)
+        if user is None:
+            return []
+        found = records.of_user(user.number)
+        return [copy.deepcopy(as_read(user, record)) for record in found]
+
+    def _answer(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes, now: float
+    ) -> Answer:
+        path, _, query = target.partition("?")
+        found = routes.find(method, path)
+        if found is None:
+            return not_found()
+        route, part = found
+        self._check_size(body)
+        self._check_key(headers)
+        self._check_rate(route, now)
+        content = self._checked(route, method, target, body)
+        return route.act(self._state, Call(content, part, dict(parse_qsl(query)), now))
+
+    def _check_size(self, body: bytes) -> None:
+        if len(body) > MAX_BODY_BYTES:
+            raise refusal("BatchTooLarge", "The request is too large", status=413)
+
+    def _check_key(self, headers: Mapping[str, str]) -> None:
+        wanted = API_KEY_HEADER.lower()
+        sent = next((value for name, value in headers.items() if name.lower() == wanted), "")
+        if not sent or sent != (self.api_key or sent):
+            raise refusal("BadApiKey", "Invalid API key", status=401)
+
+    def _check_rate(self, route: Route, now: float) -> None:
+        limit = self._limit(route)
+        if limit is None:
+            return
+        key = f"{route.endpoint.method} {route.endpoint.path}"
+        second, count = self._counted.get(key, (0, 0))
+        count = count + 1 if second == int(now) else 1
+        self._counted[key] = (int(now), count)
+        if count > limit:
+            raise refusal("RateLimitExceeded", "Too many requests", status=429)
+
+    def _limit(self, route: Route) -> float | None:
+        if isinstance(self.rate_limits, bool):
+            return route.endpoint.rate if self.rate_limits else None
+        return self.rate_limits.get(route.endpoint.path)
+
+    def _checked(self, route: Route, method: str, target: str, body: bytes) -> dict[str, Any]:
+        """The decoded body of a route that takes one. Raises Refusal (``BadJsonBody``)."""
+        if route.body is None:
+            return {}
+        try:
+            content = schema.decode(body)
+            found = schema.problems(route.body, content)
+        except ValueError:
+            content, found = {}, {"obj": ["error.expected.json"]}
+        if found:
+            echo = f" {method} {target} {API_KEY_HEADER}: {self.api_key}" if self.echo_key else ""
+            raise refusal("BadJsonBody", f"Invalid JSON body.{echo}", params=found)
+        return dict(content)

@@ -1,0 +1,83 @@
+"""Events and purchases: what is stored of them, and what a known id does.
+
+What may live here: the store of records, one for events and one for purchases. Source: Iterable's
+API description (an ``id`` is at most 512 bytes; if a record with it exists, that one is updated;
+without one an id is made and returned). Choices, where no source speaks: an update overwrites the
+fields it has and leaves the others, keeps the record's place in the order, and moves it to the
+user it names; an id that is made counts up; bytes are those of UTF-8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from iterable_destination.endpoints import MAX_ID_BYTES
+from iterable_destination.testing.answers import refusal
+
+
+@attrs.frozen
+class Record:
+    """One event or purchase."""
+
+    id: str
+    #: The number of the user it belongs to.
+    user: int
+    #: The place in the order of arrival, among events and purchases together.
+    number: int
+    #: The fields as stored: those of the request, and ``createdAt`` in unix seconds.
+    fields: Mapping[str, Any]
+
+
+@attrs.define
+class Records:
+    """The events, or the purchases, of one project."""
+
+    #: What a made id begins with.
+    prefix: str
+    _records: dict[str, Record] = attrs.field(factory=dict, init=False)
+    _of_user: dict[int, dict[str, None]] = attrs.field(factory=dict, init=False)
+    _made: int = attrs.field(default=0, init=False)
+
+    def put(self, user: int, fields: Mapping[str, Any], number: int, now: float) -> str:
+        """Store a record, or update the one whose ``id`` is among ``fields``; return its id.
+
+        ``now`` (unix seconds, cut to whole ones) is the ``createdAt`` of a new one without any.
+        """
+        record_id = fields["id"] if "id" in fields else self._new_id()
+        old = self._records.get(record_id)
+        if old is None:
+            record = Record(record_id, user, number, {"createdAt": int(now), **fields})
+        else:
+            record = attrs.evolve(old, user=user, fields={**old.fields, **fields})
+            self._of_user[old.user].pop(record_id, None)
+        self._records[record_id] = record
+        self._of_user.setdefault(user, {})[record_id] = None
+        return record_id
+
+    def of_user(self, user: int) -> list[Record]:
+        """A user's records, the oldest arrival first."""
+        ids = list(self._of_user.get(user, ()))
+        found = [self._records[record_id] for record_id in ids]
+        return sorted(found, key=lambda record: record.number)
+
+    def delete_of(self, user: int) -> None:
+        """Delete a user's records."""
+        for record_id in self._of_user.pop(user, {}):
+            del self._records[record_id]
+
+    def _new_id(self) -> str:
+        while True:
+            self._made += 1
+            record_id = f"{self.prefix}-{self._made}"
+            if record_id not in self._records:
+                return record_id
+
+
+def check_id(body: Mapping[str, Any]) -> None:
+    """Raise Refusal (``BadParams``) for an ``id`` of more than 512 bytes."""
+    size = len(body.get("id", "").encode("utf-8", "surrogatepass"))
+    if size > MAX_ID_BYTES:
+        raise refusal("BadParams", f"id has {size} bytes, at most {MAX_ID_BYTES} are allowed")

@@ -1,0 +1,93 @@
+"""Which path leads where: the table of the endpoints that the local Iterable has.
+
+What may live here: THE table, and finding a route in it. Sources: paths, methods and rates are
+those of Iterable's API description.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+from urllib.parse import unquote
+
+import attrs
+
+from iterable_destination import endpoints
+from iterable_destination.endpoints import Endpoint
+from iterable_destination.testing import schema, tracking, users, webhooks
+from iterable_destination.testing.answers import Answer
+from iterable_destination.testing.shapes import Definition
+from iterable_destination.testing.state import Call, State
+
+
+@attrs.frozen
+class Route:
+    """One endpoint, and what it does."""
+
+    #: The method, the path and the documented rate. A path that ends in ``{…}`` takes one part.
+    endpoint: Endpoint
+    act: Callable[[State, Call], Answer]
+    #: The shape of the body, or None for a request without one.
+    body: Definition | None = None
+
+    @property
+    def prefix(self) -> str:
+        """The path up to the part in braces."""
+        return self.endpoint.path.partition("{")[0]
+
+
+def _get(path: str, act: Callable[[State, Call], Answer]) -> Route:
+    return Route(Endpoint("GET", path, rate=100), act)
+
+
+def _delete(path: str, act: Callable[[State, Call], Answer]) -> Route:
+    return Route(Endpoint("DELETE", path, rate=100), act)
+
+
+_REGISTER_DEVICE_TOKEN: Final = Endpoint("POST", "/api/users/registerDeviceToken", rate=500)
+_UPDATE_WEBHOOK: Final = Endpoint("POST", endpoints.WEBHOOKS.path)
+
+#: In this order: a longer prefix stands before a shorter one.
+ROUTES: Final = (
+    Route(endpoints.USERS_UPDATE, users.update, schema.USER_UPDATE),
+    Route(endpoints.USERS_BULK_UPDATE, users.bulk_update, schema.BULK_UPDATE_USERS),
+    Route(endpoints.USERS_UPDATE_EMAIL, users.update_email, schema.UPDATE_EMAIL),
+    Route(endpoints.EVENTS_TRACK, tracking.track, schema.TRACK),
+    Route(endpoints.EVENTS_TRACK_BULK, tracking.track_bulk, schema.BULK_TRACK),
+    Route(endpoints.TRACK_PURCHASE, tracking.track_purchase, schema.TRACK_PURCHASE),
+    Route(endpoints.UPDATE_CART, tracking.update_cart, schema.UPDATE_CART),
+    Route(_REGISTER_DEVICE_TOKEN, users.register_device_token, schema.REGISTER_DEVICE_TOKEN),
+    Route(endpoints.WEBHOOKS, webhooks.get_all),
+    Route(_UPDATE_WEBHOOK, webhooks.update, schema.WEBHOOK),
+    _get("/api/users/getByEmail", users.get_by_email),
+    _get("/api/users/byUserId", users.get_by_user_id),
+    _get("/api/users/byUserId/{userId}", users.get_by_user_id),
+    _get("/api/users/{email}", users.get_by_email),
+    _get("/api/events/byUserId/{userId}", tracking.get_by_user_id),
+    _get("/api/events/{email}", tracking.get_by_email),
+    _delete("/api/users/byUserId/{userId}", users.delete_by_user_id),
+    _delete("/api/users/{email}", users.delete_by_email),
+)
+_WHOLE: Final = {
+    (route.endpoint.method, route.endpoint.path): route
+    for route in ROUTES
+    if "{" not in route.endpoint.path
+}
+_WITH_PART: Final = tuple(route for route in ROUTES if "{" in route.endpoint.path)
+
+
+def find(method: str, path: str) -> tuple[Route, str] | None:
+    """The route of a path without its query, and the decoded part in it; None for no route.
+
+    A part may hold any character if percent-encoded, ``/`` too; raw, a ``/`` ends the part and
+    so makes another path, which does not exist.
+    """
+    whole = _WHOLE.get((method, path))
+    if whole is not None:
+        return whole, ""
+    for route in _WITH_PART:
+        part = path.removeprefix(route.prefix)
+        fits = route.endpoint.method == method and path.startswith(route.prefix)
+        if fits and part and "/" not in part:
+            return route, unquote(part)
+    return None

@@ -1,0 +1,131 @@
+"""What JSON values may be: the types that the tables of :mod:`.schema` are made of.
+
+What may live here: types, and how each finds what is wrong with a value. No names of Iterable's.
+Error names are those of the framework that Iterable's answers show (``error.path.missing`` and
+the like).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final, Protocol
+
+import attrs
+
+from iterable_destination.endpoints import INT32, INT64
+
+#: A place in the body (``obj.events[0].eventName``) and the name of what is wrong there.
+Found = tuple[str, str]
+
+MISSING: Final = "error.path.missing"
+
+
+class Type(Protocol):
+    """What a field may hold."""
+
+    def problems(self, value: object, path: str) -> Iterable[Found]:
+        """Everything wrong with ``value``, which stands at ``path``."""
+
+
+@attrs.frozen
+class Scalar:
+    """A type that is decided by looking at one value."""
+
+    #: As in the API description: ``string``, ``integer (int32)``, …
+    name: str
+    #: The name of the error in a value, or None if it fits.
+    error: Callable[[Any], str | None]
+
+    def problems(self, value: object, path: str) -> Iterable[Found]:
+        """One problem, or none."""
+        error = self.error(value)
+        return () if error is None else ((path, error),)
+
+
+@attrs.frozen
+class ListOf:
+    """A JSON array whose elements are all of one type."""
+
+    item: Type
+
+    def problems(self, value: object, path: str) -> Iterable[Found]:
+        """The problems of all elements, each at ``path[index]``."""
+        if not isinstance(value, list):
+            return ((path, "error.expected.jsarray"),)
+        return self._of_elements(value, path)
+
+    def _of_elements(self, value: list[object], path: str) -> Iterator[Found]:
+        for index, element in enumerate(value):
+            yield from self.item.problems(element, f"{path}[{index}]")
+
+
+@attrs.frozen
+class Field:
+    """One field of a definition."""
+
+    name: str
+    type: Type
+    required: bool = False
+
+
+@attrs.frozen
+class Definition:
+    """One of the API description's definitions: an object with known fields."""
+
+    name: str
+    fields: tuple[Field, ...]
+
+    def problems(self, value: object, path: str) -> Iterable[Found]:
+        """The problems of all fields, in the table's order."""
+        if not isinstance(value, dict):
+            return ((path, "error.expected.jsobject"),)
+        return self._of_fields(value, path)
+
+    def _of_fields(self, value: Mapping[str, object], path: str) -> Iterator[Found]:
+        for field in self.fields:
+            if field.name in value:
+                yield from field.type.problems(value[field.name], f"{path}.{field.name}")
+            elif field.required:
+                yield f"{path}.{field.name}", MISSING
+
+    def known(self, value: Mapping[str, Any]) -> dict[str, Any]:
+        """``value`` without the keys that the table does not name."""
+        return {field.name: value[field.name] for field in self.fields if field.name in value}
+
+
+def _instance(kind: type, error: str) -> Callable[[Any], str | None]:
+    return lambda value: None if isinstance(value, kind) else error
+
+
+def _number(value: object) -> str | None:
+    fits = isinstance(value, int | float) and not isinstance(value, bool)
+    return None if fits else "error.expected.jsnumber"
+
+
+def _integer(bounds: range, error: str) -> Callable[[Any], str | None]:
+    def check(value: object) -> str | None:
+        if not isinstance(value, int):
+            return _number(value) or error
+        return _number(value) or (None if value in bounds else error)
+
+    return check
+
+
+def one_of(*values: str) -> Scalar:
+    """Make the type of a string that is one of ``values``."""
+    allowed = frozenset(values)
+
+    def check(value: object) -> str | None:
+        if not isinstance(value, str):
+            return "error.expected.jsstring"
+        return None if value in allowed else "error.expected.validenumvalue"
+
+    return Scalar("string (enum)", check)
+
+
+STRING: Final = Scalar("string", _instance(str, "error.expected.jsstring"))
+BOOLEAN: Final = Scalar("boolean", _instance(bool, "error.expected.jsboolean"))
+OBJECT: Final = Scalar("object", _instance(dict, "error.expected.jsobject"))
+DOUBLE: Final = Scalar("number (double)", _number)
+INTEGER32: Final = Scalar("integer (int32)", _integer(INT32, "error.expected.int"))
+INTEGER64: Final = Scalar("integer (int64)", _integer(INT64, "error.expected.long"))

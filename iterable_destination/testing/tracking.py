@@ -1,0 +1,160 @@
+"""The endpoints of events and commerce: track, trackBulk, trackPurchase, updateCart, read.
+
+What may live here: one function per endpoint, from a good call to an answer. Source: Iterable's
+API description. Choices, where it is silent:
+
+* An event for an email that is not known creates the user; one for a userId that an email-based
+  project does not know is a 400 ``UnknownUserIdError``, and ``notFoundUserIds`` in a bulk.
+* An event whose fields have other types than before refuses a whole bulk, for the bulk answer has
+  no list for it. So does an item without identity, and an ``id`` that is too long.
+* Events are read with purchases among them (``eventType``), the oldest arrival first; ``limit``
+  takes the newest. The fields of a record are those of the request, with ``createdAt`` in unix
+  seconds and the user's identities of now.
+* A purchase leaves an empty cart (``[]``), also where there was none. Its ``dataFields`` have
+  types of their own, shared by all purchases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from iterable_destination.testing import bulk, identity, schema
+from iterable_destination.testing.answers import Answer, Refusal, as_json, refusal, success
+from iterable_destination.testing.identity import Identity
+from iterable_destination.testing.profiles import User, named
+from iterable_destination.testing.records import Record, check_id
+from iterable_destination.testing.shapes import Definition
+from iterable_destination.testing.state import Call, Fields, State
+from iterable_destination.testing.users import named_email, named_user_id
+
+#: Events that one read gives, and that it gives unless asked (Iterable's API description).
+LIMITS: Final = range(1, 201)
+DEFAULT_LIMIT: Final = "30"
+CART: Final = "shoppingCartItems"
+
+
+def track(state: State, call: Call) -> Answer:
+    """``POST /api/events/track``."""
+    name = call.body["eventName"]
+    if name in state.disallowed_events:
+        return success(f"The event {name} is disallowed from tracking")
+    check_id(call.body)
+    record_id, _ = _track_one(state, call.body, call.now)
+    return success(f"Event with id: {record_id} tracked.", {"id": record_id})
+
+
+def track_bulk(state: State, call: Call) -> Answer:
+    """``POST /api/events/trackBulk``: all items are checked before the first is applied."""
+    events = call.body["events"]
+    trial = state.types.trial()
+    for event in events:
+        identity.check_present(identity.of_body(event), state.project_type)
+        check_id(event)
+        trial.check(_category(event), event.get("dataFields", {}))
+        trial.learn(_category(event), event.get("dataFields", {}))
+    tally = bulk.Tally(bulk.EVENTS)
+    for event in events:
+        _track_in_bulk(state, call, event, tally)
+    return tally.answer()
+
+
+def _track_in_bulk(state: State, call: Call, event: dict[str, Any], tally: bulk.Tally) -> None:
+    if event["eventName"] in state.disallowed_events:
+        tally.disallow(event["eventName"])
+        return
+    try:
+        _, fields = _track_one(state, event, call.now)
+    except Refusal as refused:
+        tally.fail(refused)
+    else:
+        tally.succeed(fields)
+
+
+def _track_one(state: State, event: dict[str, Any], now: float) -> tuple[str, Fields]:
+    who = identity.of_body(event)
+    state.check_who(who)
+    create = event.get("createNewFields", True)
+    fields = state.fields(_category(event), event.get("dataFields", {}), create=create)
+    user = state.user_of_event(who, now)
+    state.types.learn(_category(event), fields.taken)
+    record = _stored(schema.TRACK, event, fields)
+    return state.events.put(user.number, record, state.next_number(), now), fields
+
+
+def _category(event: Mapping[str, Any]) -> str:
+    return f"event:{event['eventName']}"
+
+
+_NOT_OF_RECORD: Final = ("email", "userId", "createNewFields", "user", "dataFields")
+
+
+def _stored(definition: Definition, body: Mapping[str, Any], fields: Fields) -> dict[str, Any]:
+    known = definition.known(body)
+    record = {name: value for name, value in known.items() if name not in _NOT_OF_RECORD}
+    return record | ({"dataFields": fields.taken} if "dataFields" in body else {})
+
+
+def update_cart(state: State, call: Call) -> Answer:
+    """``POST /api/commerce/updateCart``: the cart is replaced."""
+    user = _update_user(state, call)
+    _write_cart(state, user, _items(call), call.now)
+    return success()
+
+
+def track_purchase(state: State, call: Call) -> Answer:
+    """``POST /api/commerce/trackPurchase``: the cart is cleared."""
+    check_id(call.body)
+    data_fields = call.body.get("dataFields", {})
+    fields = state.fields("purchase", data_fields, create=True)
+    user = _update_user(state, call)
+    state.types.learn("purchase", fields.taken)
+    record = _stored(schema.TRACK_PURCHASE, call.body, fields) | {"items": _items(call)}
+    number = state.next_number()
+    record_id = state.purchases.put(user.number, record, number, call.now)
+    _write_cart(state, user, [], call.now)
+    return success(f"Purchase with id: {record_id} tracked.", {"id": record_id})
+
+
+def _update_user(state: State, call: Call) -> User:
+    user = call.body["user"]
+    create = user.get("createNewFields", True)
+    return state.update_user(user, call.now, create=create)[0]
+
+
+def _items(call: Call) -> list[dict[str, Any]]:
+    return [schema.COMMERCE_ITEM.known(item) for item in call.body["items"]]
+
+
+def _write_cart(state: State, user: User, items: list[dict[str, Any]], now: float) -> None:
+    state.profiles.write(user, {CART: items}, now)
+
+
+def get_by_email(state: State, call: Call) -> Answer:
+    """``GET /api/events/{email}?limit=``."""
+    return _read(state, named_email(call), call)
+
+
+def get_by_user_id(state: State, call: Call) -> Answer:
+    """``GET /api/events/byUserId/{userId}?limit=``."""
+    return _read(state, named_user_id(call), call)
+
+
+def _read(state: State, who: Identity, call: Call) -> Answer:
+    limit = _limit(call.query.get("limit", DEFAULT_LIMIT))
+    user = state.profiles.find(who)
+    records = [] if user is None else [as_read(user, each) for each in state.records_of(user)]
+    return as_json({"events": records[-limit:]})
+
+
+def _limit(text: str) -> int:
+    limit = int(text) if text.isascii() and text.isdigit() and len(text) <= len("200") else 0
+    if limit not in LIMITS:
+        raise refusal("BadParams", f"limit must be {LIMITS.start} to {LIMITS.stop - 1}")
+    return limit
+
+
+def as_read(user: User, record: Record) -> dict[str, Any]:
+    """A record as it is answered, and as ``Project.events`` gives it."""
+    kind = "customEvent" if "eventName" in record.fields else "purchase"
+    return {**record.fields, "id": record.id, "eventType": kind, **named(user.who)}

@@ -1,0 +1,156 @@
+"""The endpoints of users: update, bulkUpdate, updateEmail, registerDeviceToken, read, delete.
+
+What may live here: one function per endpoint, from a good call to an answer. Source: Iterable's
+API description. Choices, where it is silent:
+
+* A user that is read and does not exist is ``{}``; one that is deleted and does not, is a 400.
+* Deleting takes effect at once (Iterable: asynchronously) and takes the events along.
+* A userId that an email-based project does not know is a 400 ``UnknownUserIdError``, and
+  ``notFoundUserIds`` in a bulk.
+* An item of a bulk with no identity, or not the one that the project needs, refuses the bulk.
+* An empty bulk is a 400 ``BadParams``; Iterable's code for it is unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from iterable_destination.testing import bulk, identity
+from iterable_destination.testing.answers import Answer, Refusal, as_json, refusal, success
+from iterable_destination.testing.identity import Identity
+from iterable_destination.testing.profiles import User
+from iterable_destination.testing.schema import DEVICE
+from iterable_destination.testing.state import Call, State
+
+#: Devices of one user (Iterable's API description).
+MAX_DEVICES: Final = 500
+
+
+def update(state: State, call: Call) -> Answer:
+    """``POST /api/users/update``."""
+    create = call.body.get("createNewFields", True)
+    state.update_user(call.body, call.now, create=create)
+    return success()
+
+
+def bulk_update(state: State, call: Call) -> Answer:
+    """``POST /api/users/bulkUpdate``."""
+    items = call.body["users"]
+    if not items:
+        raise refusal("BadParams", "users must not be empty")
+    for item in items:
+        identity.check_present(identity.of_body(item), state.project_type)
+    tally = bulk.Tally(bulk.USERS)
+    for item in items:
+        _update_one(state, call, item, tally)
+    return tally.answer()
+
+
+def _update_one(state: State, call: Call, item: dict[str, Any], tally: bulk.Tally) -> None:
+    create = call.body.get("createNewFields", True)
+    try:
+        _, fields = state.update_user(item, call.now, create=create)
+    except Refusal as refused:
+        tally.fail(refused)
+    else:
+        tally.succeed(fields)
+
+
+def update_email(state: State, call: Call) -> Answer:
+    """``POST /api/users/updateEmail``: for email-based projects; ``currentEmail`` goes first.
+
+    A ``newEmail`` that is the user's own already exists, and is refused like any other.
+    """
+    if state.project_type != "email":
+        raise refusal("BadParams", "updateEmail is for email-based projects: use users/update")
+    current = _current(call.body)
+    new = Identity(call.body["newEmail"])
+    for who in (current, new):
+        state.check_who(who)
+    user = state.profiles.find(current)
+    if user is None:
+        raise identity.unknown(current)
+    if state.profiles.with_email(new.email):
+        msg = "newEmail already belongs to a user"
+        raise refusal("EmailAlreadyExists", msg, status=409)
+    state.profiles.write(user, {}, call.now, new)
+    return success()
+
+
+def _current(body: dict[str, Any]) -> Identity:
+    email = body.get("currentEmail")
+    return Identity(email, body.get("currentUserId") if email is None else None)
+
+
+def register_device_token(state: State, call: Call) -> Answer:
+    """``POST /api/users/registerDeviceToken``: devices are kept by token, in ``devices``."""
+    who = identity.of_body(call.body)
+    state.check_who(who)
+    known = state.profiles.claim(who)
+    devices = known.data_fields.get("devices", ()) if known else ()
+    devices = _with_device(devices, call.body["device"])
+    prefer = call.body.get("preferUserId", False)
+    user = state.user_to_write(who, call.now, prefer_user_id=prefer)
+    state.profiles.write(user, {"devices": devices}, call.now, who)
+    return success()
+
+
+def _with_device(devices: Iterable[dict[str, Any]], device: dict[str, Any]) -> list[dict[str, Any]]:
+    """The devices with one more, or with the one of the same token updated."""
+    by_token = {old["token"]: old for old in devices}
+    old = by_token.get(device["token"], {})
+    data_fields = {**old.get("dataFields", {}), **device.get("dataFields", {})}
+    by_token[device["token"]] = {**old, **DEVICE.known(device), "dataFields": data_fields}
+    if len(by_token) > MAX_DEVICES:
+        raise refusal("BadParams", f"A user has at most {MAX_DEVICES} devices")
+    return list(by_token.values())
+
+
+def get_by_email(state: State, call: Call) -> Answer:
+    """``GET /api/users/{email}`` and ``GET /api/users/getByEmail?email=``."""
+    return _read(state, named_email(call))
+
+
+def get_by_user_id(state: State, call: Call) -> Answer:
+    """``GET /api/users/byUserId/{userId}`` and ``GET /api/users/byUserId?userId=``."""
+    return _read(state, named_user_id(call))
+
+
+def _read(state: State, who: Identity) -> Answer:
+    user = state.profiles.find(who)
+    return as_json({} if user is None else {"user": user.as_json()})
+
+
+def delete_by_email(state: State, call: Call) -> Answer:
+    """``DELETE /api/users/{email}``."""
+    return _delete(state, named_email(call))
+
+
+def delete_by_user_id(state: State, call: Call) -> Answer:
+    """``DELETE /api/users/byUserId/{userId}``."""
+    return _delete(state, named_user_id(call))
+
+
+def _delete(state: State, who: Identity) -> Answer:
+    user: User | None = state.profiles.find(who)
+    if user is None:
+        raise identity.unknown(who)
+    state.delete(user)
+    return success("The user was deleted")
+
+
+def named_email(call: Call) -> Identity:
+    """The email in the path, else in the query. Raises Refusal for a bad or missing one."""
+    return _checked(Identity(email=call.part or call.query.get("email")))
+
+
+def named_user_id(call: Call) -> Identity:
+    """The userId in the path, else in the query. Raises Refusal for a bad or missing one."""
+    return _checked(Identity(user_id=call.part or call.query.get("userId")))
+
+
+def _checked(who: Identity) -> Identity:
+    identity.check_present(who, "hybrid")
+    identity.check_form(who)
+    return who
