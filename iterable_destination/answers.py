@@ -73,7 +73,8 @@ def read(
 
     ``secret`` is taken out of everything that is kept of it.
     """
-    body = redacted(_object(text), secret)
+    body = _object(text, secret)
+    request_id = redacted(request_id, secret)
     code, message = _text(body, "code"), _text(body, "msg")
     error = _meaning(status, code, message, readable=body is not None)
     if error is None:
@@ -104,6 +105,7 @@ _WORDS: Final[dict[type[errors.ApiError], str]] = {
     errors.AmbiguousAnswer: "accepted, it seems, but the answer is no JSON object",
     errors.BadRequest: "the request breaks a rule of Iterable's",
     errors.TooLarge: "the request is too large",
+    errors.ForgottenUser: "the user was forgotten",
     errors.IdentityConflict: "the email or userId is someone else's",
     errors.Unauthorized: "the API key is not known in this data center",
     errors.Forbidden: "the API key may not be used for this",
@@ -131,10 +133,10 @@ def _meaning(
     return None if code in (None, _SUCCESS) else errors.BadRequest
 
 
-def _object(text: bytes) -> dict[str, Any] | None:
+def _object(text: bytes, secret: str) -> dict[str, Any] | None:
     try:
-        body = decode(text)
-    except ValueError:
+        body = redacted(decode(text), secret)
+    except (ValueError, RecursionError):
         return None
     return body if isinstance(body, dict) else None
 

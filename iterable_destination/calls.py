@@ -9,7 +9,6 @@ have no slots, because a frozen class without them is quicker to make.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
 import attrs
@@ -17,7 +16,8 @@ import attrs
 from iterable_destination import endpoints
 from iterable_destination.endpoints import Endpoint
 
-NO_SOURCES: Final[Mapping[str, str]] = MappingProxyType({})
+#: Not to be changed; a plain ``dict`` so that calls can be pickled.
+NO_SOURCES: Final[Mapping[str, str]] = {}
 
 
 @attrs.frozen(slots=False)

@@ -197,16 +197,21 @@ def _settings(path: str | None, **chosen: Any) -> Settings:
 def _settings_file(path: str) -> Settings:
     try:
         given = decode(Path(path).read_bytes())
-    except (OSError, ValueError) as error:
-        _stop(f"{path}: {error}")
+    except OSError as error:
+        _stop(f"{path}: {error.strerror}")
+    except ValueError as error:
+        _stop(f"{path}: no JSON: {error}")
     if not isinstance(given, dict):
         _stop(f"{path}: must be a JSON object of settings")
     with warnings.catch_warnings(record=True) as unknown:
         warnings.simplefilter("always")
-        settings = Settings.from_mapping(given)
-    for warning in unknown:
-        click.echo(f"{path}: {warning.message}", err=True)
-    return settings
+        try:
+            return Settings.from_mapping(given)
+        except InvalidSettings as error:
+            _stop(f"{path}: {error}")
+        finally:
+            for warning in unknown:
+                click.echo(f"{path}: {warning.message}", err=True)
 
 
 @contextmanager

@@ -7,15 +7,16 @@ other module imports ``requests``.
 from __future__ import annotations
 
 import logging
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import version
 from types import TracebackType
 from typing import Any, Final, Self
 
+import attrs
 import requests
 import urllib3
 
@@ -43,14 +44,52 @@ _CHUNK: Final = 65_536
 #: The request never left: nothing can have been applied.
 _NOT_CONNECTED: Final = (
     requests.exceptions.ConnectTimeout,
-    requests.exceptions.SSLError,
     requests.exceptions.ProxyError,
 )
 _BAD_ADDRESS: Final = (
     requests.exceptions.InvalidURL,
     requests.exceptions.InvalidSchema,
     requests.exceptions.MissingSchema,
+    urllib3.exceptions.LocationParseError,
 )
+#: Reasons of OpenSSL's for which no connection comes about; others can come after the request.
+_HANDSHAKE_FAILURES: Final = frozenset(
+    {
+        "CERTIFICATE_VERIFY_FAILED",
+        "NO_PROTOCOLS_AVAILABLE",
+        "SSLV3_ALERT_HANDSHAKE_FAILURE",
+        "TLSV1_ALERT_PROTOCOL_VERSION",
+        "TLSV1_UNRECOGNIZED_NAME",
+        "UNSUPPORTED_PROTOCOL",
+        "WRONG_VERSION_NUMBER",
+    }
+)
+
+
+class _Session(requests.Session):
+    """A session that never looks where a redirect leads to; `requests` would, even if unasked."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Say that there is none."""
+
+
+@attrs.define
+class _Line:
+    """A session, what the environment says about proxies and TLS, and requests made ready.
+
+    Asking the environment anew for each request takes longer than all the rest of preparing it.
+    """
+
+    session: _Session
+    sending: dict[str, Any]
+    templates: dict[tuple[str, str], requests.PreparedRequest] = attrs.field(factory=dict)
+
+    def prepared(self, method: str, url: str) -> requests.PreparedRequest:
+        """Prepare a request once for each endpoint, and copy it from then on."""
+        if (method, url) not in self.templates:
+            request = requests.Request(method, url, auth=_no_auth)
+            self.templates[method, url] = self.session.prepare_request(request)
+        return self.templates[method, url].copy()
 
 
 class Client:
@@ -69,10 +108,14 @@ class Client:
     ) -> None:
         """Make a client; nothing is sent yet.
 
-        ``connect_timeout`` and ``read_timeout`` are seconds, above 0; the second bounds the wait
-        for an answer's beginning, and again its whole body. ``clock`` gives seconds that never
-        go back. Raises :exc:`InvalidSettings` if ``settings`` has no ``api_key``.
+        ``connect_timeout`` and ``read_timeout`` are seconds, above 0. The second bounds the wait
+        for the first bytes of an answer; its body may take as long again, and is then given up
+        at the next byte or after one more such wait. ``clock`` gives seconds that never go back.
+        Raises :exc:`InvalidSettings` if ``settings`` has no ``api_key``, and :exc:`ValueError`
+        for a timeout that is not above 0.
         """
+        if not (connect_timeout > 0 and read_timeout > 0):
+            raise ValueError("a timeout must be above 0 seconds")
         if settings.api_key is None:
             message = "api_key: missing; without it nothing can be sent"
             raise InvalidSettings(message)
@@ -80,8 +123,9 @@ class Client:
         self._key: Final = settings.api_key
         self._timeout: Final = (connect_timeout, read_timeout)
         self._clock: Final = clock
-        self._local: Final = threading.local()
-        self._sessions: Final[list[requests.Session]] = []
+        #: Lines that no thread is using: a session is not for several threads at once.
+        self._idle: Final[list[_Line]] = []
+        self._closings = 0
 
     def __repr__(self) -> str:
         return f"Client({self._settings.url!r})"
@@ -103,9 +147,9 @@ class Client:
 
     def close(self) -> None:
         """Close the connections. The client can still be used, and opens them again."""
-        while self._sessions:
-            self._sessions.pop().close()
-        self._local.__dict__.clear()
+        self._closings += 1
+        while self._idle:
+            self._idle.pop().session.close()
 
     def send(self, call: Call) -> Answer:
         """Send one call and return Iterable's acceptance.
@@ -150,9 +194,8 @@ class Client:
         began = self._clock()
         failure: ApiError
         try:
-            response = self._exchange(endpoint, body)
-            with response:
-                text = self._body(response)
+            with self._line() as line:
+                response, text = self._exchange(line, endpoint, body)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             failure = self._failure(error)
         else:
@@ -174,53 +217,49 @@ class Client:
         _log.debug("%s %s: %s", endpoint.method, endpoint.path, type(failure).__name__)
         raise failure
 
-    def _exchange(self, endpoint: Endpoint, body: bytes | None) -> requests.Response:
-        session, sending = self._session()
-        request = requests.Request(endpoint.method, self._settings.url + endpoint.path)
-        prepared = self._prepared(session, request)
+    def _exchange(
+        self, line: _Line, endpoint: Endpoint, body: bytes | None
+    ) -> tuple[requests.Response, bytes]:
+        prepared = line.prepared(endpoint.method, self._settings.url + endpoint.path)
         if body is not None:
             prepared.body = body
             prepared.headers["Content-Length"] = str(len(body))
-        return session.send(
-            prepared, timeout=self._timeout, allow_redirects=False, stream=True, **sending
+        response = line.session.send(
+            prepared, timeout=self._timeout, allow_redirects=False, stream=True, **line.sending
         )
+        with response:
+            return response, self._body(response)
 
-    def _prepared(
-        self, session: requests.Session, request: requests.Request
-    ) -> requests.PreparedRequest:
-        """Prepare a request once for each thread and endpoint, and copy it from then on."""
-        templates: dict[tuple[str, str], requests.PreparedRequest] = self._local.templates
-        key = (request.method or "", request.url or "")
-        if key not in templates:
-            request.auth = _no_auth
-            templates[key] = session.prepare_request(request)
-        return templates[key].copy()
+    @contextmanager
+    def _line(self) -> Iterator[_Line]:
+        """Lend an idle line, or a new one, to one request."""
+        closings = self._closings
+        try:
+            line = self._idle.pop()
+        except IndexError:
+            line = self._new_line()
+        try:
+            yield line
+        finally:
+            if closings == self._closings:
+                self._idle.append(line)
+            else:
+                line.session.close()
 
-    def _session(self) -> tuple[requests.Session, dict[str, Any]]:
-        """Return this thread's session, and what the environment says about proxies and TLS.
-
-        A session is not for several threads at once, and asking the environment anew for each
-        request takes longer than all the rest of preparing it.
-        """
-        if not hasattr(self._local, "session"):
-            session = requests.Session()
-            session.headers.update(
-                {
-                    endpoints.API_KEY_HEADER: self._key,
-                    "Content-Type": "application/json",
-                    "Accept": "application/json",
-                    "User-Agent": f"iterable_destination/{version('iterable-destination')}",
-                }
-            )
-            session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-            self._local.sending = session.merge_environment_settings(
-                self._settings.url, {}, None, None, None
-            )
-            self._local.sending.pop("stream")
-            self._local.templates = {}
-            self._local.session = session
-            self._sessions.append(session)
-        return self._local.session, self._local.sending
+    def _new_line(self) -> _Line:
+        session = _Session()
+        session.headers.update(
+            {
+                endpoints.API_KEY_HEADER: self._key,
+                "Content-Type": "application/json",
+                "Accept": "application/json",
+                "User-Agent": f"iterable_destination/{version('iterable-destination')}",
+            }
+        )
+        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        environment = session.merge_environment_settings(self._settings.url, {}, None, None, None)
+        sending = {key: value for key, value in environment.items() if key != "stream"}
+        return _Line(session, sending)
 
     def _body(self, response: requests.Response) -> bytes:
         """Read the whole body, but not for longer than the read timeout nor without bound.
@@ -229,7 +268,9 @@ class Client:
         """
         deadline = self._clock() + self._timeout[1]
         text = bytearray()
-        while chunk := response.raw.read1(_CHUNK, decode_content=True):
+        raw = response.raw
+        read = getattr(raw, "read1", raw.read)  # urllib3 before 2.2 reads whole chunks only
+        while chunk := read(_CHUNK, decode_content=True):
             text += chunk
             if self._clock() > deadline or len(text) > _LARGEST_ANSWER:
                 message = "the answer does not come to an end"
@@ -240,7 +281,10 @@ class Client:
         message = answers.redacted(f"{type(error).__name__}: {_reason(error)}", self._key)
         if isinstance(error, _BAD_ADDRESS):
             return WrongAddress(message)
-        if isinstance(error, _NOT_CONNECTED) or isinstance(_cause(error), _NEW_CONNECTION):
+        cause = _cause(error)
+        if isinstance(error, _NOT_CONNECTED) or isinstance(cause, _NEW_CONNECTION):
+            return NotConnected(message)
+        if isinstance(error, requests.exceptions.SSLError) and _is_handshake(cause):
             return NotConnected(message)
         return AmbiguousAnswer(message)
 
@@ -252,6 +296,12 @@ def _cause(error: Exception) -> object:
     """Return what made urllib3 give up."""
     given_up = error.args[0] if error.args else None
     return getattr(given_up, "reason", given_up)
+
+
+def _is_handshake(cause: object) -> bool:
+    """Whether TLS failed before anything could be sent."""
+    given = getattr(cause, "args", ())
+    return any(getattr(reason, "reason", None) in _HANDSHAKE_FAILURES for reason in given)
 
 
 def _reason(error: Exception) -> str:
@@ -272,5 +322,5 @@ def _retry_after(response: requests.Response) -> float | None:
         until = parsedate_to_datetime(header)
         now = parsedate_to_datetime(response.headers["Date"])
         return max(0.0, (until - now).total_seconds())
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, OverflowError, TypeError, ValueError):
         return None

@@ -6,6 +6,7 @@ What may live here: the look of things, and nothing that decides.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
@@ -43,8 +44,7 @@ def _console(*, stderr: bool = False) -> Console:
 @contextmanager
 def progress(lines: Lines) -> Iterator[Iterable[Line]]:
     """Show how far the input has been read, if standard error is a terminal."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
+    if not sys.stderr.isatty():
         yield lines
         return
     columns = (
@@ -53,13 +53,14 @@ def progress(lines: Lines) -> Iterator[Iterable[Line]]:
         TextColumn("{task.percentage:>3.0f} %"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as shown:
+    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
         task = shown.add_task("", total=lines.size, events=0)
 
         def counted() -> Iterator[Line]:
             for events, line in enumerate(lines, 1):
-                if events % _STRIDE == 0 and lines.size is not None:
-                    shown.update(task, completed=lines.position, events=events)
+                if events % _STRIDE == 0:
+                    read = None if lines.size is None else lines.position
+                    shown.update(task, completed=read, events=events)
                 yield line
 
         yield counted()

@@ -21,7 +21,7 @@ from iterable_destination.plain import SCALARS, TOO_LARGE, as_list, as_object, k
 
 #: Objects and lists inside each other, counted from ``dataFields`` itself. Ours: Iterable
 #: documents none, and nothing real comes near it.
-MAX_NESTING: Final = 256
+MAX_NESTING: Final = 128
 
 #: A path that is longer is cut in the middle: it is for people.
 _LONGEST_PATH: Final = 200
@@ -35,9 +35,20 @@ def data_fields(fields: dict[Any, Any], path: str, problems: list[Problem]) -> d
     """
     try:
         quick: dict[str, Any] = _quick(fields, MAX_NESTING)
-    except (_NotPlain, UnicodeEncodeError):
-        copy: dict[str, Any] = _Careful(problems).copy(fields, path, MAX_NESTING) or {}
-        return copy
+    except (_NotPlain, UnicodeEncodeError, RecursionError):
+        return _careful(fields, path, problems)
+    return quick
+
+
+def overlaid_data_fields(
+    under: tuple[dict[Any, Any], str], over: tuple[dict[Any, Any], str], problems: list[Problem]
+) -> dict[str, Any]:
+    """Return the same for two objects and their places, the second laid over the first."""
+    try:
+        quick: dict[str, Any] = _quick(under[0] | over[0], MAX_NESTING)
+    except (_NotPlain, UnicodeEncodeError, RecursionError):
+        seen = {key: value for key, value in under[0].items() if key not in over[0]}
+        return data_fields(seen, under[1], problems) | data_fields(*over, problems)
     return quick
 
 
@@ -103,6 +114,18 @@ def _quick(source: Any, depth: int) -> Any:  # noqa: C901, PLR0912 - the hot pat
     return copy
 
 
+def _careful(fields: dict[Any, Any], path: str, problems: list[Problem]) -> dict[str, Any]:
+    try:
+        copy: dict[str, Any] = _Careful(problems).copy(fields, path, MAX_NESTING) or {}
+    except RecursionError:  # the caller is deep in calls itself
+        problems.append(Problem(path, _TOO_DEEP))
+        return {}
+    return copy
+
+
+_TOO_DEEP: Final = f"is nested more than {MAX_NESTING} levels deep"
+
+
 class _Careful:
     """Copies any Python value, and writes down every problem with its place."""
 
@@ -129,8 +152,7 @@ class _Careful:
         self, value: Any, entries: Iterable[Any], path: str, depth: int, copy: Callable[..., Any]
     ) -> Any:
         if id(value) in self._inside or not depth:
-            too_deep = f"is nested more than {MAX_NESTING} levels deep"
-            self._refuse(path, "contains itself" if id(value) in self._inside else too_deep)
+            self._refuse(path, "contains itself" if id(value) in self._inside else _TOO_DEEP)
             return None
         self._inside.add(id(value))
         try:

@@ -45,7 +45,7 @@ Translator = Callable[[Any, Settings], Translation]
 class Patience:
     """How long a fault is borne. All times are seconds, and at least 0."""
 
-    #: From the first try of an event to the last.
+    #: From the first try of an event to the beginning of the last.
     deadline: float = 60.0
     #: Tries of a request that Iterable answers with 500 to 599: such an answer can be the data's
     #: fault. At least 1.
@@ -108,7 +108,8 @@ class Destination:
     def send(self, event: Any, *, index: int = 0) -> Outcome:
         """Translate one event, send it now, and return what became of it.
 
-        Faults are borne as :class:`Patience` says, so this can take as long as its ``deadline``.
+        Faults are borne as :class:`Patience` says: no try begins after its ``deadline``, and the
+        last one takes as long as the client's timeouts let it.
         ``index`` is carried to the outcome. Nothing is raised for what is in the event or what
         Iterable answers.
         """
@@ -133,9 +134,11 @@ class Destination:
             return call
         if call.id is not None or not message_id:
             return call
-        if len(message_id.encode(errors="replace")) > endpoints.MAX_ID_BYTES:
-            return call
-        return attrs.evolve(call, id=message_id)
+        try:
+            fits = len(message_id.encode()) <= endpoints.MAX_ID_BYTES
+        except UnicodeEncodeError:  # half of a surrogate pair: no text that can be sent
+            fits = False
+        return attrs.evolve(call, id=message_id) if fits else call
 
     def _deliver(self, calls: tuple[Call, ...], about: dict[str, Any]) -> Outcome:
         """Send the calls of one event in order; the first that fails ends it."""
@@ -190,7 +193,7 @@ class _Tries:
         while True:
             try:
                 self.attempts += 1
-                return self._client.send(call)
+                answer = self._client.send(call)
             except (ServerError, NetworkError, RateLimited) as error:
                 self._ambiguous |= isinstance(error, AmbiguousAnswer)
                 self._server_errors += isinstance(error, ServerError)
@@ -199,16 +202,18 @@ class _Tries:
                 if given_up or self._clock() + wait > self._until:
                     raise
                 self._sleep(wait)
+            else:
+                self._ambiguous = False
+                return answer
 
     def _wait(self, error: ApiError) -> float:
-        """Return how long to wait: what Iterable asks for, else full jitter that doubles."""
+        """Return how long to wait: full jitter that doubles, or longer if Iterable asks for it."""
         patience = self._patience
-        if error.retry_after is not None:
-            return min(error.retry_after, patience.longest_wait)
         bound = patience.first_wait * 2 ** min(self.attempts - 1, 30)
         if isinstance(error, RateLimited):
             bound = max(bound, 1.0)
-        return self._chance(0, min(bound, patience.longest_wait))
+        wait = self._chance(0, min(bound, patience.longest_wait))
+        return max(wait, min(error.retry_after or 0, patience.longest_wait))
 
     def ends_with(self, error: ApiError) -> type[Outcome]:
         """Return the outcome of an event whose last request failed."""

@@ -14,7 +14,7 @@ imported, so that every other module can use it.
     ├── InvalidSettings         the configuration's fault, found before anything is sent
     └── ApiError                a request was tried, and Iterable did not plainly accept it
         ├── RequestRefused          the request's fault: the same again will be refused again
-        │   ├── BadRequest              400
+        │   ├── BadRequest              400 (and 422)
         │   ├── TooLarge                413, or BatchTooLarge
         │   ├── IdentityConflict        409, the email or userId belongs to someone else
         │   ├── ForgottenUser           409, the user was forgotten (GDPR) and may not come back
@@ -24,7 +24,7 @@ imported, so that every other module can use it.
         │   ├── Forbidden               403
         │   └── WrongAddress            404, a redirect, or another status no such server gives
         ├── RateLimited             429: nobody's fault, later
-        ├── ServerError             5xx: Iterable's fault, perhaps later
+        ├── ServerError             5xx (and 408, 425): Iterable's fault, perhaps later
         └── NetworkError            no answer that can be read
             ├── NotConnected            nothing was sent: safe to repeat
             └── AmbiguousAnswer         it may have been applied: repeat only what has an id
@@ -142,7 +142,7 @@ class RequestRefused(ApiError):
 
 
 class BadRequest(RequestRefused):
-    """Status 400: the body breaks a rule of Iterable's. ``code`` and ``params`` say which."""
+    """Status 400 (or 422): the body breaks a rule of Iterable's. ``code`` and ``params`` say which."""
 
 
 class TooLarge(RequestRefused):
@@ -182,7 +182,7 @@ class RateLimited(ApiError):
 
 
 class ServerError(ApiError):
-    """Status 500 to 599: Iterable failed, or failed on this data."""
+    """Status 500 to 599 (or 408, 425): Iterable failed, perhaps on this data."""
 
 
 class NetworkError(ApiError):

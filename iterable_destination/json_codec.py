@@ -22,7 +22,7 @@ _LONG_NUMBER: Final = re.compile(rb"\d{19}")
 
 
 def decode(text: bytes) -> Any:
-    """Return the value of a JSON text; raises :exc:`ValueError` if it is none.
+    """Return the value of a JSON text in UTF-8; raises :exc:`ValueError` if it is none.
 
     ``NaN`` and ``Infinity`` are read, as Python writes them, so that the event that has them can
     be named. A text nested too deeply for Python to read is a :exc:`ValueError` too.
@@ -33,7 +33,7 @@ def decode(text: bytes) -> Any:
         except ValueError:
             pass  # for the standard library to judge, and to name the place
     try:
-        return json.loads(text)
+        return json.loads(text.decode("utf-8-sig"))
     except RecursionError:
         message = "nested too deeply to be read"
         raise ValueError(message) from None

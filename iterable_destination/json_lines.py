@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import stat
 import sys
 import zlib
 from collections.abc import Iterable, Iterator
@@ -72,7 +73,8 @@ class Lines:
 
     def _texts(self) -> Iterator[bytes]:
         try:
-            yield from self._stream
+            for text in self._stream:  # noqa: UP028 - `yield from` would close it when left early
+                yield text
         except (OSError, EOFError, zlib.error) as error:
             message = f"{self.name}: {error}"
             raise UnreadableInput(message) from error
@@ -88,7 +90,8 @@ def open_lines(path: str) -> Iterator[Lines]:
         yield Lines("standard input", sys.stdin.buffer, sys.stdin.buffer, None)
         return
     with _open(path) as raw:
-        size = os.fstat(raw.fileno()).st_size
+        status = os.fstat(raw.fileno())
+        size = status.st_size if stat.S_ISREG(status.st_mode) else None
         if path.endswith(".gz"):
             with gzip.GzipFile(fileobj=raw) as stream:
                 yield Lines(path, stream, raw, size)

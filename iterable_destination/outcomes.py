@@ -22,7 +22,7 @@ class Outcome:
 
     #: The event's ``messageId``, or None if it has none.
     message_id: str | None = None
-    #: Which event it was of those handed in, from 0.
+    #: Which event it was of those handed in, from 0; the command line counts lines.
     index: int = 0
     #: The requests that were made or were to be made.
     calls: tuple[Call, ...] = attrs.field(default=(), repr=False)

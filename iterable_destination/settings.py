@@ -9,6 +9,7 @@ import os
 import warnings
 from collections.abc import Mapping
 from typing import Any, Final, Self
+from urllib.parse import urlsplit
 
 import attrs
 
@@ -54,9 +55,17 @@ def _known_data_center(_: Any, attribute: attrs.Attribute[str], value: Any) -> N
 
 def _url(instance: Any, attribute: attrs.Attribute[str | None], value: Any) -> None:
     _text(instance, attribute, value)
-    if value is not None and not value.startswith(("https://", "http://")):
-        message = f"{attribute.name}: must begin with https:// or http://"
-        raise InvalidSettings(message)
+    if value is None:
+        return
+    try:
+        parts = urlsplit(value)
+        plain = parts.scheme in {"http", "https"} and parts.hostname and not parts.username
+        plain = plain and not (parts.query or parts.fragment) and (parts.port is None or parts.port)
+    except ValueError:
+        plain = False
+    if not plain:
+        message = "must be https:// or http://, a host, and perhaps a port and a path"
+        raise InvalidSettings(f"{attribute.name}: {message}")
 
 
 @attrs.frozen(kw_only=True)

@@ -6,12 +6,12 @@ from typing import Any, Final
 
 from iterable_destination import endpoints
 from iterable_destination.calls import UpdateUser
-from iterable_destination.data_fields import data_fields
+from iterable_destination.data_fields import overlaid_data_fields
 from iterable_destination.dates import read_as_iterable
 from iterable_destination.events import Event
 from iterable_destination.settings import Settings
 
-#: Fields of the context that go on the profile.
+#: Fields of the context that go on the profile, under the same name but for the time zone.
 _FROM_CONTEXT: Final = (
     "app",
     "device",
@@ -22,8 +22,6 @@ _FROM_CONTEXT: Final = (
     "timezone",
     "userAgent",
 )
-#: Names on the profile that are not the context's.
-_ON_PROFILE: Final = {"timezone": "timeZone"}
 #: Traits that do not go on the profile.
 _LEFT_OUT: Final = ("id", "timestamp")
 
@@ -32,8 +30,9 @@ _BOOLEANS: Final = {"true": True, "false": False}
 
 def identify(event: Event, _: Settings) -> UpdateUser:
     """Translate an identify: the traits laid over some of the context become the profile."""
-    profile = _from_context(event)
-    profile |= data_fields(event.fields, "traits", event.problems)
+    profile = overlaid_data_fields(
+        (_from_context(event), event.context_path), (event.fields, "traits"), event.problems
+    )
     for key in _LEFT_OUT:
         profile.pop(key, None)
     _move_phone(event, profile)
@@ -48,17 +47,11 @@ def identify(event: Event, _: Settings) -> UpdateUser:
 
 
 def _from_context(event: Event) -> dict[str, Any]:
-    context, traits = event.context, event.fields
-    seen: dict[str, Any] = {
-        key: context[key]
-        for key in _FROM_CONTEXT
-        if key in context and _ON_PROFILE.get(key, key) not in traits
-    }
-    copied = data_fields(seen, event.context_path, event.problems)
-    for key, name in _ON_PROFILE.items():
-        if key in copied:
-            copied[name] = copied.pop(key)
-    return copied
+    context = event.context
+    seen: dict[str, Any] = {key: context[key] for key in _FROM_CONTEXT if key in context}
+    if "timezone" in seen:
+        seen["timeZone"] = seen.pop("timezone")
+    return seen
 
 
 def _move_phone(event: Event, profile: dict[str, Any]) -> None:

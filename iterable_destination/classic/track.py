@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
+from collections.abc import Mapping
 from typing import Final
 
 from iterable_destination.calls import TrackEvent
@@ -11,7 +11,7 @@ from iterable_destination.dates import read_as_unix_seconds
 from iterable_destination.events import Event
 from iterable_destination.settings import Settings
 
-_SOURCES: Final = MappingProxyType({"eventName": "event", "createdAt": "timestamp"})
+_SOURCES: Final[Mapping[str, str]] = {"eventName": "event"}
 
 
 def track(event: Event, _: Settings) -> TrackEvent:
