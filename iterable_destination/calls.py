@@ -52,7 +52,7 @@ class Identity:
 
 @attrs.frozen(slots=False)
 class ItemPlace:
-    """An item that is still to be judged, and where its fields stand in the event."""
+    """An item, and where its fields were found in the event."""
 
     #: The item, as Iterable takes it.
     item: dict[str, Any]
@@ -64,10 +64,6 @@ class ItemPlace:
     def source(self, key: str) -> str:
         """Return the place in the event of one of the item's keys."""
         return f"{self.path}.{self.keys.get(key, key)}"
-
-
-def _all_places(items: list[dict[str, Any]]) -> list[ItemPlace]:
-    return [ItemPlace(item, f"items[{index}]") for index, item in enumerate(items)]
 
 
 @attrs.frozen(slots=False)
@@ -131,10 +127,8 @@ class UpdateCart:
     #: As Iterable takes them: ``id``, ``name``, ``price``, ``quantity`` and so on. An empty list
     #: empties the cart.
     items: list[dict[str, Any]]
-    #: The items that validation is to judge. A translator leaves out those it has made sure of.
-    unjudged: list[ItemPlace] = attrs.field(
-        default=attrs.Factory(lambda self: _all_places(self.items), takes_self=True), eq=False
-    )
+    #: Where the items' fields were found in the event; None if they come from elsewhere.
+    places: list[ItemPlace] | None = attrs.field(default=None, eq=False, repr=False)
 
     def body(self) -> dict[str, Any]:
         """Return the request's body, a new ``dict``."""
@@ -160,10 +154,8 @@ class TrackPurchase:
     id: str | None = None
     #: Where fields of the body were found in the event.
     sources: Mapping[str, str] = attrs.field(default=NO_SOURCES, eq=False, repr=False)
-    #: The items that validation is to judge. A translator leaves out those it has made sure of.
-    unjudged: list[ItemPlace] = attrs.field(
-        default=attrs.Factory(lambda self: _all_places(self.items), takes_self=True), eq=False
-    )
+    #: Where the items' fields were found in the event; None if they come from elsewhere.
+    places: list[ItemPlace] | None = attrs.field(default=None, eq=False, repr=False)
 
     def body(self) -> dict[str, Any]:
         """Return the request's body, a new ``dict``."""

@@ -1,10 +1,9 @@
 """``dataFields``: a copy of what an event carries, as plain JSON with Iterable's dates.
 
-What may live here: the one place where every value of an event is looked at. It is the hot path
-of the package, so it is written twice: :func:`_quick` copies what is plain JSON already, which is
-nearly everything, and gives up at the first thing that is not; :func:`_careful` then takes any
-Python value, converts it, and names the place of everything that cannot be sent. A property test
-holds the two to the same result.
+What may live here: the one place where every value of an event is looked at. It is written twice:
+:func:`quick_copy` copies what is plain JSON already, which is nearly everything, and gives up at
+the first thing that is not; :func:`_careful` then takes any Python value, converts it, and names
+the place of everything that cannot be sent. A property test holds the two to the same result.
 """
 
 from __future__ import annotations
@@ -34,8 +33,8 @@ def data_fields(fields: dict[Any, Any], path: str, problems: list[Problem]) -> d
     with its place, and is None in the copy.
     """
     try:
-        quick: dict[str, Any] = _quick(fields, MAX_NESTING)
-    except (_NotPlain, UnicodeEncodeError, RecursionError):
+        quick: dict[str, Any] = quick_copy(fields)
+    except (NotPlain, UnicodeEncodeError, RecursionError):
         return _careful(fields, path, problems)
     return quick
 
@@ -43,10 +42,13 @@ def data_fields(fields: dict[Any, Any], path: str, problems: list[Problem]) -> d
 def overlaid_data_fields(
     under: tuple[dict[Any, Any], str], over: tuple[dict[Any, Any], str], problems: list[Problem]
 ) -> dict[str, Any]:
-    """Return the same for two objects and their places, the second laid over the first."""
+    """Return the same for two objects and their places, the second laid over the first.
+
+    A place of ``""`` is the event itself.
+    """
     try:
-        quick: dict[str, Any] = _quick(under[0] | over[0], MAX_NESTING)
-    except (_NotPlain, UnicodeEncodeError, RecursionError):
+        quick: dict[str, Any] = quick_copy(under[0] | over[0])
+    except (NotPlain, UnicodeEncodeError, RecursionError):
         seen = {key: value for key, value in under[0].items() if key not in over[0]}
         return data_fields(seen, under[1], problems) | data_fields(*over, problems)
     return quick
@@ -67,25 +69,25 @@ def text_problem(text: str) -> str | None:
 _MOST: Final = endpoints.MAX_BODY_BYTES
 
 
-class _NotPlain(Exception):
-    """Something that is not JSON as it stands."""
+class NotPlain(Exception):
+    """Something is not JSON as it stands."""
 
 
-def _quick(source: Any, depth: int) -> Any:  # noqa: C901, PLR0912 - the hot path
-    """Copy a plain JSON object or list; ``_NotPlain`` or ``UnicodeEncodeError`` if it is not.
+def quick_copy(source: Any, depth: int = MAX_NESTING) -> Any:  # noqa: C901, PLR0912 - the hot path
+    """Copy a plain JSON object or list; ``NotPlain`` or ``UnicodeEncodeError`` if it is not.
 
     Copying the whole and overwriting the few values that change is far quicker than building it
     anew; exact types are quicker to ask for than ``isinstance``; and a call for each value would
     cost more than all that is done with it, so objects and lists share one loop.
     """
     if not depth:
-        raise _NotPlain
+        raise NotPlain
     copy = source.copy()
     if type(source) is dict:
         try:
             keys = "".join(source)  # a TypeError unless all are strings
         except TypeError:
-            raise _NotPlain from None
+            raise NotPlain from None
         if not keys.isascii():
             keys.encode()
         entries: Iterable[tuple[Any, Any]] = source.items()
@@ -98,19 +100,19 @@ def _quick(source: Any, depth: int) -> Any:  # noqa: C901, PLR0912 - the hot pat
                 if value[4] == "-":
                     copy[key] = iterable_date(value)
                 if length > _MOST:
-                    raise _NotPlain
+                    raise NotPlain
             if not value.isascii():
                 value.encode()
         elif its_type is dict or its_type is list:
-            copy[key] = _quick(value, depth - 1)
+            copy[key] = quick_copy(value, depth - 1)
         elif its_type is int:
             if not -TOO_LARGE < value < TOO_LARGE:
-                raise _NotPlain
+                raise NotPlain
         elif its_type is float:
             if value - value:  # NaN for NaN and infinity, else 0
-                raise _NotPlain
+                raise NotPlain
         elif its_type is not bool and value is not None:
-            raise _NotPlain
+            raise NotPlain
     return copy
 
 
@@ -168,7 +170,8 @@ class _Careful:
             elif text_problem(key):
                 self._refuse(path, f"has a key that {text_problem(key)}")
             else:
-                copy[str.__str__(key)] = self.copy(value, f"{path}.{key}", depth)
+                place = f"{path}.{key}" if path else key
+                copy[str.__str__(key)] = self.copy(value, place, depth)
         return copy
 
     def _list(self, items: Iterable[tuple[int, Any]], path: str, depth: int) -> list[Any]:

@@ -55,8 +55,8 @@ def iterable_date(text: str) -> str:
     """
     if text[4:8:3] != "--":
         return text
-    if _is_usual(text):
-        return _usual_to_iterable(text)
+    if is_usual(text):
+        return usual_to_iterable(text)
     moment = _read_iso(text)
     return text if moment is None else to_iterable(moment)
 
@@ -66,8 +66,6 @@ def read_as_iterable(value: Any) -> str | None:
 
     What is taken is what :func:`read_date` takes.
     """
-    if type(value) is str and _is_usual(value):
-        return _usual_to_iterable(value)
     moment = read_date(value)
     return None if moment is None else to_iterable(moment)
 
@@ -77,13 +75,12 @@ def read_as_unix_seconds(value: Any) -> int | None:
 
     What is taken is what :func:`read_date` takes. Fractions are cut towards the past.
     """
-    if type(value) is str and value[-1:] == "Z" and _is_usual(value):
-        passed = datetime.fromisoformat(value) - _EPOCH
-    else:
-        moment = read_date(value)
-        if moment is None:
-            return None
-        passed = moment - _EPOCH
+    moment = read_date(value)
+    return None if moment is None else _unix_seconds(moment)
+
+
+def _unix_seconds(moment: datetime) -> int:
+    passed = moment - _EPOCH
     return passed.days * 86_400 + passed.seconds
 
 
@@ -127,7 +124,7 @@ def read_date(value: Any) -> datetime | None:
     return None
 
 
-def _is_usual(text: str) -> bool:
+def is_usual(text: str) -> bool:
     """Whether a text is a date written the usual way and possible, judged quickly.
 
     That is ``2023-02-05T20:42:10.123Z``, ``2023-02-05T20:42:10Z`` or ``2023-02-05``, as nearly
@@ -149,7 +146,13 @@ def _is_usual(text: str) -> bool:
     return True
 
 
-def _usual_to_iterable(text: str) -> str:
+def usual_to_unix_seconds(text: str) -> int:
+    """Return a date for which :func:`is_usual` holds as whole seconds since 1970-01-01 UTC."""
+    return _unix_seconds(in_utc(datetime.fromisoformat(text)))
+
+
+def usual_to_iterable(text: str) -> str:
+    """Return a date for which :func:`is_usual` holds as Iterable's."""
     return f"{text[:10]} {text[11:19] or '00:00:00'} +00:00"
 
 
@@ -166,7 +169,7 @@ def _read_number(value: float) -> datetime:
 def _read_text(text: str) -> datetime | None:
     if len(text) > _LONGEST_DATE:
         return None
-    if _is_usual(text):
+    if is_usual(text):
         return in_utc(datetime.fromisoformat(text))
     if _ISO.fullmatch(text):
         return _read_iso(text)

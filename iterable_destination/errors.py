@@ -142,7 +142,7 @@ class RequestRefused(ApiError):
 
 
 class BadRequest(RequestRefused):
-    """Status 400 (or 422): the body breaks a rule of Iterable's. ``code`` and ``params`` say which."""
+    """Status 400 (or 422): the body breaks a rule; ``code`` and ``params`` say which."""
 
 
 class TooLarge(RequestRefused):

@@ -60,7 +60,7 @@ _NAMES: Final = frozenset(
 
 
 @lru_cache(maxsize=1_000)
-def _names_of(keys: tuple[Any, ...]) -> dict[str, str]:
+def names_of(keys: tuple[Any, ...]) -> dict[str, str]:
     """Find the single fields among the keys of an object: the same keys come again and again."""
     return first_keys(keys, _NAMES)
 
@@ -108,7 +108,7 @@ class Event:
         #: The event's own fields; empty if there are none.
         self.fields: dict[Any, Any] = fields if type(fields) is dict else self._own_fields()
         #: The keys of those own fields that are looked up, by folded name. Not to be changed.
-        self.keys = _names_of(tuple(self.fields))
+        self.keys = names_of(tuple(self.fields))
         integrations = body.get("integrations")
         #: Which destinations the event is for, and their options; empty if it does not say.
         self.integrations: dict[Any, Any] = (
@@ -171,7 +171,10 @@ class Event:
     @property
     def message_id(self) -> str | None:
         """The event's ``messageId`` as a string, or None."""
-        message_id = as_id(self.get("messageId"))
+        message_id = self.raw.get("messageId")
+        if type(message_id) is str:
+            return message_id
+        message_id = as_id(scalar(message_id))
         return message_id if isinstance(message_id, str) else None
 
     def switched_off(self) -> str | None:
@@ -180,7 +183,7 @@ class Event:
         if INTEGRATION in integrations:
             off = scalar(integrations[INTEGRATION]) is False
             return f"integrations.{INTEGRATION} is false" if off else None
-        key = _names_of(tuple(integrations)).get("all")
+        key = names_of(tuple(integrations)).get("all")
         if key is None or scalar(integrations[key]) is not False:
             return None
         return f"integrations.{key} is false and integrations.{INTEGRATION} is absent"
@@ -191,7 +194,7 @@ class Event:
             ("integrations", self.integrations),
             (self.context_path, self.context),
         ):
-            folded = _names_of(tuple(values)).get("iterable") if values else None
+            folded = names_of(tuple(values)).get("iterable") if values else None
             if folded is not None:
                 for key in (INTEGRATION, folded):
                     options = as_object(values.get(key))
@@ -217,22 +220,19 @@ class Event:
         user_id = self.raw.get("userId")
         if type(user_id) is not str:
             user_id = self._other_user_id(user_id)
-        email, source = self._email()
+        email = None
+        if self.path != "traits" and "traits" in self.context:
+            traits = self._context_traits()
+            key = names_of(tuple(traits)).get("email")
+            if key is not None:
+                email, source = _said(traits[key]), f"{self.context_path}.traits.{key}"
+        if email is None:
+            email, source = _said(self.find("email")), self.source("email")
         if email is None and looks_like_email(user_id):
             email, source = user_id, "userId"
         if email is None or not user_id:
             return self._half_known(email, source, None if user_id == "" else user_id)
         return Identity(email, user_id, source)
-
-    def _email(self) -> tuple[Any, str]:
-        if self.type != "identify" and "traits" in self.context:
-            traits = self._context_traits()
-            key = _names_of(tuple(traits)).get("email")
-            email = None if key is None else scalar(traits[key])
-            if email is not None and email != "":
-                return email, f"{self.context_path}.traits.{key}"
-        email = self.find("email")
-        return None if email == "" else email, self.source("email")
 
     def _context_traits(self) -> dict[Any, Any]:
         traits = self.context.get("traits")
@@ -266,12 +266,19 @@ class Event:
         yield from _places(self.path, self.keys, names)
         traits = as_object(self.context.get("traits"))
         if traits:
-            yield from _places(f"{self.context_path}.traits", _names_of(tuple(traits)), names)
+            yield from _places(f"{self.context_path}.traits", names_of(tuple(traits)), names)
 
 
 def _places(path: str, keys: dict[str, str], names: frozenset[str]) -> Iterator[str]:
     if not names.isdisjoint(keys):
         yield from (f"{path}.{key}" for name, key in keys.items() if name in names)
+
+
+def _said(identity: Any) -> Any:
+    """Return what is said of an identity as a JSON scalar; ``""`` says nothing."""
+    if type(identity) is not str:
+        identity = scalar(identity)
+    return None if identity == "" else identity
 
 
 def looks_like_email(user_id: Any) -> bool:

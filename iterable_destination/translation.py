@@ -13,6 +13,7 @@ from iterable_destination import classic, validation
 from iterable_destination.calls import Call
 from iterable_destination.errors import InvalidEvent, Note
 from iterable_destination.events import Event
+from iterable_destination.ordinary import ordinary
 from iterable_destination.settings import Settings
 
 _DEFAULTS: Final = Settings()
@@ -41,8 +42,15 @@ def translate(event: Any, settings: Settings | None = None) -> Translation:
     Raises :exc:`~iterable_destination.errors.InvalidEvent` with every problem of the event, and
     never anything else for whatever is in it.
     """
+    chosen = settings or _DEFAULTS
+    call = ordinary(event, chosen)
+    return _carefully(event, chosen) if call is None else Translation(event["messageId"], (call,))
+
+
+def _carefully(event: Any, settings: Settings) -> Translation:
+    """Translate any event, naming all that is to be noted or refused."""
     reading = Event(event)
-    call = classic.translate(reading, settings or _DEFAULTS)
+    call = classic.translate(reading, settings)
     if isinstance(call, str):
         return Translation(reading.message_id, skipped=call, notes=tuple(reading.notes))
     problems = reading.problems + validation.problems(call)

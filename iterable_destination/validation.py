@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from math import isfinite
 from typing import Any, Final
 
 from iterable_destination import endpoints
@@ -28,10 +27,10 @@ from iterable_destination.plain import TOO_LARGE, kind
 
 #: One ``@``, something before it, a dot with something on both sides after it; no spaces or
 #: control characters. Everything else about an email is Iterable's to judge.
-_EMAIL: Final = re.compile(
+EMAIL: Final = re.compile(
     r"[^@\s\x00-\x1f\x7f-\x9f]+@[^@\s\x00-\x1f\x7f-\x9f]+\.[^@\s\x00-\x1f\x7f-\x9f]+"
 )
-_USER_ID: Final = re.compile(rf"[ -~]{{0,{endpoints.MAX_USER_ID_LENGTH - 1}}}[!-~]")
+USER_ID: Final = re.compile(rf"[ -~]{{0,{endpoints.MAX_USER_ID_LENGTH - 1}}}[!-~]")
 
 _NO_NUMBER: Final = "must be a number, or a string of digits with at most one dot"
 
@@ -74,24 +73,24 @@ def _event(call: TrackEvent) -> list[Problem]:
 
 
 def _cart(call: UpdateCart) -> list[Problem]:
-    return [problem for place in call.unjudged for problem in _item(place)]
+    return [problem for place in _places(call) for problem in _item(place)]
 
 
 def _purchase(call: TrackPurchase) -> list[Problem]:
-    source = call.sources.get
-    ids = (("campaignId", call.campaign_id), ("templateId", call.template_id))
-    return _only_problems(
-        (source("total", "total"), _number(call.total)),
-        *(
-            (source(name, name), _whole(value, endpoints.INT32))
-            for name, value in ids
-            if value is not None
-        ),
-    ) + [problem for place in call.unjudged for problem in _item(place)]
+    found = []
+    if problem := _number(call.total):
+        found.append(Problem(call.sources.get("total", "total"), problem))
+    for name, value in (("campaignId", call.campaign_id), ("templateId", call.template_id)):
+        if value is not None and (problem := _whole(value, endpoints.INT32)):
+            found.append(Problem(call.sources.get(name, name), problem))
+    for place in _places(call):
+        found += _item(place)
+    return found
 
 
 def _email_change(call: UpdateEmail) -> list[Problem]:
-    return _only_problems(("newEmail", email_problem(call.new_email)))
+    problem = email_problem(call.new_email)
+    return [Problem("newEmail", problem)] if problem else []
 
 
 _CHECKS: Final[dict[type, Callable[[Any], list[Problem]]]] = {
@@ -101,6 +100,12 @@ _CHECKS: Final[dict[type, Callable[[Any], list[Problem]]]] = {
     TrackPurchase: _purchase,
     UpdateEmail: _email_change,
 }
+
+
+def _places(call: UpdateCart | TrackPurchase) -> list[ItemPlace]:
+    if call.places is not None:
+        return call.places
+    return [ItemPlace(item, f"items[{index}]") for index, item in enumerate(call.items)]
 
 
 def _item(place: ItemPlace) -> list[Problem]:
@@ -124,15 +129,11 @@ def _item(place: ItemPlace) -> list[Problem]:
 _OPTIONAL_TEXTS: Final = ("sku", "description", "imageUrl", "url")
 
 
-def _only_problems(*checked: tuple[str, str | None]) -> list[Problem]:
-    return [Problem(path, message) for path, message in checked if message is not None]
-
-
 def email_problem(value: Any) -> str | None:
     """Say why a value cannot be an email, or None if it may be one."""
     if not isinstance(value, str):
         return f"must be a string, not {kind(value)}"
-    if not _EMAIL.fullmatch(value):
+    if not EMAIL.fullmatch(value):
         return "is no email address: it must read like name@host.domain, without spaces"
     return None if value.isascii() and len(value) < _SURELY_SHORT else text_problem(value)
 
@@ -145,7 +146,7 @@ def user_id_problem(value: Any) -> str | None:
     """Say why a value cannot be a userId, or None if it can."""
     if not isinstance(value, str):
         return f"must be a string, not {kind(value)}"
-    if _USER_ID.fullmatch(value):
+    if USER_ID.fullmatch(value):
         return None
     if len(value) > endpoints.MAX_USER_ID_LENGTH:
         most = endpoints.MAX_USER_ID_LENGTH
@@ -154,19 +155,21 @@ def user_id_problem(value: Any) -> str | None:
 
 
 def _text(value: Any) -> str | None:
-    if type(value) is str:
-        return text_problem(value)
+    if isinstance(value, str):
+        return None if value.isascii() and len(value) < _SURELY_SHORT else text_problem(value)
     return "missing" if value is None else f"must be a string, not {kind(value)}"
 
 
 def _number(value: Any) -> str | None:
     if value is None:
         return "missing"
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return _NO_NUMBER if isinstance(value, str) else f"must be a number, not {kind(value)}"
-    if isinstance(value, float) and not isfinite(value):
+    if -TOO_LARGE < value < TOO_LARGE:
+        return None
+    if isinstance(value, float):
         return f"must be a number, not {kind(value)}"
-    return None if -TOO_LARGE < value < TOO_LARGE else "is a number too large for Iterable"
+    return "is a number too large for Iterable"
 
 
 def _whole(value: Any, bounds: range) -> str | None:

@@ -6,14 +6,14 @@ from typing import Any, Final
 
 from iterable_destination.calls import TrackPurchase, UpdateCart
 from iterable_destination.classic.items import items, number, whole_number
-from iterable_destination.classic.track import created_at
 from iterable_destination.data_fields import data_fields
+from iterable_destination.dates import read_as_unix_seconds
 from iterable_destination.events import Event
 from iterable_destination.plain import as_list, scalar
 from iterable_destination.settings import Settings
 
 #: Properties of an order that are not repeated in its ``dataFields``.
-_LIFTED: Final = frozenset({"total", "products", "campaignId", "templateId"})
+LIFTED: Final = frozenset({"total", "products", "campaignId", "templateId"})
 
 
 def has_cart(event: Event) -> bool:
@@ -23,29 +23,29 @@ def has_cart(event: Event) -> bool:
 
 def cart(event: Event, _: Settings) -> UpdateCart:
     """Translate Product Added or Removed: its products are the whole cart as it is now."""
-    created_at(event)  # not sent, but to be a date all the same
+    event.timestamp(read_as_unix_seconds)  # not sent, but to be a date all the same
     return UpdateCart(event.identity(), *items(event, event.source("products"), _products(event)))
 
 
 def purchase(event: Event, _: Settings) -> TrackPurchase:
     """Translate Order Completed."""
-    translated, unjudged = items(event, event.source("products"), _products(event))
-    rest = {key: value for key, value in event.fields.items() if key not in _LIFTED}
+    translated, places = items(event, event.source("products"), _products(event))
+    rest = {key: value for key, value in event.fields.items() if key not in LIFTED}
     total_source = event.source("total")
     return TrackPurchase(
         event.identity(),
         translated,
         number(event, total_source, event.find("total")),
         data_fields(rest, "properties", event.problems),
-        created_at(event),
-        campaign_id=_lifted(event, "campaignId"),
-        template_id=_lifted(event, "templateId"),
+        event.timestamp(read_as_unix_seconds),
+        _lifted(event, "campaignId"),
+        _lifted(event, "templateId"),
         sources={
             "total": total_source,
             "campaignId": "properties.campaignId",
             "templateId": "properties.templateId",
         },
-        unjudged=unjudged,
+        places=places,
     )
 
 

@@ -12,7 +12,7 @@ from iterable_destination.events import Event
 from iterable_destination.settings import Settings
 
 #: Fields of the context that go on the profile, under the same name but for the time zone.
-_FROM_CONTEXT: Final = (
+FROM_CONTEXT: Final = (
     "app",
     "device",
     "ip",
@@ -23,7 +23,7 @@ _FROM_CONTEXT: Final = (
     "userAgent",
 )
 #: Traits that do not go on the profile.
-_LEFT_OUT: Final = ("id", "timestamp")
+LEFT_OUT: Final = ("id", "timestamp")
 
 _BOOLEANS: Final = {"true": True, "false": False}
 
@@ -33,12 +33,14 @@ def identify(event: Event, _: Settings) -> UpdateUser:
     profile = overlaid_data_fields(
         (_from_context(event), event.context_path), (event.fields, "traits"), event.problems
     )
-    for key in _LEFT_OUT:
-        profile.pop(key, None)
+    for key in LEFT_OUT:
+        if key in profile:
+            del profile[key]
     _move_phone(event, profile)
     _add_dates(event, profile)
     if None in profile.values():
-        profile = {key: value for key, value in profile.items() if value is not None}
+        for key in [key for key, value in profile.items() if value is None]:
+            del profile[key]
     if not endpoints.MANAGED_FIELDS.isdisjoint(profile):
         for key in sorted(endpoints.MANAGED_FIELDS.intersection(profile)):
             event.note(f"traits.{key}", "is a field that Iterable keeps itself")
@@ -48,7 +50,7 @@ def identify(event: Event, _: Settings) -> UpdateUser:
 
 def _from_context(event: Event) -> dict[str, Any]:
     context = event.context
-    seen: dict[str, Any] = {key: context[key] for key in _FROM_CONTEXT if key in context}
+    seen: dict[str, Any] = {key: context[key] for key in FROM_CONTEXT if key in context}
     if "timezone" in seen:
         seen["timeZone"] = seen.pop("timezone")
     return seen

@@ -5,27 +5,26 @@ from __future__ import annotations
 from typing import Any, Final
 
 from iterable_destination.calls import TrackEvent
-from iterable_destination.classic.track import created_at
-from iterable_destination.data_fields import data_fields
+from iterable_destination.data_fields import overlaid_data_fields
+from iterable_destination.dates import read_as_unix_seconds
 from iterable_destination.events import Event
 from iterable_destination.settings import Settings
 
-_SINGLE_NAMES: Final = {"page": "Loaded a Page", "screen": "Loaded a Screen"}
+SINGLE_NAMES: Final = {"page": "Loaded a Page", "screen": "Loaded a Screen"}
 #: The call's own fields that are added to its properties.
 _OWN: Final = ("category", "name")
 
 
 def page(event: Event, settings: Settings) -> TrackEvent:
     """Translate a page or screen: an event named by the setting, or after the page."""
-    fields = data_fields(event.fields, "properties", event.problems)
     own = {key: event.raw[key] for key in _OWN if has(event, key)}
-    fields |= data_fields(own, "", event.problems)
+    fields = overlaid_data_fields((event.fields, "properties"), (own, ""), event.problems)
     name, source = _event_name(event, settings)
     return TrackEvent(
         event.identity(),
         name,
         fields,
-        created_at(event),
+        event.timestamp(read_as_unix_seconds),
         sources={"eventName": source},
     )
 
@@ -59,4 +58,4 @@ def _event_name(event: Event, settings: Settings) -> tuple[Any, str]:
                 value = event.get(key)
                 named = isinstance(value, str | int | float) and not isinstance(value, bool)
                 return f"{value} {event.type}" if named else value, key
-    return _SINGLE_NAMES[event.type], "type"
+    return SINGLE_NAMES[event.type], "type"

@@ -30,7 +30,7 @@ COMMERCE: Final[tuple[tuple[str, str, Translator], ...]] = (
 
 #: The names as one pattern with a group for each: alone in the new order of words (``Order
 #: Completed``), or in the older order with any text after them (``Completed Order…``).
-_NAMES: Final = re.compile(
+NAMES: Final = re.compile(
     "[ _]?(?:"
     + "|".join(
         f"({first}[ _]?{second}[ _]?\\Z|{second}[ _]?{first})" for first, second, _ in COMMERCE
@@ -42,7 +42,7 @@ _NAMES: Final = re.compile(
 
 def _track(event: Event, settings: Settings) -> Call:
     name = event.get("event")
-    found = _NAMES.match(name) if isinstance(name, str) else None
+    found = NAMES.match(name) if isinstance(name, str) else None
     if found is None:
         return track(event, settings)
     translator = COMMERCE[(found.lastindex or 0) - 1][2]

@@ -20,11 +20,6 @@ def track(event: Event, _: Settings) -> TrackEvent:
         event.identity(),
         event.get("event"),
         data_fields(event.fields, "properties", event.problems),
-        created_at(event),
+        event.timestamp(read_as_unix_seconds),
         sources=_SOURCES,
     )
-
-
-def created_at(event: Event) -> int | None:
-    """Return when the event happened, in whole unix seconds; None if it does not say."""
-    return event.timestamp(read_as_unix_seconds)

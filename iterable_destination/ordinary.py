@@ -1,0 +1,260 @@
+"""The ordinary event, translated at once.
+
+What may live here: a shortcut, and no rule of its own. This is the hot place of the package. Most
+events leave no question open: they are plain JSON, their dates are written the usual way, their
+user is known, nothing in them is to be noted, coerced or refused. :func:`ordinary` makes sure of
+that in a straight line, with as few steps as it can, and makes the call. At the first thing out
+of the ordinary it gives up, and the event goes through :mod:`~iterable_destination.classic` and
+:mod:`~iterable_destination.validation`, where the rules are written and nothing is hurried.
+
+Property tests hold that both ways come to the same call, and that the other way finds nothing to
+note or to refuse in any event that is taken here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
+
+from iterable_destination.calls import (
+    Call,
+    Identity,
+    TrackEvent,
+    TrackPurchase,
+    UpdateCart,
+    UpdateUser,
+)
+from iterable_destination.classic import commerce, identify, items, page, routes
+from iterable_destination.data_fields import NotPlain, quick_copy
+from iterable_destination.dates import is_usual, usual_to_iterable, usual_to_unix_seconds
+from iterable_destination.endpoints import MANAGED_FIELDS
+from iterable_destination.events import LOOKALIKE_EMAILS, names_of
+from iterable_destination.settings import Settings
+from iterable_destination.validation import EMAIL, USER_ID
+
+#: Lengths of text and sizes of numbers up to here are within every bound there is.
+_SURELY_FINE: Final = 1_000_000
+_LONGEST_NAME: Final = 1_000
+
+
+def ordinary(event: Any, settings: Settings) -> Call | None:
+    """Return the call of an ordinary event, sure to be valid; None for any other event."""
+    if type(event) is not dict:
+        return None
+    make = _CALL_TYPES.get(event.get("type"))
+    user_id, when, context = event.get("userId"), event.get("timestamp"), event.get("context")
+    if (
+        make is None
+        or type(user_id) is not str
+        or type(when) is not str
+        or type(event.get("messageId")) is not str
+        or type(context) is not dict
+        or event.get("integrations")
+        or "options" in event
+        or not USER_ID.fullmatch(user_id)
+        or "@" in user_id
+        or not is_usual(when)
+    ):
+        return None
+    try:
+        "".join(event)  # a TypeError unless all keys are strings
+        return make(event, user_id, when, context, settings)
+    except (NotPlain, UnicodeEncodeError, RecursionError, TypeError):
+        return None
+
+
+def _identity(
+    user_id: str, fields: dict[Any, Any], context: dict[Any, Any] | None
+) -> Identity | None:
+    """Return a user whose email is a good one, or not there under any name; else None."""
+    keys = names_of(tuple(fields))
+    email = fields[keys["email"]] if "email" in keys else None
+    traits = None if context is None else context.get("traits")
+    if traits is not None:
+        if type(traits) is not dict:
+            return None
+        around = names_of(tuple(traits))
+        if "email" in around:
+            email = traits[around["email"]] or email
+        elif email is None and not LOOKALIKE_EMAILS.isdisjoint(around):
+            return None
+    if email is None:
+        return Identity(None, user_id) if LOOKALIKE_EMAILS.isdisjoint(keys) else None
+    if type(email) is str and EMAIL.fullmatch(email) and email.isascii():
+        return Identity(email, user_id) if len(email) < _LONGEST_NAME else None
+    return None
+
+
+def _identify(  # noqa: C901 - one straight line, see above
+    event: dict[Any, Any], user_id: str, when: str, context: dict[Any, Any], _: Settings
+) -> Call | None:
+    traits = event.get("traits")
+    if type(traits) is not dict or "iterable" in names_of(tuple(context)):
+        return None
+    identity = _identity(user_id, traits, None)
+    keys = names_of(tuple(traits))
+    created = keys.get("created") or keys.get("createdat")
+    if identity is None or "phones" in keys or ("created" in keys and "createdat" in keys):
+        return None
+    profile = {key: context[key] for key in identify.FROM_CONTEXT if key in context}
+    if "timezone" in profile:
+        profile["timeZone"] = profile.pop("timezone")
+    profile = quick_copy(profile | traits)
+    profile["profileUpdatedAt"] = usual_to_iterable(when)
+    if created is not None:
+        date = traits[created]
+        if type(date) is not str or not is_usual(date):
+            return None
+        profile["met"] = usual_to_iterable(date)
+    if "phone" in keys:
+        phone = profile.pop(keys["phone"]) if keys["phone"] == "phone" else None
+        if type(phone) is not str or phone[:1] != "+":
+            return None
+        profile["phoneNumber"] = phone
+    for key in identify.LEFT_OUT:
+        if key in profile:
+            del profile[key]
+    if None in profile.values():
+        for key in [key for key, value in profile.items() if value is None]:
+            del profile[key]
+    return UpdateUser(identity, profile) if MANAGED_FIELDS.isdisjoint(profile) else None
+
+
+def _track(
+    event: dict[Any, Any], user_id: str, when: str, context: dict[Any, Any], _: Settings
+) -> Call | None:
+    name, properties = event.get("event"), event.get("properties")
+    if type(name) is not str or type(properties) is not dict:
+        return None
+    if not name or len(name) > _LONGEST_NAME or not name.isascii():
+        return None
+    identity = _identity(user_id, properties, context)
+    if identity is None:
+        return None
+    found = routes.NAMES.match(name)
+    if found is None:
+        return TrackEvent(identity, name, quick_copy(properties), usual_to_unix_seconds(when))
+    products = properties.get("products")
+    if type(products) is not list or names_of(tuple(properties))["products"] != "products":
+        return None
+    usual = []
+    for product in products:
+        item = _item(product)
+        if item is None:
+            return None
+        usual.append(item)
+    if routes.COMMERCE[(found.lastindex or 0) - 1][2] is commerce.cart:
+        return UpdateCart(identity, usual)
+    return _purchase(identity, usual, properties, usual_to_unix_seconds(when))
+
+
+def _purchase(
+    identity: Identity, usual: list[dict[str, Any]], properties: dict[Any, Any], when: int
+) -> Call | None:
+    total: Any = properties.get("total")
+    if type(total) not in _NUMBERS or not -_SURELY_FINE < total < _SURELY_FINE:
+        return None
+    if names_of(tuple(properties))["total"] != "total":
+        return None
+    if "campaignId" in properties or "templateId" in properties:
+        return None
+    rest = {key: properties[key] for key in properties if key not in commerce.LIFTED}
+    return TrackPurchase(identity, usual, total, quick_copy(rest), when)
+
+
+_NUMBERS: Final = frozenset({int, float})
+
+
+def _page(
+    event: dict[Any, Any], user_id: str, when: str, context: dict[Any, Any], settings: Settings
+) -> Call | None:
+    properties, name, category = event.get("properties"), event.get("name"), event.get("category")
+    asked_for = (
+        settings.track_all_pages
+        or (name and settings.track_named_pages)
+        or (category and settings.track_categorized_pages)
+    )
+    if type(properties) is not dict or not asked_for:
+        return None
+    if not settings.map_all_pages_to_single_event_name:
+        return None
+    identity = _identity(user_id, properties, context)
+    if identity is None:
+        return None
+    fields = properties.copy()
+    if category:
+        fields["category"] = category
+    if name:
+        fields["name"] = name
+    single_name = page.SINGLE_NAMES[event["type"]]
+    return TrackEvent(identity, single_name, quick_copy(fields), usual_to_unix_seconds(when))
+
+
+_CALL_TYPES: Final[dict[Any, Callable[..., Call | None]]] = {
+    "identify": _identify,
+    "track": _track,
+    "page": _page,
+    "screen": _page,
+}
+
+
+class _Plan(NamedTuple):
+    """How to read the products that have the same keys, if all they say is of the usual types."""
+
+    #: Reads the values: texts, the id first, then price and perhaps quantity.
+    read: Callable[[dict[Any, Any]], tuple[Any, ...]]
+    #: The item's keys for the values.
+    names: tuple[str, ...]
+    #: How many of the values are texts.
+    texts: int
+    #: The usual types of the values.
+    types: frozenset[tuple[type, ...]]
+    #: The product's keys that go to ``dataFields``.
+    rest: tuple[str, ...]
+
+
+@lru_cache(maxsize=1_000)
+def _plan(keys: tuple[Any, ...]) -> _Plan | None:
+    """Plan how to read products with these keys; None where a field may have two sources."""
+    sources = items.sources(keys)
+    once = {name: candidates[0] for name, candidates in sources.items() if len(candidates) == 1}
+    if len(once) < sum(map(bool, sources.values())) or not once.keys() >= {"id", "name", "price"}:
+        return None
+    numbers = [name for name in once if name in {"price", "quantity"}]
+    texts = ["id", *(name for name in once if name not in {"id", *numbers})]
+    text_types, whole_types = (str,) * len(texts), (int,) * (len(numbers) - 1)
+    return _Plan(
+        itemgetter(*(once[name] for name in texts + numbers)),
+        (*texts, *numbers),
+        len(texts),
+        frozenset((*text_types, price, *whole_types) for price in (int, float)),
+        tuple(key for key in keys if key not in once and key not in items.USED_UP),
+    )
+
+
+def _item(product: Any) -> dict[str, Any] | None:
+    """Return the item of a usual product; None for any other."""
+    plan = _plan(tuple(product)) if type(product) is dict else None
+    if plan is None:
+        return None
+    values = plan.read(product)
+    if tuple(map(type, values)) not in plan.types:
+        return None
+    texts = "".join(values[: plan.texts])
+    price, last = values[plan.texts], values[-1]
+    if (
+        not values[0]
+        or not texts.isascii()
+        or len(texts) > _SURELY_FINE
+        or not (-_SURELY_FINE < price < _SURELY_FINE > last > -_SURELY_FINE)
+    ):
+        return None
+    item: dict[str, Any] = dict(zip(plan.names, values, strict=False))  # as many, by the plan
+    if "quantity" not in item:
+        item["quantity"] = 1
+    category = item.get("categories")
+    item["categories"] = [category] if category else []
+    item["dataFields"] = quick_copy({key: product[key] for key in plan.rest}) if plan.rest else {}
+    return item
