@@ -34,7 +34,7 @@ def data_fields(fields: dict[Any, Any], path: str, problems: list[Problem]) -> d
     """
     try:
         quick: dict[str, Any] = quick_copy(fields)
-    except (NotPlain, UnicodeEncodeError, RecursionError):
+    except NOT_PLAIN:
         return _careful(fields, path, problems)
     return quick
 
@@ -48,7 +48,7 @@ def overlaid_data_fields(
     """
     try:
         quick: dict[str, Any] = quick_copy(under[0] | over[0])
-    except (NotPlain, UnicodeEncodeError, RecursionError):
+    except NOT_PLAIN:
         seen = {key: value for key, value in under[0].items() if key not in over[0]}
         return data_fields(seen, under[1], problems) | data_fields(*over, problems)
     return quick
@@ -73,8 +73,13 @@ class NotPlain(Exception):
     """Something is not JSON as it stands."""
 
 
+#: What :func:`quick_copy` raises: besides ``NotPlain`` for a key that is no string, for one that
+#: is no Unicode text, and where the caller is deep in calls itself.
+NOT_PLAIN: Final = (NotPlain, TypeError, UnicodeEncodeError, RecursionError)
+
+
 def quick_copy(source: Any, depth: int = MAX_NESTING) -> Any:  # noqa: C901, PLR0912 - the hot path
-    """Copy a plain JSON object or list; ``NotPlain`` or ``UnicodeEncodeError`` if it is not.
+    """Copy an object or list that is plain JSON; raise one of :data:`NOT_PLAIN` if it is not.
 
     Copying the whole and overwriting the few values that change is far quicker than building it
     anew; exact types are quicker to ask for than ``isinstance``; and a call for each value would
@@ -84,10 +89,7 @@ def quick_copy(source: Any, depth: int = MAX_NESTING) -> Any:  # noqa: C901, PLR
         raise NotPlain
     copy = source.copy()
     if type(source) is dict:
-        try:
-            keys = "".join(source)  # a TypeError unless all are strings
-        except TypeError:
-            raise NotPlain from None
+        keys = "".join(source)
         if not keys.isascii():
             keys.encode()
         entries: Iterable[tuple[Any, Any]] = source.items()
@@ -96,13 +98,14 @@ def quick_copy(source: Any, depth: int = MAX_NESTING) -> Any:  # noqa: C901, PLR
     for key, value in entries:
         its_type = type(value)
         if its_type is str:
-            if (length := len(value)) > 9:  # noqa: PLR2004 - yyyy-MM-dd is ten
+            if not value.isascii():
+                if text_problem(value) is not None:
+                    raise NotPlain
+            elif (length := len(value)) > 9:  # noqa: PLR2004 - yyyy-MM-dd is ten
                 if value[4] == "-":
                     copy[key] = iterable_date(value)
                 if length > _MOST:
                     raise NotPlain
-            if not value.isascii():
-                value.encode()
         elif its_type is dict or its_type is list:
             copy[key] = quick_copy(value, depth - 1)
         elif its_type is int:

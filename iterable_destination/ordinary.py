@@ -27,7 +27,7 @@ from iterable_destination.calls import (
     UpdateUser,
 )
 from iterable_destination.classic import commerce, identify, items, page, routes
-from iterable_destination.data_fields import NotPlain, quick_copy
+from iterable_destination.data_fields import NOT_PLAIN, quick_copy
 from iterable_destination.dates import is_usual, usual_to_iterable, usual_to_unix_seconds
 from iterable_destination.endpoints import MANAGED_FIELDS
 from iterable_destination.events import LOOKALIKE_EMAILS, names_of
@@ -45,13 +45,14 @@ def ordinary(event: Any, settings: Settings) -> Call | None:
         return None
     make = _CALL_TYPES.get(event.get("type"))
     user_id, when, context = event.get("userId"), event.get("timestamp"), event.get("context")
+    integrations = event.get("integrations")
     if (
         make is None
         or type(user_id) is not str
         or type(when) is not str
         or type(event.get("messageId")) is not str
         or type(context) is not dict
-        or event.get("integrations")
+        or (integrations and not _says_nothing(integrations))
         or "options" in event
         or not USER_ID.fullmatch(user_id)
         or "@" in user_id
@@ -61,8 +62,15 @@ def ordinary(event: Any, settings: Settings) -> Call | None:
     try:
         "".join(event)  # a TypeError unless all keys are strings
         return make(event, user_id, when, context, settings)
-    except (NotPlain, UnicodeEncodeError, RecursionError, TypeError):
+    except NOT_PLAIN:
         return None
+
+
+def _says_nothing(integrations: Any) -> bool:
+    """Whether integrations speak of other destinations only."""
+    if type(integrations) is not dict:
+        return False
+    return names_of(tuple(integrations)).keys().isdisjoint(("all", "iterable"))
 
 
 def _identity(
