@@ -95,8 +95,11 @@ def to_iterable(moment: date) -> str:
 def in_utc(moment: date) -> datetime:
     """Return a ``datetime`` in UTC; a naive one is UTC already, a ``date`` is its midnight.
 
-    Raises :exc:`OverflowError` if it leaves the years 1 to 9999 in UTC.
+    Raises :exc:`OverflowError` if it leaves the years 1 to 9999 in UTC, and :exc:`ValueError` if
+    it is no date at all.
     """
+    if moment != moment:  # noqa: PLR0124 - pandas' NaT is a datetime, and none
+        raise ValueError("not a time")
     if not isinstance(moment, datetime):
         return datetime.combine(moment, time(), UTC)
     if moment.tzinfo is UTC:

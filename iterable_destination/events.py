@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 
 from iterable_destination.calls import Identity
 from iterable_destination.errors import InvalidEvent, Note, Problem
-from iterable_destination.plain import TOO_LARGE, as_object, kind, scalar
+from iterable_destination.plain import TOO_LARGE, as_object, kind, says_nothing, scalar
 
 T = TypeVar("T")
 
@@ -126,8 +126,8 @@ class Event:
         its_type = self.get("type")
         if isinstance(its_type, str) and its_type:
             return its_type
-        missing = its_type is None or its_type == ""
-        message = "missing" if missing else f"must be a string, not {kind(its_type)}"
+        wrong = f"must be a string, not {kind(its_type)}"
+        message = "missing" if says_nothing(its_type) else wrong
         raise InvalidEvent([Problem("type", message)], self.message_id)
 
     def _own_fields(self) -> dict[Any, Any]:
@@ -230,8 +230,10 @@ class Event:
             email, source = _said(self.find("email")), self.source("email")
         if email is None and looks_like_email(user_id):
             email, source = user_id, "userId"
-        if email is None or not user_id:
-            return self._half_known(email, source, None if user_id == "" else user_id)
+        if says_nothing(user_id):
+            user_id = None
+        if email is None or user_id is None:
+            return self._half_known(email, source, user_id)
         return Identity(email, user_id, source)
 
     def _context_traits(self) -> dict[Any, Any]:
@@ -276,9 +278,8 @@ def _places(path: str, keys: dict[str, str], names: frozenset[str]) -> Iterator[
 
 def _said(identity: Any) -> Any:
     """Return what is said of an identity as a JSON scalar; ``""`` says nothing."""
-    if type(identity) is not str:
-        identity = scalar(identity)
-    return None if identity == "" else identity
+    said = scalar(identity)
+    return None if says_nothing(said) else said
 
 
 def looks_like_email(user_id: Any) -> bool:

@@ -45,6 +45,11 @@ def scalar(value: Any) -> Any:
     return value
 
 
+def says_nothing(value: Any) -> bool:
+    """Whether a value is null or ``""``; other values are not asked how they compare."""
+    return value is None or (isinstance(value, str) and not value)
+
+
 def as_object(value: Any) -> dict[Any, Any] | None:
     """Return any ``Mapping`` as a ``dict`` (a ``dict`` itself, uncopied); None if it is none."""
     if type(value) is dict:

@@ -23,7 +23,7 @@ from iterable_destination.calls import (
 )
 from iterable_destination.data_fields import text_problem
 from iterable_destination.errors import Problem
-from iterable_destination.plain import TOO_LARGE, kind
+from iterable_destination.plain import TOO_LARGE, kind, says_nothing
 
 #: One ``@``, something before it, a dot with something on both sides after it; no spaces or
 #: control characters. Everything else about an email is Iterable's to judge.
@@ -66,7 +66,7 @@ def _user(call: UpdateUser) -> list[Problem]:
 
 
 def _event(call: TrackEvent) -> list[Problem]:
-    message = "missing" if call.event_name == "" else _text(call.event_name)
+    message = "missing" if says_nothing(call.event_name) else _text(call.event_name)
     if message is None:
         return []
     return [Problem(call.sources.get("eventName", "eventName"), message)]

@@ -9,6 +9,7 @@ from iterable_destination.calls import UpdateUser
 from iterable_destination.data_fields import overlaid_data_fields
 from iterable_destination.dates import read_as_iterable
 from iterable_destination.events import Event
+from iterable_destination.plain import SCALARS
 from iterable_destination.settings import Settings
 
 #: Fields of the context that go on the profile, under the same name but for the time zone.
@@ -79,7 +80,10 @@ def _add_dates(event: Event, profile: dict[str, Any]) -> None:
     updated = event.timestamp(read_as_iterable)
     if updated is not None:
         profile["profileUpdatedAt"] = updated
-    met = read_as_iterable(event.find("created") or event.find("createdat"))
+    created = event.find("created")
+    if type(created) in SCALARS and not created:
+        created = event.find("createdat")
+    met = read_as_iterable(created)
     if met is not None:
         profile["met"] = met
 

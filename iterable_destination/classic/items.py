@@ -12,7 +12,7 @@ from typing import Any, Final
 from iterable_destination.calls import ItemPlace
 from iterable_destination.data_fields import data_fields
 from iterable_destination.events import Event, as_id, first_keys
-from iterable_destination.plain import as_list, as_object, kind, scalar
+from iterable_destination.plain import as_list, as_object, kind, says_nothing, scalar
 
 #: An item's keys, and the product's that they are read from: folded, the first that says
 #: something. ``""`` says nothing for an id or a category, null for none of them.
@@ -106,10 +106,10 @@ def _item(event: Event, path: str, product: dict[Any, Any]) -> ItemPlace:
 
 def _said(name: str, candidates: list[str], product: dict[Any, Any]) -> tuple[str, Any]:
     """Return the key that says something about a field, and what; or where one would look."""
-    nothing = (None, "") if name in _BLANK_SAYS_NOTHING else (None,)
     for key in candidates:
         value = scalar(product[key])
-        if value not in nothing:
+        blank = says_nothing(value) if name in _BLANK_SAYS_NOTHING else value is None
+        if not blank:
             return key, value
     return _FIRST_PLACES.get(name, name), None
 
@@ -131,7 +131,7 @@ def _quantity(event: Event, path: str, value: Any) -> Any:
 
 def _categories(_: Event, __: str, value: Any) -> Any:
     """Wrap a lone category; a list stays one, and what is neither is left to validation."""
-    if value is None or value == "":
+    if says_nothing(value):
         return []
     if isinstance(value, str | int | float) and not isinstance(value, bool):
         return [as_id(value)]

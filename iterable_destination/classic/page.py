@@ -8,6 +8,7 @@ from iterable_destination.calls import TrackEvent
 from iterable_destination.data_fields import overlaid_data_fields
 from iterable_destination.dates import read_as_unix_seconds
 from iterable_destination.events import Event
+from iterable_destination.plain import SCALARS
 from iterable_destination.settings import Settings
 
 SINGLE_NAMES: Final = {"page": "Loaded a Page", "screen": "Loaded a Screen"}
@@ -48,7 +49,8 @@ def not_asked_for(event: Event, settings: Settings) -> str | None:
 
 def has(event: Event, key: str) -> bool:
     """Whether a page says its name or category; properties of that name do not count."""
-    return bool(event.get(key))
+    value = event.get(key)
+    return bool(value) if type(value) in SCALARS else True
 
 
 def _event_name(event: Event, settings: Settings) -> tuple[Any, str]:
