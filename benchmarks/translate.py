@@ -62,8 +62,8 @@ def report_speed(count: int, rounds: int) -> None:
     by_kind: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for event in events(count):
         by_kind[call_kind(event)].append(event)
-    print(f"{count:,} events, best of {rounds} rounds; Python {platform.python_version()}, ", end="")
-    print(f"{platform.machine()}, {os.cpu_count()} cores\n")
+    machine = f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores"
+    print(f"{count:,} events, best of {rounds} rounds; {machine}\n")
     print(f"{'kind':10}{'events':>8}{'translate':>14}{'loads + dumps':>16}{'ratio':>8}")
     totals = [0.0, 0.0]
     for kind in KINDS:

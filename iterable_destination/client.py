@@ -40,12 +40,8 @@ _log: Final = logging.getLogger(__name__)
 #: Much more than any answer of Iterable's; who sends more is not Iterable.
 _LARGEST_ANSWER: Final = 50_000_000
 _CHUNK: Final = 65_536
+_A_DAY: Final = 86_400.0
 
-#: The request never left: nothing can have been applied.
-_NOT_CONNECTED: Final = (
-    requests.exceptions.ConnectTimeout,
-    requests.exceptions.ProxyError,
-)
 _BAD_ADDRESS: Final = (
     requests.exceptions.InvalidURL,
     requests.exceptions.InvalidSchema,
@@ -108,14 +104,15 @@ class Client:
     ) -> None:
         """Make a client; nothing is sent yet.
 
-        ``connect_timeout`` and ``read_timeout`` are seconds, above 0. The second bounds the wait
-        for the first bytes of an answer; its body may take as long again, and is then given up
-        at the next byte or after one more such wait. ``clock`` gives seconds that never go back.
-        Raises :exc:`InvalidSettings` if ``settings`` has no ``api_key``, and :exc:`ValueError`
-        for a timeout that is not above 0.
+        ``connect_timeout`` and ``read_timeout`` are seconds, above 0 and at most 86,400. The
+        second bounds each wait for bytes of an answer; its body may take as long in all, and is
+        then given up at its next byte or after one more such wait. Not bounded is a server that
+        sends its headers, or the framing of its body, byte by byte for ever. ``clock`` gives
+        seconds that never go back. Raises :exc:`InvalidSettings` if ``settings`` has no
+        ``api_key``, and :exc:`ValueError` for a timeout out of bounds.
         """
-        if not (connect_timeout > 0 and read_timeout > 0):
-            raise ValueError("a timeout must be above 0 seconds")
+        if not (0 < connect_timeout <= _A_DAY and 0 < read_timeout <= _A_DAY):
+            raise ValueError("a timeout must be above 0 and at most 86,400 seconds")
         if settings.api_key is None:
             message = "api_key: missing; without it nothing can be sent"
             raise InvalidSettings(message)
@@ -281,15 +278,7 @@ class Client:
         message = answers.redacted(f"{type(error).__name__}: {_reason(error)}", self._key)
         if isinstance(error, _BAD_ADDRESS):
             return WrongAddress(message)
-        cause = _cause(error)
-        if isinstance(error, _NOT_CONNECTED) or isinstance(cause, _NEW_CONNECTION):
-            return NotConnected(message)
-        if isinstance(error, requests.exceptions.SSLError) and _is_handshake(cause):
-            return NotConnected(message)
-        return AmbiguousAnswer(message)
-
-
-_NEW_CONNECTION: Final = urllib3.exceptions.NewConnectionError
+        return NotConnected(message) if _never_left(error) else AmbiguousAnswer(message)
 
 
 def _cause(error: Exception) -> object:
@@ -298,10 +287,25 @@ def _cause(error: Exception) -> object:
     return getattr(given_up, "reason", given_up)
 
 
-def _is_handshake(cause: object) -> bool:
-    """Whether TLS failed before anything could be sent."""
-    given = getattr(cause, "args", ())
-    return any(getattr(reason, "reason", None) in _HANDSHAKE_FAILURES for reason in given)
+def _never_left(error: Exception) -> bool:
+    """Whether the request was not sent, so that nothing can have been applied."""
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return True
+    cause = _cause(error)
+    if isinstance(cause, urllib3.exceptions.ProxyError):
+        cause = cause.original_error
+    if isinstance(error, requests.exceptions.SSLError):
+        given = getattr(cause, "args", ())
+        return any(getattr(reason, "reason", None) in _HANDSHAKE_FAILURES for reason in given)
+    if isinstance(cause, OSError) and str(cause).startswith("Tunnel connection failed"):
+        return True
+    return isinstance(cause, _NO_CONNECTION)
+
+
+_NO_CONNECTION: Final = (
+    urllib3.exceptions.NewConnectionError,
+    urllib3.exceptions.ConnectTimeoutError,
+)
 
 
 def _reason(error: Exception) -> str:

@@ -190,6 +190,7 @@ class _Tries:
 
     def send(self, call: Call) -> Answer:
         """Send a call until it is accepted or given up; then raise the last error."""
+        self._server_errors = 0
         while True:
             try:
                 self.attempts += 1

@@ -59,7 +59,7 @@ _NAMES: Final = frozenset(
 )
 
 
-@lru_cache(maxsize=1_000)
+@lru_cache(maxsize=500)
 def names_of(keys: tuple[Any, ...]) -> dict[str, str]:
     """Find the single fields among the keys of an object: the same keys come again and again."""
     return first_keys(keys, _NAMES)

@@ -43,7 +43,8 @@ def ordinary(event: Any, settings: Settings) -> Call | None:
     """Return the call of an ordinary event, sure to be valid; None for any other event."""
     if type(event) is not dict:
         return None
-    make = _CALL_TYPES.get(event.get("type"))
+    its_type = event.get("type")
+    make = _CALL_TYPES.get(its_type) if type(its_type) is str else None
     user_id, when, context = event.get("userId"), event.get("timestamp"), event.get("context")
     integrations = event.get("integrations")
     if (
@@ -52,7 +53,7 @@ def ordinary(event: Any, settings: Settings) -> Call | None:
         or type(when) is not str
         or type(event.get("messageId")) is not str
         or type(context) is not dict
-        or (integrations and not _says_nothing(integrations))
+        or (integrations is not None and not _say_nothing(integrations))
         or "options" in event
         or not USER_ID.fullmatch(user_id)
         or "@" in user_id
@@ -66,7 +67,7 @@ def ordinary(event: Any, settings: Settings) -> Call | None:
         return None
 
 
-def _says_nothing(integrations: Any) -> bool:
+def _say_nothing(integrations: Any) -> bool:
     """Whether integrations speak of other destinations only."""
     if type(integrations) is not dict:
         return False
@@ -85,7 +86,9 @@ def _identity(
             return None
         around = names_of(tuple(traits))
         if "email" in around:
-            email = traits[around["email"]] or email
+            email = traits[around["email"]]
+            if type(email) is not str:
+                return None
         elif email is None and not LOOKALIKE_EMAILS.isdisjoint(around):
             return None
     if email is None:
@@ -101,10 +104,12 @@ def _identify(  # noqa: C901 - one straight line, see above
     traits = event.get("traits")
     if type(traits) is not dict or "iterable" in names_of(tuple(context)):
         return None
-    identity = _identity(user_id, traits, None)
     keys = names_of(tuple(traits))
+    identity = _identity(user_id, traits, None)
+    if identity is None or (identity.email is None and "traits" in context):
+        return None  # there it might stand under another name
     created = keys.get("created") or keys.get("createdat")
-    if identity is None or "phones" in keys or ("created" in keys and "createdat" in keys):
+    if "phones" in keys or ("created" in keys and "createdat" in keys):
         return None
     profile = {key: context[key] for key in identify.FROM_CONTEXT if key in context}
     if "timezone" in profile:
@@ -179,6 +184,8 @@ def _page(
     event: dict[Any, Any], user_id: str, when: str, context: dict[Any, Any], settings: Settings
 ) -> Call | None:
     properties, name, category = event.get("properties"), event.get("name"), event.get("category")
+    if type(name) not in _TEXT_OR_NONE or type(category) not in _TEXT_OR_NONE:
+        return None
     asked_for = (
         settings.track_all_pages
         or (name and settings.track_named_pages)
@@ -199,6 +206,8 @@ def _page(
     single_name = page.SINGLE_NAMES[event["type"]]
     return TrackEvent(identity, single_name, quick_copy(fields), usual_to_unix_seconds(when))
 
+
+_TEXT_OR_NONE: Final = frozenset({str, type(None)})
 
 _CALL_TYPES: Final[dict[Any, Callable[..., Call | None]]] = {
     "identify": _identify,

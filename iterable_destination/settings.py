@@ -6,6 +6,7 @@ What may live here: the settings, where they come from, and the care that the ke
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Mapping
 from typing import Any, Final, Self
@@ -48,7 +49,7 @@ def _data_center(value: Any) -> Any:
 
 
 def _known_data_center(_: Any, attribute: attrs.Attribute[str], value: Any) -> None:
-    if value not in endpoints.BASE_URLS:
+    if not isinstance(value, str) or value not in endpoints.BASE_URLS:
         message = f"{attribute.name}: must be US or EU (for Segment united_states or europe)"
         raise InvalidSettings(message)
 
@@ -59,13 +60,16 @@ def _url(instance: Any, attribute: attrs.Attribute[str | None], value: Any) -> N
         return
     try:
         parts = urlsplit(value)
-        plain = parts.scheme in {"http", "https"} and parts.hostname and not parts.username
-        plain = plain and not (parts.query or parts.fragment) and (parts.port is None or parts.port)
+        known = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
     except ValueError:
-        plain = False
-    if not plain:
+        known = False
+    if not known or _NOT_IN_URL.search(value):
         message = "must be https:// or http://, a host, and perhaps a port and a path"
         raise InvalidSettings(f"{attribute.name}: {message}")
+
+
+#: A password, a query, a fragment, and what is no printable ASCII.
+_NOT_IN_URL: Final = re.compile(r"[@?#]|[^!-~]")
 
 
 @attrs.frozen(kw_only=True)
