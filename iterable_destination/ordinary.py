@@ -75,12 +75,14 @@ def _say_nothing(integrations: Any) -> bool:
 
 
 def _identity(
-    user_id: str, fields: dict[Any, Any], context: dict[Any, Any] | None
+    user_id: str, fields: dict[Any, Any], keys: dict[str, str], traits: Any
 ) -> Identity | None:
-    """Return a user whose email is a good one, or not there under any name; else None."""
-    keys = names_of(tuple(fields))
+    """Return a user whose email is a good one, or not there under any name; else None.
+
+    ``fields`` are the event's own, ``keys`` where single fields stand in them, ``traits`` those
+    of the context.
+    """
     email = fields[keys["email"]] if "email" in keys else None
-    traits = None if context is None else context.get("traits")
     if traits is not None:
         if type(traits) is not dict:
             return None
@@ -98,34 +100,25 @@ def _identity(
     return None
 
 
-def _identify(  # noqa: C901 - one straight line, see above
+def _identify(
     event: dict[Any, Any], user_id: str, when: str, context: dict[Any, Any], _: Settings
 ) -> Call | None:
     traits = event.get("traits")
     if type(traits) is not dict or "iterable" in names_of(tuple(context)):
         return None
     keys = names_of(tuple(traits))
-    identity = _identity(user_id, traits, None)
-    if identity is None or (identity.email is None and "traits" in context):
-        return None  # there it might stand under another name
-    created = keys.get("created") or keys.get("createdat")
-    if "phones" in keys or ("created" in keys and "createdat" in keys):
+    identity = _identity(user_id, traits, keys, None)
+    if identity is None or not keys.keys() <= _ORDINARY_TRAITS:
+        return None
+    if identity.email is None and "traits" in context:  # where it may stand under another name
         return None
     profile = {key: context[key] for key in identify.FROM_CONTEXT if key in context}
     if "timezone" in profile:
         profile["timeZone"] = profile.pop("timezone")
     profile = quick_copy(profile | traits)
     profile["profileUpdatedAt"] = usual_to_iterable(when)
-    if created is not None:
-        date = traits[created]
-        if type(date) is not str or not is_usual(date):
-            return None
-        profile["met"] = usual_to_iterable(date)
-    if "phone" in keys:
-        phone = profile.pop(keys["phone"]) if keys["phone"] == "phone" else None
-        if type(phone) is not str or phone[:1] != "+":
-            return None
-        profile["phoneNumber"] = phone
+    if keys and not _moved(profile, traits, keys):
+        return None
     for key in identify.LEFT_OUT:
         if key in profile:
             del profile[key]
@@ -133,6 +126,26 @@ def _identify(  # noqa: C901 - one straight line, see above
         for key in [key for key, value in profile.items() if value is None]:
             del profile[key]
     return UpdateUser(identity, profile) if MANAGED_FIELDS.isdisjoint(profile) else None
+
+
+def _moved(profile: dict[str, Any], traits: dict[Any, Any], keys: dict[str, str]) -> bool:
+    """Move the phone and add since when the user is known; whether both were ordinary."""
+    created, phone = keys.get("createdat"), keys.get("phone")
+    if created is not None:
+        date = profile[created]
+        if type(date) is not str or date == traits[created]:  # not converted, so no usual date
+            return False
+        profile["met"] = date
+    if phone is not None:
+        number = profile.pop(phone)
+        if phone != "phone" or type(number) is not str or number[:1] != "+":
+            return False
+        profile["phoneNumber"] = number
+    return True
+
+
+#: The traits that are looked up which leave no question open.
+_ORDINARY_TRAITS: Final = frozenset({"email", "phone", "createdat"})
 
 
 def _track(
@@ -143,14 +156,15 @@ def _track(
         return None
     if not name or len(name) > _LONGEST_NAME or not name.isascii():
         return None
-    identity = _identity(user_id, properties, context)
+    keys = names_of(tuple(properties))
+    identity = _identity(user_id, properties, keys, context.get("traits"))
     if identity is None:
         return None
     found = routes.NAMES.match(name)
     if found is None:
         return TrackEvent(identity, name, quick_copy(properties), usual_to_unix_seconds(when))
     products = properties.get("products")
-    if type(products) is not list or names_of(tuple(properties))["products"] != "products":
+    if type(products) is not list or keys["products"] != "products":
         return None
     usual = []
     for product in products:
@@ -160,21 +174,23 @@ def _track(
         usual.append(item)
     if routes.COMMERCE[(found.lastindex or 0) - 1][2] is commerce.cart:
         return UpdateCart(identity, usual)
-    return _purchase(identity, usual, properties, usual_to_unix_seconds(when))
+    return _purchase(identity, usual, properties, keys, when)
 
 
 def _purchase(
-    identity: Identity, usual: list[dict[str, Any]], properties: dict[Any, Any], when: int
+    identity: Identity,
+    usual: list[dict[str, Any]],
+    properties: dict[Any, Any],
+    keys: dict[str, str],
+    when: str,
 ) -> Call | None:
     total: Any = properties.get("total")
     if type(total) not in _NUMBERS or not -_SURELY_FINE < total < _SURELY_FINE:
         return None
-    if names_of(tuple(properties))["total"] != "total":
-        return None
-    if "campaignId" in properties or "templateId" in properties:
+    if keys["total"] != "total" or "campaignId" in properties or "templateId" in properties:
         return None
     rest = {key: properties[key] for key in properties if key not in commerce.LIFTED}
-    return TrackPurchase(identity, usual, total, quick_copy(rest), when)
+    return TrackPurchase(identity, usual, total, quick_copy(rest), usual_to_unix_seconds(when))
 
 
 _NUMBERS: Final = frozenset({int, float})
@@ -195,7 +211,8 @@ def _page(
         return None
     if not settings.map_all_pages_to_single_event_name:
         return None
-    identity = _identity(user_id, properties, context)
+    keys = names_of(tuple(properties))
+    identity = _identity(user_id, properties, keys, context.get("traits"))
     if identity is None:
         return None
     fields = properties.copy()
