@@ -22,35 +22,17 @@ from iterable_destination.plain import SCALARS, TOO_LARGE, as_list, as_object, k
 #: documents none, and nothing real comes near it.
 MAX_NESTING: Final = 128
 
-#: A path that is longer is cut in the middle: it is for people.
-_LONGEST_PATH: Final = 200
-
 
 def data_fields(fields: dict[Any, Any], path: str, problems: list[Problem]) -> dict[str, Any]:
     """Return a deep copy of an object of the event as JSON, every full ISO date as Iterable's.
 
-    ``path`` is the object's place in the event; what cannot be sent is added to ``problems``
-    with its place, and is None in the copy.
+    ``path`` is the object's place in the event, ``""`` for the event itself; what cannot be sent
+    is added to ``problems`` with its place, and is None in the copy.
     """
     try:
         quick: dict[str, Any] = quick_copy(fields)
     except NOT_PLAIN:
         return _careful(fields, path, problems)
-    return quick
-
-
-def overlaid_data_fields(
-    under: tuple[dict[Any, Any], str], over: tuple[dict[Any, Any], str], problems: list[Problem]
-) -> dict[str, Any]:
-    """Return the same for two objects and their places, the second laid over the first.
-
-    A place of ``""`` is the event itself.
-    """
-    try:
-        quick: dict[str, Any] = quick_copy(under[0] | over[0])
-    except NOT_PLAIN:
-        seen = {key: value for key, value in under[0].items() if key not in over[0]}
-        return data_fields(seen, under[1], problems) | data_fields(*over, problems)
     return quick
 
 
@@ -90,8 +72,10 @@ def quick_copy(source: Any, depth: int = MAX_NESTING) -> Any:  # noqa: C901, PLR
     copy = source.copy()
     if type(source) is dict:
         keys = "".join(source)
-        if not keys.isascii():
+        if len(keys) > _MOST or not keys.isascii():
             keys.encode()
+            if any(len(key) > _MOST for key in source):
+                raise NotPlain
         entries: Iterable[tuple[Any, Any]] = source.items()
     else:
         entries = enumerate(source)
@@ -181,8 +165,6 @@ class _Careful:
         return [self.copy(value, f"{path}[{index}]", depth) for index, value in items]
 
     def _refuse(self, path: str, message: str) -> None:
-        if len(path) > _LONGEST_PATH:
-            path = f"{path[: _LONGEST_PATH // 2]}…{path[-_LONGEST_PATH // 2 :]}"
         self._problems.append(Problem(path, message))
 
 

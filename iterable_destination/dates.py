@@ -176,8 +176,10 @@ def _read_text(text: str) -> datetime | None:
         return in_utc(datetime.fromisoformat(text))
     if _ISO.fullmatch(text):
         return _read_iso(text)
-    if _UNIX_SECONDS.fullmatch(text) or _UNIX_MILLISECONDS.fullmatch(text):
-        return _read_number(float(text))
+    if _UNIX_SECONDS.fullmatch(text):
+        return _EPOCH + timedelta(seconds=math.floor(float(text)))
+    if _UNIX_MILLISECONDS.fullmatch(text):
+        return _EPOCH + timedelta(seconds=int(text) // 1000)
     return _read_leniently(text)
 
 
@@ -213,8 +215,10 @@ def _read_leniently(text: str) -> datetime | None:
 
 
 def _zone(name: str | None, offset: int | None) -> timezone:
-    if offset is None and name not in _ZONES:
-        message = "an unknown time zone"
-        raise ValueError(message)
-    seconds = offset if offset is not None else _ZONES[str(name)] * 3600
-    return timezone(timedelta(seconds=seconds))
+    if offset is not None:
+        return timezone(timedelta(seconds=offset))
+    if name is None:
+        return UTC
+    if name not in _ZONES:
+        raise ValueError("an unknown time zone")
+    return timezone(timedelta(hours=_ZONES[name]))

@@ -33,9 +33,19 @@ imported, so that every other module can use it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import attrs
+
+#: A path that is longer is cut in the middle: it is for people.
+_LONGEST_PATH: Final = 200
+
+
+def shortened(path: str) -> str:
+    """Return a place in an event as people can read it."""
+    if len(path) <= _LONGEST_PATH:
+        return path
+    return f"{path[: _LONGEST_PATH // 2]}…{path[-_LONGEST_PATH // 2 :]}"
 
 
 @attrs.frozen
@@ -43,8 +53,8 @@ class Problem:
     """One reason why an event is refused, and where in the event it is."""
 
     #: The place in the Segment event, spelled as it was found (``properties.products[2].price``).
-    #: ``$`` is the event itself.
-    path: str
+    #: ``$`` is the event itself. A very long one is cut in the middle.
+    path: str = attrs.field(converter=shortened)
     #: What is wrong there. It never repeats a value, which may be personal data.
     message: str
 
@@ -57,7 +67,7 @@ class Note:
     """Something that was changed, passed over or looks wrong, in an event that is still sent."""
 
     #: The place in the Segment event, as in :class:`Problem`.
-    path: str
+    path: str = attrs.field(converter=shortened)
     #: What was done or what to look at.
     message: str
 

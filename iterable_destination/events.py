@@ -14,7 +14,7 @@ from math import isfinite
 from typing import Any, Final, TypeVar
 
 from iterable_destination.calls import Identity
-from iterable_destination.errors import InvalidEvent, Note, Problem
+from iterable_destination.errors import InvalidEvent, Note, Problem, shortened
 from iterable_destination.plain import TOO_LARGE, as_object, kind, says_nothing, scalar
 
 T = TypeVar("T")
@@ -103,7 +103,7 @@ class Event:
         except TypeError:
             self.refuse("$", "has a key that is no string, as JSON's keys are")
         #: The place of the event's own fields: ``traits`` of an identify, else ``properties``.
-        self.path = "traits" if its_type == "identify" else "properties"
+        self.path = "traits" if self.type == "identify" else "properties"
         fields = body.get(self.path)
         #: The event's own fields; empty if there are none.
         self.fields: dict[Any, Any] = fields if type(fields) is dict else self._own_fields()
@@ -186,7 +186,7 @@ class Event:
         key = names_of(tuple(integrations)).get("all")
         if key is None or scalar(integrations[key]) is not False:
             return None
-        return f"integrations.{key} is false and integrations.{INTEGRATION} is absent"
+        return f"integrations.{shortened(key)} is false and integrations.{INTEGRATION} is absent"
 
     def option(self, name: str) -> tuple[Any, str]:
         """Return one of the event's options for Iterable and its place; None if it is not set."""
@@ -194,9 +194,10 @@ class Event:
             ("integrations", self.integrations),
             (self.context_path, self.context),
         ):
-            folded = names_of(tuple(values)).get("iterable") if values else None
-            if folded is not None:
-                for key in (INTEGRATION, folded):
+            if "iterable" in names_of(tuple(values)):
+                spellings = [key for key in values if isinstance(key, str)]
+                folded = [key for key in spellings if fold(key) == "iterable"]
+                for key in (INTEGRATION, *folded):
                     options = as_object(values.get(key))
                     if options is not None:
                         return scalar(options.get(name)), f"{path}.{key}.{name}"

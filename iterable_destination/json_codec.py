@@ -43,11 +43,12 @@ def encode(value: Any) -> bytes:
     """Return a JSON value as compact UTF-8.
 
     Half of a surrogate pair, which UTF-8 cannot hold, is written as its escape. Raises
-    :exc:`ValueError` or :exc:`TypeError` for what is no JSON.
+    :exc:`ValueError` or :exc:`TypeError` for what is no JSON; NaN and infinity are not to be
+    handed in.
     """
     if HAS_ORJSON:
         try:
-            return orjson.dumps(value)
+            return orjson.dumps(value, option=orjson.OPT_PASSTHROUGH_DATETIME)
         except TypeError:
             pass  # long numbers, deep nesting, half surrogates: the standard library takes them
     try:

@@ -32,7 +32,7 @@ from iterable_destination.dates import is_usual, usual_to_iterable, usual_to_uni
 from iterable_destination.endpoints import MANAGED_FIELDS
 from iterable_destination.events import LOOKALIKE_EMAILS, names_of
 from iterable_destination.settings import Settings
-from iterable_destination.validation import EMAIL, USER_ID
+from iterable_destination.validation import USER_ID, reads_like_email
 
 #: Lengths of text and sizes of numbers up to here are within every bound there is.
 _SURELY_FINE: Final = 1_000_000
@@ -95,9 +95,8 @@ def _identity(
             return None
     if email is None:
         return Identity(None, user_id) if LOOKALIKE_EMAILS.isdisjoint(keys) else None
-    if type(email) is str and EMAIL.fullmatch(email) and email.isascii():
-        return Identity(email, user_id) if len(email) < _LONGEST_NAME else None
-    return None
+    good = type(email) is str and email.isascii() and reads_like_email(email)
+    return Identity(email, user_id) if good and len(email) < _LONGEST_NAME else None
 
 
 def _identify(

@@ -41,7 +41,7 @@ def scalar(value: Any) -> Any:
     if isinstance(value, Integral):
         return int(value)
     if isinstance(value, Real):
-        return float(value)
+        return _real(value)
     return value
 
 
@@ -89,6 +89,13 @@ _KINDS: Final = (
     (Mapping, "an object"),
     ((list, tuple), "a list"),
 )
+
+
+def _real(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def _number(value: Decimal) -> int | float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from math import isfinite
 from typing import Any, Final
 
 from iterable_destination import endpoints
@@ -22,14 +23,10 @@ from iterable_destination.calls import (
     UpdateUser,
 )
 from iterable_destination.data_fields import text_problem
-from iterable_destination.errors import Problem
+from iterable_destination.errors import Problem, shortened
 from iterable_destination.plain import TOO_LARGE, kind, says_nothing
 
-#: One ``@``, something before it, a dot with something on both sides after it; no spaces or
-#: control characters. Everything else about an email is Iterable's to judge.
-EMAIL: Final = re.compile(
-    r"[^@\s\x00-\x1f\x7f-\x9f]+@[^@\s\x00-\x1f\x7f-\x9f]+\.[^@\s\x00-\x1f\x7f-\x9f]+"
-)
+_SPACE_OR_CONTROL: Final = re.compile(r"[\s\x00-\x1f\x7f-\x9f]")
 USER_ID: Final = re.compile(rf"[ -~]{{0,{endpoints.MAX_USER_ID_LENGTH - 1}}}[!-~]")
 
 _NO_NUMBER: Final = "must be a number, or a string of digits with at most one dot"
@@ -48,7 +45,7 @@ def problems(call: Call) -> list[Problem]:
 def _identity(identity: Identity, found: list[Problem]) -> None:
     email, user_id = identity.email, identity.user_id
     if email is None and user_id is None:
-        hint = ", ".join(identity.lookalikes)
+        hint = ", ".join(map(shortened, identity.lookalikes))
         message = f"{NO_IDENTITY} (these are not read as one: {hint})" if hint else NO_IDENTITY
         found.append(Problem(identity.user_id_source, message))
     if email is not None and (problem := email_problem(email)):
@@ -133,13 +130,21 @@ def email_problem(value: Any) -> str | None:
     """Say why a value cannot be an email, or None if it may be one."""
     if not isinstance(value, str):
         return f"must be a string, not {kind(value)}"
-    if not EMAIL.fullmatch(value):
+    if not reads_like_email(value):
         return "is no email address: it must read like name@host.domain, without spaces"
-    return None if value.isascii() and len(value) < _SURELY_SHORT else text_problem(value)
+    return text_problem(value)
 
 
-#: What is shorter is not too large for a request.
-_SURELY_SHORT: Final = 1_000
+def reads_like_email(text: str) -> bool:
+    """Whether a text has one ``@``, something before it, and a dot inside what is after it.
+
+    There may be no spaces and no control characters. Everything else about an email is Iterable's
+    to judge.
+    """
+    name, _, host = text.partition("@")
+    return bool(
+        name and "." in host[1:-1] and "@" not in host and not _SPACE_OR_CONTROL.search(text)
+    )
 
 
 def user_id_problem(value: Any) -> str | None:
@@ -156,7 +161,7 @@ def user_id_problem(value: Any) -> str | None:
 
 def _text(value: Any) -> str | None:
     if isinstance(value, str):
-        return None if value.isascii() and len(value) < _SURELY_SHORT else text_problem(value)
+        return text_problem(value)
     return "missing" if value is None else f"must be a string, not {kind(value)}"
 
 
@@ -167,7 +172,7 @@ def _number(value: Any) -> str | None:
         return _NO_NUMBER if isinstance(value, str) else f"must be a number, not {kind(value)}"
     if -TOO_LARGE < value < TOO_LARGE:
         return None
-    if isinstance(value, float):
+    if isinstance(value, float) and not isfinite(value):
         return f"must be a number, not {kind(value)}"
     return "is a number too large for Iterable"
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from iterable_destination import endpoints
 from iterable_destination.calls import UpdateUser
-from iterable_destination.data_fields import overlaid_data_fields
+from iterable_destination.data_fields import data_fields
 from iterable_destination.dates import read_as_iterable
 from iterable_destination.events import Event
 from iterable_destination.plain import SCALARS
@@ -31,9 +31,7 @@ _BOOLEANS: Final = {"true": True, "false": False}
 
 def identify(event: Event, _: Settings) -> UpdateUser:
     """Translate an identify: the traits laid over some of the context become the profile."""
-    profile = overlaid_data_fields(
-        (_from_context(event), event.context_path), (event.fields, "traits"), event.problems
-    )
+    profile = _from_context(event) | data_fields(event.fields, "traits", event.problems)
     for key in LEFT_OUT:
         if key in profile:
             del profile[key]
@@ -50,22 +48,22 @@ def identify(event: Event, _: Settings) -> UpdateUser:
 
 
 def _from_context(event: Event) -> dict[str, Any]:
-    context = event.context
-    seen: dict[str, Any] = {key: context[key] for key in FROM_CONTEXT if key in context}
-    if "timezone" in seen:
-        seen["timeZone"] = seen.pop("timezone")
-    return seen
+    """Return the context's fields that no trait hides, under their names on the profile."""
+    names = {key: "timeZone" if key == "timezone" else key for key in FROM_CONTEXT}
+    context, traits = event.context, event.fields
+    seen = {key: context[key] for key in names if key in context and names[key] not in traits}
+    copied = data_fields(seen, event.context_path, event.problems)
+    return {names[key]: value for key, value in copied.items()}
 
 
 def _move_phone(event: Event, profile: dict[str, Any]) -> None:
     """``phone``, or the first of ``phones``, becomes Iterable's ``phoneNumber``."""
     keys = event.keys
-    if "phone" not in keys and "phones" not in keys:
-        return
-    source = event.source("phone")
-    phone = profile.get(keys.get("phone", ""))
-    if phone is None:
-        phones = profile.get(keys.get("phones", ""))
+    phone, source = None, event.source("phone")
+    if "phone" in keys:
+        phone = profile.get(keys["phone"])
+    if phone is None and "phones" in keys:
+        phones = profile.get(keys["phones"])
         phone = phones[0] if isinstance(phones, list) and phones else None
         source = f"{event.source('phones')}[0]"
     if phone is not None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from iterable_destination.calls import TrackEvent
-from iterable_destination.data_fields import overlaid_data_fields
+from iterable_destination.data_fields import data_fields
 from iterable_destination.dates import read_as_unix_seconds
-from iterable_destination.events import Event
+from iterable_destination.events import Event, as_id
 from iterable_destination.plain import SCALARS
 from iterable_destination.settings import Settings
 
@@ -19,7 +19,9 @@ _OWN: Final = ("category", "name")
 def page(event: Event, settings: Settings) -> TrackEvent:
     """Translate a page or screen: an event named by the setting, or after the page."""
     own = {key: event.raw[key] for key in _OWN if has(event, key)}
-    fields = overlaid_data_fields((event.fields, "properties"), (own, ""), event.problems)
+    seen = {key: value for key, value in event.fields.items() if key not in own}
+    fields = data_fields(seen, "properties", event.problems)
+    fields |= data_fields(own, "", event.problems)
     name, source = _event_name(event, settings)
     return TrackEvent(
         event.identity(),
@@ -54,10 +56,10 @@ def has(event: Event, key: str) -> bool:
 
 
 def _event_name(event: Event, settings: Settings) -> tuple[Any, str]:
+    """Return the event's name, and the place in the event that it is made from."""
     if not settings.map_all_pages_to_single_event_name:
         for key in ("name", "category"):
             if has(event, key):
-                value = event.get(key)
-                named = isinstance(value, str | int | float) and not isinstance(value, bool)
-                return f"{value} {event.type}" if named else value, key
+                name = as_id(event.get(key))
+                return f"{name} {event.type}" if isinstance(name, str) else name, key
     return SINGLE_NAMES[event.type], "type"

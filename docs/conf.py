@@ -1,0 +1,76 @@
+"""How Sphinx builds these pages. Building needs no network."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from typing import Any
+
+import attrs
+from docutils import nodes
+from sphinx.addnodes import pending_xref
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+
+project = "iterable_destination"
+author = "The iterable_destination developers"
+project_copyright = author
+release = importlib.metadata.version("iterable-destination")
+
+extensions = ["myst_parser", "sphinx.ext.autodoc"]
+exclude_patterns = ["_build", "examples"]
+
+myst_heading_anchors = 3
+html_theme = "furo"
+html_title = f"iterable_destination {release}"
+html_show_sphinx = False
+html_copy_source = False
+
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True
+
+#: Names that no page of these describes, each for its reason.
+nitpick_ignore_regex = [
+    # Python's own: a link to its pages would need the network while building.
+    ("py:class", r"collections\.abc\.(Callable|Iterable|Mapping)"),
+    # How validation learns where an item's fields came from: no caller's business.
+    ("py:class", r"iterable_destination\.calls\.ItemPlace"),
+]
+
+
+def _described(
+    app: Sphinx, env: BuildEnvironment, node: pending_xref, content: nodes.TextElement
+) -> nodes.reference | None:
+    """Find what a docstring names by the end of its name: ``~errors.Unauthorized``.
+
+    Many names are described where they are imported from, not where they are defined.
+    """
+    if node.get("refdomain") != "py":
+        return None
+    domain: Any = env.domains["py"]
+    parts = str(node["reftarget"]).split(".")
+    for start in range(len(parts)):
+        end = "." + ".".join(parts[start:])
+        found = [name for name in domain.objects if name.endswith(end)]
+        if len(found) == 1:
+            args = (env, node["refdoc"], app.builder, "obj", found[0], node, content)
+            reference = domain.resolve_xref(*args)
+            return reference if isinstance(reference, nodes.reference) else None
+    return None
+
+
+def _with_defaults(
+    _: Sphinx, __: str, ___: str, described: Any, ____: Any, signature: Any, returns: Any
+) -> tuple[Any, Any] | None:
+    """Write the defaults of attrs into a signature, where attrs' own code for them stands."""
+    if not (isinstance(described, type) and attrs.has(described) and isinstance(signature, str)):
+        return None
+    for field in attrs.fields(described):
+        signature = signature.replace(f"attr_dict['{field.name}'].default", repr(field.default))
+    return signature.replace("NOTHING", "..."), returns
+
+
+def setup(app: Sphinx) -> None:
+    """Called by Sphinx."""
+    app.connect("autodoc-process-signature", _with_defaults)
+    app.connect("missing-reference", _described)

@@ -1,0 +1,609 @@
+"""The documentation is true: its examples run, and its tables say what the code does."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+import click
+import pytest
+
+import iterable_destination
+from iterable_destination import (
+    Settings,
+    dates,
+    endpoints,
+    errors,
+    outcomes,
+    testing,
+)
+from iterable_destination import settings as settings_module
+from iterable_destination.cli import command_line
+from iterable_destination.data_fields import MAX_NESTING
+from iterable_destination.testing import LocalIterable
+from tests.golden_cases import CLASSIC, cases
+from tests.test_golden import line
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+EXAMPLES = DOCS / "examples"
+PACKAGE = Path(iterable_destination.__file__).parent
+PAGES = {
+    str(path.relative_to(DOCS)): path.read_text("utf-8")
+    for path in sorted(DOCS.rglob("*.md"))
+    if "_build" not in path.parts
+}
+
+# --- the examples
+
+
+def names(suffix: str) -> list[str]:
+    return sorted(path.name for path in EXAMPLES.glob(f"*{suffix}"))
+
+
+CONSOLES = names(".console")
+#: The port that is shown; a free one is used.
+SHOWN_PORT = "8080"
+#: Consoles that run at the root of the checkout, not beside the examples.
+AT_THE_ROOT = {"golden.console"}
+#: Consoles of servers, which run until they are stopped.
+SERVERS = {"emulate.console"}
+#: Examples that are run by a console or by pytest.
+RUN_OTHERWISE = {"golden.py", "signup.py", "test_signup.py"}
+ALONE = [name for name in names(".py") if name not in RUN_OTHERWISE]
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """Return an environment without settings of ours, where this Python's commands are found."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ITERABLE_")}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"
+    return kept | {"PATH": path, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"} | variables
+
+
+@pytest.fixture
+def beside(tmp_path: Path) -> Path:
+    """A copy of the examples, where they can leave files behind."""
+    return Path(shutil.copytree(EXAMPLES, tmp_path / "examples"))
+
+
+def stripped(text: str) -> list[str]:
+    return [line.rstrip() for line in text.strip().splitlines()]
+
+
+def commands(text: str) -> list[str]:
+    return [line.removeprefix("$ ") for line in text.splitlines() if line.startswith("$ ")]
+
+
+def played(text: str, folder: Path) -> str:
+    """Run the commands of a console in one shell, and return them with what they print."""
+    ends = "--- a command ends ---"
+    script = "\n".join(
+        f"{{ {command}\n}} 2>&1; status=$?; printf '\\n{ends}\\n'; (exit $status)"
+        for command in commands(text)
+    )
+    done = subprocess.run(
+        ["/bin/sh", "-c", script],
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        timeout=120,
+        check=False,
+    )
+    printed = [stripped(part) for part in done.stdout.split(ends)]
+    lines: list[str] = []
+    for command, output in zip(commands(text), printed, strict=False):
+        lines += [f"$ {command}", *output]
+    return "\n".join(lines)
+
+
+def shown(name: str) -> str:
+    return (EXAMPLES / name).read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_an_example_prints_what_is_shown(
+    name: str, beside: Path, local_iterable: LocalIterable
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", name],
+        cwd=beside,
+        env=environment(
+            ITERABLE_API_KEY=local_iterable.api_key, ITERABLE_BASE_URL=local_iterable.url
+        ),
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=120,
+        check=False,
+    )
+    expected = shown(name.replace(".py", ".out"))
+    assert (stripped(done.stdout), done.stderr) == (stripped(expected), "")
+
+
+@pytest.mark.parametrize("name", [name for name in CONSOLES if name not in SERVERS])
+def test_a_console_shows_what_is_printed(name: str, beside: Path) -> None:
+    text = shown(name)
+    if "curl " in text and shutil.which("curl") is None:
+        pytest.skip("there is no curl here")
+    folder = ROOT if name in AT_THE_ROOT else beside
+    with emulated(needed=SHOWN_PORT in text, seed=name == "tutorial-look.console") as port:
+        printed = played(text.replace(SHOWN_PORT, port), folder).replace(port, SHOWN_PORT)
+    assert stripped(printed) == stripped(text)
+
+
+@contextmanager
+def emulated(*, needed: bool, seed: bool = False) -> Iterator[str]:
+    """Run the server that the pages run, if it is needed, and give its port."""
+    if not needed:
+        yield SHOWN_PORT
+        return
+    command, *expected = shown("emulate.console").removeprefix("$ ").splitlines()
+    server = subprocess.Popen(
+        command.replace(SHOWN_PORT, "0").split(),
+        env=environment(PYTHONUNBUFFERED="1"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert server.stdout is not None
+    try:
+        printed = [server.stdout.readline().rstrip() for _ in expected]
+        port = printed[0].rpartition(":")[2]
+        assert [text.replace(port, SHOWN_PORT) for text in printed] == expected
+        if seed:  # what the page has had sent by then
+            played(shown("tutorial-send.console").replace(SHOWN_PORT, port), EXAMPLES)
+        yield port
+    finally:
+        server.terminate()
+        server.communicate(timeout=30)
+
+
+def test_the_example_of_a_test_passes(beside: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        cwd=beside,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.splitlines()[-1][:8]) == (0, "1 passed"), done.stdout
+
+
+def test_every_example_is_shown_and_nothing_else_is() -> None:
+    included = {
+        Path(found).name
+        for text in PAGES.values()
+        for found in re.findall(r"```\{literalinclude\} (\S+)", text)
+    }
+    settings = {"ruff.toml"}
+    assert included == {path.name for path in EXAMPLES.iterdir() if path.is_file()} - settings
+
+
+#: What stands in a page itself: installing, and single lines that are cut from a longer whole.
+FENCES = {"bash", "text", "{literalinclude}", "{code-block}", "{toctree}", "{eval-rst}"}
+FENCES |= {"{include}"}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_code_stands_in_files_that_are_run(page: str) -> None:
+    opened = re.findall(r"^```([^\s`]+)", PAGES[page], re.MULTILINE)
+    assert set(opened) - FENCES == set()
+    shells = re.findall(r"^```bash\n(.*?)^```", PAGES[page], re.MULTILINE | re.DOTALL)
+    assert [text for text in shells if not text.startswith(("pip install ", "python -m "))] == []
+
+
+# --- the reference
+
+#: Modules whose words users read, and that the page of messages repeats.
+SPEAKING = (
+    "validation",
+    "events",
+    "data_fields",
+    "settings",
+    "client",
+    "answers",
+    "json_lines",
+    "cli",
+    "classic/commerce",
+    "classic/identify",
+    "classic/items",
+    "classic/page",
+    "classic/routes",
+    "classic/track",
+)
+#: Calls whose texts no user reads: patterns, the names of options, logs.
+SILENT = {"compile", "argument", "option", "group", "version_option", "debug", "TypeError"}
+SILENT |= {"split", "frozenset", "command", "counts", "startswith"}
+GAP = "<…>"
+
+
+def templates(module: str) -> set[str]:
+    """Return the texts of a module that are sentences, with a gap for each value put in."""
+    tree = ast.parse((PACKAGE / f"{module}.py").read_text("utf-8"))
+    constants = {
+        node.target.id: str(node.value.value)
+        for node in tree.body
+        if isinstance(node, ast.AnnAssign)
+        and isinstance(node.target, ast.Name)
+        and isinstance(node.value, ast.Constant)
+    }
+    texts = {gapped(text) for text in _texts(tree, constants)}
+    return {text for text in texts if " " in text.replace(GAP, "").strip()}
+
+
+def _texts(node: ast.AST, constants: dict[str, str]) -> Iterator[str]:
+    if isinstance(node, ast.JoinedStr):
+        yield "".join(_piece(part, constants) for part in node.values)
+    elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node.value
+    elif not _is_silent(node):
+        for child in ast.iter_child_nodes(node):
+            yield from _texts(child, constants)
+
+
+def _piece(part: ast.expr, constants: dict[str, str]) -> str:
+    if isinstance(part, ast.Constant):
+        return str(part.value)
+    assert isinstance(part, ast.FormattedValue)
+    name = part.value.id if isinstance(part.value, ast.Name) else ""
+    return constants.get(name, GAP)
+
+
+def _is_silent(node: ast.AST) -> bool:
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+        return True  # a docstring
+    if isinstance(node, ast.FunctionDef) and node.name in {"__repr__", "__reduce__"}:
+        return True  # for programmers
+    if not isinstance(node, ast.Call):
+        return False
+    called = node.func
+    name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
+    return name in SILENT
+
+
+REFERENCE = {page: text for page, text in PAGES.items() if page.startswith("reference/")}
+#: A row of a table: what stands between bars, where a bar may be escaped.
+ROW = re.compile(r"^\|(.+)\|$", re.MULTILINE)
+
+
+def rows(text: str) -> list[list[str]]:
+    """Return the cells of every row of the tables in a text, without the lines under headings."""
+    found = [re.split(r"(?<!\\)\|", row) for row in ROW.findall(text)]
+    return [[cell.strip() for cell in row] for row in found if set(row[0]) - set("- :")]
+
+
+def code(text: str) -> list[str]:
+    """Return the code in a text's lines; fenced blocks do not count."""
+    lines = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    return [span.replace("\\|", "|") for span in re.findall(r"`([^`\n]+)`", lines)]
+
+
+def section(text: str, heading: str) -> str:
+    """Return what stands under a heading, its smaller headings included."""
+    level = len(heading) - len(heading.lstrip("#"))
+    _, _, rest = text.partition(f"{heading}\n")
+    assert rest, f"there is no {heading}"
+    return re.split(rf"^#{{1,{level}}} ", rest, maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def gapped(text: str) -> str:
+    """Return a message with mere gaps for its values, and without the name it begins with."""
+    return re.sub(r"<[^<>]+>", GAP, text).removeprefix(f"{GAP}: ")
+
+
+MESSAGES = REFERENCE["reference/messages.md"]
+
+
+@pytest.mark.parametrize("module", SPEAKING)
+def test_every_message_of_a_module_is_in_the_reference(module: str) -> None:
+    written = {gapped(span) for text in REFERENCE.values() for span in code(text)}
+    assert templates(module) - written == set()
+
+
+def test_every_message_of_the_reference_is_in_a_module() -> None:
+    said = {text for module in (*SPEAKING, "json_codec") for text in templates(module)}
+    errors_begin = MESSAGES.index("% errors begin")
+    errors_end = MESSAGES.index("% errors end")
+    first = [row[0] for row in rows(MESSAGES[:errors_begin] + MESSAGES[errors_end:])]
+    written = {gapped(span) for cell in first for span in code(cell)}
+    assert written - said == {"missing"}  # one word is no sentence to look for
+
+
+def test_the_kinds_of_values_are_those_that_are_named() -> None:
+    tree = ast.parse((PACKAGE / "plain.py").read_text("utf-8"))
+    named = {text for text in _texts(tree, {}) if text.startswith(("a ", "an "))}
+    introduction = {gapped(span) for span in code(MESSAGES.partition("(problems)=")[0])}
+    assert named - introduction == set()
+
+
+BLOCK = re.compile(r"^```\{code-block\} json\n:caption: (\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def judged() -> Iterator[tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]]]:
+    """Yield every example of the reference: its page, settings, event and result."""
+    for page, text in REFERENCE.items():
+        settings: dict[str, Any] = {}
+        event: dict[str, Any] = {}
+        for caption, block in BLOCK.findall(text):
+            value = json.loads(block)
+            if caption == "Settings":
+                settings = value
+            elif caption == "Event":
+                event = value
+            else:
+                assert caption == "Result"
+                yield page, settings, event, value
+                settings = {}
+
+
+JUDGED = list(judged())
+
+
+@pytest.mark.parametrize(
+    ("page", "settings", "event", "result"), JUDGED, ids=[example[0] for example in JUDGED]
+)
+def test_an_event_of_the_reference_gives_the_result_below_it(
+    page: str, settings: dict[str, Any], event: dict[str, Any], result: dict[str, Any]
+) -> None:
+    assert (page, line(event, settings)) == (page, result)
+
+
+def test_every_event_of_the_reference_has_a_result() -> None:
+    captions = [caption for text in REFERENCE.values() for caption, _ in BLOCK.findall(text)]
+    blocks = sum(text.count("{code-block}") for text in REFERENCE.values())
+    assert len(captions) == blocks
+    assert captions.count("Event") == captions.count("Result") == len(JUDGED)
+
+
+DATES = REFERENCE["reference/dates.md"]
+
+
+def test_dates_are_sent_as_the_table_says() -> None:
+    table = section(DATES, "## In dataFields").partition("| Untouched")[0]
+    pairs = [(code(row[0]), code(row[1])) for row in rows(table) if len(row) == 2][1:]
+    assert len(pairs) > 10
+    assert [[dates.iterable_date(given)] for [given], _ in pairs] == [sent for _, sent in pairs]
+
+
+def test_untouched_dates_are_untouched() -> None:
+    table = section(DATES, "## In dataFields").partition("| Untouched")[2]
+    texts = [code(row[0])[0] for row in rows(table) if code(row[0])]
+    assert len(texts) > 10
+    assert [dates.iterable_date(text) for text in texts] == texts
+
+
+def test_single_dates_are_read_as_the_table_says() -> None:
+    table = rows(section(DATES, "## A single date"))[1:]
+    assert len(table) > 5
+    given = [json.loads(code(row[1])[0]) for row in table]
+    expected = [json.loads(code(row[2])[0]) for row in table]
+    assert [dates.read_as_unix_seconds(value) for value in given] == expected
+
+
+def numbers() -> Iterator[tuple[str, str, str]]:
+    """Yield every cell of the table of numbers: what is given, for which field, what is sent."""
+    heading, *table = rows(section(REFERENCE["reference/commerce.md"], "## Numbers"))
+    for given, *cells in table:
+        for title, cell in zip(heading[1:], cells, strict=True):
+            yield from ((code(given)[0], name, cell) for name in code(title))
+
+
+@pytest.mark.parametrize(("given", "name", "cell"), list(numbers()))
+def test_numbers_are_sent_as_the_table_says(given: str, name: str, cell: str) -> None:
+    value = json.loads(given)
+    product = {"product_id": "p-1", "name": "Uno", "price": 3}
+    properties: dict[str, Any] = {"total": 1, "products": [product]}
+    place = product if name in {"price", "quantity"} else properties
+    place[name] = value
+    event = {"type": "track", "userId": "u-7", "event": "Order Completed", "properties": properties}
+    result = line(event, {})
+    if cell == "invalid":
+        assert result["error"]["problems"][0]["path"].endswith(f".{name}")
+        return
+    body = result["calls"][0]["body"]
+    sent = (body["items"][0] if name in {"price", "quantity"} else body)[name]
+    assert (sent, type(sent)) == (json.loads(code(cell)[0]), type(json.loads(code(cell)[0])))
+
+
+REQUESTS = {
+    "a cart": "/api/commerce/updateCart",
+    "an order": "/api/commerce/trackPurchase",
+    "an ordinary event": "/api/events/track",
+}
+NAMES = [
+    (name, REQUESTS[row[1]])
+    for row in rows(REFERENCE["reference/commerce.md"])
+    if row[-1] in REQUESTS
+    for name in code(row[0])
+]
+
+
+@pytest.mark.parametrize(("name", "path"), NAMES)
+def test_names_of_commerce_are_matched_as_the_page_says(name: str, path: str) -> None:
+    properties = {"total": 1, "products": []}
+    event = {"type": "track", "userId": "u-7", "event": name, "properties": properties}
+    assert line(event, {})["calls"][0]["path"] == path
+
+
+def test_the_page_has_names_of_every_kind() -> None:
+    assert {path for _, path in NAMES} == set(REQUESTS.values())
+
+
+def json_or_python(value: object) -> str:
+    """Return a default as the pages write it: a string in double quotes."""
+    return json.dumps(value) if isinstance(value, str) else repr(value)
+
+
+def test_the_table_of_settings_names_all_with_their_defaults() -> None:
+    table = [row for row in rows(REFERENCE["reference/settings.md"]) if len(row) == 5][1:]
+    variables = {name: variable for variable, name in settings_module._VARIABLES.items()}
+    segments = {ours: segment for segment, ours in settings_module._OURS.items()}
+    written = [[code(row[0]), code(row[1]), code(row[2]), code(row[3])] for row in table]
+    expected = [
+        [
+            [field.name],
+            [json_or_python(field.default)],
+            [segments[field.name]] if field.name in segments else [],
+            [variables[field.name]] if field.name in variables else [],
+        ]
+        for field in attrs.fields(Settings)
+    ]
+    assert written == expected
+
+
+CLI = REFERENCE["reference/cli.md"]
+
+
+def usage(parameter: click.Parameter) -> str:
+    """Return an option as the page writes it: ``--settings FILE``."""
+    assert isinstance(parameter, click.Option)
+    names = ", ".join(sorted(parameter.opts, key=len))
+    if parameter.is_flag:
+        return names
+    if isinstance(parameter.type, click.Choice):
+        return f"{names} {'|'.join(parameter.type.choices)}"
+    return f"{names} {parameter.metavar or parameter.type.name.upper()}"
+
+
+def test_the_page_of_the_command_line_names_every_command() -> None:
+    table = CLI.partition("| Command ")[2].partition("\n\n")[0]
+    written = {span.split()[0] for row in rows(table) for span in code(row[0])}
+    assert isinstance(command_line, click.Group)
+    assert written == set(command_line.commands)
+
+
+def test_the_page_of_the_command_line_names_every_option_with_its_default() -> None:
+    table = rows(CLI.partition("| Option ")[2].partition("\n\n")[0])
+    written = {
+        (command, ", ".join(code(row[0])))
+        for row in table
+        if len(row) == 4
+        for command in code(row[1])
+    }
+    everywhere = {", ".join(code(row[0])) for row in table if len(row) == 4 and row[1] == "all"}
+    defaults = {", ".join(code(row[0])): code(row[2]) for row in table if len(row) == 4}
+    assert isinstance(command_line, click.Group)
+    options = {
+        (name, usage(parameter)): parameter
+        for name, command in command_line.commands.items()
+        for parameter in command.params
+        if isinstance(parameter, click.Option)
+    }
+    assert written == set(options)
+    shown_defaults = {
+        text: [str(parameter.default)]
+        for (_, text), parameter in options.items()
+        if isinstance(parameter.default, str | int) and not isinstance(parameter.default, bool)
+    }
+    assert {text: defaults[text] for text in shown_defaults} == shown_defaults
+    assert everywhere == {"--version", "-h, --help"}
+
+
+def test_the_limits_are_those_of_the_endpoints() -> None:
+    text = REFERENCE["reference/limits.md"]
+    table = {code(row[0])[0]: row[1] for row in rows(text) if row[0].startswith(("`POST", "`GET"))}
+    known = [value for value in vars(endpoints).values() if isinstance(value, endpoints.Endpoint)]
+    assert table == {
+        f"{endpoint.method} {endpoint.path}": (
+            "none documented" if endpoint.rate is None else f"{endpoint.rate:,}"
+        )
+        for endpoint in known
+    }
+    for number in (
+        MAX_NESTING,
+        endpoints.MAX_BODY_BYTES,
+        endpoints.MAX_ID_BYTES,
+        endpoints.MAX_USER_ID_LENGTH,
+        endpoints.INT32.stop - 1,
+        endpoints.INT64.stop - 1,
+    ):
+        assert re.search(rf"(?<![\d,]){number:,}(?![\d,])", text)
+    servers = {code(row[0])[0]: code(row[1])[0] for row in rows(text) if "`https" in row[-1]}
+    assert servers == endpoints.BASE_URLS
+
+
+def test_every_error_of_iterables_says_what_to_do() -> None:
+    table = MESSAGES.partition("% errors begin")[2].partition("% errors end")[0]
+    leaves = {
+        name
+        for name, value in vars(errors).items()
+        if isinstance(value, type)
+        and issubclass(value, errors.ApiError)
+        and not value.__subclasses__()
+    }
+    assert {code(row[0])[0] for row in rows(table)[1:]} == leaves
+
+
+def test_every_outcome_says_what_to_do() -> None:
+    table = section(PAGES["howto/backend.md"], "## Every outcome, and what to do with it")
+    kinds = {kind.__name__ for kind in outcomes.Outcome.__subclasses__()}
+    assert {code(row[0])[0] for row in rows(table)[1:]} == kinds
+
+
+def test_every_option_of_a_project_is_named_with_its_default() -> None:
+    table = rows(PAGES["howto/test-your-code.md"].partition("| Option of ")[2])
+    written = {code(row[0])[0]: code(row[1]) for row in table if len(row) == 3}
+    expected = {
+        name: [] if parameter.default == () else [json_or_python(parameter.default)]
+        for name, parameter in inspect.signature(testing.Project).parameters.items()
+    }
+    assert written == expected
+
+
+def test_the_page_of_the_api_describes_every_public_name() -> None:
+    text = REFERENCE["reference/api.md"]
+    described = {
+        name.rpartition(".")[2] for name in re.findall(r"^\.\. \S+:: (\S+)$", text, re.MULTILINE)
+    }
+    in_errors = {name for name, value in vars(errors).items() if isinstance(value, type)}
+    public = {*iterable_destination.__all__, *testing.__all__}
+    assert public - described - in_errors == set()
+
+
+# --- the explanation
+
+DEPARTURES = PAGES["departures.md"]
+
+
+def test_every_departure_is_named_under_its_rule_and_nothing_else_is() -> None:
+    written = {
+        heading: set(re.findall(r"^- `([\w-]+)`$", section(DEPARTURES, heading), re.MULTILINE))
+        for heading in re.findall(r"^## 9\.\d+ .+$", DEPARTURES, re.MULTILINE)
+    }
+    by_rule = {heading.split()[1]: found for heading, found in written.items() if found}
+    departing: dict[str, set[str]] = {}
+    for name, case in cases(CLASSIC).items():
+        if "departure" in case:
+            departing.setdefault(case["rule"], set()).add(name)
+    assert by_rule == departing
+
+
+def test_the_floors_are_those_that_are_held() -> None:
+    from tests.test_architecture import FLOORS, MODULES, unit  # noqa: PLC0415 - for this one test
+
+    table = rows(section(PAGES["architecture.md"], "## The floors"))[1:]
+    written = {int(row[0].partition(",")[0]): set(code(row[1])) for row in table}
+    there = {unit(module) for module in MODULES}
+    assert written == {floor: units & there for floor, units in FLOORS.items()}
+
+
+def test_every_rule_has_a_page() -> None:
+    text = PAGES["howto/golden-cases.md"]
+    rules = {case["rule"].partition(".")[0] for case in cases(CLASSIC).values()}
+    table = {code(row[0])[0][0] for row in rows(text.partition("| Rule ")[2]) if code(row[0])}
+    assert table == rules

@@ -1,0 +1,117 @@
+"""The errors: one tree, as it is drawn, and what each says."""
+
+from __future__ import annotations
+
+import inspect
+import pickle
+import re
+from typing import Any
+
+import pytest
+
+from iterable_destination import errors
+from iterable_destination.errors import (
+    ApiError,
+    Invalid,
+    InvalidCall,
+    InvalidEvent,
+    InvalidJSON,
+    InvalidSettings,
+    IterableDestinationError,
+    Problem,
+    RateLimited,
+)
+
+CLASSES = [
+    value
+    for _, value in inspect.getmembers(errors, inspect.isclass)
+    if issubclass(value, IterableDestinationError)
+]
+API_ERRORS = [error for error in CLASSES if issubclass(error, ApiError)]
+
+PROBLEMS = (Problem("userId", "missing"), Problem("properties.total", "must be a number"))
+
+
+def drawn() -> dict[str, str | None]:
+    """Read the tree that the module draws: each error's name, and its parent's."""
+    parents: dict[str, str | None] = {}
+    branch: list[str] = []
+    for line in (errors.__doc__ or "").splitlines():
+        match = re.match(r" {4}([│├└─ ]*)([A-Z]\w+)(?:  |$)", line)
+        if match:
+            depth = len(match[1]) // 4
+            parents[match[2]] = branch[depth - 1] if depth else None
+            branch[depth:] = [match[2]]
+    return parents
+
+
+def test_the_tree_is_as_it_is_drawn() -> None:
+    bases = {error.__name__: error.__bases__[0].__name__ for error in CLASSES}
+    assert bases | {"IterableDestinationError": None} == drawn()
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (Invalid, True),
+        (InvalidEvent, True),
+        (InvalidCall, True),
+        (InvalidJSON, True),
+        (InvalidSettings, True),
+        (errors.UnreadableInput, False),
+        (ApiError, False),
+    ],
+)
+def test_what_is_handed_in_wrong_is_a_value_error(
+    error: type[Exception],
+    expected: bool,  # noqa: FBT001
+) -> None:
+    assert issubclass(error, ValueError) is expected
+
+
+def test_a_problem_reads_as_its_place_and_what_is_wrong_there() -> None:
+    assert str(Problem("properties.total", "missing")) == "properties.total: missing"
+
+
+@pytest.mark.parametrize("error", [Invalid, InvalidEvent, InvalidCall])
+def test_an_invalid_says_every_problem(error: type[Invalid]) -> None:
+    raised = error(iter(PROBLEMS), "m-1")
+    assert str(raised) == "userId: missing; properties.total: must be a number"
+    assert (raised.problems, raised.message_id) == (PROBLEMS, "m-1")
+    assert error(PROBLEMS).message_id is None
+
+
+@pytest.mark.parametrize("error", [Invalid, InvalidEvent, InvalidCall])
+def test_an_invalid_survives_a_pickle(error: type[Invalid]) -> None:
+    again = pickle.loads(pickle.dumps(error(PROBLEMS, "m-1")))  # noqa: S301 - our own
+    assert type(again) is error
+    assert (str(again), again.problems, again.message_id) == (
+        "userId: missing; properties.total: must be a number",
+        PROBLEMS,
+        "m-1",
+    )
+
+
+KNOWN: dict[str, Any] = {
+    "status": 429,
+    "code": "RateLimitExceeded",
+    "params": {"a": 1},
+    "request_id": "r-1",
+    "retry_after": 1.5,
+}
+
+
+def test_an_api_error_knows_what_iterable_said() -> None:
+    error = RateLimited("slow down", **KNOWN)
+    assert (str(error), vars(error)) == ("slow down", {"message": "slow down", **KNOWN})
+
+
+def test_an_api_error_need_not_know_anything_else() -> None:
+    assert vars(ApiError("no answer")) == {"message": "no answer", **dict.fromkeys(KNOWN)}
+
+
+@pytest.mark.parametrize("error", API_ERRORS)
+def test_an_api_error_survives_a_pickle(error: type[ApiError]) -> None:
+    again = pickle.loads(pickle.dumps(error("slow down", **KNOWN)))  # noqa: S301 - our own
+    assert type(again) is error
+    assert (str(again), vars(again)) == ("slow down", {"message": "slow down", **KNOWN})
