@@ -26,7 +26,7 @@ _ISO: Final = re.compile(
 _UNIX_SECONDS: Final = re.compile(r"\d{10}(?:\.\d+)?", re.ASCII)
 _UNIX_MILLISECONDS: Final = re.compile(r"\d{13}", re.ASCII)
 
-#: Numbers below are unix seconds, others milliseconds: 31 December 1970 in milliseconds.
+#: Numbers below are unix seconds, others milliseconds: 1 January 1971 in milliseconds.
 _FIRST_MILLISECONDS: Final = 31_557_600_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -102,9 +102,9 @@ def in_utc(moment: date) -> datetime:
         raise ValueError("not a time")
     if not isinstance(moment, datetime):
         return datetime.combine(moment, time(), UTC)
-    if moment.tzinfo is UTC:
-        return moment
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    if moment.utcoffset() is None:
+        return moment.replace(tzinfo=UTC)
+    return moment.astimezone(UTC)
 
 
 def read_date(value: Any) -> datetime | None:
@@ -151,7 +151,8 @@ def is_usual(text: str) -> bool:
 
 def usual_to_unix_seconds(text: str) -> int:
     """Return a date for which :func:`is_usual` holds as whole seconds since 1970-01-01 UTC."""
-    return _unix_seconds(in_utc(datetime.fromisoformat(text)))
+    moment = datetime.fromisoformat(text)
+    return _unix_seconds(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
 def usual_to_iterable(text: str) -> str:

@@ -42,7 +42,8 @@ _LONGEST_PATH: Final = 200
 
 
 def shortened(path: str) -> str:
-    """Return a place in an event as people can read it."""
+    """Return a place in an event as people can read it, and every terminal can show it."""
+    path = path.encode(errors="backslashreplace").decode()
     if len(path) <= _LONGEST_PATH:
         return path
     return f"{path[: _LONGEST_PATH // 2]}…{path[-_LONGEST_PATH // 2 :]}"

@@ -295,7 +295,7 @@ def looks_like_email(user_id: Any) -> bool:
 def as_id(value: Any) -> Any:
     """Return a number as its decimal string (``1.0`` as ``"1"``), anything else as it is."""
     if type(value) is float and isfinite(value):
-        return format(Decimal(repr(value)).normalize(), "f")
+        return format(Decimal(repr(value)).normalize(), "f") if value else "0"
     if type(value) is int and -TOO_LARGE < value < TOO_LARGE:
         return str(value)
     return value

@@ -13,6 +13,7 @@ note or to refuse in any event that is taken here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from operator import itemgetter
@@ -29,14 +30,18 @@ from iterable_destination.calls import (
 from iterable_destination.classic import commerce, identify, items, page, routes
 from iterable_destination.data_fields import NOT_PLAIN, quick_copy
 from iterable_destination.dates import is_usual, usual_to_iterable, usual_to_unix_seconds
-from iterable_destination.endpoints import MANAGED_FIELDS
+from iterable_destination.endpoints import MANAGED_FIELDS, MAX_USER_ID_LENGTH
 from iterable_destination.events import LOOKALIKE_EMAILS, names_of
 from iterable_destination.settings import Settings
-from iterable_destination.validation import USER_ID, reads_like_email
 
 #: Lengths of text and sizes of numbers up to here are within every bound there is.
 _SURELY_FINE: Final = 1_000_000
 _LONGEST_NAME: Final = 1_000
+#: Longer ones may be good, but a pattern must not be tried on text of any length.
+_LONGEST_EMAIL: Final = 320
+#: Good ids of printable ASCII: a userId that cannot be an email too, and an email.
+_USER_ID: Final = re.compile(rf"[ -?A-~]{{0,{MAX_USER_ID_LENGTH - 1}}}[!-?A-~]")
+_EMAIL: Final = re.compile(r"[!-?A-~]+@[!-?A-~]+\.[!-?A-~]+")
 
 
 def ordinary(event: Any, settings: Settings) -> Call | None:
@@ -53,11 +58,11 @@ def ordinary(event: Any, settings: Settings) -> Call | None:
         or type(when) is not str
         or type(event.get("messageId")) is not str
         or type(context) is not dict
-        or (integrations is not None and not _say_nothing(integrations))
+        or not (integrations is None or type(integrations) is dict)
         or "options" in event
-        or not USER_ID.fullmatch(user_id)
-        or "@" in user_id
+        or not _USER_ID.fullmatch(user_id)
         or not is_usual(when)
+        or (integrations and not _say_nothing(integrations))
     ):
         return None
     try:
@@ -67,10 +72,8 @@ def ordinary(event: Any, settings: Settings) -> Call | None:
         return None
 
 
-def _say_nothing(integrations: Any) -> bool:
+def _say_nothing(integrations: dict[Any, Any]) -> bool:
     """Whether integrations speak of other destinations only."""
-    if type(integrations) is not dict:
-        return False
     return names_of(tuple(integrations)).keys().isdisjoint(("all", "iterable"))
 
 
@@ -95,8 +98,9 @@ def _identity(
             return None
     if email is None:
         return Identity(None, user_id) if LOOKALIKE_EMAILS.isdisjoint(keys) else None
-    good = type(email) is str and email.isascii() and reads_like_email(email)
-    return Identity(email, user_id) if good and len(email) < _LONGEST_NAME else None
+    if type(email) is str and len(email) <= _LONGEST_EMAIL and _EMAIL.fullmatch(email):
+        return Identity(email, user_id)
+    return None
 
 
 def _identify(

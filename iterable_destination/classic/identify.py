@@ -24,17 +24,15 @@ FROM_CONTEXT: Final = (
     "userAgent",
 )
 #: Traits that do not go on the profile.
-LEFT_OUT: Final = ("id", "timestamp")
+LEFT_OUT: Final = frozenset({"id", "timestamp"})
 
 _BOOLEANS: Final = {"true": True, "false": False}
 
 
 def identify(event: Event, _: Settings) -> UpdateUser:
     """Translate an identify: the traits laid over some of the context become the profile."""
-    profile = _from_context(event) | data_fields(event.fields, "traits", event.problems)
-    for key in LEFT_OUT:
-        if key in profile:
-            del profile[key]
+    traits = {key: value for key, value in event.fields.items() if key not in LEFT_OUT}
+    profile = _from_context(event) | data_fields(traits, "traits", event.problems)
     _move_phone(event, profile)
     _add_dates(event, profile)
     if None in profile.values():

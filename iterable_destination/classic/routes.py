@@ -15,6 +15,7 @@ from iterable_destination.classic.commerce import cart, has_cart, purchase
 from iterable_destination.classic.identify import identify
 from iterable_destination.classic.page import not_asked_for, page
 from iterable_destination.classic.track import track
+from iterable_destination.errors import shortened
 from iterable_destination.events import Event
 from iterable_destination.settings import Settings
 
@@ -83,4 +84,5 @@ def translate(event: Event, settings: Settings) -> Call | str:
 
 def _shown(call_type: str) -> str:
     longest = 40
-    return call_type if len(call_type) <= longest else f"{call_type[:longest]}…"
+    cut = call_type if len(call_type) <= longest else f"{call_type[:longest]}…"
+    return shortened(cut)
