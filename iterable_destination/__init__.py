@@ -1,15 +1,22 @@
 """Segment events in, Iterable requests out: Segment's Iterable destination as a library."""
 
+from iterable_destination.answers import Answer
 from iterable_destination.client import Client
 from iterable_destination.delivery import Destination, Patience
 from iterable_destination.errors import (
     ApiError,
+    ConfigurationError,
+    InvalidCall,
     InvalidEvent,
     InvalidJSON,
     InvalidSettings,
     IterableDestinationError,
+    NetworkError,
     Note,
     Problem,
+    RateLimited,
+    RequestRefused,
+    ServerError,
 )
 from iterable_destination.outcomes import (
     Delivered,
@@ -23,20 +30,27 @@ from iterable_destination.settings import Settings
 from iterable_destination.translation import Translation, translate
 
 __all__ = [
+    "Answer",
     "ApiError",
     "Client",
+    "ConfigurationError",
     "Delivered",
     "Destination",
+    "InvalidCall",
     "InvalidEvent",
     "InvalidJSON",
     "InvalidSettings",
     "IterableDestinationError",
+    "NetworkError",
     "Note",
     "Outcome",
     "Patience",
     "Problem",
+    "RateLimited",
     "Rejected",
+    "RequestRefused",
     "Retryable",
+    "ServerError",
     "Settings",
     "Skipped",
     "Translation",

@@ -2,8 +2,9 @@
 
 What may live here: the keys of Iterable's JSON, and nothing about where a value came from but the
 place's name. A call is made by a translator and judged by :mod:`iterable_destination.validation`;
-until then its fields may hold anything. A field that is None is left out of the body. The classes
-have no slots, because a frozen class without them is quicker to make.
+until then its fields may hold anything. A field that is None is left out of the body. What is
+said of a person does not show in a ``repr``. The classes have no slots, because a frozen class
+without them is quicker to make.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ class Identity:
     """Who a call is about: an email, a userId, or both."""
 
     #: The email, or None if there is none.
-    email: str | None = None
+    email: str | None = attrs.field(default=None, repr=False)
     #: The user's own id, or None if there is none.
-    user_id: str | None = None
+    user_id: str | None = attrs.field(default=None, repr=False)
     #: Where the email was found in the event.
     email_source: str = attrs.field(default="email", eq=False)
     #: Where the userId was found in the event.
@@ -55,7 +56,7 @@ class ItemPlace:
     """An item, and where its fields were found in the event."""
 
     #: The item, as Iterable takes it.
-    item: dict[str, Any]
+    item: dict[str, Any] = attrs.field(repr=False)
     #: The product's place in the event.
     path: str
     #: The product's own keys, by the item's.
@@ -73,7 +74,7 @@ class UpdateUser:
     endpoint: ClassVar[Endpoint] = endpoints.USERS_UPDATE
 
     identity: Identity
-    data_fields: dict[str, Any] = attrs.field(factory=dict)
+    data_fields: dict[str, Any] = attrs.field(factory=dict, repr=False)
     #: True merges objects at the top of the profile, False replaces them; None leaves it to
     #: Iterable, which replaces.
     merge_nested_objects: bool | None = None
@@ -97,7 +98,7 @@ class TrackEvent:
 
     identity: Identity
     event_name: str | None
-    data_fields: dict[str, Any] = attrs.field(factory=dict)
+    data_fields: dict[str, Any] = attrs.field(factory=dict, repr=False)
     #: Whole unix seconds; None is the time of receipt.
     created_at: int | None = None
     #: At most 512 bytes; an event of the same id is updated. None: Iterable makes one up.
@@ -126,7 +127,7 @@ class UpdateCart:
     identity: Identity
     #: As Iterable takes them: ``id``, ``name``, ``price``, ``quantity`` and so on. An empty list
     #: empties the cart.
-    items: list[dict[str, Any]]
+    items: list[dict[str, Any]] = attrs.field(repr=False)
     #: Where the items' fields were found in the event; None if they come from elsewhere.
     places: list[ItemPlace] | None = attrs.field(default=None, eq=False, repr=False)
 
@@ -143,9 +144,9 @@ class TrackPurchase:
 
     identity: Identity
     #: As Iterable takes them: ``id``, ``name``, ``price``, ``quantity`` and so on.
-    items: list[dict[str, Any]]
+    items: list[dict[str, Any]] = attrs.field(repr=False)
     total: float | None
-    data_fields: dict[str, Any] = attrs.field(factory=dict)
+    data_fields: dict[str, Any] = attrs.field(factory=dict, repr=False)
     #: Whole unix seconds; None is the time of receipt.
     created_at: int | None = None
     campaign_id: int | None = None
@@ -184,7 +185,7 @@ class UpdateEmail:
 
     #: Who the user is now. If both are given Iterable goes by the email.
     identity: Identity
-    new_email: str
+    new_email: str = attrs.field(repr=False)
 
     def body(self) -> dict[str, Any]:
         """Return the request's body, a new ``dict``."""

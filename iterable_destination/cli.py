@@ -120,8 +120,9 @@ def send(
 ) -> None:
     """Deliver each event to Iterable.
 
-    FILE is read as by `translate`. The key is taken from the variable ITERABLE_API_KEY. For each
-    event one line is written as soon as it is settled; a summary goes to standard error.
+    FILE is read as by `translate`. The key is taken from the variable ITERABLE_API_KEY, or else
+    from the settings file. For each event one line is written as soon as it is settled; a summary
+    goes to standard error.
     """
     chosen = {"data_center": data_center, "base_url": base_url}
     settings = _settings(settings_file, **{key: value for key, value in chosen.items() if value})

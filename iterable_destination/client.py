@@ -70,7 +70,7 @@ class _Session(requests.Session):
 
 
 @attrs.define
-class _Line:
+class _Connection:
     """A session, what the environment says about proxies and TLS, and requests made ready.
 
     Asking the environment anew for each request takes longer than all the rest of preparing it.
@@ -120,8 +120,8 @@ class Client:
         self._key: Final = settings.api_key
         self._timeout: Final = (connect_timeout, read_timeout)
         self._clock: Final = clock
-        #: Lines that no thread is using: a session is not for several threads at once.
-        self._idle: Final[list[_Line]] = []
+        #: Connections that no thread is using: a session is not for several threads at once.
+        self._idle: Final[list[_Connection]] = []
         self._closings = 0
 
     def __repr__(self) -> str:
@@ -191,8 +191,8 @@ class Client:
         began = self._clock()
         failure: ApiError
         try:
-            with self._line() as line:
-                response, text = self._exchange(line, endpoint, body)
+            with self._borrowed() as connection:
+                response, text = self._exchange(connection, endpoint, body)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             failure = self._failure(error)
         else:
@@ -215,35 +215,39 @@ class Client:
         raise failure
 
     def _exchange(
-        self, line: _Line, endpoint: Endpoint, body: bytes | None
+        self, connection: _Connection, endpoint: Endpoint, body: bytes | None
     ) -> tuple[requests.Response, bytes]:
-        prepared = line.prepared(endpoint.method, self._settings.url + endpoint.path)
+        prepared = connection.prepared(endpoint.method, self._settings.url + endpoint.path)
         if body is not None:
             prepared.body = body
             prepared.headers["Content-Length"] = str(len(body))
-        response = line.session.send(
-            prepared, timeout=self._timeout, allow_redirects=False, stream=True, **line.sending
+        response = connection.session.send(
+            prepared,
+            timeout=self._timeout,
+            allow_redirects=False,
+            stream=True,
+            **connection.sending,
         )
         with response:
             return response, self._body(response)
 
     @contextmanager
-    def _line(self) -> Iterator[_Line]:
-        """Lend an idle line, or a new one, to one request."""
+    def _borrowed(self) -> Iterator[_Connection]:
+        """Lend an idle connection, or a new one, to one request."""
         closings = self._closings
         try:
-            line = self._idle.pop()
+            connection = self._idle.pop()
         except IndexError:
-            line = self._new_line()
+            connection = self._new_connection()
         try:
-            yield line
+            yield connection
         finally:
             if closings == self._closings:
-                self._idle.append(line)
+                self._idle.append(connection)
             else:
-                line.session.close()
+                connection.session.close()
 
-    def _new_line(self) -> _Line:
+    def _new_connection(self) -> _Connection:
         session = _Session()
         session.headers.update(
             {
@@ -256,7 +260,7 @@ class Client:
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         environment = session.merge_environment_settings(self._settings.url, {}, None, None, None)
         sending = {key: value for key, value in environment.items() if key != "stream"}
-        return _Line(session, sending)
+        return _Connection(session, sending)
 
     def _body(self, response: requests.Response) -> bytes:
         """Read the whole body, but not for longer than the read timeout nor without bound.
@@ -318,10 +322,13 @@ def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
 
 
 def _retry_after(response: requests.Response) -> float | None:
-    """Return the header's seconds, or the seconds until its date; None if it is not there."""
+    """Return the header's seconds, at most a day, or the seconds until its date.
+
+    None if it is not there, cannot be read, or is a date in an answer that has no ``Date``.
+    """
     header = response.headers.get("Retry-After", "").strip()
     if header.isascii() and header.isdigit():
-        return float(header[:9])
+        return min(float(header), _A_DAY)
     try:
         until = parsedate_to_datetime(header)
         now = parsedate_to_datetime(response.headers["Date"])

@@ -43,8 +43,8 @@ def _console(*, stderr: bool = False) -> Console:
 
 @contextmanager
 def progress(lines: Lines) -> Iterator[Iterable[Line]]:
-    """Show how far the input has been read, if standard error is a terminal."""
-    if not sys.stderr.isatty():
+    """Show how far the input has been read, on a terminal that shows nothing else meanwhile."""
+    if sys.stdout.isatty() or not sys.stderr.isatty():
         yield lines
         return
     columns = (

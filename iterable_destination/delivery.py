@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from math import inf
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -21,6 +22,7 @@ from iterable_destination.client import Client
 from iterable_destination.errors import (
     AmbiguousAnswer,
     ApiError,
+    ConfigurationError,
     InvalidEvent,
     NetworkError,
     RateLimited,
@@ -41,19 +43,31 @@ from iterable_destination.translation import Translation, translate
 Translator = Callable[[Any, Settings], Translation]
 
 
+def _seconds(_: Any, attribute: attrs.Attribute[float], value: float) -> None:
+    if not 0 <= value < inf:
+        raise ValueError(f"{attribute.name}: must be a number of seconds, finite and at least 0")
+
+
 @attrs.frozen(kw_only=True)
 class Patience:
-    """How long a fault is borne. All times are seconds, and at least 0."""
+    """How long a fault is borne.
+
+    Times are seconds, finite and at least 0; others raise :exc:`ValueError`.
+    """
 
     #: From the first try of an event to the beginning of the last.
-    deadline: float = 60.0
-    #: Tries of a request that Iterable answers with 500 to 599: such an answer can be the data's
-    #: fault. At least 1.
-    server_errors: int = 5
-    #: The first wait lies between 0 and this, each further one between 0 and twice as much …
-    first_wait: float = 0.5
+    deadline: float = attrs.field(default=60.0, validator=_seconds)
+    #: Tries of a request that Iterable answers with a :exc:`~errors.ServerError`: such an answer
+    #: can be the data's fault. At least 1.
+    server_errors: int = attrs.field(default=5, validator=attrs.validators.ge(1))
+    #: The first wait lies between 0 and this (and 1 second, for a rate limit), each further one
+    #: between 0 and twice as much …
+    first_wait: float = attrs.field(default=0.5, validator=_seconds)
     #: … up to this.
-    longest_wait: float = 30.0
+    longest_wait: float = attrs.field(default=30.0, validator=_seconds)
+    #: How long nothing more is sent after a :exc:`~errors.ConfigurationError`, with which no
+    #: event would get through.
+    breaker: float = attrs.field(default=30.0, validator=_seconds)
 
 
 class Destination:
@@ -73,12 +87,17 @@ class Destination:
     ) -> None:
         """Make a destination; nothing is sent yet.
 
-        ``client`` None makes one from ``settings``, and closes it. ``stamp_ids`` gives events and
+        ``client`` None makes one from ``settings``, and closes it; a client that is handed in is
+        its owner's to close. ``stamp_ids`` gives events and
         purchases their ``messageId`` as ``id``, so that Iterable keeps one record of what is
         sent twice. ``clock`` gives seconds that never go back, ``chance(a, b)`` a number between.
-        Raises :exc:`~errors.InvalidSettings` if there is no ``api_key``.
+        Raises :exc:`~errors.InvalidSettings` if a client is to be made and there is no
+        ``api_key``.
         """
         self._settings: Final = settings
+        self._owns_client: Final = client is None
+        #: What opened the breaker, and until when it is open; None while it is closed.
+        self._broken: tuple[ConfigurationError, float] | None = None
         self._client: Final = Client(settings, clock=clock) if client is None else client
         self._translator: Final = translator
         self._patience: Final = patience or Patience()
@@ -102,8 +121,9 @@ class Destination:
         self.close()
 
     def close(self) -> None:
-        """Close the connections."""
-        self._client.close()
+        """Close the connections, if the destination made its client itself."""
+        if self._owns_client:
+            self._client.close()
 
     def send(self, event: Any, *, index: int = 0) -> Outcome:
         """Translate one event, send it now, and return what became of it.
@@ -142,20 +162,18 @@ class Destination:
 
     def _deliver(self, calls: tuple[Call, ...], about: dict[str, Any]) -> Outcome:
         """Send the calls of one event in order; the first that fails ends it."""
+        if self._broken is not None and self._clock() < self._broken[1]:
+            return _failed(Retryable, self._broken[0], 0, about)
         tries = _Tries(self._client, self._patience, self._clock, self._sleep, self._chance)
         answer: Answer | None = None
         for call in calls:
             try:
                 answer = tries.send(call)
             except ApiError as error:
-                return tries.ends_with(error)(
-                    **about,
-                    attempts=tries.attempts,
-                    code=error.code,
-                    message=error.message,
-                    request_id=error.request_id,
-                    error=error,
-                )
+                if isinstance(error, ConfigurationError):
+                    self._broken = error, self._clock() + self._patience.breaker
+                return _failed(tries.ends_with(error), error, tries.attempts, about)
+        self._broken = None
         return Delivered(
             **about,
             attempts=tries.attempts,
@@ -163,6 +181,19 @@ class Destination:
             message=answer.message if answer else None,
             request_id=answer.request_id if answer else None,
         )
+
+
+def _failed(
+    outcome: type[Outcome], error: ApiError, attempts: int, about: dict[str, Any]
+) -> Outcome:
+    return outcome(
+        **about,
+        attempts=attempts,
+        code=error.code,
+        message=error.message,
+        request_id=error.request_id,
+        error=error,
+    )
 
 
 class _Tries:

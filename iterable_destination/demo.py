@@ -51,6 +51,9 @@ def run() -> None:
     )
     order = next(outcome for outcome in outcomes if outcome.message_id == _IN_FULL)
     console.request(f"One request in full: {_IN_FULL}", order.calls[0])
+    console.text(
+        "The server keeps profileUpdatedAt, signupDate and itblInternal itself: they say now.\n"
+    )
     for email in _SHOWN:
         _show_user(iterable.project, email)
     console.counts("The week's events by outcome", Counter(outcome.name for outcome in outcomes))
@@ -62,7 +65,7 @@ def run() -> None:
 
 def _sent(event: dict[str, Any], outcome: Outcome) -> tuple[str, str, str, str]:
     name = event.get("event") or event.get("name") or event.get("category") or ""
-    requests = ", ".join(f"POST {call.endpoint.path}" for call in outcome.calls)
+    requests = ", ".join(f"{call.endpoint.method} {call.endpoint.path}" for call in outcome.calls)
     happened = requests or ("see below" if outcome.error else outcome.message or "")
     return (
         str(outcome.message_id),

@@ -163,8 +163,8 @@ def _track(
     identity = _identity(user_id, properties, keys, context.get("traits"))
     if identity is None:
         return None
-    found = routes.NAMES.match(name)
-    if found is None:
+    translator = routes.commerce(name)
+    if translator is None:
         return TrackEvent(identity, name, quick_copy(properties), usual_to_unix_seconds(when))
     products = properties.get("products")
     if type(products) is not list or keys["products"] != "products":
@@ -175,7 +175,7 @@ def _track(
         if item is None:
             return None
         usual.append(item)
-    if routes.COMMERCE[(found.lastindex or 0) - 1][2] is commerce.cart:
+    if translator is commerce.cart:
         return UpdateCart(identity, usual)
     return _purchase(identity, usual, properties, keys, when)
 

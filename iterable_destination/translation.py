@@ -39,8 +39,9 @@ def translate(event: Any, settings: Settings | None = None) -> Translation:
     ``event`` is a Segment event as a ``dict`` or any other ``Mapping``; it is never changed, and
     the result shares no part of it that could change. ``settings`` None is the default settings.
 
-    Raises :exc:`~iterable_destination.errors.InvalidEvent` with every problem of the event, and
-    never anything else for whatever is in it.
+    Raises :exc:`~iterable_destination.errors.InvalidEvent` with every problem of the event (of
+    one that has no type, only that), and never anything else for what is in it; but what a
+    ``Mapping`` of your own raises when it is read is not caught.
     """
     chosen = settings or _DEFAULTS
     call = ordinary(event, chosen)

@@ -11,6 +11,7 @@ from iterable_destination import endpoints
 from iterable_destination.calls import (
     Call,
     Identity,
+    ItemPlace,
     TrackEvent,
     TrackPurchase,
     UpdateCart,
@@ -144,3 +145,18 @@ def test_a_call_shares_no_default_with_another() -> None:
 def test_a_call_is_immutable(call: Call) -> None:
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         call.identity = Identity()  # type: ignore[misc]
+
+
+def test_what_is_said_of_a_person_does_not_show() -> None:
+    identity = Identity("ada@example.com", "u-77")
+    item = {"id": "p1", "name": "Secret Gift", "price": 1, "quantity": 1}
+    calls = [
+        UpdateUser(identity, {"city": "Leeds"}),
+        TrackEvent(identity, "Signed Up", {"city": "Leeds"}),
+        UpdateCart(identity, [item]),
+        TrackPurchase(identity, [item], 1, {"city": "Leeds"}),
+        UpdateEmail(identity, "ada@example.org"),
+        ItemPlace(item, "properties.products[0]"),
+    ]
+    shown = repr(calls)
+    assert [word for word in ("ada@", "u-77", "Leeds", "Secret") if word in shown] == []

@@ -36,6 +36,7 @@ from iterable_destination.calls import (
     UpdateCart,
     UpdateUser,
 )
+from iterable_destination.errors import Unauthorized
 from iterable_destination.translation import Translation
 from tests import faulty_server as faulty
 from tests.faulty_server import FaultyServer, Script
@@ -662,19 +663,86 @@ def test_an_event_of_no_calls_is_delivered() -> None:
 # A destination's life ----------------------------------------------------------------------------
 
 
-def test_a_destination_closes_its_client_at_the_end() -> None:
+class ClosingClient(Client):
+    """Counts how often any of its kind is closed."""
+
+    closings = 0
+
+    def close(self) -> None:
+        type(self).closings += 1
+        super().close()
+
+
+def test_a_destination_closes_the_client_that_it_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("iterable_destination.delivery.Client", ClosingClient)
+    monkeypatch.setattr(ClosingClient, "closings", 0)
+    with Destination(SETTINGS):
+        assert ClosingClient.closings == 0
+    assert ClosingClient.closings == 1
+
+
+def test_a_client_that_is_handed_in_is_its_owners_to_close() -> None:
     client = FakeClient(ACCEPTED)
     with Destination(SETTINGS, client=client) as destination:
         destination.send(EVENT)
-        assert client.closings == 0
-    assert client.closings == 1
+    assert client.closings == 0
 
 
-def test_a_destination_closes_its_client_when_something_breaks() -> None:
-    client = FakeClient(ZeroDivisionError())
-    with pytest.raises(ZeroDivisionError), Destination(SETTINGS, client=client) as destination:
-        destination.send(EVENT)
-    assert client.closings == 1
+def broken(time: Time, *replies: Reply) -> tuple[Destination, FakeClient]:
+    client = FakeClient(*replies, time=time)
+    patience = Patience(breaker=30.0)
+    return Destination(SETTINGS, client=client, clock=time.clock, patience=patience), client
+
+
+def test_nothing_is_sent_for_a_while_after_a_wrong_key() -> None:
+    time = Time(1.0)
+    wrong = Unauthorized("unknown key", status=401, code="BadApiKey")
+    destination, client = broken(time, wrong)
+    outcomes = [destination.send(EVENT, index=index) for index in range(10_000)]
+    assert len(client.sent) == 1
+    assert {type(outcome) for outcome in outcomes} == {Retryable}
+    assert [outcome.attempts for outcome in outcomes] == [1] + [0] * 9_999
+    assert outcomes[-1].summary() == {
+        "index": 9_999,
+        "messageId": "m-1",
+        "outcome": "retryable",
+        "error": {"type": "Unauthorized", "code": "BadApiKey", "message": "unknown key"},
+    }
+
+
+def test_a_wrong_key_is_tried_again_after_the_while_and_forgotten_if_it_works() -> None:
+    time = Time(1.0)
+    destination, client = broken(time, Unauthorized("unknown key", status=401), ACCEPTED)
+    names = [destination.send(EVENT).name, destination.send(EVENT).name]
+    time.now += 29.9
+    names.append(destination.send(EVENT).name)
+    time.now += 0.1
+    names += [destination.send(EVENT).name, destination.send(EVENT).name]
+    assert names == ["retryable", "retryable", "retryable", "delivered", "delivered"]
+    assert len(client.sent) == 3
+
+
+def test_what_needs_no_request_is_settled_while_nothing_is_sent() -> None:
+    destination, _ = broken(Time(1.0), Unauthorized("unknown key", status=401))
+    destination.send(EVENT)
+    names = [destination.send(event).name for event in ({}, {"type": "group"})]
+    assert names == ["rejected", "skipped"]
+
+
+@pytest.mark.parametrize("name", ["deadline", "first_wait", "longest_wait", "breaker"])
+@pytest.mark.parametrize("wrong", [-1, -0.1, float("nan"), float("inf")])
+def test_patience_is_measured_in_seconds(name: str, wrong: float) -> None:
+    options: dict[str, Any] = {name: wrong}
+    words = f"^{name}: must be a number of seconds, finite and at least 0$"
+    with pytest.raises(ValueError, match=words):
+        Patience(**options)
+    none: dict[str, Any] = {name: 0.0}
+    assert getattr(Patience(**none), name) == 0.0
+
+
+def test_patience_tries_at_least_once() -> None:
+    with pytest.raises(ValueError, match="server_errors"):
+        Patience(server_errors=0)
 
 
 def test_a_destination_can_be_closed_twice() -> None:

@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -184,27 +185,50 @@ def test_the_example_of_a_test_passes(beside: Path) -> None:
     assert (done.returncode, done.stdout.splitlines()[-1][:8]) == (0, "1 passed"), done.stdout
 
 
+#: A fenced block, and the line above it if that is the comment that names an example.
+FENCED = re.compile(
+    r"^(?P<indent> *)(?:<!-- examples/(?P<name>\S+) -->\n(?P=indent))?"
+    r"```(?P<language>[^\s`]+)[^\n]*\n(?P<text>.*?)^(?P=indent)```$",
+    re.MULTILINE | re.DOTALL,
+)
+#: How the pages mark the examples' languages.
+LANGUAGES = {".py": "python", ".console": "console", ".json": "json"}
+COPIED = [
+    (page, block["name"], block["language"], block["text"])
+    for page, text in PAGES.items()
+    for block in FENCED.finditer(text)
+    if block["name"]
+]
+
+
+@pytest.mark.parametrize(
+    ("page", "name", "language", "block"), COPIED, ids=[f"{copy[0]}-{copy[1]}" for copy in COPIED]
+)
+def test_a_page_shows_an_example_as_it_is(page: str, name: str, language: str, block: str) -> None:
+    assert (page, textwrap.dedent(block).strip("\n")) == (page, shown(name).strip("\n"))
+    assert language == LANGUAGES.get(Path(name).suffix, "text")
+
+
 def test_every_example_is_shown_and_nothing_else_is() -> None:
-    included = {
-        Path(found).name
-        for text in PAGES.values()
-        for found in re.findall(r"```\{literalinclude\} (\S+)", text)
-    }
     settings = {"ruff.toml"}
-    assert included == {path.name for path in EXAMPLES.iterdir() if path.is_file()} - settings
+    there = {path.name for path in EXAMPLES.iterdir() if path.is_file()} - settings
+    assert {name for _, name, _, _ in COPIED} == there
+    named = sum(text.count("<!-- examples/") for text in PAGES.values())
+    assert named == len(COPIED), "a comment names an example, and no block follows"
 
 
 #: What stands in a page itself: installing, and single lines that are cut from a longer whole.
-FENCES = {"bash", "text", "{literalinclude}", "{code-block}", "{toctree}", "{eval-rst}"}
-FENCES |= {"{include}"}
+FENCES = {"bash", "text", "{code-block}", "{toctree}", "{eval-rst}"}
+INSTALLING = ("python3.11 -m venv ", ". .venv/bin/activate", "pip install ", "python -m ")
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_code_stands_in_files_that_are_run(page: str) -> None:
-    opened = re.findall(r"^```([^\s`]+)", PAGES[page], re.MULTILINE)
-    assert set(opened) - FENCES == set()
-    shells = re.findall(r"^```bash\n(.*?)^```", PAGES[page], re.MULTILINE | re.DOTALL)
-    assert [text for text in shells if not text.startswith(("pip install ", "python -m "))] == []
+    free = [block for block in FENCED.finditer(PAGES[page]) if not block["name"]]
+    assert {block["language"] for block in free} - FENCES == set()
+    shells = [block["text"] for block in free if block["language"] == "bash"]
+    lines = [line.strip() for text in shells for line in text.splitlines()]
+    assert [line for line in lines if not line.startswith(INSTALLING)] == []
 
 
 # --- the reference
@@ -307,6 +331,20 @@ def gapped(text: str) -> str:
 
 
 MESSAGES = REFERENCE["reference/messages.md"]
+TABLE = re.compile(r"(?:^\|.*\n)+", re.MULTILINE)
+
+
+def first_table(name: str) -> str:
+    """Return the first table under a heading of the page of messages, as it is written there."""
+    found = TABLE.search(section(MESSAGES, f"## {name}"))
+    assert found is not None
+    return found[0]
+
+
+def test_tables_of_messages_are_repeated_word_for_word() -> None:
+    marked = rf"^<!-- reference/messages\.md, (\w+) -->\n({TABLE.pattern})"
+    copies = dict(re.findall(marked, PAGES["howto/why-not.md"], re.MULTILINE))
+    assert copies == {name: first_table(name) for name in ("Skipped", "Notes", "Errors")}
 
 
 @pytest.mark.parametrize("module", SPEAKING)
@@ -317,9 +355,7 @@ def test_every_message_of_a_module_is_in_the_reference(module: str) -> None:
 
 def test_every_message_of_the_reference_is_in_a_module() -> None:
     said = {text for module in (*SPEAKING, "json_codec") for text in templates(module)}
-    errors_begin = MESSAGES.index("% errors begin")
-    errors_end = MESSAGES.index("% errors end")
-    first = [row[0] for row in rows(MESSAGES[:errors_begin] + MESSAGES[errors_end:])]
+    first = [row[0] for row in rows(MESSAGES.replace(first_table("Errors"), ""))]
     written = {gapped(span) for cell in first for span in code(cell)}
     assert written - said == {"missing"}  # one word is no sentence to look for
 
@@ -327,7 +363,7 @@ def test_every_message_of_the_reference_is_in_a_module() -> None:
 def test_the_kinds_of_values_are_those_that_are_named() -> None:
     tree = ast.parse((PACKAGE / "plain.py").read_text("utf-8"))
     named = {text for text in _texts(tree, {}) if text.startswith(("a ", "an "))}
-    introduction = {gapped(span) for span in code(MESSAGES.partition("(problems)=")[0])}
+    introduction = {gapped(span) for span in code(MESSAGES.partition("## Problems")[0])}
     assert named - introduction == set()
 
 
@@ -538,7 +574,6 @@ def test_the_limits_are_those_of_the_endpoints() -> None:
 
 
 def test_every_error_of_iterables_says_what_to_do() -> None:
-    table = MESSAGES.partition("% errors begin")[2].partition("% errors end")[0]
     leaves = {
         name
         for name, value in vars(errors).items()
@@ -546,7 +581,7 @@ def test_every_error_of_iterables_says_what_to_do() -> None:
         and issubclass(value, errors.ApiError)
         and not value.__subclasses__()
     }
-    assert {code(row[0])[0] for row in rows(table)[1:]} == leaves
+    assert {code(row[0])[0] for row in rows(first_table("Errors"))[1:]} == leaves
 
 
 def test_every_outcome_says_what_to_do() -> None:

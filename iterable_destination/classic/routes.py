@@ -41,12 +41,17 @@ NAMES: Final = re.compile(
 )
 
 
+def commerce(name: str) -> Translator | None:
+    """Return the translator of a track event's name that means commerce; None for others."""
+    found = NAMES.match(name)
+    return None if found is None else COMMERCE[(found.lastindex or 1) - 1][2]
+
+
 def _track(event: Event, settings: Settings) -> Call:
     name = event.get("event")
-    found = NAMES.match(name) if isinstance(name, str) else None
-    if found is None:
+    translator = commerce(name) if isinstance(name, str) else None
+    if translator is None:
         return track(event, settings)
-    translator = COMMERCE[(found.lastindex or 0) - 1][2]
     if translator is cart and not has_cart(event):
         event.note("properties.products", "no list of products, so the cart is left as it is")
         return track(event, settings)
