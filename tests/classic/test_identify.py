@@ -220,3 +220,15 @@ def test_a_whole_identify() -> None:
             "met": "2020-01-01 00:00:00 +00:00",
         },
     }
+
+
+@pytest.mark.parametrize("created", [[], {}, ["2023-02-05"], "soon", True, "2023-02-31"], ids=repr)
+def test_a_created_that_is_no_date_is_not_replaced_by_created_at(created: Any) -> None:
+    traits = {"created": created, "createdAt": "2023-02-05"}
+    assert "met" not in profile(traits)
+
+
+@pytest.mark.parametrize("created", [None, "", 0, False], ids=repr)
+def test_a_created_that_says_nothing_leaves_it_to_created_at(created: Any) -> None:
+    traits = {"created": created, "createdAt": "2023-02-05"}
+    assert profile(traits)["met"] == "2023-02-05 00:00:00 +00:00"
