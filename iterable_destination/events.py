@@ -66,11 +66,7 @@ def names_of(keys: tuple[Any, ...]) -> dict[str, str]:
 
 
 class Event:
-    """One Segment event and what was noticed while reading it.
-
-    What is nearly always so is asked for first and in place, because every event passes here;
-    what is seldom so is left to a method of its own.
-    """
+    """One Segment event and what was noticed while reading it."""
 
     __slots__ = (
         "context",
@@ -95,32 +91,24 @@ class Event:
         self.problems: list[Problem] = []
         #: What was changed or looks wrong, found so far.
         self.notes: list[Note] = []
-        its_type = body.get("type")
         #: The call type, whatever it says.
-        self.type: str = its_type if type(its_type) is str and its_type else self._type()
+        self.type: str = self._type()
         try:
             "".join(body)  # a TypeError unless all are strings
         except TypeError:
             self.refuse("$", "has a key that is no string, as JSON's keys are")
         #: The place of the event's own fields: ``traits`` of an identify, else ``properties``.
         self.path = "traits" if self.type == "identify" else "properties"
-        fields = body.get(self.path)
         #: The event's own fields; empty if there are none.
-        self.fields: dict[Any, Any] = fields if type(fields) is dict else self._own_fields()
+        self.fields = self._own_fields()
         #: The keys of those own fields that are looked up, by folded name. Not to be changed.
         self.keys = names_of(tuple(self.fields))
-        integrations = body.get("integrations")
         #: Which destinations the event is for, and their options; empty if it does not say.
-        self.integrations: dict[Any, Any] = (
-            integrations if type(integrations) is dict else self._passable("integrations")
-        )
+        self.integrations = self._or_passed_over("integrations", body.get("integrations"))
         #: The name under which :attr:`context` was found.
         self.context_path = "context" if body.get("options") is None else "options"
-        context = body.get(self.context_path)
         #: The context, which older libraries call ``options``; empty if there is none.
-        self.context: dict[Any, Any] = (
-            context if type(context) is dict else self._passable(self.context_path)
-        )
+        self.context = self._or_passed_over(self.context_path, body.get(self.context_path))
 
     def _type(self) -> str:
         its_type = self.get("type")
@@ -136,9 +124,6 @@ class Event:
         if fields is None and value is not None:
             self.refuse(self.path, f"must be an object, not {kind(value)}")
         return fields or {}
-
-    def _passable(self, name: str) -> dict[Any, Any]:
-        return self._or_passed_over(name, self.raw.get(name))
 
     def _or_passed_over(self, path: str, value: Any) -> dict[Any, Any]:
         fields = as_object(value)
@@ -156,8 +141,7 @@ class Event:
 
     def get(self, key: str) -> Any:
         """Return a field at the top of the event as a JSON scalar, or None."""
-        value = self.raw.get(key)
-        return value if type(value) is str else scalar(value)
+        return scalar(self.raw.get(key))
 
     def find(self, name: str) -> Any:
         """Return the own field of this folded name as a JSON scalar, or None."""
@@ -171,10 +155,7 @@ class Event:
     @property
     def message_id(self) -> str | None:
         """The event's ``messageId`` as a string, or None."""
-        message_id = self.raw.get("messageId")
-        if type(message_id) is str:
-            return message_id
-        message_id = as_id(scalar(message_id))
+        message_id = as_id(self.get("messageId"))
         return message_id if isinstance(message_id, str) else None
 
     def switched_off(self) -> str | None:
@@ -218,9 +199,9 @@ class Event:
 
     def identity(self) -> Identity:
         """Return who the event is about, with the email from the first place that has one."""
-        user_id = self.raw.get("userId")
-        if type(user_id) is not str:
-            user_id = self._other_user_id(user_id)
+        user_id = as_id(given := self.get("userId"))
+        if user_id is not given:
+            self.note("userId", "a number, sent as a string")
         email = None
         if self.path != "traits" and "traits" in self.context:
             traits = self._context_traits()
@@ -238,16 +219,7 @@ class Event:
         return Identity(email, user_id, source)
 
     def _context_traits(self) -> dict[Any, Any]:
-        traits = self.context.get("traits")
-        if type(traits) is dict:
-            return traits
-        return self._or_passed_over(f"{self.context_path}.traits", traits)
-
-    def _other_user_id(self, value: Any) -> Any:
-        user_id = as_id(plain := scalar(value))
-        if user_id is not plain:
-            self.note("userId", "a number, sent as a string")
-        return user_id
+        return self._or_passed_over(f"{self.context_path}.traits", self.context.get("traits"))
 
     def _half_known(self, email: Any, source: str, user_id: Any) -> Identity:
         """Return who the event is about if the email or the userId is not known, or neither."""
@@ -273,8 +245,7 @@ class Event:
 
 
 def _places(path: str, keys: dict[str, str], names: frozenset[str]) -> Iterator[str]:
-    if not names.isdisjoint(keys):
-        yield from (f"{path}.{key}" for name, key in keys.items() if name in names)
+    return (f"{path}.{key}" for name, key in keys.items() if name in names)
 
 
 def _said(identity: Any) -> Any:

@@ -31,7 +31,7 @@ COMMERCE: Final[tuple[tuple[str, str, Translator], ...]] = (
 
 #: The names as one pattern with a group for each: alone in the new order of words (``Order
 #: Completed``), or in the older order with any text after them (``Completed Order…``).
-NAMES: Final = re.compile(
+_NAMES: Final = re.compile(
     "[ _]?(?:"
     + "|".join(
         f"({first}[ _]?{second}[ _]?\\Z|{second}[ _]?{first})" for first, second, _ in COMMERCE
@@ -43,7 +43,7 @@ NAMES: Final = re.compile(
 
 def commerce(name: str) -> Translator | None:
     """Return the translator of a track event's name that means commerce; None for others."""
-    found = NAMES.match(name)
+    found = _NAMES.match(name)
     return None if found is None else COMMERCE[(found.lastindex or 1) - 1][2]
 
 
