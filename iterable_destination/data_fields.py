@@ -30,10 +30,9 @@ def data_fields(fields: dict[Any, Any], path: str, problems: list[Problem]) -> d
     is added to ``problems`` with its place, and is None in the copy.
     """
     try:
-        quick: dict[str, Any] = quick_copy(fields)
+        return quick_copy(fields)
     except NOT_PLAIN:
         return _careful(fields, path, problems)
-    return quick
 
 
 def text_problem(text: str) -> str | None:
@@ -55,13 +54,47 @@ class NotPlain(Exception):
     """Something is not JSON as it stands."""
 
 
-#: What :func:`quick_copy` raises: besides ``NotPlain`` for a key that is no string, for one that
-#: is no Unicode text, and where the caller is deep in calls itself.
+#: What is raised for what is not plain: besides ``NotPlain`` for a key that is no string, for one
+#: that is no Unicode text, and where the caller is deep in calls itself.
 NOT_PLAIN: Final = (NotPlain, TypeError, UnicodeEncodeError, RecursionError)
 
 
-def quick_copy(source: Any, depth: int = MAX_NESTING) -> Any:  # noqa: C901, PLR0912 - the hot path
-    """Copy an object or list that is plain JSON; raise one of :data:`NOT_PLAIN` if it is not.
+def quick_copy(fields: dict[Any, Any]) -> dict[str, Any]:
+    """Copy an object that is plain JSON; raise one of :data:`NOT_PLAIN` if it is not."""
+    check_keys(fields)
+    copy = fields.copy()
+    finish(copy)
+    return copy
+
+
+def check_keys(source: dict[Any, Any]) -> None:
+    """Raise one of :data:`NOT_PLAIN` unless all keys of an object are texts that can be sent.
+
+    Keys of a sane length are remembered, since the same ones come again and again.
+    """
+    together = "".join(source)
+    if len(together) > _LONGEST_KEYS:
+        if any(map(text_problem, source)):
+            raise NotPlain
+        return
+    together.encode()
+    if len(_good_keys) >= _MOST_KEYS:
+        _good_keys.clear()
+    _good_keys.update(map(str.__str__, source))
+
+
+#: Keys that are known to be good; and from how many on they are forgotten, and how long together
+#: those of an object may be to be remembered.
+_good_keys: Final[set[str]] = set()
+_MOST_KEYS: Final = 5_000
+_LONGEST_KEYS: Final = 500
+
+
+def finish(copy: Any, depth: int = MAX_NESTING) -> int:  # noqa: C901, PLR0912 - the hot path
+    """Make the copy of an object or list a deep one, with Iterable's dates; count its nulls.
+
+    ``copy`` is a shallow copy whose keys are known to be good. It is left half done if something
+    in it is no plain JSON; then one of :data:`NOT_PLAIN` is raised.
 
     Copying the whole and overwriting the few values that change is far quicker than building it
     anew; exact types are quicker to ask for than ``isinstance``; and a call for each value would
@@ -69,16 +102,8 @@ def quick_copy(source: Any, depth: int = MAX_NESTING) -> Any:  # noqa: C901, PLR
     """
     if not depth:
         raise NotPlain
-    copy = source.copy()
-    if type(source) is dict:
-        keys = "".join(source)
-        if len(keys) > _MOST or not keys.isascii():
-            keys.encode()
-            if any(len(key) > _MOST for key in source):
-                raise NotPlain
-        entries: Iterable[tuple[Any, Any]] = source.items()
-    else:
-        entries = enumerate(source)
+    nulls = 0
+    entries: Iterable[tuple[Any, Any]] = copy.items() if type(copy) is dict else enumerate(copy)
     for key, value in entries:
         its_type = type(value)
         if its_type is str:
@@ -91,16 +116,21 @@ def quick_copy(source: Any, depth: int = MAX_NESTING) -> Any:  # noqa: C901, PLR
                 if length > _MOST:
                     raise NotPlain
         elif its_type is dict or its_type is list:
-            copy[key] = quick_copy(value, depth - 1)
+            if its_type is dict and not _good_keys.issuperset(value):
+                check_keys(value)
+            copy[key] = inner = value.copy()
+            finish(inner, depth - 1)
         elif its_type is int:
             if not -TOO_LARGE < value < TOO_LARGE:
                 raise NotPlain
         elif its_type is float:
             if value - value:  # NaN for NaN and infinity, else 0
                 raise NotPlain
-        elif its_type is not bool and value is not None:
+        elif value is None:
+            nulls += 1
+        elif its_type is not bool:
             raise NotPlain
-    return copy
+    return nulls
 
 
 def _careful(fields: dict[Any, Any], path: str, problems: list[Problem]) -> dict[str, Any]:

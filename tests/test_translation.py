@@ -19,6 +19,7 @@ from uuid import UUID
 import attrs
 import pytest
 
+from iterable_destination import data_fields, ordinary
 from iterable_destination.errors import InvalidEvent
 from iterable_destination.settings import Settings
 from iterable_destination.translation import Translation, translate
@@ -681,9 +682,9 @@ def usually(event: dict[str, Any]) -> dict[str, Any]:
 def test_the_shortcut_comes_to_the_same_as_the_long_way(name: str, settings: Settings) -> None:
     event = GOLDEN[name]
     context = {"context": event.get("context", {})}
-    for ordinary in (event, usually(event), usually(event) | context):
-        the_long_way = MappingProxyType(ordinary)  # no dict is no ordinary event
-        assert became(ordinary, settings) == became(the_long_way, settings)
+    for usual in (event, usually(event), usually(event) | context):
+        the_long_way = MappingProxyType(usual)  # no dict is no ordinary event
+        assert became(usual, settings) == became(the_long_way, settings)
 
 
 TRACKED: dict[str, Any] = {**USUAL, "type": "track", "event": "Signed Up", "properties": {}}
@@ -723,7 +724,7 @@ EXTRAORDINARY: list[dict[str, Any]] = [
     *({**TRACKED, "options": value} for value in these(None, {}, {"traits": {"email": "a@b.c"}})),
     *(
         {**TRACKED, "integrations": value}
-        for value in these(None, {}, {"All": False}, {"Iterable": 1})
+        for value in these(None, {}, {"All": False}, {"Iterable": 1}, {"Mixpanel": False})
     ),
     *({**TRACKED, "event": value} for value in these(None, "", 5, "ü", "\ud800", "x" * 4_000_001)),
     *(
@@ -785,9 +786,16 @@ EXTRAORDINARY: list[dict[str, Any]] = [
         for value in these(None, "2020-01-01", "x")
     ),
     {**IDENTIFIED, "traits": {"timestamp": "x", "id": 5, "a": None, "b": {"c": None}}},
+    *(
+        {**IDENTIFIED, "traits": dict.fromkeys(keys, "2023-02-05")}
+        for keys in (["created_at"], ["created_at", "createdAt"], ["createdAt", "met"], ["Created"])
+    ),
     {**IDENTIFIED, "traits": {"signupDate": "x"}},
     {**IDENTIFIED, "traits": {"signupDate": None}},
-    {**IDENTIFIED, "traits": {"profileUpdatedAt": None}},
+    *(
+        {**IDENTIFIED, "traits": {"profileUpdatedAt": value}}
+        for value in these(None, "x", math.nan)
+    ),
     {**IDENTIFIED, "traits": {"ip": None}, "context": {"ip": "1", "timezone": "x", "os": "y"}},
     {**IDENTIFIED, "traits": {"timeZone": None, "timezone": 1}, "context": {"timezone": "x"}},
     {**IDENTIFIED, "context": {"ip": math.nan}},
@@ -799,6 +807,7 @@ EXTRAORDINARY: list[dict[str, Any]] = [
     *({**PAGE, "name": None, "category": value} for value in these(None, "", "x")),
     {**PAGE, "properties": {"name": "other", "category": "c"}},
     {**PAGE, "properties": None},
+    {**PAGE, "properties": {"email": 5}},
     {**PAGE, "type": "screen"},
     {**PAGE, "type": "group"},
     {**PAGE, "type": Plan.PRO},
@@ -845,3 +854,53 @@ def test_the_shortcut_stops_where_something_is_to_be_refused_or_noted(
 @pytest.mark.parametrize("call_type", [[], {}, {1}], ids=["list", "object", "set"])
 def test_a_type_that_cannot_be_looked_up_is_refused(call_type: Any) -> None:
     assert [path for path, _ in problems({"type": call_type})] == ["type"]
+
+
+# --- What the shortcut remembers ---------------------------------------------------------------
+
+
+def remembered() -> int:
+    """Return how many keys, and sets of keys, are remembered."""
+    kept = (ordinary._TRAITS, ordinary._FIELDS, ordinary._plans, data_fields._good_keys)
+    return sum(map(len, kept))
+
+
+@pytest.fixture
+def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let very little be remembered."""
+    for module in (ordinary, data_fields):
+        monkeypatch.setattr(module, "_MOST_KEYS", 8)
+    monkeypatch.setattr(ordinary, "_MOST_PLANS", 3)
+
+
+@pytest.mark.usefixtures("forgetful")
+def test_only_so_many_keys_are_remembered() -> None:
+    for number in range(50):
+        fields = {f"a{number}": {f"b{number}": 1}, "email": "a@b.c"}
+        for event in (
+            {**TRACKED, "properties": fields},
+            {**IDENTIFIED, "traits": fields},
+            bought(**{f"c{number}": {f"d{number}": None}}),
+        ):
+            assert became(event) == became(MappingProxyType(event))
+        assert remembered() < 50
+
+
+@pytest.mark.parametrize("key", ["k" * 4_000_000, "k" * 4_000_001, "k" * 2_000, "\ud800", Plan.PRO])
+def test_a_key_that_is_long_or_odd_is_not_remembered(key: str) -> None:
+    translate({**TRACKED, "properties": {"x": {"x": 1}, "n": None}})
+    before = remembered()
+    for event in (
+        {**TRACKED, "properties": {key: 1}},
+        {**IDENTIFIED, "traits": {key: 1}},
+        bought(**{key: 1}),
+    ):
+        assert became(event) == became(MappingProxyType(event))
+    assert remembered() - before <= 1
+
+
+def test_what_is_remembered_is_no_value() -> None:
+    event = bought(sku="s-1") | {"userId": "no one else", "context": {"traits": {"email": "a@b.c"}}}
+    translate(event)
+    kept = [ordinary._TRAITS, ordinary._FIELDS, ordinary._plans, data_fields._good_keys]
+    assert not [word for word in ("no one else", "a@b.c", "s-1", "p-1") if word in repr(kept)]
