@@ -32,7 +32,8 @@ autodoc_preserve_defaults = True
 #: Names that no page of these describes, each for its reason.
 nitpick_ignore_regex = [
     # Python's own: a link to its pages would need the network while building.
-    ("py:class", r"collections\.abc\.(Callable|Iterable|Mapping)"),
+    ("py:class", r"collections\.abc\.(Callable|Collection|Iterable|Iterator|Mapping|Sequence)"),
+    ("py:class", r"collections\.Counter|datetime\.datetime|os\.PathLike"),
     # How validation learns where an item's fields came from: no caller's business.
     ("py:class", r"iterable_destination\.calls\.ItemPlace"),
 ]

@@ -2,7 +2,9 @@
 
 from iterable_destination.answers import Answer
 from iterable_destination.client import Client
-from iterable_destination.delivery import Destination, Patience
+from iterable_destination.counters import Counters
+from iterable_destination.dead_letters import DeadLetters
+from iterable_destination.delivery import Destination
 from iterable_destination.errors import (
     ApiError,
     ConfigurationError,
@@ -13,11 +15,15 @@ from iterable_destination.errors import (
     IterableDestinationError,
     NetworkError,
     Note,
+    NotSent,
+    OutboxError,
     Problem,
+    QueueFull,
     RateLimited,
     RequestRefused,
     ServerError,
 )
+from iterable_destination.outbox import Outbox
 from iterable_destination.outcomes import (
     Delivered,
     Outcome,
@@ -26,6 +32,7 @@ from iterable_destination.outcomes import (
     Skipped,
     Unknown,
 )
+from iterable_destination.patience import Patience
 from iterable_destination.settings import Settings
 from iterable_destination.translation import Translation, translate
 
@@ -34,6 +41,8 @@ __all__ = [
     "ApiError",
     "Client",
     "ConfigurationError",
+    "Counters",
+    "DeadLetters",
     "Delivered",
     "Destination",
     "InvalidCall",
@@ -42,10 +51,14 @@ __all__ = [
     "InvalidSettings",
     "IterableDestinationError",
     "NetworkError",
+    "NotSent",
     "Note",
+    "Outbox",
+    "OutboxError",
     "Outcome",
     "Patience",
     "Problem",
+    "QueueFull",
     "RateLimited",
     "Rejected",
     "RequestRefused",

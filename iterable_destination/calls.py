@@ -10,12 +10,13 @@ without them is quicker to make.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, NamedTuple, Self
 
 import attrs
 
 from iterable_destination import endpoints
 from iterable_destination.endpoints import Endpoint
+from iterable_destination.json_codec import decode, encode
 
 #: Not to be changed; a plain ``dict`` so that calls can be pickled.
 NO_SOURCES: Final[Mapping[str, str]] = {}
@@ -40,6 +41,11 @@ class Identity:
     def is_anonymous(self) -> bool:
         """Whether there is neither email nor userId."""
         return self.email is None and self.user_id is None
+
+    @classmethod
+    def of_body(cls, body: Mapping[str, Any]) -> Self:
+        """Return who a body, or the part of it about the user, names."""
+        return cls(body.get("email"), body.get("userId"))
 
     def body(self) -> dict[str, Any]:
         """Return the fields that are known, as a new ``dict``."""
@@ -89,6 +95,12 @@ class UpdateUser:
             body["mergeNestedObjects"] = self.merge_nested_objects
         return body
 
+    @classmethod
+    def of_body(cls, body: dict[str, Any]) -> Self:
+        """Return the call that has this body."""
+        merges = body.get("mergeNestedObjects")
+        return cls(Identity.of_body(body), body["dataFields"], merges)
+
 
 @attrs.frozen(slots=False)
 class TrackEvent:
@@ -117,6 +129,12 @@ class TrackEvent:
             body["id"] = self.id
         return body
 
+    @classmethod
+    def of_body(cls, body: dict[str, Any]) -> Self:
+        """Return the call that has this body."""
+        who, name = Identity.of_body(body), body["eventName"]
+        return cls(who, name, body["dataFields"], body.get("createdAt"), body.get("id"))
+
 
 @attrs.frozen(slots=False)
 class UpdateCart:
@@ -134,6 +152,11 @@ class UpdateCart:
     def body(self) -> dict[str, Any]:
         """Return the request's body, a new ``dict``."""
         return {"user": self.identity.body(), "items": self.items}
+
+    @classmethod
+    def of_body(cls, body: dict[str, Any]) -> Self:
+        """Return the call that has this body."""
+        return cls(Identity.of_body(body["user"]), body["items"])
 
 
 @attrs.frozen(slots=False)
@@ -172,6 +195,20 @@ class TrackPurchase:
         }
         return {key: value for key, value in body.items() if value is not None}
 
+    @classmethod
+    def of_body(cls, body: dict[str, Any]) -> Self:
+        """Return the call that has this body."""
+        return cls(
+            Identity.of_body(body["user"]),
+            body["items"],
+            body.get("total"),
+            body["dataFields"],
+            body.get("createdAt"),
+            body.get("campaignId"),
+            body.get("templateId"),
+            body.get("id"),
+        )
+
 
 @attrs.frozen(slots=False)
 class UpdateEmail:
@@ -196,5 +233,49 @@ class UpdateEmail:
         }
         return {key: value for key, value in body.items() if value is not None}
 
+    @classmethod
+    def of_body(cls, body: dict[str, Any]) -> Self:
+        """Return the call that has this body."""
+        email, user_id = body.get("currentEmail"), body.get("currentUserId")
+        return cls(Identity(email, user_id, "currentEmail", "currentUserId"), body["newEmail"])
+
 
 Call = UpdateUser | TrackEvent | UpdateCart | TrackPurchase | UpdateEmail
+
+
+class Mark(NamedTuple):
+    """What is to be known of a call while it is under way; the rest is in its body.
+
+    Of very many calls the bodies as bytes take far less memory than as Python's values.
+    """
+
+    kind: type[Call]
+    email: str | None
+    user_id: str | None
+    #: None for what is no event.
+    event_name: str | None
+    #: The call's body in JSON.
+    body: bytes
+
+    @property
+    def identity(self) -> Identity:
+        """Who the call is about."""
+        return Identity(self.email, self.user_id)
+
+    def call(self) -> Call:
+        """Return the call, but for where in the event its fields were found."""
+        return self.kind.of_body(decode(self.body))
+
+
+def mark(call: Call, its_id: str | None = None) -> Mark:
+    """Return a call's mark, with this id if it is not None and the call has none of its own."""
+    body = call.body()
+    event_name = None
+    if isinstance(call, TrackEvent):
+        event_name = call.event_name
+    elif not isinstance(call, TrackPurchase):
+        its_id = None
+    if its_id is not None:
+        body.setdefault("id", its_id)
+    who = call.identity
+    return Mark(type(call), who.email, who.user_id, event_name, encode(body))

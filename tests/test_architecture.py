@@ -26,10 +26,18 @@ FLOORS: dict[int, set[str]] = {
         "calls",
         "events",
         "outcomes",
+        "plain_event",
+        "counters",
     },
-    2: {"classic", "actions", "source", "validation", "answers", "ordinary", "translation"},
-    3: {"client", "delivery", "json_lines", "testing"},
-    4: {"cli", "console", "demo", "samples", "__main__"},
+    2: {
+        *("classic", "actions", "source", "validation", "answers", "ordinary", "translation"),
+        *("batching", "patience", "rates", "parcels", "lanes", "stops", "dispatch"),
+    },
+    3: {
+        *("client", "json_lines", "durable", "forks", "dead_letters", "checkpoint", "outbox"),
+        *("intake", "pipeline", "background", "courier", "delivery", "testing"),
+    },
+    4: {"cli", "report", "console", "demo", "samples", "__main__"},
     5: {"__init__"},
 }
 FLOOR_OF = {unit: floor for floor, units in FLOORS.items() for unit in units}
@@ -48,6 +56,9 @@ RESERVED = {
     "click": {"cli", "demo", "__main__"},
     "rich": {"cli", "console", "demo"},
     "pytest": {"testing"},
+    "sqlite3": {"outbox"},
+    "fcntl": {"durable"},
+    "msvcrt": {"durable"},
 }
 #: Modules that reach outside: the clock, chance, the system, the network.
 OUTSIDE = {
@@ -55,6 +66,7 @@ OUTSIDE = {
     *("os", "sys", "io", "pathlib", "shutil", "tempfile", "glob", "gzip", "zlib", "importlib"),
     *("socket", "ssl", "http", "urllib.request", "email", "select", "selectors", "socketserver"),
     *("threading", "multiprocessing", "concurrent", "asyncio", "queue", "subprocess", "signal"),
+    *("sqlite3", "fcntl", "msvcrt"),
     *("logging", "atexit", "getpass", "platform", "resource"),
 }
 #: Settings are read from the environment, and there only.

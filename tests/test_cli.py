@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from errno import EISDIR, ENOENT
 from importlib.metadata import version
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ TRACKED = {
     ],
 }
 GROUP = {"type": "group", "userId": "u-1", "messageId": "m-2"}
+IDENTIFY = {"type": "identify", "userId": "u-1", "messageId": "m-4"}
 INVALID = {"type": "track", "event": "Signed Up", "messageId": "m-3"}
 NO_IDENTITY = "Must set either userId or email"
 
@@ -88,6 +90,15 @@ def translated(content: bytes, *arguments: str) -> list[Any]:
     result = run("translate", *arguments, stdin=content)
     assert (result.exit_code, result.stderr) == (0, "")
     return outputs(result)
+
+
+def settled(result: click.testing.Result) -> list[Any]:
+    """Return what `send` wrote, in the order of the input: it writes in that of settling."""
+    return in_order(result.stdout_bytes)
+
+
+def in_order(written: bytes) -> list[Any]:
+    return sorted(map(json.loads, written.splitlines()), key=itemgetter("index"))
 
 
 def settings_file(folder: Path, content: Any) -> str:
@@ -441,21 +452,40 @@ def rows(result: click.testing.Result) -> list[list[str]]:
     return [row for row in words if row and row[0] in names]
 
 
+ORDER = {
+    "type": "track",
+    "event": "Order Completed",
+    "userId": "u-2",
+    "messageId": "m-5",
+    "properties": {"total": 1, "products": [{"product_id": "p", "name": "P", "price": 1}]},
+}
+CART = {
+    "type": "track",
+    "event": "Product Added",
+    "userId": "u-4",
+    "messageId": "m-7",
+    "properties": {"products": [{"product_id": "p", "name": "P", "price": 1}]},
+}
+
+
 def test_send_writes_what_became_of_each_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    events = [ORDER, IDENTIFY | {"userId": "u-3"}, CART, TRACK | {"messageId": "m-8"}]
     content = b"\n".join(
-        [text_of(TRACK), text_of(GROUP), b"", text_of(INVALID), b"no JSON", *[text_of(TRACK)] * 4]
+        [text_of(TRACK), text_of(GROUP), b"", text_of(INVALID), b"no JSON", *map(text_of, events)]
     )
     result, server = sent(
         monkeypatch,
         content,
-        faulty.accepts,
-        api_answer(400, "BadParams", "Bad.", "r-1"),
-        faulty.answers(429, b"Too Many Requests"),
-        faulty.resets_after_reading,
-        faulty.accepts,
+        faulty.by_path(
+            {
+                "/api/commerce/trackPurchase": api_answer(400, "BadParams", "Bad.", "r-1"),
+                "/api/users/bulkUpdate": faulty.answers(429, b"Too Many Requests"),
+                "/api/commerce/updateCart": faulty.resets_after_reading,
+            }
+        ),
     )
     assert result.exit_code == 1
-    *lines, lost, last = outputs(result)
+    *lines, lost, last = settled(result)
     invalid, no_json = f"userId: {NO_IDENTITY}", "line 5: no JSON: Expecting value, at character 1"
     limit = "status 429: more requests than the project's limit"
     assert lines == [
@@ -480,7 +510,7 @@ def test_send_writes_what_became_of_each_event(monkeypatch: pytest.MonkeyPatch) 
         },
         {
             "index": 5,
-            "messageId": "m-1",
+            "messageId": "m-5",
             "outcome": "rejected",
             "error": {
                 "type": "BadRequest",
@@ -491,14 +521,15 @@ def test_send_writes_what_became_of_each_event(monkeypatch: pytest.MonkeyPatch) 
         },
         {
             "index": 6,
-            "messageId": "m-1",
+            "messageId": "m-4",
             "outcome": "retryable",
             "error": {"type": "RateLimited", "code": None, "message": limit},
         },
     ]
     assert (lost["index"], lost["outcome"]) == (7, "unknown")
     assert lost["error"]["type"] == "AmbiguousAnswer"
-    assert last == {"index": 8, "messageId": "m-1", "outcome": "delivered"}
+    assert last == {"index": 8, "messageId": "m-8", "outcome": "delivered"}
+    assert [line["index"] for line in outputs(result) if line["index"] in {0, 1, 8}] == [0, 1, 8]
     assert "Events by outcome" in result.stderr
     assert rows(result) == [
         ["delivered", "2"],
@@ -507,7 +538,12 @@ def test_send_writes_what_became_of_each_event(monkeypatch: pytest.MonkeyPatch) 
         ["retryable", "1"],
         ["unknown", "1"],
     ]
-    assert [body["id"] for body in server.bodies] == ["m-1"] * 5
+    assert [
+        item["id"]
+        for request in server.requests
+        if "events" in request.json()
+        for item in request.json()["events"]
+    ] == ["m-1", "m-8"]
     assert KEY not in result.output
 
 
@@ -547,7 +583,7 @@ def test_a_wrong_key_or_address_is_wrong_usage(
 ) -> None:
     result, _ = sent(monkeypatch, LINE + b"\n" + text_of(INVALID), script)
     assert result.exit_code == 2
-    assert [line["outcome"] for line in outputs(result)] == ["retryable", "rejected"]
+    assert [line["outcome"] for line in settled(result)] == ["retryable", "rejected"]
 
 
 def test_events_that_failed_make_the_status_1(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -734,13 +770,14 @@ def test_the_exit_statuses_of_the_process(tmp_path: Path) -> None:
 
 
 def test_the_process_sends_and_sums_up_on_standard_error() -> None:
-    with FaultyServer(faulty.accepts, faulty.echoes(400, "BadJsonBody")) as server:
+    refused = {"/api/users/bulkUpdate": faulty.echoes(400, "BadJsonBody")}
+    with FaultyServer(faulty.by_path(refused)) as server:
         env = {"ITERABLE_API_KEY": KEY, "ITERABLE_BASE_URL": server.url}
-        status, written, told = process("send", stdin=LINE + b"\r\n" + LINE, **env)
+        status, written, told = process("send", stdin=LINE + b"\r\n" + text_of(IDENTIFY), **env)
     assert status == 1
-    names = [json.loads(line)["outcome"] for line in written.splitlines()]
-    assert names == ["delivered", "rejected"]
+    assert [line["outcome"] for line in in_order(written)] == ["delivered", "rejected"]
     assert b"Events by outcome" in told
+    assert b"/api/users/bulkUpdate" in told
     assert b"\x1b" not in written + told
     assert KEY.encode() not in written + told
 
@@ -749,23 +786,24 @@ def test_an_outcome_is_written_as_soon_as_it_is_settled() -> None:
     seen = threading.Event()
 
     def waits(exchange: Exchange) -> None:
-        exchange.read()
+        request = exchange.read()
         seen.wait(4)
-        exchange.send(faulty.response(200))
+        exchange.send(faulty.acceptance(request))
 
-    with FaultyServer(faulty.accepts, waits) as server:
+    with FaultyServer(faulty.by_path({"/api/users/bulkUpdate": waits})) as server:
         env = os.environ | {"ITERABLE_API_KEY": KEY, "ITERABLE_BASE_URL": server.url}
         with started("send", env=env, stderr=subprocess.DEVNULL) as running:
             assert running.stdin is not None
             assert running.stdout is not None
-            running.stdin.write(LINE + b"\n" + LINE + b"\n")
+            running.stdin.write(LINE + b"\n" + text_of(IDENTIFY) + b"\n")
             running.stdin.close()
             first = running.stdout.readline()
+            assert not seen.is_set()
             seen.set()
             rest = running.stdout.read()
     assert running.returncode == 0
     assert json.loads(first) == {"index": 0, "messageId": "m-1", "outcome": "delivered"}
-    assert json.loads(rest) == {"index": 1, "messageId": "m-1", "outcome": "delivered"}
+    assert json.loads(rest) == {"index": 1, "messageId": "m-4", "outcome": "delivered"}
 
 
 def test_a_reader_that_has_had_enough_is_no_reason_to_complain(tmp_path: Path) -> None:

@@ -376,7 +376,7 @@ def test_a_longest_wait_below_a_second_holds_after_429_too() -> None:
 
 
 def test_a_bound_stays_finite_after_very_many_tries() -> None:
-    patience = Patience(deadline=5_000.0, first_wait=1.0, longest_wait=1.0)
+    patience = Patience(deadline=5_000.0, tries=10_000, first_wait=1.0, longest_wait=1.0)
     result = deliver(NOT_CONNECTED, patience=patience)
     assert result.outcome.attempts == 5_001
 

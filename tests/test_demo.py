@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections import Counter
+from operator import itemgetter
 from pathlib import Path
 
 import pytest
@@ -101,7 +102,8 @@ def test_the_emulator_takes_the_key_it_is_given(key: str, status: int, tmp_path:
             )
         finally:
             emulator.terminate()
-    outcomes = [json.loads(line)["outcome"] for line in sent.stdout.splitlines()]
+    lines = sorted(map(json.loads, sent.stdout.splitlines()), key=itemgetter("index"))
+    outcomes = [line["outcome"] for line in lines]
     assert (sent.returncode, outcomes) == (
         status,
         ["delivered" if key == "the key" else "retryable", "rejected"],

@@ -242,6 +242,17 @@ SPEAKING = (
     "client",
     "answers",
     "json_lines",
+    "batching",
+    "rates",
+    "dispatch",
+    "delivery",
+    "background",
+    "courier",
+    "outbox",
+    "dead_letters",
+    "checkpoint",
+    "plain_event",
+    "report",
     "cli",
     "classic/commerce",
     "classic/identify",
@@ -253,6 +264,8 @@ SPEAKING = (
 #: Calls whose texts no user reads: patterns, the names of options, logs.
 SILENT = {"compile", "argument", "option", "group", "version_option", "debug", "TypeError"}
 SILENT |= {"split", "frozenset", "command", "counts", "startswith"}
+#: How what is said to a database begins, which no user reads.
+DATABASE = ("CREATE ", "DELETE ", "INSERT ", "PRAGMA ", "SELECT ", "+ 1", "- 1")
 GAP = "<…>"
 
 
@@ -266,7 +279,8 @@ def templates(module: str) -> set[str]:
         and isinstance(node.target, ast.Name)
         and isinstance(node.value, ast.Constant)
     }
-    texts = {gapped(text) for text in _texts(tree, constants)}
+    shown = (text.encode(errors="backslashreplace").decode() for text in _texts(tree, constants))
+    texts = {gapped(text) for text in shown if not text.startswith(DATABASE)}
     return {text for text in texts if " " in text.replace(GAP, "").strip()}
 
 

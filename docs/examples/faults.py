@@ -1,29 +1,29 @@
 """Faults: an Iterable that fails in the way you choose."""
 
 from collections.abc import Callable
+from itertools import repeat
 
 from iterable_destination import Destination, Patience, Settings
-from iterable_destination.testing import Answer, LocalIterable, Received
+from iterable_destination.testing import Answer, Fault, LocalIterable, Received, Script, faults
 
 
-def down(_: Received, __: Callable[[], Answer]) -> Answer:
-    """Fail without applying anything."""
-    return Answer(503, {}, b"")
-
-
-def garbled(_: Received, apply: Callable[[], Answer]) -> Answer:
-    """Apply the request, and answer something that cannot be read."""
-    apply()
-    return Answer(200, {}, b"<html>")
+def down_for_u_7(received: Received, apply: Callable[[], Answer]) -> Answer | Fault:
+    """Fail for one user, and do what is asked for all others."""
+    return faults.server_error(503) if b'"u-7"' in received.body else apply()
 
 
 event = {"messageId": "m-1", "type": "track", "userId": "u-7", "event": "Signed Up"}
 
-for faults in (down, garbled):
-    with LocalIterable(faults=faults) as iterable:
+for title, chosen in {
+    "down for a moment": Script([faults.server_error(502, html=True), faults.reset()]),
+    "the answer is lost once": Script([faults.reset(applied=True)]),
+    "no answer is ever whole": Script(repeat(faults.cut()), paths={"/api/events/track"}),
+    "down for this user": down_for_u_7,
+}.items():
+    with LocalIterable(faults=chosen) as iterable:
         settings = Settings(api_key=iterable.api_key, base_url=iterable.url)
-        patience = Patience(deadline=0.2, first_wait=0.01)
+        patience = Patience(deadline=0.5, first_wait=0.01)
         with Destination(settings, patience=patience) as destination:
             outcome = destination.send(event)
         stored = len(iterable.project.events("u-7"))
-        print(f"{faults.__name__}: {outcome.name}, {stored} stored")
+        print(f"{title}: {outcome.name}, {stored} stored")

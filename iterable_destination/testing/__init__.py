@@ -14,6 +14,15 @@ it imports errors and endpoints only, so that it cannot share a bug with what it
         assert [event["eventName"] for event in iterable.project.events("ada@example.com")] == []
         assert iterable.project.requests[0].path == "/api/users/update"
 
+It fails on demand, in the ways that :mod:`~iterable_destination.testing.faults` names, and keeps
+a ledger of all that was applied::
+
+    from iterable_destination.testing import LocalIterable, Script, faults
+
+    with LocalIterable(faults=Script([faults.reset(applied=True)])) as iterable:
+        ...  # the first request is applied, and no answer to it ever comes
+        assert [effect.id for effect in iterable.project.effects] == ["m-1"]
+
 With pytest, the fixture ``local_iterable`` is a running one with a new hybrid project.
 """
 
@@ -24,29 +33,45 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from iterable_destination.testing.answers import Answer
+    from iterable_destination.testing.faults import (
+        Fault,
+        Faults,
+        RandomFaults,
+        Received,
+        Script,
+    )
     from iterable_destination.testing.identity import ProjectType
-    from iterable_destination.testing.project import Project, Request
-    from iterable_destination.testing.server import Faults, LocalIterable, Received
+    from iterable_destination.testing.ledger import Effect, Request
+    from iterable_destination.testing.project import Project
+    from iterable_destination.testing.server import LocalIterable
 
 __all__ = [
     "Answer",
+    "Effect",
+    "Fault",
     "Faults",
     "LocalIterable",
     "Project",
     "ProjectType",
+    "RandomFaults",
     "Received",
     "Request",
+    "Script",
 ]
 
 #: Where each name is: loaded at its first use, for pytest loads this package with the plugin.
 _PLACES: Final = {
     "Answer": "answers",
-    "Faults": "server",
+    "Effect": "ledger",
+    "Fault": "faults",
+    "Faults": "faults",
     "LocalIterable": "server",
     "Project": "project",
     "ProjectType": "identity",
-    "Received": "server",
-    "Request": "project",
+    "RandomFaults": "faults",
+    "Received": "faults",
+    "Request": "ledger",
+    "Script": "faults",
 }
 
 

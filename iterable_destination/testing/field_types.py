@@ -10,8 +10,7 @@ decides none.
 
 from __future__ import annotations
 
-from collections import ChainMap
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import attrs
@@ -31,18 +30,28 @@ _TYPES: Final = {
     list: "array",
 }
 
-_Key = tuple[str, str]
+#: What is known of one category: a dotted path → a type.
+_Known = dict[str, str]
 
 #: Fields that Iterable writes itself, and whose type is known from the start.
-_FROM_THE_START: Final[Mapping[_Key, str]] = {(USER, "shoppingCartItems"): "array"}
+_FROM_THE_START: Final[Mapping[str, _Known]] = {USER: {"shoppingCartItems": "array"}}
 
 
 @attrs.frozen
 class FieldTypes:
     """What is known of the types of one project's fields."""
 
-    #: By category (``user``, ``event:<name>``, ``purchase``) and dotted path.
-    known: MutableMapping[_Key, str] = attrs.field(factory=lambda: dict(_FROM_THE_START))
+    #: What a category begins with.
+    _begin_with: Callable[[str], _Known] = lambda category: _FROM_THE_START.get(category, {})
+    #: By category: ``user``, ``event:<name>``, ``purchase``.
+    _known: dict[str, _Known] = attrs.field(factory=dict, init=False)
+
+    def knows(self, category: str, fields: Mapping[str, Any]) -> bool:
+        """Whether all fields are known, and each has its type.
+
+        So there is nothing to check, nothing new, and nothing to learn.
+        """
+        return _knows(self._of(category), fields, "")
 
     def check(self, category: str, fields: Mapping[str, Any], who: Identity | None = None) -> None:
         """Raise Refusal (``RequestFieldsTypesMismatched``), naming every field of another type.
@@ -61,27 +70,32 @@ class FieldTypes:
 
     def learn(self, category: str, fields: Mapping[str, Any]) -> None:
         """Remember the types of fields that were not known before."""
+        known = self._of(category)
         for path, value in _walk(fields):
-            self.known.setdefault((category, path), _TYPES[type(value)])
+            known.setdefault(path, _TYPES[type(value)])
 
     def new(self, category: str, fields: Mapping[str, Any]) -> list[str]:
         """The top-level fields whose type is not known yet; one that is null is none."""
-        return [
-            name
-            for name, value in fields.items()
-            if value is not None and (category, name) not in self.known
-        ]
+        known = self._of(category)
+        return [name for name, value in fields.items() if value is not None and name not in known]
 
     def trial(self) -> FieldTypes:
         """A copy that learns for itself: what it learns is lost with it."""
-        return FieldTypes(ChainMap({}, self.known))
+        return FieldTypes(self._of)
+
+    def _of(self, category: str) -> _Known:
+        known = self._known.get(category)
+        if known is None:
+            known = self._known[category] = dict(self._begin_with(category))
+        return known
 
     def _mismatches(
         self, category: str, fields: Mapping[str, Any]
     ) -> Iterator[tuple[str, dict[str, Any]]]:
+        known = self._of(category)
         for path, value in _walk(fields):
             incoming = _TYPES[type(value)]
-            expected = self.known.get((category, path), incoming)
+            expected = known.get(path, incoming)
             if incoming != expected:
                 yield (
                     path,
@@ -93,6 +107,18 @@ class FieldTypes:
                         "_type": "UnexpectedType",
                     },
                 )
+
+
+def _knows(known: Mapping[str, str], fields: Mapping[str, Any], prefix: str) -> bool:
+    for name, value in fields.items():
+        if value is None:
+            continue
+        path = prefix + name
+        if known.get(path) != _TYPES[type(value)]:
+            return False
+        if type(value) is dict and not _knows(known, value, path + "."):
+            return False
+    return True
 
 
 def _walk(fields: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

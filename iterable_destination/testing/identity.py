@@ -56,24 +56,26 @@ def of_body(body: Mapping[str, Any]) -> Identity:
     return Identity(body.get("email"), body.get("userId"))
 
 
-def in_data_fields(data_fields: Mapping[str, Any]) -> Identity:
-    """The identity in a user's ``dataFields``; null is none.
+def with_data_fields(who: Identity, data_fields: Mapping[str, Any]) -> Identity:
+    """An identity, with the parts it lacks taken from a user's ``dataFields``; null is none.
 
     Raises Refusal for one that is no string, as for any other malformed one.
     """
     email, user_id = data_fields.get("email"), data_fields.get("userId")
+    if email is None and user_id is None:
+        return who
     if not isinstance(email, str | None):
         raise invalid_email(str(email))
     if not isinstance(user_id, str | None):
         raise invalid_user_id(str(user_id))
-    return Identity(email, user_id)
+    return who.completed(Identity(email, user_id))
 
 
 def check_present(who: Identity, project_type: ProjectType) -> None:
     """Raise Refusal (``BadParams``) where the project needs an identity that is not there."""
     if project_type == "userid" and who.user_id is None:
         raise refusal("BadParams", "This project identifies users by userId: userId is required")
-    if who == Identity():
+    if who.email is None and who.user_id is None:
         raise refusal("BadParams", "An email or a userId is required")
 
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final
 
@@ -66,6 +67,7 @@ def stored(data_fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in data_fields.items() if name not in NOT_STORED}
 
 
+@lru_cache(maxsize=8)
 def timestamp(now: float) -> str:
     """Unix seconds as Iterable writes dates, in UTC: ``2023-02-05 18:42:10 +00:00``."""
     return datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%d %H:%M:%S +00:00")
@@ -128,14 +130,14 @@ class Profiles:
             "signupSource": "API",
             "itblInternal": {"documentCreatedAt": timestamp(now)},
         }
-        return self._put(User(self._made, who, made), now)
+        return self._put(self._made, who, made, now)
 
     def write(
         self, user: User, fields: Mapping[str, Any], now: float, who: Identity | None = None
     ) -> User:
         """Overwrite top-level fields of a user and, unless ``who`` is None, the identity."""
         who = user.who if who is None else who.completed(user.who)
-        written = self._put(User(user.number, who, {**user.data_fields, **fields}), now)
+        written = self._put(user.number, who, {**user.data_fields, **fields}, now)
         self._unlink(user, kept=written.who)
         return written
 
@@ -144,12 +146,13 @@ class Profiles:
         self._unlink(user, kept=Identity())
         del self._users[user.number]
 
-    def _put(self, user: User, now: float) -> User:
-        internal = {**user.data_fields["itblInternal"], "documentUpdatedAt": timestamp(now)}
+    def _put(self, number: int, who: Identity, fields: dict[str, Any], now: float) -> User:
+        """Store a user, whose ``fields`` are completed by what Iterable writes itself."""
+        internal = {**fields["itblInternal"], "documentUpdatedAt": timestamp(now)}
         managed = {"profileUpdatedAt": timestamp(now), "itblInternal": internal}
-        fields = {**user.data_fields, **named(user.who), **managed}
-        user = attrs.evolve(user, data_fields=fields)
-        self._users[user.number] = user
+        fields.update(named(who), **managed)
+        user = User(number, who, fields)
+        self._users[number] = user
         if user.who.email is not None:
             self._by_email[user.who.email] = user.number
         if user.who.user_id is not None:

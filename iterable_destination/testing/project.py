@@ -1,14 +1,14 @@
 """One Iterable project as a pure state machine: a request and the time in, an answer out.
 
-What may live here: :class:`Project`, its ledger and its rate limits. No clock, no network, no
+What may live here: :class:`Project` and its accessors. No clock, no network, no
 threads. What each endpoint does, and what is chosen there because no source says it, stands in
 :mod:`~iterable_destination.testing.users`, :mod:`~iterable_destination.testing.tracking` and
 :mod:`~iterable_destination.testing.profiles`.
 
 Choices here: a request is judged by its path (404), its size (413 ``BatchTooLarge``), its key
-(401), its rate (429) and its body (400), in this order; a rate is counted per whole second. Not
-imitated: Iterable's soft limits on the number of fields, delays (everything is applied at once),
-and permissions of keys (403).
+(401), its rate (429, see :mod:`~iterable_destination.testing.rates`) and its body (400), in this
+order. Not imitated: Iterable's soft limits on the number of fields, delays (everything is applied
+at once), and permissions of keys (403).
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ from iterable_destination.endpoints import API_KEY_HEADER, MAX_BODY_BYTES, REQUE
 from iterable_destination.testing import routes, schema
 from iterable_destination.testing.answers import Answer, Refusal, not_found, refusal
 from iterable_destination.testing.identity import PROJECT_TYPES, ProjectType
+from iterable_destination.testing.ledger import Effect, Effects, Request, trim
 from iterable_destination.testing.profiles import Profiles, User
+from iterable_destination.testing.rates import Rates
 from iterable_destination.testing.records import Records
 from iterable_destination.testing.routes import Route
 from iterable_destination.testing.state import Call, State
@@ -32,28 +34,7 @@ from iterable_destination.testing.tracking import as_read
 from iterable_destination.testing.webhooks import DEFAULTS
 
 DEFAULT_API_KEY: Final = "local-iterable-api-key"
-
-
-@attrs.frozen
-class Request:
-    """One request as the project received it. The key is not kept."""
-
-    #: The HTTP method.
-    method: str
-    #: The path with its query, as it was sent.
-    path: str
-    #: The bytes of the body; empty too for a body larger than Iterable takes.
-    content: bytes = attrs.field(repr=False)
-    #: The status that was answered.
-    status: int
-
-    @property
-    def body(self) -> Any:
-        """The decoded body, new at each look; None where it was empty or no JSON."""
-        try:
-            return schema.decode(self.content)
-        except ValueError:
-            return None
+_KEEP: Final = attrs.validators.optional(attrs.validators.ge(0))
 
 
 def _in_lower_case_too(names: Iterable[str]) -> frozenset[str]:
@@ -92,18 +73,26 @@ class Project:
     #: Names of events that the project does not take.
     disallowed_events: frozenset[str] = attrs.field(default=(), converter=_names)
     #: Whether more requests than documented are answered 429; or own limits instead: requests
-    #: per second, by path (``{"/api/events/track": 5}``).
+    #: in any one second, by path (``{"/api/events/track": 5}``); below 1, none is taken.
     rate_limits: bool | Mapping[str, float] = False
     #: Webhooks to begin with, as ``ApiWebhookResponse``: each has an ``id``.
     webhooks: tuple[Mapping[str, Any], ...] = attrs.field(default=(), converter=_listed)
     #: Whether ``msg`` of a 400 ``BadJsonBody`` repeats the request with the key, as Iterable's
     #: has been seen to: for testing that it goes no further.
     echo_key: bool = False
+    #: How many requests are kept in the ledger, the newest ones; None keeps all, 0 none.
+    keep_requests: int | None = attrs.field(default=None, validator=_KEEP)
+    #: How many effects are kept in their ledger, likewise.
+    keep_effects: int | None = attrs.field(default=None, validator=_KEEP)
+    #: Whether ``dataFields`` of events, of purchases and in effects are kept: False saves most of
+    #: their memory. Those of users are kept, and types are checked, in any case.
+    keep_data_fields: bool = True
     #: The ledger: every request in the order of arrival, also those that were refused.
     requests: list[Request] = attrs.field(factory=list, init=False, repr=False)
+    #: How many requests there were, kept or not: the number of the next.
+    received: int = attrs.field(default=0, init=False, repr=False)
     _state: State = attrs.field(init=False, repr=False)
-    _counted: dict[str, tuple[int, int]] = attrs.field(factory=dict, init=False, repr=False)
-    _answered: int = attrs.field(default=0, init=False, repr=False)
+    _rates: Rates = attrs.field(factory=Rates, init=False, repr=False)
 
     @_state.default
     def _empty_state(self) -> State:
@@ -112,7 +101,23 @@ class Project:
             self.forgotten,
             self.disallowed_events,
             _by_id(self.webhooks),
+            Effects(self.keep_effects),
+            self.keep_data_fields,
         )
+
+    @property
+    def effects(self) -> list[Effect]:
+        """The ledger of all that was applied, in the order of application: a new list.
+
+        An item of a bulk is an effect of its own. What was refused is none, and so is an event of
+        a name that the project does not take. Not here either: deleting users, and webhooks.
+        """
+        return list(self._state.effects.kept)
+
+    @property
+    def rate_limited(self) -> int:
+        """How many requests were answered 429 because of ``rate_limits``."""
+        return self._rates.refused
 
     def handle(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes, now: float
@@ -126,10 +131,8 @@ class Project:
             answer = self._answer(method, path, headers, body, now)
         except Refusal as refused:
             answer = refused.answer
-        self._answered += 1
-        kept = body if len(body) <= MAX_BODY_BYTES else b""
-        self.requests.append(Request(method, path, kept, answer.status))
-        request_id = {REQUEST_ID_HEADER: f"local-{self._answered}"}
+        self._remember(method, path, body, answer.status)
+        request_id = {REQUEST_ID_HEADER: f"local-{self.received}"}
         return attrs.evolve(answer, headers={**answer.headers, **request_id})
 
     def user(self, email_or_user_id: str) -> dict[str, Any] | None:
@@ -148,6 +151,23 @@ class Project:
     def purchases(self, email_or_user_id: str) -> list[dict[str, Any]]:
         """A user's purchases, the oldest arrival first; empty for nobody."""
         return self._records(self._state.purchases, email_or_user_id)
+
+    def effects_of(self, email_or_user_id: str) -> list[Effect]:
+        """The effects on the user who has this email (in any case) or userId now, in order.
+
+        Also those that came by another identity of the same user; empty for nobody.
+        """
+        user = self._user(email_or_user_id)
+        number = None if user is None else user.number
+        return [effect for effect in self.effects if effect.user == number]
+
+    def _remember(self, method: str, path: str, body: bytes, status: int) -> None:
+        if self.keep_requests != 0:
+            content = body if len(body) <= MAX_BODY_BYTES else b""
+            self.requests.append(Request(method, path, content, status, self.received))
+        self.received += 1
+        trim(self.requests, self.keep_requests)
+        trim(self._state.effects.kept, self.keep_effects)
 
     def _user(self, email_or_user_id: str) -> User | None:
         profiles = self._state.profiles
@@ -172,7 +192,8 @@ class Project:
         self._check_key(headers)
         self._check_rate(route, now)
         content = self._checked(route, method, target, body)
-        return route.act(self._state, Call(content, part, dict(parse_qsl(query)), now))
+        call = Call(content, part, dict(parse_qsl(query)), now, path, self.received)
+        return route.act(self._state, call)
 
     def _check_size(self, body: bytes) -> None:
         if len(body) > MAX_BODY_BYTES:
@@ -186,14 +207,8 @@ class Project:
 
     def _check_rate(self, route: Route, now: float) -> None:
         limit = self._limit(route)
-        if limit is None:
-            return
-        key = f"{route.endpoint.method} {route.endpoint.path}"
-        second, count = self._counted.get(key, (0, 0))
-        count = count + 1 if second == int(now) else 1
-        self._counted[key] = (int(now), count)
-        if count > limit:
-            raise refusal("RateLimitExceeded", "Too many requests", status=429)
+        if limit is not None:
+            self._rates.check(f"{route.endpoint.method} {route.endpoint.path}", limit, now)
 
     def _limit(self, route: Route) -> float | None:
         if isinstance(self.rate_limits, bool):

@@ -41,9 +41,12 @@ class Records:
     _of_user: dict[int, dict[str, None]] = attrs.field(factory=dict, init=False)
     _made: int = attrs.field(default=0, init=False)
 
-    def put(self, user: int, fields: Mapping[str, Any], number: int, now: float) -> str:
-        """Store a record, or update the one whose ``id`` is among ``fields``; return its id.
+    def put(
+        self, user: int, fields: Mapping[str, Any], number: int, now: float
+    ) -> tuple[str, bool]:
+        """Store a record, or update the one whose ``id`` is among ``fields``.
 
+        Returns the record's id and whether the record is new.
         ``now`` (unix seconds, cut to whole ones) is the ``createdAt`` of a new one without any.
         """
         record_id = fields["id"] if "id" in fields else self._new_id()
@@ -55,7 +58,7 @@ class Records:
             self._of_user[old.user].pop(record_id, None)
         self._records[record_id] = record
         self._of_user.setdefault(user, {})[record_id] = None
-        return record_id
+        return record_id, old is None
 
     def of_user(self, user: int) -> list[Record]:
         """A user's records, the oldest arrival first."""

@@ -11,7 +11,6 @@ that no table names are passed over.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from math import isfinite
 from typing import Any, Final
 
@@ -28,8 +27,9 @@ from iterable_destination.testing.shapes import (
     one_of,
 )
 
-#: Levels of objects and lists in a body that are still read: a choice, Iterable documents none.
+#: How deep objects and lists may lie inside a body: a choice, Iterable documents none.
 MAX_DEPTH: Final = 200
+_NESTING: Final = frozenset({dict, list})
 _TOO_DEEP: Final = f"nested deeper than {MAX_DEPTH} levels"
 
 _WHO: Final = (Field("email", STRING), Field("userId", STRING))
@@ -157,18 +157,17 @@ def decode(body: bytes) -> Any:
 
 
 def _check_depth(value: Any) -> None:
-    level = [value]
-    for _ in range(MAX_DEPTH + 1):
-        level = [child for parent in level for child in _children(parent)]
+    level = [value] if type(value) in _NESTING else []
+    for _ in range(MAX_DEPTH + 2):
         if not level:
             return
+        level = [
+            child
+            for parent in level
+            for child in (parent.values() if type(parent) is dict else parent)
+            if type(child) in _NESTING
+        ]
     raise ValueError(_TOO_DEEP)
-
-
-def _children(value: Any) -> Iterable[Any]:
-    if isinstance(value, dict):
-        return value.values()
-    return value if isinstance(value, list) else ()
 
 
 def _finite(text: str) -> float:

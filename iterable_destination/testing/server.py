@@ -1,57 +1,39 @@
 """The HTTP server around a project: loopback only, for tests, demos and load tests.
 
-What may live here: sockets, threads, HTTP, the lock and the clock. What is answered is decided by
-:class:`~iterable_destination.testing.project.Project`, or by ``faults``.
+What may live here: threads, HTTP, the lock and the clock. What is answered is decided by
+:class:`~iterable_destination.testing.project.Project`, or by ``faults``; how it goes over the
+connection is the business of :mod:`~iterable_destination.testing.wire`.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from io import RawIOBase
 from socket import SHUT_RDWR, SocketType
 from socketserver import TCPServer
 from typing import Any, Final, Self, cast
 
-import attrs
-
 from iterable_destination.testing.answers import Answer
+from iterable_destination.testing.faults import Fault, Faults, Received, at_redirected
 from iterable_destination.testing.framing import BadFraming, Source, read_body
 from iterable_destination.testing.project import DEFAULT_API_KEY, Project
+from iterable_destination.testing.wire import Closed, Reset, Wire, reset
 
-_PHRASES: Final = {int(status): status.phrase for status in HTTPStatus}
 #: Seconds between two looks at whether to stop.
 _POLL: Final = 0.01
-
-
-@attrs.frozen
-class Received:
-    """A request as it came over the wire."""
-
-    method: str
-    #: The path with its query.
-    path: str
-    headers: Mapping[str, str] = attrs.field(repr=False)
-    #: The bytes of the body; of one that Iterable would not take, only the first.
-    body: bytes = attrs.field(repr=False)
-
-
-#: Decides over one request: given the request and how to apply it to the project, it answers what
-#: the project answers or something else, before or after applying it, or without.
-#: Called by many threads at once.
-Faults = Callable[[Received, Callable[[], Answer]], Answer]
 
 
 class LocalIterable:
     """An Iterable on ``127.0.0.1``. Use it in a ``with`` statement, or call start and stop.
 
     ``project`` answers, and outlives the server; None is a new hybrid one. ``port`` is the TCP
-    port; 0 picks a free one. ``faults`` is asked for every request instead of the project (see
-    :data:`Faults`); None is none. ``clock`` gives the time in unix seconds.
+    port; 0 picks a free one. ``faults`` is asked for every request instead of the project: a
+    ``Script``, a ``RandomFaults`` or a function of your own (see ``Faults``); None is none.
+    ``clock`` gives the time in unix seconds.
     """
 
     def __init__(
@@ -68,8 +50,24 @@ class LocalIterable:
         self._faults = faults
         self._clock = clock
         self._lock = threading.Lock()
+        self._faulted: dict[int, Fault] = {}
+        self._followed: list[Received] = []
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
+
+    @property
+    def faulted(self) -> dict[int, Fault]:
+        """The faults that befell requests which the project got, by ``Request.number``.
+
+        Requests that a fault kept from the project are not here, for they have no number.
+        """
+        with self._lock:
+            return dict(self._faulted)
+
+    @property
+    def followed(self) -> list[Received]:
+        """What was sent where a redirect leads, by clients that followed it."""
+        return list(self._followed)
 
     @property
     def api_key(self) -> str:
@@ -87,7 +85,7 @@ class LocalIterable:
         """Listen. Raises RuntimeError if it runs already, OSError if the port is taken."""
         if self._server is not None:
             raise RuntimeError("the local Iterable is running already")
-        self._server = _Server(self._port, self._answer)
+        self._server = _Server(self._port, self._exchange)
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(_POLL,), name="local-iterable", daemon=True
         )
@@ -95,7 +93,10 @@ class LocalIterable:
         return self
 
     def stop(self) -> None:
-        """Close every connection and wait for the threads; nothing if it is not running."""
+        """Close every connection and wait for the threads; nothing if it is not running.
+
+        Whatever waits is woken: stalls, drips and latencies end here.
+        """
         server, thread = self._server, self._thread
         self._server = self._thread = None
         if server is not None and thread is not None:
@@ -109,18 +110,38 @@ class LocalIterable:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _answer(self, received: Received) -> Answer:
-        def apply() -> Answer:
-            with self._lock:
-                return self.project.handle(
-                    received.method,
-                    received.path,
-                    received.headers,
-                    received.body,
-                    self._clock(),
-                )
+    def _exchange(self, received: Received, wire: Wire) -> None:
+        reaction = self._reaction(received)
+        if isinstance(reaction, Fault):
+            self._perform(reaction, received, wire)
+        else:
+            wire.send(reaction)
 
-        return apply() if self._faults is None else self._faults(received, apply)
+    def _reaction(self, received: Received) -> Answer | Fault:
+        def apply() -> Answer:
+            return self._apply(received, None)
+
+        if self._faults is None:
+            return apply()
+        elsewhere = at_redirected(received.path)
+        if elsewhere is None:
+            return self._faults(received, apply)
+        self._followed.append(received)
+        return elsewhere
+
+    def _perform(self, fault: Fault, received: Received, wire: Wire) -> None:
+        wire.wait(fault.wait_before)
+        answer = self._apply(received, fault) if fault.applied else None
+        wire.wait(fault.wait_after)
+        wire.perform(fault, answer if fault.answer is None else fault.answer)
+
+    def _apply(self, received: Received, fault: Fault | None) -> Answer:
+        with self._lock:
+            if fault is not None:
+                self._faulted[self.project.received] = fault
+            return self.project.handle(
+                received.method, received.path, received.headers, received.body, self._clock()
+            )
 
 
 class _Server(HTTPServer):
@@ -128,8 +149,9 @@ class _Server(HTTPServer):
 
     request_queue_size = 128
 
-    def __init__(self, port: int, answer: Callable[[Received], Answer]) -> None:
-        self.answer: Final = answer
+    def __init__(self, port: int, exchange: Callable[[Received, Wire], None]) -> None:
+        self.exchange: Final = exchange
+        self.stopping: Final = threading.Event()
         self._open: dict[threading.Thread, SocketType] = {}
         super().__init__(("127.0.0.1", port), _Connection)
 
@@ -147,16 +169,23 @@ class _Server(HTTPServer):
 
     def _serve(self, request: Any, client_address: Any) -> None:
         try:
-            with suppress(ConnectionError):  # The client went away, or the server is closing.
+            # A ConnectionError: the client went away, or the server is closing.
+            with suppress(ConnectionError, Closed):
                 self.finish_request(request, client_address)
-        finally:
             self.shutdown_request(request)
+        except Reset:
+            reset(request)
+        finally:
+            self.close_request(request)
             self._open.pop(threading.current_thread(), None)
 
     def server_close(self) -> None:
         super().server_close()
-        for thread, connection in list(self._open.items()):
+        self.stopping.set()
+        still_open = list(self._open.items())
+        for _, connection in still_open:
             _end(connection)
+        for thread, _ in still_open:
             thread.join()
 
 
@@ -177,6 +206,7 @@ class _Connection(BaseHTTPRequestHandler):
     def setup(self) -> None:
         super().setup()
         self.rfile = self._source = Source(cast("RawIOBase", self.rfile))
+        self._wire = Wire(self.connection, self.server.stopping)
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -190,18 +220,9 @@ class _Connection(BaseHTTPRequestHandler):
             )
         except BadFraming as bad:
             self.close_connection = True
-            self._send(Answer(bad.status, {"Connection": "close"}, b""))
+            self._wire.send(Answer(bad.status, {"Connection": "close"}, b""))
             return
         received = Received(self.command, self.path, dict(self.headers.items()), body)
-        self._send(self.server.answer(received))
+        self.server.exchange(received, self._wire)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _exchange  # noqa: N815 - the library's names
-
-    def _send(self, answer: Answer) -> None:
-        """Write an answer in one piece."""
-        phrase = _PHRASES.get(answer.status, "")
-        headers = {**answer.headers, "Content-Length": str(len(answer.body))}
-        lines = [f"{self.protocol_version} {answer.status} {phrase}"]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
-        head = "\r\n".join([*lines, "", ""]).encode("latin-1")
-        self.wfile.write(head + answer.body)

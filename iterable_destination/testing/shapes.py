@@ -74,6 +74,12 @@ class Definition:
 
     name: str
     fields: tuple[Field, ...]
+    #: The names of the fields.
+    names: frozenset[str] = attrs.field(init=False, repr=False)
+
+    @names.default
+    def _names_of_fields(self) -> frozenset[str]:
+        return frozenset(field.name for field in self.fields)
 
     def problems(self, value: object, path: str) -> Iterable[Found]:
         """The problems of all fields, in the table's order."""
@@ -90,7 +96,7 @@ class Definition:
 
     def known(self, value: Mapping[str, Any]) -> dict[str, Any]:
         """``value`` without the keys that the table does not name."""
-        return {field.name: value[field.name] for field in self.fields if field.name in value}
+        return {name: value[name] for name in value if name in self.names}
 
 
 def _instance(kind: type, error: str) -> Callable[[Any], str | None]:

@@ -6,7 +6,7 @@ who is meant, which fields are taken, how a user is updated. No routes, no JSON 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -14,6 +14,7 @@ import attrs
 from iterable_destination.testing import identity
 from iterable_destination.testing.field_types import USER, FieldTypes
 from iterable_destination.testing.identity import Identity, ProjectType
+from iterable_destination.testing.ledger import Effects
 from iterable_destination.testing.profiles import Profiles, User, stored
 from iterable_destination.testing.records import Record, Records
 
@@ -30,17 +31,33 @@ class Call:
     query: Mapping[str, str]
     #: When the request came, in unix seconds.
     now: float
+    #: The path, without its query.
+    path: str
+    #: The number of the request in the ledger.
+    number: int
 
 
 @attrs.frozen
 class Fields:
     """The top-level fields of an update, sorted by what becomes of them."""
 
-    taken: dict[str, Any]
+    taken: Mapping[str, Any]
     #: Taken, and never seen before.
-    created: list[str]
+    created: Sequence[str]
     #: Never seen before and left out, because ``createNewFields`` is false.
-    filtered_out: list[str]
+    filtered_out: Sequence[str]
+    #: Whether their types are all known, to the innermost: then there is nothing to learn.
+    known: bool = False
+
+
+@attrs.frozen
+class Written:
+    """What an update did."""
+
+    user: User
+    fields: Fields
+    #: Whether the user was new.
+    created: bool
 
 
 @attrs.define
@@ -53,6 +70,10 @@ class State:
     disallowed_events: frozenset[str]
     #: Webhooks by id, as ``ApiWebhookResponse``.
     webhooks: dict[int, dict[str, Any]]
+    #: The ledger of what is applied.
+    effects: Effects
+    #: Whether ``dataFields`` of events, purchases and effects are kept.
+    keep_data_fields: bool = True
     types: FieldTypes = attrs.field(factory=FieldTypes, init=False)
     events: Records = attrs.field(factory=lambda: Records("event"), init=False)
     purchases: Records = attrs.field(factory=lambda: Records("purchase"), init=False)
@@ -68,6 +89,15 @@ class State:
         self._arrived += 1
         return self._arrived
 
+    def applied(self, call: Call, body: Mapping[str, Any], user: User, *, created: bool) -> None:
+        """Put down that a request, or one item of its bulk, is applied. ``body`` is what was sent.
+
+        ``created`` is as in ``Effect``.
+        """
+        if not self.keep_data_fields:
+            body = {name: value for name, value in body.items() if name != "dataFields"}
+        self.effects.add(call.number, call.path, body, user, created=created)
+
     def check_who(self, who: Identity) -> None:
         """Raise Refusal for an identity that is missing, malformed or forgotten."""
         identity.check_present(who, self.project_type)
@@ -76,6 +106,8 @@ class State:
 
     def check_not_forgotten(self, who: Identity) -> None:
         """Raise Refusal (409) naming what is forgotten of an identity."""
+        if not self.forgotten:
+            return
         gone = Identity(
             who.email if who.email in self.forgotten else None,
             who.user_id if who.user_id in self.forgotten else None,
@@ -92,17 +124,22 @@ class State:
         who: Identity | None = None,
     ) -> Fields:
         """Check the types of fields and sort them. Raises Refusal as ``FieldTypes.check``."""
+        if self.types.knows(category, data_fields):
+            return Fields(data_fields, (), (), known=True)
         self.types.check(category, data_fields, who)
         new = self.types.new(category, data_fields)
         if create:
-            return Fields(dict(data_fields), new, [])
+            return Fields(data_fields, new, ())
         left_out = set(new)
         taken = {name: value for name, value in data_fields.items() if name not in left_out}
-        return Fields(taken, [], new)
+        return Fields(taken, (), new)
 
-    def update_user(
-        self, body: Mapping[str, Any], now: float, *, create: bool = True
-    ) -> tuple[User, Fields]:
+    def learn(self, category: str, fields: Fields) -> None:
+        """Remember the types of fields that are taken."""
+        if not fields.known:
+            self.types.learn(category, fields.taken)
+
+    def update_user(self, body: Mapping[str, Any], now: float, *, create: bool = True) -> Written:
         """Update or create the user of an ``ApiUserUpdateRequest`` or ``OptionalApiUser``.
 
         ``create`` is ``createNewFields``. Everything is checked before anything is changed.
@@ -110,22 +147,24 @@ class State:
         data_fields = body.get("dataFields", {})
         named = identity.of_body(body)
         identity.check_present(named, self.project_type)
-        who = named.completed(identity.in_data_fields(data_fields))
+        who = identity.with_data_fields(named, data_fields)
         self.check_who(who)
         fields = self.fields(USER, stored(data_fields), create=create, who=named)
         prefer = body.get("preferUserId", False)
-        user = self.user_to_write(who, now, prefer_user_id=prefer)
-        self.types.learn(USER, fields.taken)
+        user, created = self.user_to_write(who, now, prefer_user_id=prefer)
+        self.learn(USER, fields)
         merged = _merged(user, fields.taken) if body.get("mergeNestedObjects") else fields.taken
-        return self.profiles.write(user, merged, now, who), fields
+        return Written(self.profiles.write(user, merged, now, who), fields, created)
 
-    def user_to_write(self, who: Identity, now: float, *, prefer_user_id: bool) -> User:
-        """The user that an update is for, created where there is none. Raises Refusal."""
+    def user_to_write(
+        self, who: Identity, now: float, *, prefer_user_id: bool
+    ) -> tuple[User, bool]:
+        """The user that an update is for, and whether it is new. Raises Refusal."""
         user = self.profiles.claim(who)
         if user is not None:
-            return user
+            return user, False
         new = self.profiles.identity_of_new(who, prefer_user_id=prefer_user_id)
-        return self.profiles.create(new, now)
+        return self.profiles.create(new, now), True
 
     def user_of_event(self, who: Identity, now: float) -> User:
         """The user that an event belongs to, created where there is none.

@@ -21,11 +21,12 @@ from typing import Any, Final
 
 from iterable_destination.testing import bulk, identity, schema
 from iterable_destination.testing.answers import Answer, Refusal, as_json, refusal, success
+from iterable_destination.testing.field_types import FieldTypes
 from iterable_destination.testing.identity import Identity
 from iterable_destination.testing.profiles import User, named
 from iterable_destination.testing.records import Record, check_id
 from iterable_destination.testing.shapes import Definition
-from iterable_destination.testing.state import Call, Fields, State
+from iterable_destination.testing.state import Call, Fields, State, Written
 from iterable_destination.testing.users import named_email, named_user_id
 
 #: Events that one read gives, and that it gives unless asked (Iterable's API description).
@@ -40,7 +41,7 @@ def track(state: State, call: Call) -> Answer:
     if name in state.disallowed_events:
         return success(f"The event {name} is disallowed from tracking")
     check_id(call.body)
-    record_id, _ = _track_one(state, call.body, call.now)
+    record_id, _ = _track_one(state, call, call.body)
     return success(f"Event with id: {record_id} tracked.", {"id": record_id})
 
 
@@ -51,12 +52,17 @@ def track_bulk(state: State, call: Call) -> Answer:
     for event in events:
         identity.check_present(identity.of_body(event), state.project_type)
         check_id(event)
-        trial.check(_category(event), event.get("dataFields", {}))
-        trial.learn(_category(event), event.get("dataFields", {}))
+        _try_types(trial, _category(event), event.get("dataFields", {}))
     tally = bulk.Tally(bulk.EVENTS)
     for event in events:
         _track_in_bulk(state, call, event, tally)
     return tally.answer()
+
+
+def _try_types(trial: FieldTypes, category: str, data_fields: Mapping[str, Any]) -> None:
+    if not trial.knows(category, data_fields):
+        trial.check(category, data_fields)
+        trial.learn(category, data_fields)
 
 
 def _track_in_bulk(state: State, call: Call, event: dict[str, Any], tally: bulk.Tally) -> None:
@@ -64,41 +70,49 @@ def _track_in_bulk(state: State, call: Call, event: dict[str, Any], tally: bulk.
         tally.disallow(event["eventName"])
         return
     try:
-        _, fields = _track_one(state, event, call.now)
+        _, fields = _track_one(state, call, event)
     except Refusal as refused:
         tally.fail(refused)
     else:
         tally.succeed(fields)
 
 
-def _track_one(state: State, event: dict[str, Any], now: float) -> tuple[str, Fields]:
+def _track_one(state: State, call: Call, event: dict[str, Any]) -> tuple[str, Fields]:
     who = identity.of_body(event)
     state.check_who(who)
     create = event.get("createNewFields", True)
-    fields = state.fields(_category(event), event.get("dataFields", {}), create=create)
-    user = state.user_of_event(who, now)
-    state.types.learn(_category(event), fields.taken)
-    record = _stored(schema.TRACK, event, fields)
-    return state.events.put(user.number, record, state.next_number(), now), fields
+    category = _category(event)
+    fields = state.fields(category, event.get("dataFields", {}), create=create)
+    user = state.user_of_event(who, call.now)
+    state.learn(category, fields)
+    record = _stored(state, schema.TRACK, event, fields)
+    record_id, created = state.events.put(user.number, record, state.next_number(), call.now)
+    state.applied(call, event, user, created=created)
+    return record_id, fields
 
 
 def _category(event: Mapping[str, Any]) -> str:
     return f"event:{event['eventName']}"
 
 
-_NOT_OF_RECORD: Final = ("email", "userId", "createNewFields", "user", "dataFields")
+_NOT_OF_RECORD: Final = frozenset({"email", "userId", "createNewFields", "user", "dataFields"})
 
 
-def _stored(definition: Definition, body: Mapping[str, Any], fields: Fields) -> dict[str, Any]:
-    known = definition.known(body)
-    record = {name: value for name, value in known.items() if name not in _NOT_OF_RECORD}
-    return record | ({"dataFields": fields.taken} if "dataFields" in body else {})
+def _stored(
+    state: State, definition: Definition, body: Mapping[str, Any], fields: Fields
+) -> dict[str, Any]:
+    kept = definition.names - _NOT_OF_RECORD
+    record = {name: value for name, value in body.items() if name in kept}
+    if state.keep_data_fields and "dataFields" in body:
+        record["dataFields"] = fields.taken
+    return record
 
 
 def update_cart(state: State, call: Call) -> Answer:
     """``POST /api/commerce/updateCart``: the cart is replaced."""
-    user = _update_user(state, call)
-    _write_cart(state, user, _items(call), call.now)
+    written = _update_user(state, call)
+    _write_cart(state, written.user, _items(call), call.now)
+    state.applied(call, call.body, written.user, created=written.created)
     return success()
 
 
@@ -107,19 +121,20 @@ def track_purchase(state: State, call: Call) -> Answer:
     check_id(call.body)
     data_fields = call.body.get("dataFields", {})
     fields = state.fields("purchase", data_fields, create=True)
-    user = _update_user(state, call)
-    state.types.learn("purchase", fields.taken)
-    record = _stored(schema.TRACK_PURCHASE, call.body, fields) | {"items": _items(call)}
+    user = _update_user(state, call).user
+    state.learn("purchase", fields)
+    record = _stored(state, schema.TRACK_PURCHASE, call.body, fields) | {"items": _items(call)}
     number = state.next_number()
-    record_id = state.purchases.put(user.number, record, number, call.now)
+    record_id, created = state.purchases.put(user.number, record, number, call.now)
     _write_cart(state, user, [], call.now)
+    state.applied(call, call.body, user, created=created)
     return success(f"Purchase with id: {record_id} tracked.", {"id": record_id})
 
 
-def _update_user(state: State, call: Call) -> User:
+def _update_user(state: State, call: Call) -> Written:
     user = call.body["user"]
     create = user.get("createNewFields", True)
-    return state.update_user(user, call.now, create=create)[0]
+    return state.update_user(user, call.now, create=create)
 
 
 def _items(call: Call) -> list[dict[str, Any]]:

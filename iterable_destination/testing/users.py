@@ -30,7 +30,8 @@ MAX_DEVICES: Final = 500
 def update(state: State, call: Call) -> Answer:
     """``POST /api/users/update``."""
     create = call.body.get("createNewFields", True)
-    state.update_user(call.body, call.now, create=create)
+    written = state.update_user(call.body, call.now, create=create)
+    state.applied(call, call.body, written.user, created=written.created)
     return success()
 
 
@@ -50,11 +51,12 @@ def bulk_update(state: State, call: Call) -> Answer:
 def _update_one(state: State, call: Call, item: dict[str, Any], tally: bulk.Tally) -> None:
     create = call.body.get("createNewFields", True)
     try:
-        _, fields = state.update_user(item, call.now, create=create)
+        written = state.update_user(item, call.now, create=create)
     except Refusal as refused:
         tally.fail(refused)
     else:
-        tally.succeed(fields)
+        state.applied(call, item, written.user, created=written.created)
+        tally.succeed(written.fields)
 
 
 def update_email(state: State, call: Call) -> Answer:
@@ -75,6 +77,7 @@ def update_email(state: State, call: Call) -> Answer:
         msg = "newEmail already belongs to a user"
         raise refusal("EmailAlreadyExists", msg, status=409)
     state.profiles.write(user, {}, call.now, new)
+    state.applied(call, call.body, user, created=False)
     return success()
 
 
@@ -91,8 +94,9 @@ def register_device_token(state: State, call: Call) -> Answer:
     devices = known.data_fields.get("devices", ()) if known else ()
     devices = _with_device(devices, call.body["device"])
     prefer = call.body.get("preferUserId", False)
-    user = state.user_to_write(who, call.now, prefer_user_id=prefer)
+    user, created = state.user_to_write(who, call.now, prefer_user_id=prefer)
     state.profiles.write(user, {"devices": devices}, call.now, who)
+    state.applied(call, call.body, user, created=created)
     return success()
 
 

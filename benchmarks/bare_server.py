@@ -1,0 +1,68 @@
+"""A server that accepts everything at once: the least that a client can be measured against.
+
+What may live here: just enough HTTP to answer as Iterable does when all goes well. It runs in a
+process of its own, so that its work does not count as the client's.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+SINGLE = b'{"msg":"","code":"Success","params":null}'
+
+
+def answer(path: bytes, body: bytes) -> bytes:
+    """Return the body of an answer that accepts everything."""
+    if path.endswith((b"bulkUpdate", b"trackBulk")):
+        # One of the two stands once in each item of the corpus.
+        count = body.count(b'"dataFields":{')
+        return b'{"successCount":%d,"failCount":0,"failedUpdates":{}}' % count
+    return SINGLE
+
+
+def serve(connection: socket.socket, latency: float) -> None:
+    """Answer the requests of one connection, one after another."""
+    with connection, connection.makefile("rb") as stream:
+        while line := stream.readline():
+            path = line.split(b" ")[1]
+            length = 0
+            while (header := stream.readline()) not in (b"\r\n", b""):
+                name, _, value = header.partition(b":")
+                if name.lower() == b"content-length":
+                    length = int(value)
+            body = answer(path, stream.read(length))
+            time.sleep(latency)
+            connection.sendall(
+                b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+                b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+            )
+
+
+def listen(pipe: multiprocessing.connection.Connection, latency: float) -> None:
+    """Tell the port, and serve until the process is ended."""
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
+        pipe.send(listener.getsockname()[1])
+        while True:
+            connection, _ = listener.accept()
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            threading.Thread(target=serve, args=(connection, latency), daemon=True).start()
+
+
+@contextmanager
+def running(latency: float = 0.0) -> Iterator[str]:
+    """Run the server, which waits so many seconds before each answer; give its address."""
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(
+        target=listen, args=(theirs, latency), daemon=True
+    )
+    process.start()
+    try:
+        yield f"http://127.0.0.1:{ours.recv()}"
+    finally:
+        process.terminate()
+        process.join()

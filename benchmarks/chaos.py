@@ -1,0 +1,118 @@
+"""Deliver through every fault at once, and let the local Iterable's ledger be the judge.
+
+Run ``python benchmarks/chaos.py``: 20,000 events of 2,000 users for each of ten seeds, with each
+fault befalling one request in ten, or as the arguments say. It prints what was found, and ends with
+status 1 if anything was lost, doubled, out of order, or told wrongly. Those that remain retryable
+are handed in again, as a caller would.
+
+``--without-ids`` sends without ids, and checks that no more is doubled than was sent in doubt.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import Counter
+from typing import Any, Final
+
+from history import Findings, findings, history, place
+
+from iterable_destination import Client, Destination, Outcome, Patience, Settings
+from iterable_destination.testing import LocalIterable, RandomFaults, faults
+
+FAULTS: Final = (
+    faults.rate_limited(),
+    faults.server_error(),
+    faults.reset(),
+    faults.reset(applied=True),
+    faults.stall_midway(),
+    faults.drip(0.001),
+    faults.cut(),
+    faults.not_json(),
+    faults.latency(0.01),
+)
+#: Far above what is reached, so that what slows down after a 429 is soon as fast again.
+RATE: Final = 100_000.0
+PATHS: Final = (
+    "/api/users/update",
+    "/api/users/bulkUpdate",
+    "/api/events/track",
+    "/api/events/trackBulk",
+    "/api/commerce/trackPurchase",
+    "/api/commerce/updateCart",
+)
+PATIENCE: Final = Patience(first_wait=0.01, longest_wait=0.05, server_errors=8, deadline=120)
+
+
+def deliver(server: LocalIterable, arguments: argparse.Namespace, seed: int) -> list[Outcome]:
+    """Deliver everything, and again what was retryable until nothing is."""
+    settings = Settings(api_key=server.api_key, base_url=server.url)
+    events: list[Any] = list(history(arguments.events, arguments.users, seed))
+    with (
+        Client(settings, read_timeout=0.5) as client,
+        Destination(
+            settings,
+            client=client,
+            patience=PATIENCE,
+            rates=dict.fromkeys(PATHS, RATE),
+            stamp_ids=not arguments.without_ids,
+        ) as destination,
+    ):
+        return list(destination.send_all(events))
+
+
+def doubled_in_doubt(server: LocalIterable) -> tuple[int, int]:
+    """Return how many effects were doubled, and how many were sent in doubt."""
+    effects = server.project.effects
+    doubled = len(effects) - len({place(effect) for effect in effects})
+    in_doubt = {
+        number
+        for number, fault in server.faulted.items()
+        if fault.ambiguous or fault.name.startswith(("drip", "latency"))
+    }
+    return doubled, sum(effect.request in in_doubt for effect in effects)
+
+
+def main() -> None:
+    """Run all seeds, and print what was found."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--events", type=int, default=20_000)
+    parser.add_argument("--users", type=int, default=2_000)
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--share", type=float, default=0.1, help="of requests, for each fault")
+    parser.add_argument("--without-ids", action="store_true")
+    arguments = parser.parse_args()
+    good = True
+    for seed in range(arguments.seeds):
+        chance = RandomFaults(dict.fromkeys(FAULTS, arguments.share), seed=seed)
+        began = time.monotonic()
+        with LocalIterable(faults=chance) as server:
+            outcomes = deliver(server, arguments, seed)
+            took = time.monotonic() - began
+            found = findings(
+                outcomes, server.project.effects, arguments.events, arguments.users, seed
+            )
+            print(f"seed {seed}: {took:.0f} s, {sum(chance.counts.values())} faults in", end=" ")
+            print(f"{server.project.received} requests; {describe(found)}")
+            good &= found.is_good or arguments.without_ids
+            if arguments.without_ids:
+                doubled, in_doubt = doubled_in_doubt(server)
+                print(f"  doubled: {doubled}, in doubt: {in_doubt}")
+                good &= doubled <= in_doubt and found.lost == 0
+    sys.exit(0 if good else 1)
+
+
+def describe(found: Findings) -> str:
+    """Return findings in words."""
+    names: Counter[str] = found.outcomes
+    outcomes = ", ".join(f"{count:,} {name}" for name, count in sorted(names.items()))
+    return (
+        f"{outcomes}; {found.effects:,} effects, {found.lost} lost, {found.doubled_ids} doubled "
+        f"ids, {found.inversions} inversions, {found.told_out_of_order} told out of order, "
+        f"{found.applied_all_the_same} told wrongly, {found.without_outcome} without outcome"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""How fast events are delivered, as ratios of what is measured in the same run.
+
+Run ``python benchmarks/deliver.py``. A server in a process of its own accepts everything, so that
+what is measured is this package. It prints:
+
+- bulk, end to end: the processor time of reading JSON lines and delivering them by ``send_all``,
+  against that of ``json.loads`` + ``json.dumps`` of the same lines, and the lines in a second;
+- the same with a server that takes 200 ms, against one request at a time;
+- single sends, against ``requests.Session.post(json=…)`` of the same bodies.
+
+``--without-orjson`` measures as if the extra ``[fast]`` was not installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from typing import Any, Final
+
+import requests
+from bare_server import running
+from corpus import call_kind, events
+
+if "--without-orjson" in sys.argv:
+    sys.modules["orjson"] = None  # type: ignore[assignment]
+
+from iterable_destination import Destination, Settings, translate
+from iterable_destination.json_lines import Line
+
+BULKS: Final = ("/api/users/bulkUpdate", "/api/events/trackBulk")
+#: No limits: how fast this package is, not how fast a project may be sent to.
+NO_LIMITS: Final = dict.fromkeys((*BULKS, "/api/users/update", "/api/events/track"))
+KEY: Final = "0123456789abcdef0123456789abcdef"
+
+
+def json_round_trip(lines: list[bytes]) -> float:
+    """Return the processor seconds of reading and writing the lines as JSON."""
+    began = time.process_time()
+    for line in lines:
+        json.dumps(json.loads(line))
+    return time.process_time() - began
+
+
+def deliver(url: str, lines: list[bytes], **options: Any) -> tuple[float, float]:
+    """Deliver all lines; return the processor seconds and the seconds."""
+    settings = Settings(api_key=KEY, base_url=url)
+    numbered = (Line(number, line) for number, line in enumerate(lines, 1))
+    with Destination(settings, rates=NO_LIMITS, **options) as destination:
+        processor, clock = time.process_time(), time.perf_counter()
+        names = [outcome.name for outcome in destination.send_all(numbered)]
+        took = time.process_time() - processor, time.perf_counter() - clock
+    if names != ["delivered"] * len(lines):
+        raise SystemExit("not all events were delivered")
+    return took
+
+
+def report_bulk(lines: list[bytes], rounds: int) -> None:
+    """Print how quick bulks are, end to end."""
+    with running() as url:
+        times = [(json_round_trip(lines), *deliver(url, lines)) for _ in range(rounds)]
+    json_time, processor, clock = map(min, zip(*times, strict=True))
+    each = 1e6 / len(lines)
+    print(f"bulk, end to end: {processor * each:.0f} µs of processor an event,", end=" ")
+    print(f"loads + dumps {json_time * each:.0f} µs: {json_time / processor:.2f} of that rate;")
+    print(f"  {len(lines) / processor:,.0f} events a second of one processor,", end=" ")
+    print(f"{len(lines) / clock:,.0f} by the clock")
+
+
+def report_latency(lines: list[bytes]) -> None:
+    """Print what several requests at once gain, where each takes 200 ms."""
+    with running(latency=0.2) as url:
+        _, at_once = deliver(url, lines)
+        _, one_by_one = deliver(url, lines, workers=1)
+    print(f"a server that takes 200 ms: {at_once:.1f} s, one request at a time", end=" ")
+    print(f"{one_by_one:.1f} s: {one_by_one / at_once:.1f} times as fast")
+
+
+def report_singles(corpus: list[dict[str, Any]], rounds: int) -> None:
+    """Print how quick single sends are."""
+    tracks = [event for event in corpus if call_kind(event) == "track"][:1_000]
+    bodies = [translate(event).calls[0].body() for event in tracks]
+    times = []
+    with running() as url:
+        settings = Settings(api_key=KEY, base_url=url)
+        with Destination(settings, rates=NO_LIMITS) as ours, requests.Session() as session:
+            session.headers["Api-Key"] = KEY
+            for _ in range(rounds):
+                began = time.perf_counter()
+                for body in bodies:
+                    session.post(f"{url}/api/events/track", json=body, timeout=5).json()
+                between = time.perf_counter()
+                for event in tracks:
+                    ours.send(event)
+                times.append((between - began, time.perf_counter() - between))
+    theirs, mine = map(min, zip(*times, strict=True))
+    print(f"single sends: {len(tracks) / mine:,.0f} a second, Session.post", end=" ")
+    print(f"{len(tracks) / theirs:,.0f}: {theirs / mine:.2f} times as fast")
+
+
+def main() -> None:
+    """Measure, and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--events", type=int, default=20_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--without-orjson", action="store_true")
+    arguments = parser.parse_args()
+    machine = f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores"
+    print(f"{machine}; {'without' if arguments.without_orjson else 'with'} orjson\n")
+    corpus = list(events(arguments.events))
+    in_bulk = [event for event in corpus if call_kind(event) not in ("order", "cart")]
+    lines = [json.dumps(event).encode() for event in in_bulk]
+    report_bulk(lines, arguments.rounds)
+    report_latency(lines)
+    report_singles(corpus, arguments.rounds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""Counters: what a destination has done so far, in numbers.
+
+What may live here: counts, and nothing of whom they are about.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import attrs
+
+from iterable_destination.errors import ApiError
+
+
+@attrs.define
+class Counters:
+    """What was done so far."""
+
+    #: Events, by the name of their outcome.
+    outcomes: Counter[str] = attrs.field(factory=Counter)
+    #: Requests sent, by path, repeats included.
+    requests: Counter[str] = attrs.field(factory=Counter)
+    #: Requests that were or will be sent again, by the name of the error.
+    retries: Counter[str] = attrs.field(factory=Counter)
+    #: Seconds waited between a failure and the next try, by the name of the error.
+    waits: dict[str, float] = attrs.field(factory=dict)
+
+    def copy(self) -> Counters:
+        """Return the counters as they are now."""
+        return Counters(
+            self.outcomes.copy(), self.requests.copy(), self.retries.copy(), self.waits.copy()
+        )
+
+    def waited(self, error: ApiError, seconds: float) -> None:
+        """Count a wait before a request is sent again."""
+        name = type(error).__name__
+        self.retries[name] += 1
+        self.waits[name] = self.waits.get(name, 0.0) + seconds

@@ -1,0 +1,136 @@
+"""Intake: whatever is handed in for delivery, made ready to be sent or known not to be.
+
+What may live here: translating, ids, and who an event is about. Nothing is sent here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import attrs
+
+from iterable_destination import endpoints
+from iterable_destination.calls import Call, TrackEvent, TrackPurchase, mark
+from iterable_destination.errors import InvalidEvent, InvalidJSON
+from iterable_destination.events import Event
+from iterable_destination.json_codec import decode
+from iterable_destination.json_lines import Line
+from iterable_destination.outbox import Entry
+from iterable_destination.outcomes import Rejected, Skipped
+from iterable_destination.parcels import Addressed, Parcel, about, failed, keys_of
+from iterable_destination.plain_event import plain_event
+from iterable_destination.settings import Settings
+from iterable_destination.translation import Translation
+
+Translator = Callable[[Any, Settings], Translation]
+
+
+@attrs.frozen
+class Kept:
+    """An event as it was when it was handed in, in its plain form."""
+
+    text: bytes = attrs.field(repr=False)
+
+
+class Intake:
+    """Makes parcels of events, of lines that have events in JSON, and of entries of an outbox.
+
+    ``keeps_sources`` is whether a parcel keeps what was handed in, for dead letters.
+    """
+
+    def __init__(
+        self, settings: Settings, translator: Translator, *, stamp_ids: bool, keeps_sources: bool
+    ) -> None:
+        self._settings: Final = settings
+        self._translator: Final = translator
+        self._stamp_ids: Final = stamp_ids
+        self._keeps_sources: Final = keeps_sources
+
+    def calls(self, index: int, event: Any) -> tuple[Parcel, tuple[Call, ...]]:
+        """Return an event's parcel, and its calls as they are to be sent.
+
+        The parcel has its outcome if nothing is to be sent.
+        """
+        parcel, calls, its_id = self._read(index, event)
+        parcel.source = event
+        if its_id is not None:
+            calls = tuple([_with_id(call, its_id) for call in calls])
+        return parcel, calls
+
+    def addressed(self, index: int, source: Any) -> Addressed:
+        """Return a parcel of whatever was handed in, and the names of its user.
+
+        The index of a line, or of what comes from an outbox, is its own. What was handed in may
+        be changed afterwards.
+        """
+        if isinstance(source, Line):
+            index = source.number - 1
+        elif isinstance(source, Entry):
+            index = source.number
+        parcel, calls, its_id = self._read(index, source)
+        if self._keeps_sources:
+            parcel.source = _kept(source)
+        if not calls:
+            return parcel, _names(source)
+        parcel.marks = tuple([mark(call, its_id) for call in calls])
+        return parcel, keys_of([call.identity for call in calls])
+
+    def _read(self, index: int, source: Any) -> tuple[Parcel, tuple[Call, ...], str | None]:
+        """Return a parcel without marks, its calls, and the id that they are to have if any."""
+        try:
+            translation = self._translator(event_of(source), self._settings)
+        except (InvalidEvent, InvalidJSON) as error:
+            message_id = error.message_id if isinstance(error, InvalidEvent) else None
+            parcel = Parcel(index, message_id)
+            parcel.outcome = failed(Rejected, parcel, error)
+            return parcel, (), None
+        message_id = translation.message_id
+        parcel = Parcel(index, message_id, translation.notes)
+        if translation.skipped is not None:
+            parcel.outcome = Skipped(**about(parcel), message=translation.skipped)
+        its_id = message_id if self._stamp_ids and _is_id(message_id) else None
+        return parcel, translation.calls, its_id
+
+
+def _is_id(message_id: str | None) -> bool:
+    """Whether Iterable takes a messageId as an id."""
+    if not message_id:
+        return False
+    try:
+        return len(message_id.encode()) <= endpoints.MAX_ID_BYTES
+    except UnicodeEncodeError:  # half of a surrogate pair: no text that can be sent
+        return False
+
+
+def _with_id(call: Call, its_id: str) -> Call:
+    if isinstance(call, TrackEvent | TrackPurchase) and call.id is None:
+        return attrs.evolve(call, id=its_id)
+    return call
+
+
+def _kept(source: Any) -> Any:
+    """Return what can be kept of what was handed in: an event of the caller's may be changed."""
+    if isinstance(source, Line | Entry):
+        return source
+    try:
+        return Kept(plain_event(source).encoded())
+    except RecursionError:  # it is refused in any case
+        return source
+
+
+def event_of(source: Any) -> Any:
+    """Return the event of whatever was handed in; raises :exc:`InvalidJSON` for a bad line."""
+    if isinstance(source, Line):
+        return source.event()
+    if isinstance(source, Kept):
+        return decode(source.text)
+    return source.event if isinstance(source, Entry) else source
+
+
+def _names(source: Any) -> set[str]:
+    """Return the names of the user of an event that is not sent, so that it is told in its turn."""
+    try:
+        return keys_of([Event(event_of(source)).identity()])
+    except (InvalidEvent, InvalidJSON):
+        return set()

@@ -1,0 +1,130 @@
+"""Lanes: each user's events in the order of arrival, one request at a time.
+
+What may live here: who is one user, and what waits. An email and a userId that were seen in one
+event are one user from then on. Nothing here knows of time or of requests.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Iterator
+from heapq import merge
+from operator import attrgetter
+from typing import Final
+
+from iterable_destination.parcels import NOTHING, Lane, Parcel
+
+#: Users without anything under way that are remembered, because two names are known of them or
+#: because they are held.
+_REMEMBERED: Final = 20_000
+
+
+class Lanes:
+    """All users with something waiting or under way, and some more that are remembered.
+
+    ``holds`` says whether a user that is held stays so when nothing of theirs waits any more.
+    """
+
+    def __init__(self, *, holds: bool, remembered: int = _REMEMBERED) -> None:
+        self._holds: Final = holds
+        self._lanes: Final[dict[str, Lane]] = {}
+        self._idle: Final[OrderedDict[Lane, None]] = OrderedDict()
+        self._remembered: Final = remembered
+
+    def __len__(self) -> int:
+        """How many names of users are known."""
+        return len(self._lanes)
+
+    def add(self, parcel: Parcel, keys: set[str]) -> tuple[Lane, list[Lane]]:
+        """Let a parcel of the user of these names wait.
+
+        Returns its lane, and the lanes that became a part of it by this.
+        """
+        lane, merged = self._lane(keys)
+        self._idle.pop(lane, None)
+        if lane.waiting is NOTHING:
+            lane.waiting = deque()
+        lane.waiting.append(parcel)
+        parcel.lane = lane
+        return lane, merged
+
+    def _lane(self, keys: set[str]) -> tuple[Lane, list[Lane]]:
+        if len(keys) == 1:  # for the sake of speed: most events name their user in one way
+            (key,) = keys
+            lane = self._lanes.get(key)
+            if lane is None:
+                lane = self._lanes[key] = Lane()
+                lane.keys = (key,)
+            return lane, []
+        known = [self._lanes[key] for key in keys if key in self._lanes]
+        distinct = list(dict.fromkeys(known))
+        lane = distinct[0] if distinct else Lane()
+        for other in distinct[1:]:
+            self._merge(lane, other)
+        if len(known) < len(keys):
+            new = [key for key in keys if key not in self._lanes]
+            lane.keys += tuple(new)
+            self._lanes.update(dict.fromkeys(new, lane))
+        return lane, distinct[1:]
+
+    def _merge(self, lane: Lane, other: Lane) -> None:
+        self._idle.pop(other, None)
+        self._lanes.update(dict.fromkeys(other.keys, lane))
+        lane.keys += other.keys
+        lane.flying += other.flying
+        lane.held |= other.held
+        if other.waiting:
+            both = merge(lane.waiting, other.waiting, key=attrgetter("serial"))
+            lane.waiting = deque(both)
+        other.waiting = NOTHING
+        other.merged_into = lane
+
+    def back(self, parcels: list[Parcel]) -> Iterator[Lane]:
+        """Put parcels that were under way before all that waits; yield their lanes that are ready.
+
+        ``parcels`` are in the order in which they were sent.
+        """
+        lanes: dict[Lane, None] = {}
+        for parcel in reversed(parcels):
+            lane = parcel.user
+            lane.flying -= 1
+            if lane.waiting is NOTHING:
+                lane.waiting = deque()
+            _put_back(lane.waiting, parcel)
+            lanes[lane] = None
+        return (lane for lane in lanes if lane.is_ready)
+
+    def settled(self, parcel: Parcel) -> Lane | None:
+        """Take note that a parcel under way has its outcome; return its lane if it is ready."""
+        lane = parcel.user
+        lane.flying -= 1
+        if lane.flying:
+            return None
+        if lane.waiting:
+            return lane
+        self.rest(lane)
+        return None
+
+    def rest(self, lane: Lane) -> None:
+        """Forget a lane of which nothing waits or is under way, or remember what matters of it."""
+        lane.waiting = NOTHING
+        lane.held = lane.held and self._holds
+        if len(lane.keys) == 1 and not lane.held:
+            self._forget(lane)
+            return
+        self._idle[lane] = None
+        if len(self._idle) > self._remembered:
+            self._forget(self._idle.popitem(last=False)[0])
+
+    def _forget(self, lane: Lane) -> None:
+        for key in lane.keys:
+            del self._lanes[key]
+
+
+def _put_back(waiting: deque[Parcel], parcel: Parcel) -> None:
+    """Put a parcel where its order of arrival puts it, which is nearly always at the front."""
+    later = []
+    while waiting and waiting[0].serial < parcel.serial:
+        later.append(waiting.popleft())
+    waiting.appendleft(parcel)
+    waiting.extendleft(reversed(later))

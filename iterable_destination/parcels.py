@@ -1,0 +1,188 @@
+"""Parcels: events on their way, the requests that carry them, and how they end.
+
+What may live here: what is known of one event or one request while it is being delivered. What is
+done with them is decided in :mod:`~iterable_destination.dispatch`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Any, Final
+
+import attrs
+
+from iterable_destination.answers import Answer
+from iterable_destination.batching import Bulk
+from iterable_destination.calls import Identity, Mark
+from iterable_destination.endpoints import Endpoint
+from iterable_destination.errors import ApiError, IterableDestinationError, Note
+from iterable_destination.outcomes import Delivered, Outcome, Retryable, Unknown
+from iterable_destination.patience import Tries
+from iterable_destination.rates import Release
+
+
+@attrs.define(eq=False)
+class Parcel:
+    """One event on its way."""
+
+    index: int
+    message_id: str | None
+    notes: tuple[Note, ...] = ()
+    #: The requests to make, in order.
+    marks: tuple[Mark, ...] = ()
+    #: What was handed in, for dead letters; None if it is not kept.
+    source: Any = None
+    #: How it ended before anything was sent; None if there is something to send.
+    outcome: Outcome | None = None
+    #: In which order it came.
+    serial: int = 0
+    #: Which request is next.
+    step: int = 0
+    #: Whether it must go singly although there is a bulk for it.
+    alone: bool = False
+    #: What has been tried; None before the first try.
+    tries: Tries | None = None
+    #: Where it waits or waited; set when it begins to.
+    lane: Lane = attrs.field(init=False)
+
+    @property
+    def mark(self) -> Mark:
+        """The mark of the request that is next."""
+        return self.marks[self.step]
+
+    @property
+    def is_at_its_last(self) -> bool:
+        """Whether no other request follows the one that is next."""
+        return self.step + 1 >= len(self.marks)
+
+    @property
+    def item(self) -> bytes:
+        """The body of the request that is next; empty if there is none."""
+        return self.marks[self.step].body if self.marks else b""
+
+    @property
+    def user(self) -> Lane:
+        """The lane of its user as it is today, for it may have become a part of another."""
+        lane = self.lane
+        while lane.merged_into is not None:
+            lane = lane.merged_into
+        return lane
+
+
+#: A parcel, and the names of its user.
+Addressed = tuple[Parcel, set[str]]
+
+#: What a lane has of which nothing waits. Most lanes are such, and this is not to be changed.
+NOTHING: Final[deque[Parcel]] = deque(maxlen=0)
+
+
+class Lane:
+    """One user: what waits, and how much is under way."""
+
+    __slots__ = ("flying", "held", "keys", "merged_into", "run", "run_bytes", "stop", "waiting")
+
+    def __init__(self) -> None:
+        self.keys: tuple[str, ...] = ()
+        #: In order of arrival.
+        self.waiting: deque[Parcel] = NOTHING
+        #: Parcels in requests that are not settled. While there are any nothing else may go.
+        self.flying = 0
+        #: Whether an earlier event is to be handed in again, so that no later one may go before.
+        self.held = False
+        #: The lane that this one has become a part of.
+        self.merged_into: Lane | None = None
+        #: Where it stands in line, and how many parcels and bytes of it can go in one request.
+        self.stop: Any = None
+        self.run = 0
+        self.run_bytes = 0
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether something waits, and nothing is under way."""
+        return not self.flying and bool(self.waiting)
+
+
+@attrs.define(eq=False)
+class Job:
+    """A request that is to be made."""
+
+    endpoint: Endpoint
+    #: In the order in which they stand in the body. A user's stand together.
+    parcels: list[Parcel]
+    tries: Tries
+    #: None for a single call.
+    bulk: Bulk | None = None
+    #: How it was let go the last time; None if it was not yet.
+    release: Release | None = None
+    #: What went wrong the last time; None if nothing did yet.
+    error: ApiError | None = None
+    #: How often it was followed whom Iterable blamed for refusing it.
+    hints: int = 0
+    #: Whether its parcels are settled already and its answer is of no interest.
+    is_abandoned: bool = False
+
+    def body(self) -> bytes:
+        """Return the request's body, the same each time."""
+        if self.bulk is None:
+            return self.parcels[0].item
+        return self.bulk.body([parcel.item for parcel in self.parcels])
+
+    def part(self, parcels: list[Parcel]) -> Job:
+        """Return a job of some of the parcels, which goes on where this one ended."""
+        tries = attrs.evolve(self.tries)
+        for parcel in parcels:
+            parcel.tries = tries
+        return Job(self.endpoint, parcels, tries, self.bulk, error=self.error, hints=self.hints)
+
+
+def about(parcel: Parcel) -> dict[str, Any]:
+    """Return what every outcome of an event says. Its calls are made when they are asked for."""
+    return {
+        "index": parcel.index,
+        "message_id": parcel.message_id,
+        "notes": parcel.notes,
+        "calls": parcel.marks,
+        "attempts": parcel.tries.attempts if parcel.tries else 0,
+    }
+
+
+def delivered(parcel: Parcel, answer: Answer | None) -> Outcome:
+    """Return the outcome of an event whose last call had this answer; None if it had no calls."""
+    if answer is None:
+        return Delivered(**about(parcel))
+    return Delivered(
+        **about(parcel),
+        code=answer.code,
+        message=answer.message,
+        request_id=answer.request_id,
+    )
+
+
+def in_doubt(tries: Tries | None) -> type[Outcome]:
+    """Return the outcome of what is sent no more, after these tries."""
+    return Unknown if tries is not None and tries.is_ambiguous else Retryable
+
+
+def failed(kind: type[Outcome], parcel: Parcel, error: IterableDestinationError) -> Outcome:
+    """Return the outcome of an event that ended with an error."""
+    if isinstance(error, ApiError):
+        return kind(
+            **about(parcel),
+            code=error.code,
+            message=error.message,
+            request_id=error.request_id,
+            error=error,
+        )
+    return kind(**about(parcel), message=str(error), error=error)
+
+
+def keys_of(identities: Iterable[Identity]) -> set[str]:
+    """Return the names that users go by: emails in any case, userIds as they are written."""
+    keys = set()
+    for identity in identities:
+        if isinstance(identity.email, str):
+            keys.add(f"@{identity.email.lower()}")
+        if isinstance(identity.user_id, str):
+            keys.add(f"#{identity.user_id}")
+    return keys

@@ -1,0 +1,161 @@
+"""Intake: what is handed in becomes what is sent, or is known not to be; nothing is sent here."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from iterable_destination import (
+    InvalidEvent,
+    InvalidJSON,
+    Settings,
+    Translation,
+    errors,
+    translate,
+)
+from iterable_destination.calls import Identity, TrackEvent, TrackPurchase, UpdateUser
+from iterable_destination.intake import Intake, event_of
+from iterable_destination.json_lines import Line
+from iterable_destination.outbox import Entry
+from iterable_destination.parcels import Parcel
+from tests.delivering import cart, identify, order, track
+
+
+def intake(
+    *, stamp_ids: bool = True, keeps_sources: bool = False, translator: Any = None
+) -> Intake:
+    return Intake(
+        Settings(), translator or translate, stamp_ids=stamp_ids, keeps_sources=keeps_sources
+    )
+
+
+def taken(source: Any, **options: Any) -> tuple[Parcel, set[str]]:
+    return intake(**options).addressed(7, source)
+
+
+def calls_of(source: Any, **options: Any) -> tuple[Any, ...]:
+    return intake(**options).calls(7, source)[1]
+
+
+def bodies(parcel: Parcel) -> list[Any]:
+    return [json.loads(mark.body) for mark in parcel.marks]
+
+
+def test_an_event_becomes_a_parcel_with_the_body_of_its_call() -> None:
+    parcel, keys = taken(track(3, "U-1"))
+    [call] = calls_of(track(3, "U-1"))
+    assert call == TrackEvent(Identity(None, "U-1"), "Seen", {"n": 3}, id="m-3")
+    assert bodies(parcel) == [call.body()]
+    assert (parcel.index, parcel.message_id, parcel.outcome) == (7, "m-3", None)
+    assert keys == {"#U-1"}
+
+
+@pytest.mark.parametrize("make", [track, order])
+def test_events_and_purchases_get_their_message_id(make: Any) -> None:
+    assert calls_of(make(3))[0].id == "m-3"
+    assert calls_of(make(3), stamp_ids=False)[0].id is None
+    assert bodies(taken(make(3))[0])[0]["id"] == "m-3"
+
+
+@pytest.mark.parametrize("make", [identify, cart])
+def test_what_has_no_id_gets_none(make: Any) -> None:
+    assert "id" not in bodies(taken(make(3))[0])[0]
+
+
+@pytest.mark.parametrize(
+    ("message_id", "stamped"),
+    [
+        ("a" * 512, "a" * 512),
+        ("a" * 513, None),
+        ("ä" * 256, "ä" * 256),
+        ("ä" * 257, None),
+        ("\ud800", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_an_id_that_does_not_fit_is_left_out(message_id: str | None, stamped: str | None) -> None:
+    def translator(_: Any, __: Settings) -> Translation:
+        return Translation(message_id, (TrackEvent(Identity(None, "u-1"), "Seen"),))
+
+    assert calls_of({}, translator=translator)[0].id == stamped
+
+
+def test_an_id_of_the_callers_own_stays() -> None:
+    call = TrackPurchase(Identity(None, "u-1"), [], 1, id="mine")
+    assert calls_of({}, translator=lambda *_: Translation("m-1", (call,))) == (call,)
+
+
+def test_emails_are_known_in_any_case_and_user_ids_as_they_are() -> None:
+    ada = identify(0, "Ada", traits={"email": "Ada@Example.com"})
+    assert taken(ada)[1] == {"@ada@example.com", "#Ada"}
+
+
+def test_the_names_of_all_calls_count() -> None:
+    calls = (UpdateUser(Identity("a@b.c", None), {}), TrackEvent(Identity(None, "u-1"), "Seen"))
+    assert taken({}, translator=lambda *_: Translation(None, calls))[1] == {"@a@b.c", "#u-1"}
+
+
+@pytest.mark.parametrize(
+    ("event", "keys"),
+    [
+        ({"type": "group", "userId": "u-1"}, {"#u-1"}),
+        (track(0) | {"properties": 1}, {"#u-1"}),
+        (track(0) | {"event": None}, {"#u-1"}),
+        ({"type": "track"}, set()),
+        ({}, set()),
+        (None, set()),
+        ("text", set()),
+        (5, set()),
+    ],
+)
+def test_what_is_not_sent_has_its_outcome_and_its_turn(event: Any, keys: set[str]) -> None:
+    parcel, found = taken(event)
+    assert parcel.outcome is not None
+    assert parcel.outcome.index == 7
+    assert (parcel.marks, found) == ((), keys)
+    if parcel.outcome.name == "rejected":
+        assert isinstance(parcel.outcome.error, InvalidEvent)
+
+
+def test_the_index_of_a_line_counts_from_0_and_that_of_an_entry_is_its_number() -> None:
+    text = json.dumps(track(3)).encode()
+    assert taken(Line(12, text))[0].index == 11
+    assert taken(Entry(40, track(3)))[0].index == 40
+    assert taken(Line(12, text))[0].marks == taken(Entry(40, track(3)))[0].marks
+    assert taken(Entry(40, b"damaged"))[0].outcome is not None
+
+
+def test_a_line_that_is_no_json_is_rejected() -> None:
+    parcel, keys = taken(Line(12, b"{"))
+    assert parcel.outcome is not None
+    assert (parcel.outcome.name, parcel.outcome.index, keys) == ("rejected", 11, set())
+    assert isinstance(parcel.outcome.error, InvalidJSON)
+    with pytest.raises(InvalidJSON):
+        event_of(Line(12, b"{"))
+
+
+def test_what_was_handed_in_is_kept_only_for_dead_letters() -> None:
+    event = track(3)
+    assert taken(event)[0].source is None
+    kept = taken(event, keeps_sources=True)[0].source
+    before, event["userId"] = dict(event), "u-2"
+    assert event_of(kept) == before
+    line = Line(1, b"no JSON")
+    assert taken(line, keeps_sources=True)[0].source == line
+
+
+def test_what_a_translator_raises_for_an_event_is_its_outcome_and_all_else_is_raised() -> None:
+    def refuses(_: Any, __: Settings) -> Translation:
+        raise InvalidEvent([errors.Problem("$", "not mine")], "m-9")
+
+    def breaks(_: Any, __: Settings) -> Translation:
+        raise KeyError("a bug")
+
+    parcel, _ = taken({"messageId": "m-9"}, translator=refuses)
+    assert parcel.outcome is not None
+    assert (parcel.outcome.name, parcel.outcome.message_id) == ("rejected", "m-9")
+    with pytest.raises(KeyError, match="a bug"):
+        taken({}, translator=breaks)
