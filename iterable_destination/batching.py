@@ -27,6 +27,8 @@ from iterable_destination.errors import (
     RequestRefused,
 )
 
+_CLOSING: Final = b"]}"
+
 
 @attrs.frozen
 class Bulk:
@@ -37,18 +39,16 @@ class Bulk:
     opening: bytes
     #: Whether a user may have one item only: if two went and one failed, nothing tells which.
     one_of_a_user: bool
+    #: How many bytes the items and the commas between them may have together.
+    room: int = attrs.field(init=False)
+
+    @room.default
+    def _room(self) -> int:
+        return MAX_BODY_BYTES - len(self.opening) - len(_CLOSING)
 
     def body(self, items: Sequence[bytes]) -> bytes:
         """Return the body of a request with these items, each in JSON."""
         return self.opening + b",".join(items) + _CLOSING
-
-    @property
-    def room(self) -> int:
-        """How many bytes the items and the commas between them may have together."""
-        return MAX_BODY_BYTES - len(self.opening) - len(_CLOSING)
-
-
-_CLOSING: Final = b"]}"
 
 
 #: The bulk for the calls of an endpoint; other calls are sent singly.

@@ -269,13 +269,8 @@ class Mark(NamedTuple):
 
 def mark(call: Call, its_id: str | None = None) -> Mark:
     """Return a call's mark, with this id if it is not None and the call has none of its own."""
-    body = call.body()
-    event_name = None
-    if isinstance(call, TrackEvent):
-        event_name = call.event_name
-    elif not isinstance(call, TrackPurchase):
-        its_id = None
-    if its_id is not None:
+    body, who = call.body(), call.identity
+    if its_id is not None and isinstance(call, TrackEvent | TrackPurchase):
         body.setdefault("id", its_id)
-    who = call.identity
+    event_name = body.get("eventName")
     return Mark(type(call), who.email, who.user_id, event_name, encode(body))

@@ -137,9 +137,10 @@ class Dispatcher:
         return parcel.outcome is None and self._stop_for(parcel) is stop
 
     def _stop_for(self, parcel: Parcel) -> Stop:
-        endpoint = parcel.mark.kind.endpoint
+        mark = parcel.marks[parcel.step]
+        endpoint = mark.kind.endpoint
         bulk = None if parcel.alone else BULKS.get(endpoint.path)
-        if bulk is not None and len(parcel.item) <= bulk.room:
+        if bulk is not None and len(mark.body) <= bulk.room:
             endpoint = bulk.endpoint
         else:
             bulk = None
@@ -160,7 +161,7 @@ class Dispatcher:
             return False
         waiting = lane.waiting
         while waiting and (outcome := waiting[0].outcome) is not None:
-            self._settle(waiting.popleft(), outcome)
+            self._settle(waiting.pop(0), outcome)
         if not waiting:
             self._lanes.rest(lane)
             return False

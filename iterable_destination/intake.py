@@ -74,7 +74,7 @@ class Intake:
         if not calls:
             return parcel, _names(source)
         parcel.marks = tuple([mark(call, its_id) for call in calls])
-        return parcel, keys_of([call.identity for call in calls])
+        return parcel, keys_of(parcel.marks)
 
     def _read(self, index: int, source: Any) -> tuple[Parcel, tuple[Call, ...], str | None]:
         """Return a parcel without marks, its calls, and the id that they are to have if any."""

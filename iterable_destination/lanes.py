@@ -6,17 +6,17 @@ event are one user from then on. Nothing here knows of time or of requests.
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Iterator
-from heapq import merge
 from operator import attrgetter
 from typing import Final
 
-from iterable_destination.parcels import NOTHING, Lane, Parcel
+from iterable_destination.parcels import Lane, Parcel
 
 #: Users without anything under way that are remembered, because two names are known of them or
 #: because they are held.
 _REMEMBERED: Final = 20_000
+_IN_ORDER: Final = attrgetter("serial")
 
 
 class Lanes:
@@ -42,8 +42,6 @@ class Lanes:
         """
         lane, merged = self._lane(keys)
         self._idle.pop(lane, None)
-        if lane.waiting is NOTHING:
-            lane.waiting = deque()
         lane.waiting.append(parcel)
         parcel.lane = lane
         return lane, merged
@@ -73,26 +71,19 @@ class Lanes:
         lane.keys += other.keys
         lane.flying += other.flying
         lane.held |= other.held
-        if other.waiting:
-            both = merge(lane.waiting, other.waiting, key=attrgetter("serial"))
-            lane.waiting = deque(both)
-        other.waiting = NOTHING
+        lane.waiting = sorted(lane.waiting + other.waiting, key=_IN_ORDER)
+        other.waiting = []
         other.merged_into = lane
 
     def back(self, parcels: list[Parcel]) -> Iterator[Lane]:
-        """Put parcels that were under way before all that waits; yield their lanes that are ready.
-
-        ``parcels`` are in the order in which they were sent.
-        """
-        lanes: dict[Lane, None] = {}
-        for parcel in reversed(parcels):
-            lane = parcel.user
-            lane.flying -= 1
-            if lane.waiting is NOTHING:
-                lane.waiting = deque()
-            _put_back(lane.waiting, parcel)
-            lanes[lane] = None
-        return (lane for lane in lanes if lane.is_ready)
+        """Let parcels that were under way wait again, in their turn; yield lanes that are ready."""
+        returned: dict[Lane, list[Parcel]] = {}
+        for parcel in parcels:
+            returned.setdefault(parcel.user, []).append(parcel)
+        for lane, theirs in returned.items():
+            lane.flying -= len(theirs)
+            lane.waiting = sorted(theirs + lane.waiting, key=_IN_ORDER)
+        return (lane for lane in returned if lane.is_ready)
 
     def settled(self, parcel: Parcel) -> Lane | None:
         """Take note that a parcel under way has its outcome; return its lane if it is ready."""
@@ -107,7 +98,7 @@ class Lanes:
 
     def rest(self, lane: Lane) -> None:
         """Forget a lane of which nothing waits or is under way, or remember what matters of it."""
-        lane.waiting = NOTHING
+        lane.waiting = []
         lane.held = lane.held and self._holds
         if len(lane.keys) == 1 and not lane.held:
             self._forget(lane)
@@ -119,12 +110,3 @@ class Lanes:
     def _forget(self, lane: Lane) -> None:
         for key in lane.keys:
             del self._lanes[key]
-
-
-def _put_back(waiting: deque[Parcel], parcel: Parcel) -> None:
-    """Put a parcel where its order of arrival puts it, which is nearly always at the front."""
-    later = []
-    while waiting and waiting[0].serial < parcel.serial:
-        later.append(waiting.popleft())
-    waiting.appendleft(parcel)
-    waiting.extendleft(reversed(later))

@@ -6,15 +6,14 @@ done with them is decided in :mod:`~iterable_destination.dispatch`.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Protocol
 
 import attrs
 
 from iterable_destination.answers import Answer
 from iterable_destination.batching import Bulk
-from iterable_destination.calls import Identity, Mark
+from iterable_destination.calls import Mark
 from iterable_destination.endpoints import Endpoint
 from iterable_destination.errors import ApiError, IterableDestinationError, Note
 from iterable_destination.outcomes import Delivered, Outcome, Retryable, Unknown
@@ -73,9 +72,6 @@ class Parcel:
 #: A parcel, and the names of its user.
 Addressed = tuple[Parcel, set[str]]
 
-#: What a lane has of which nothing waits. Most lanes are such, and this is not to be changed.
-NOTHING: Final[deque[Parcel]] = deque(maxlen=0)
-
 
 class Lane:
     """One user: what waits, and how much is under way."""
@@ -85,7 +81,7 @@ class Lane:
     def __init__(self) -> None:
         self.keys: tuple[str, ...] = ()
         #: In order of arrival.
-        self.waiting: deque[Parcel] = NOTHING
+        self.waiting: list[Parcel] = []
         #: Parcels in requests that are not settled. While there are any nothing else may go.
         self.flying = 0
         #: Whether an earlier event is to be handed in again, so that no later one may go before.
@@ -152,7 +148,11 @@ def delivered(parcel: Parcel, answer: Answer | None) -> Outcome:
     if answer is None:
         return Delivered(**about(parcel))
     return Delivered(
-        **about(parcel),
+        index=parcel.index,
+        message_id=parcel.message_id,
+        notes=parcel.notes,
+        calls=parcel.marks,
+        attempts=parcel.tries.attempts if parcel.tries else 0,
         code=answer.code,
         message=answer.message,
         request_id=answer.request_id,
@@ -177,12 +177,25 @@ def failed(kind: type[Outcome], parcel: Parcel, error: IterableDestinationError)
     return kind(**about(parcel), message=str(error), error=error)
 
 
-def keys_of(identities: Iterable[Identity]) -> set[str]:
+class Named(Protocol):
+    """Whatever has the names of a user, an identity or a call's mark."""
+
+    @property
+    def email(self) -> Any:
+        """The email; what is no text is none."""
+
+    @property
+    def user_id(self) -> Any:
+        """The userId; what is no text is none."""
+
+
+def keys_of(users: Iterable[Named]) -> set[str]:
     """Return the names that users go by: emails in any case, userIds as they are written."""
     keys = set()
-    for identity in identities:
-        if isinstance(identity.email, str):
-            keys.add(f"@{identity.email.lower()}")
-        if isinstance(identity.user_id, str):
-            keys.add(f"#{identity.user_id}")
+    for user in users:
+        email, user_id = user.email, user.user_id
+        if isinstance(user_id, str):
+            keys.add("#" + user_id)
+        if isinstance(email, str):
+            keys.add("@" + email.lower())
     return keys

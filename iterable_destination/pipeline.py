@@ -44,6 +44,7 @@ class Pipeline:
         self._perform: Final = perform
         self._clock: Final = clock
         self._most: Final = workers
+        self._lock: Final = lock
         #: What threads without a job wait for, and what those wait for who want outcomes.
         self._work: Final = threading.Condition(lock)
         self._news: Final = threading.Condition(lock)
@@ -88,12 +89,13 @@ class Pipeline:
 
     def put(self, parcel: Parcel, keys: set[str], *, only_if_room: bool = False) -> bool:
         """Put in a parcel of the user of these names; whether that was done."""
-        with self._work:
-            if only_if_room and self._dispatcher.is_full:
+        dispatcher = self._dispatcher
+        with self._lock:
+            if only_if_room and dispatcher.is_full:
                 return False
-            if self._dispatcher.add(parcel, keys, self._clock()) or self._dispatcher.is_full:
+            if dispatcher.add(parcel, keys, self._clock()) or dispatcher.is_full:
                 self._call_worker()
-            if self._dispatcher.settled:
+            if dispatcher.settled:
                 self._news.notify_all()
             return True
 

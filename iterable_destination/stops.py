@@ -83,15 +83,16 @@ def _take(lane: Lane, room: Room | None, parcels: list[Parcel]) -> bool:
 
     What was tried before goes with others of the same tries only: they have one deadline.
     """
-    for taken in range(lane.run):
-        parcel = lane.waiting[0]
+    taken = 0
+    for parcel in lane.waiting[: lane.run]:
         is_another = bool(parcels) and parcel.tries is not parcels[0].tries
         if is_another or (room is not None and not room.take(parcel.item)):
-            lane.flying += taken
-            return False
-        parcels.append(lane.waiting.popleft())
-    lane.flying += lane.run
-    return True
+            break
+        parcels.append(parcel)
+        taken += 1
+    del lane.waiting[:taken]
+    lane.flying += taken
+    return taken == lane.run
 
 
 def boundary(lanes: list[Lane]) -> int | None:

@@ -6,11 +6,9 @@ import errno
 import json
 import os
 import random
-import resource
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import pairwise
@@ -288,21 +286,24 @@ def test_a_write_that_fails_leaves_the_file_as_it_was(
     assert ranges(path) == [(0, 2)]
 
 
-@pytest.fixture
-def small_disk() -> Iterator[None]:
-    """Let no file grow beyond 200 bytes: what is longer is written in part, then refused."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (200, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
-@pytest.mark.usefixtures("small_disk")
-def test_half_a_checkpoint_takes_no_place_of_a_whole_one(path: Path) -> None:
+def test_half_a_checkpoint_takes_no_place_of_a_whole_one(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     written(path, [0])
     before = path.read_bytes()
+    really, room = os.write, [200]
+
+    def write(file: int, text: bytes) -> int:
+        if not room[0]:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+        size = really(file, text[: room[0]])
+        room[0] -= size
+        return size
+
+    monkeypatch.setattr(os, "write", write)
     with pytest.raises(UnwritableFile, match=os.strerror(errno.EFBIG)):
         written(path, range(0, 100, 2))
+    assert room == [0]
     assert path.read_bytes() == before
     assert not (path.parent / "done.json.tmp").exists()
 

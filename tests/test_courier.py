@@ -8,10 +8,10 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -135,7 +135,7 @@ def test_an_event_is_removed_only_after_its_outcome_was_told(outbox: Outbox) -> 
     """Whoever is killed while being told finds it there again."""
     outbox.add_all(history(30, 3))
     with LocalIterable() as iterable, delivering(iterable) as to:
-        drain = to.drain(outbox)
+        drain = cast("Generator[Outcome]", to.drain(outbox))
         first = next(drain)
         assert first.index in {entry.number for entry in outbox.read()}
         drain.close()

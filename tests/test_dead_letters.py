@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -315,41 +316,42 @@ def test_a_disk_that_takes_little_at_a_time_is_written_whole(
     assert len(events(path)) == 3
 
 
-@pytest.fixture
-def small_disk() -> Iterator[None]:
-    """Let no file grow beyond 5000 bytes: what is longer is written in part, then refused."""
+@contextmanager
+def small_disk(size: int = 5_000) -> Iterator[None]:
+    """Let no file grow beyond so many bytes: what is longer is written in part, then refused.
+
+    It must be over before pytest itself writes, perhaps to a file that is longer already.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.mark.usefixtures("small_disk")
 def test_what_does_not_fit_is_told_and_taken_back(letters: DeadLetters, path: Path) -> None:
-    letters.write([Letter(rejected(), EVENT)])
-    before = path.read_bytes()
-    with pytest.raises(UnwritableFile) as caught:
-        letters.write([Letter(rejected(), EVENT)] * 50)
-    assert str(caught.value) == f"{path}: {os.strerror(errno.EFBIG)}"
-    assert path.read_bytes() == before
-    letters.write([Letter(rejected(), EVENT)])
-    assert path.read_bytes() == before * 2
+    with small_disk():
+        letters.write([Letter(rejected(), EVENT)])
+        before = path.read_bytes()
+        with pytest.raises(UnwritableFile) as caught:
+            letters.write([Letter(rejected(), EVENT)] * 50)
+        assert str(caught.value) == f"{path}: {os.strerror(errno.EFBIG)}"
+        assert path.read_bytes() == before
+        letters.write([Letter(rejected(), EVENT)])
+        assert path.read_bytes() == before * 2
 
 
-@pytest.mark.usefixtures("small_disk")
 def test_what_cannot_be_taken_back_spoils_no_other_line(
     letters: DeadLetters, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def ftruncate(*_: int) -> None:
         raise OSError(errno.EIO, "really broken")
 
-    with monkeypatch.context() as patch:
+    with monkeypatch.context() as patch, small_disk():
         patch.setattr(os, "ftruncate", ftruncate)
         with pytest.raises(UnwritableFile, match=os.strerror(errno.EFBIG)):
             letters.write([Letter(rejected(), EVENT)] * 50)
-    resource.setrlimit(
-        resource.RLIMIT_FSIZE, (10_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1])
-    )
     letters.write([Letter(rejected(index=9), EVENT)])
     *_, broken, last, end = path.read_bytes().split(b"\n")
     with pytest.raises(ValueError, match=r"Unterminated|Expecting"):

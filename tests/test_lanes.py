@@ -23,7 +23,7 @@ def parcel_of(serial: int) -> Parcel:
 
 def take(lane: Lane, count: int) -> list[Parcel]:
     """Let so many of a lane's parcels be under way, as a stop does."""
-    taken = [lane.waiting.popleft() for _ in range(count)]
+    taken = [lane.waiting.pop(0) for _ in range(count)]
     lane.flying += count
     return taken
 

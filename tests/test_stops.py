@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections import deque
 from functools import cache
 
 import pytest
@@ -31,9 +30,9 @@ def lane_of(*sizes: int, first: int = 0) -> Lane:
     """Return a lane in which parcels with bodies of these sizes wait."""
     lane = Lane()
     marks = [mark_of(size) for size in sizes]
-    lane.waiting = deque(
+    lane.waiting = [
         Parcel(index, None, marks=(each,), serial=index) for index, each in enumerate(marks, first)
-    )
+    ]
     return lane
 
 
