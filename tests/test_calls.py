@@ -17,6 +17,7 @@ from iterable_destination.calls import (
     UpdateCart,
     UpdateEmail,
     UpdateUser,
+    mark,
 )
 from iterable_destination.endpoints import Endpoint
 
@@ -160,3 +161,30 @@ def test_what_is_said_of_a_person_does_not_show() -> None:
     ]
     shown = repr(calls)
     assert [word for word in ("ada@", "u-77", "Leeds", "Secret") if word in shown] == []
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        UpdateUser(Identity("a@b.co", "u-1"), {"plan": "pro", "deep": {"a": [1, None]}}, True),
+        UpdateUser(Identity("a@b.co", None)),
+        TrackEvent(Identity(None, "u-1"), "Seen", {"a": 1.5}, 1_700_000_000, "m-1"),
+        UpdateCart(Identity("a@b.co", None), [{"id": "p-1", "price": 1}]),
+        TrackPurchase(Identity(None, "u-1"), [], 9.5, {"a": 1}, 1_700_000_000, 3, 4, "m-1"),
+        TrackPurchase(Identity(None, "u-1"), [], 1),
+        UpdateEmail(Identity("a@b.co", None, "currentEmail", "currentUserId"), "b@b.co"),
+    ],
+    ids=lambda call: type(call).__name__,
+)
+def test_a_call_is_made_again_of_its_mark(call: Call) -> None:
+    made = mark(call)
+    assert made.call() == call
+    assert made.identity == call.identity
+    assert (made.email, made.user_id) == (call.identity.email, call.identity.user_id)
+
+
+def test_a_mark_gives_an_id_to_what_can_have_one_and_has_none() -> None:
+    who = Identity(None, "u-1")
+    assert mark(TrackEvent(who, "Seen"), "m-1").call() == TrackEvent(who, "Seen", id="m-1")
+    assert mark(TrackEvent(who, "Seen", id="own"), "m-1").call().body()["id"] == "own"
+    assert mark(UpdateUser(who), "m-1").call() == UpdateUser(who)
