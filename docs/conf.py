@@ -36,6 +36,8 @@ nitpick_ignore_regex = [
     ("py:class", r"collections\.Counter|datetime\.datetime|os\.PathLike"),
     # How validation learns where an item's fields came from: no caller's business.
     ("py:class", r"iterable_destination\.calls\.ItemPlace"),
+    # What an outcome keeps of its calls until somebody asks for them: likewise.
+    ("py:class", r"iterable_destination\.calls\.Mark"),
 ]
 
 
