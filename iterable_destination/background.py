@@ -12,8 +12,8 @@ import threading
 from collections.abc import Callable
 from itertools import count
 from typing import Any, Final
-from weakref import WeakMethod
 
+from iterable_destination.closing import Closing, closed_at_exit
 from iterable_destination.errors import NotSent, QueueFull
 from iterable_destination.intake import Intake
 from iterable_destination.outcomes import Outcome
@@ -25,7 +25,7 @@ _log: Final = logging.getLogger(__name__)
 PATIENCE_AT_THE_END: Final = 30.0
 
 
-class Background:
+class Background(Closing):
     """A queue of events in memory, and threads that send them.
 
     ``lock`` is that of the pipelines that ``make_pipeline`` gives. ``tell`` makes outcomes of what
@@ -49,8 +49,7 @@ class Background:
         self._is_closed = False
         self._pipeline: Pipeline | None = None
         self._running()
-        self._at_exit: Final = _at_exit(self)
-        atexit.register(self._at_exit)
+        self._at_exit: Final = closed_at_exit(self)
 
     def _running(self) -> Pipeline:
         """Return the pipeline; a new one if there is none in this process."""
@@ -86,7 +85,7 @@ class Background:
             parcel, keys = self._intake.addressed(number, event)
             with self._lock:
                 self._check()
-                if pipeline.put(parcel, keys, only_if_room=True):
+                if pipeline.offer(parcel, keys):
                     self._left += 1
                     return number
         raise QueueFull(f"{pipeline.pending:,} events wait to be delivered; no more are taken")
@@ -99,7 +98,7 @@ class Background:
         while True:
             with self._lock:
                 self._check()
-                if pipeline.put(parcel, keys, only_if_room=True):
+                if pipeline.offer(parcel, keys):
                     self._left += 1
                     return
             pipeline.wait_for_room()
@@ -170,15 +169,3 @@ class Background:
             with self._changed:
                 self._failure = error
                 self._changed.notify_all()
-
-
-def _at_exit(background: Background) -> Callable[[], None]:
-    """Return what closes a queue when the interpreter ends, if it is still in use then."""
-    close = WeakMethod(background.close)
-
-    def at_exit() -> None:
-        method = close()
-        if method is not None:
-            method()
-
-    return at_exit

@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
+from iterable_destination.closing import Closing
 from iterable_destination.durable import BINARY, PRIVATE, FileLock, sync_directory, unwritable
 from iterable_destination.errors import CheckpointInUse, InvalidCheckpoint
 from iterable_destination.json_codec import decode, encode
@@ -57,11 +57,6 @@ class Settled:
         place = bisect_right(self._starts, index)
         return place > 0 and index < self._ends[place - 1]
 
-    @property
-    def watermark(self) -> int:
-        """The first index that is not in it."""
-        return self._ends[0] if self._starts and self._starts[0] == 0 else 0
-
     def ranges(self, most: int | None = None) -> list[tuple[int, int]]:
         """Return the ranges ``(first, last + 1)`` in order, the first ``most`` of them.
 
@@ -91,7 +86,7 @@ class Settled:
             ends.insert(place, index + 1)
 
 
-class Checkpoint:
+class Checkpoint(Closing):
     """The file that says which lines of an input are settled.
 
     It is held for one process at a time by a lock beside it, ``<path>.lock``, which stays. One
@@ -125,17 +120,6 @@ class Checkpoint:
 
     def __repr__(self) -> str:
         return f"Checkpoint({self._path!r})"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Let other processes have it. Nothing is written."""

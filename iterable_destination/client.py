@@ -13,8 +13,7 @@ from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import version
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import attrs
 import requests
@@ -23,6 +22,7 @@ import urllib3
 from iterable_destination import answers, endpoints, validation
 from iterable_destination.answers import Answer
 from iterable_destination.calls import Call, Identity, UpdateEmail
+from iterable_destination.closing import Closing
 from iterable_destination.endpoints import Endpoint
 from iterable_destination.errors import (
     AmbiguousAnswer,
@@ -98,7 +98,7 @@ class _Connection:
         return self.templates[method, url].copy()
 
 
-class Client(ForkAware):
+class Client(Closing, ForkAware):
     """A connection to one Iterable project. Safe to use from several threads.
 
     Use it as a context manager, or :meth:`close` it. It cannot be pickled.
@@ -141,17 +141,6 @@ class Client(ForkAware):
     def __reduce__(self) -> Any:
         message = "a Client holds connections and the API key, and cannot be pickled"
         raise TypeError(message)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the connections. The client can still be used, and opens them again."""

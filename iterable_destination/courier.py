@@ -13,10 +13,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from math import inf
 from typing import Any, Final
-from weakref import WeakMethod
 
 import attrs
 
+from iterable_destination.closing import Closing, closed_at_exit
 from iterable_destination.errors import NotSent, OutboxError, OutboxInUse
 from iterable_destination.intake import Intake
 from iterable_destination.outbox import Entry, Outbox
@@ -95,7 +95,7 @@ def _entries(outbox: Outbox, patience: _Patience) -> Iterator[Entry]:
         after = entries[-1].number
 
 
-class Courier:
+class Courier(Closing):
     """A thread that delivers from an outbox whenever no other process does.
 
     ``make_round`` gives what one way through the outbox needs. ``on_outcomes`` is told in the
@@ -113,8 +113,7 @@ class Courier:
         self._on_outcomes: Final = on_outcomes
         self._is_closed = False
         self._begin()
-        self._at_exit: Final = _at_exit(self)
-        atexit.register(self._at_exit)
+        self._at_exit: Final = closed_at_exit(self)
 
     def _begin(self) -> None:
         self._wake = threading.Event()
@@ -210,15 +209,3 @@ class Courier:
             names |= {outcome.name for outcome in outcomes}
         self._round = None
         return names <= _STAYS
-
-
-def _at_exit(courier: Courier) -> Callable[[], None]:
-    """Return what closes a courier when the interpreter ends, if it is still in use then."""
-    close = WeakMethod(courier.close)
-
-    def at_exit() -> None:
-        method = close()
-        if method is not None:
-            method(_AT_EXIT)
-
-    return at_exit

@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import attrs
 
 from iterable_destination.answers import redacted
+from iterable_destination.closing import Closing
 from iterable_destination.durable import (
     BINARY,
     PRIVATE,
@@ -49,7 +49,7 @@ class Letter:
     line: bytes | None = attrs.field(default=None, repr=False)
 
 
-class DeadLetters(ForkAware):
+class DeadLetters(Closing, ForkAware):
     """A file of dead letters that is only ever added to.
 
     Each line is the event itself, with ``deadLetter`` added at its top: ``outcome``, ``index``,
@@ -86,17 +86,6 @@ class DeadLetters(ForkAware):
 
     def __repr__(self) -> str:
         return f"DeadLetters({self._path!r})"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the file; it is opened again if something more is written."""

@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from math import inf
-from types import TracebackType
 from typing import Any, Final, Self
 
 import attrs
@@ -22,6 +21,7 @@ from iterable_destination.answers import Answer
 from iterable_destination.background import PATIENCE_AT_THE_END, Background
 from iterable_destination.calls import Call
 from iterable_destination.client import Client
+from iterable_destination.closing import Closing
 from iterable_destination.counters import Counters
 from iterable_destination.courier import Courier, Round, deliver
 from iterable_destination.dead_letters import DeadLetters, Letter
@@ -29,10 +29,9 @@ from iterable_destination.dispatch import Dispatcher, Rules
 from iterable_destination.endpoints import Endpoint
 from iterable_destination.errors import (
     ApiError,
-    ConfigurationError,
     InvalidJSON,
     NotSent,
-    RateLimited,
+    RequestRefused,
     UnwritableFile,
 )
 from iterable_destination.forks import ForkAware
@@ -59,7 +58,7 @@ _STARTED: Final = "the destination was started before"
 _NO_TURN: Final = "not sent: too many requests are waited for at this endpoint"
 
 
-class Destination(ForkAware):
+class Destination(Closing, ForkAware):
     """An Iterable project that events can be sent to. Safe to use from several threads.
 
     What is said of order holds within each call of :meth:`send_all`, and for all that is handed to
@@ -103,12 +102,17 @@ class Destination(ForkAware):
         self._settings: Final = settings
         self._owns_client: Final = client is None
         self._client: Final = Client(settings, clock=clock) if client is None else client
-        self._patience: Final = patience or Patience()
-        self._rates: Final = Rates(rates)
-        self._breaker: Final = Breaker(self._patience.breaker)
-        self._counters: Final = Counters()
+        patience = patience or Patience()
+        self._rules: Final = Rules(
+            patience=patience,
+            rates=Rates(rates),
+            breaker=Breaker(patience.breaker),
+            counters=Counters(),
+            chance=chance,
+            on_retry=_log_retry,
+            window=window,
+        )
         self._workers: Final = workers
-        self._window: Final = window
         self._intake: Final = Intake(
             settings,
             translator,
@@ -118,23 +122,11 @@ class Destination(ForkAware):
         self._dead_letters: Final = dead_letters
         self._clock: Final = clock
         self._sleep: Final = sleep
-        self._chance: Final = chance
         self._background: Background | Courier | None = None
         super().__init__()
 
     def __repr__(self) -> str:
         return f"Destination({self._settings.url!r})"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def after_fork(self) -> None:
         """Begin anew in a child process: threads and what waits for them are the parent's."""
@@ -145,7 +137,7 @@ class Destination(ForkAware):
     def counters(self) -> Counters:
         """What was done so far, as a copy."""
         with self.lock:
-            return self._counters.copy()
+            return self._rules.counters.copy()
 
     # One event -----------------------------------------------------------------------------------
 
@@ -162,20 +154,19 @@ class Destination(ForkAware):
         if calls:
             outcome = attrs.evolve(outcome, calls=calls)
         with self.lock:
-            self._counters.outcomes[outcome.name] += 1
+            self._rules.counters.outcomes[outcome.name] += 1
         return self._told([(parcel, outcome)])[0]
 
     def _deliver(self, parcel: Parcel, calls: tuple[Call, ...]) -> Outcome:
         """Send the calls of one event in order; the first that fails ends it."""
-        parcel.tries = tries = Tries(until=self._clock() + self._patience.deadline)
+        parcel.tries = tries = Tries(until=self._clock() + self._rules.patience.deadline)
         answer: Answer | None = None
         for call in calls:
             try:
                 answer = self._try(call, tries)
-            except ApiError as error:
-                return failed(tries.outcome(error), parcel, error)
-            except NotSent as error:
-                return failed(in_doubt(tries), parcel, error)
+            except (ApiError, NotSent) as error:
+                is_refused = isinstance(error, RequestRefused)
+                return failed(Rejected if is_refused else in_doubt(tries), parcel, error)
         return delivered(parcel, answer)
 
     def _try(self, call: Call, tries: Tries) -> Answer:
@@ -191,8 +182,8 @@ class Destination(ForkAware):
                 self._sleep(wait)
             else:
                 with self.lock:
-                    self._rates.of(call.endpoint).answered(release, self._clock())
-                    self._breaker.close()
+                    self._rules.rates.of(call.endpoint).answered(release, self._clock())
+                    self._rules.breaker.close()
                 tries.accepted()
                 return answer
 
@@ -201,16 +192,12 @@ class Destination(ForkAware):
         while True:
             with self.lock:
                 now = self._clock()
-                refusal = self._breaker.refusal(now)
+                refusal = self._rules.breaker.refusal(now)
                 if refusal is not None:
                     raise refusal
-                pace = self._rates.of(endpoint)
-                when = pace.free_at(now)
+                when = self._rules.rates.of(endpoint).free_at(now)
                 if when <= now:
-                    self._breaker.begin(now)
-                    self._counters.requests[endpoint.path] += 1
-                    tries.begin()
-                    return pace.let_go(now)
+                    return self._rules.begin(endpoint, tries, now)
             if when > tries.until:
                 raise NotSent(_NO_TURN)
             self._sleep(when - now)
@@ -220,19 +207,8 @@ class Destination(ForkAware):
     ) -> float | None:
         with self.lock:
             now = self._clock()
-            self._rates.of(endpoint).answered(release, now)
-            wait = tries.again_after(error, now, self._patience, self._chance)
-            if isinstance(error, ConfigurationError):
-                self._breaker.open(error, now)
-            else:
-                self._breaker.close()
-            if isinstance(error, RateLimited):
-                self._rates.of(endpoint).limited(now, 1.0 if wait is None else wait)
-            if wait is not None:
-                self._counters.waited(error, wait)
-        if wait is not None:
-            _log_retry(endpoint, error, wait)
-        return wait
+            self._rules.rates.of(endpoint).answered(release, now)
+            return self._rules.again_after(endpoint, error, tries, now, is_last=False)
 
     # Many events ---------------------------------------------------------------------------------
 
@@ -258,7 +234,7 @@ class Destination(ForkAware):
         return self._all(events, stop_at)
 
     def _all(self, events: Iterable[Any], stop_at: float) -> Iterator[Outcome]:
-        pipeline = self._pipeline(self._window, stop_at=stop_at)
+        pipeline = self._pipeline(self._rules.window, stop_at=stop_at)
         parcels = (self._intake.addressed(index, event) for index, event in enumerate(events))
         try:
             for settled in pipeline.run(parcels, lambda: self._take(pipeline, stop_at)):
@@ -293,8 +269,9 @@ class Destination(ForkAware):
     def _kept(self, outcome: Outcome, error: UnwritableFile) -> Outcome:
         """Return an outcome that is not final, since what it says could not be put down."""
         with self.lock:
-            self._counters.outcomes[outcome.name] -= 1
-            self._counters.outcomes[Retryable.name] += 1
+            outcomes = self._rules.counters.outcomes
+            outcomes[outcome.name] -= 1
+            outcomes[Retryable.name] += 1
         return Retryable(
             index=outcome.index,
             message_id=outcome.message_id,
@@ -306,17 +283,7 @@ class Destination(ForkAware):
         )
 
     def _pipeline(self, window: int, *, stop_at: float = inf, holds: bool = True) -> Pipeline:
-        rules = Rules(
-            patience=self._patience,
-            rates=self._rates,
-            breaker=self._breaker,
-            counters=self._counters,
-            chance=self._chance,
-            on_retry=_log_retry,
-            window=window,
-            stop_at=stop_at,
-            holds=holds,
-        )
+        rules = attrs.evolve(self._rules, window=window, stop_at=stop_at, holds=holds)
 
         def perform(job: Job) -> Answer:
             within = None if stop_at == inf else max(stop_at - self._clock(), 0.001)
@@ -379,7 +346,7 @@ class Destination(ForkAware):
     def _round(self) -> Round:
         """Return what delivers sources once through a pipeline of its own."""
         tell = partial(self._told, dead=frozenset({Rejected.name}))
-        return Round(self._pipeline(self._window), self._intake, tell)
+        return Round(self._pipeline(self._rules.window), self._intake, tell)
 
     def stream(
         self,
@@ -397,7 +364,7 @@ class Destination(ForkAware):
         """
         if self._background is not None:
             raise RuntimeError(_STARTED)
-        window = self._window if capacity is None else capacity
+        window = self._rules.window if capacity is None else capacity
         self._background = background = Background(
             self._intake,
             lambda: self._pipeline(window, holds=holds),

@@ -97,6 +97,8 @@ def _is_id(message_id: str | None) -> bool:
     """Whether Iterable takes a messageId as an id."""
     if not message_id:
         return False
+    if message_id.isascii():
+        return len(message_id) <= endpoints.MAX_ID_BYTES
     try:
         return len(message_id.encode()) <= endpoints.MAX_ID_BYTES
     except UnicodeEncodeError:  # half of a surrogate pair: no text that can be sent

@@ -24,7 +24,7 @@ from iterable_destination.json_codec import decode
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)  # quick to make
 class Line:
     """One line of input that is not blank."""
 

@@ -40,20 +40,24 @@ class Lanes:
 
         Returns its lane, and the lanes that became a part of it by this.
         """
-        lane, merged = self._lane(keys)
-        self._idle.pop(lane, None)
+        if len(keys) == 1:  # for the sake of speed: most events name their user in one way
+            (key,) = keys
+            lane = self._lanes.get(key) or self._new(key)
+            merged: list[Lane] = []
+        else:
+            lane, merged = self._lane(keys)
+        if self._idle:
+            self._idle.pop(lane, None)
         lane.waiting.append(parcel)
         parcel.lane = lane
         return lane, merged
 
+    def _new(self, key: str) -> Lane:
+        lane = self._lanes[key] = Lane()
+        lane.keys = (key,)
+        return lane
+
     def _lane(self, keys: set[str]) -> tuple[Lane, list[Lane]]:
-        if len(keys) == 1:  # for the sake of speed: most events name their user in one way
-            (key,) = keys
-            lane = self._lanes.get(key)
-            if lane is None:
-                lane = self._lanes[key] = Lane()
-                lane.keys = (key,)
-            return lane, []
         known = [self._lanes[key] for key in keys if key in self._lanes]
         distinct = list(dict.fromkeys(known))
         lane = distinct[0] if distinct else Lane()
@@ -87,7 +91,7 @@ class Lanes:
 
     def settled(self, parcel: Parcel) -> Lane | None:
         """Take note that a parcel under way has its outcome; return its lane if it is ready."""
-        lane = parcel.user
+        lane = parcel.lane if parcel.lane.merged_into is None else parcel.user
         lane.flying -= 1
         if lane.flying:
             return None

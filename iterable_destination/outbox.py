@@ -15,11 +15,11 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import attrs
 
+from iterable_destination.closing import Closing
 from iterable_destination.durable import (
     BINARY,
     PRIVATE,
@@ -71,7 +71,7 @@ class Entry:
     event: Any = attrs.field(repr=False)
 
 
-class Outbox(ForkAware):
+class Outbox(Closing, ForkAware):
     """A queue of events that outlives the process.
 
     Any number of threads and processes of one machine may use the same file at once; a network
@@ -100,17 +100,6 @@ class Outbox(ForkAware):
 
     def __repr__(self) -> str:
         return f"Outbox({self._path!r})"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the file; a second time nothing happens."""

@@ -147,12 +147,13 @@ def delivered(parcel: Parcel, answer: Answer | None) -> Outcome:
     """Return the outcome of an event whose last call had this answer; None if it had no calls."""
     if answer is None:
         return Delivered(**about(parcel))
+    tries = parcel.tries
     return Delivered(
         index=parcel.index,
         message_id=parcel.message_id,
         notes=parcel.notes,
         calls=parcel.marks,
-        attempts=parcel.tries.attempts if parcel.tries else 0,
+        attempts=0 if tries is None else tries.attempts,
         code=answer.code,
         message=answer.message,
         request_id=answer.request_id,

@@ -19,7 +19,6 @@ from iterable_destination.errors import (
     RequestRefused,
     ServerError,
 )
-from iterable_destination.outcomes import Outcome, Rejected, Retryable, Unknown
 
 #: Gives a number between two others.
 Chance = Callable[[float, float], float]
@@ -112,12 +111,6 @@ class Tries:
         """Take note that a request goes out."""
         self.attempts += 1
         self.of_this_call += 1
-
-    def outcome(self, error: ApiError) -> type[Outcome]:
-        """Return the outcome of an event whose last request failed."""
-        if isinstance(error, RequestRefused):
-            return Rejected
-        return Unknown if self.is_ambiguous else Retryable
 
 
 class Breaker:

@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
 from functools import partial
 from math import inf
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from iterable_destination.answers import Answer
 from iterable_destination.dispatch import Dispatcher
@@ -56,17 +55,6 @@ class Pipeline:
         self._is_abandoned = False
         self._crash: BaseException | None = None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     @property
     def pending(self) -> int:
         """Parcels that have no outcome yet."""
@@ -87,17 +75,23 @@ class Pipeline:
         with self._work:
             self._call_worker()
 
-    def put(self, parcel: Parcel, keys: set[str], *, only_if_room: bool = False) -> bool:
-        """Put in a parcel of the user of these names; whether that was done."""
-        dispatcher = self._dispatcher
+    def offer(self, parcel: Parcel, keys: set[str]) -> bool:
+        """Put in a parcel of the user of these names if there is room; whether there was."""
         with self._lock:
-            if only_if_room and dispatcher.is_full:
+            if self._dispatcher.is_full:
                 return False
-            if dispatcher.add(parcel, keys, self._clock()) or dispatcher.is_full:
-                self._call_worker()
-            if dispatcher.settled:
+            if self._put(parcel, keys) and self._dispatcher.settled:
                 self._news.notify_all()
             return True
+
+    def _put(self, parcel: Parcel, keys: set[str]) -> bool:
+        """Put in a parcel; whether there are outcomes to take, or no more room. Needs the lock."""
+        dispatcher = self._dispatcher
+        is_new = dispatcher.add(parcel, keys, self._clock())
+        is_full = dispatcher.is_full
+        if is_new or is_full:
+            self._call_worker()
+        return is_full or bool(dispatcher.settled)
 
     def wait_for_room(self) -> None:
         """Wait until there is room, or the pipeline is closed."""
@@ -116,11 +110,12 @@ class Pipeline:
         failure = None
         try:
             for parcel, keys in parcels:
-                self.put(parcel, keys)
-                if self.has_news:
+                with self._lock:
+                    is_to_be_looked_at = self._put(parcel, keys)
+                if is_to_be_looked_at:
                     yield self.take()
-                while self.is_full:
-                    yield wait()
+                    while self.is_full:
+                        yield wait()
         except Exception as error:  # noqa: BLE001 - raised when all that was put in is settled
             failure = error
         self.finish()
@@ -160,12 +155,6 @@ class Pipeline:
     def _is_worth_looking(self) -> bool:
         nothing_comes = not self._dispatcher.pending or self._crash is not None
         return nothing_comes or bool(self._dispatcher.settled)
-
-    def stop(self) -> None:
-        """Send nothing more; what is under way is still awaited."""
-        with self._work:
-            self._dispatcher.stop()
-            self._news.notify_all()
 
     def abandon(self) -> None:
         """Settle everything at once."""

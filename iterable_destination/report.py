@@ -38,9 +38,8 @@ class Report:
 
     def __init__(self, checkpoint: Checkpoint | None, *, unknown_is_settled: bool = False) -> None:
         self._checkpoint: Final = checkpoint
-        self._settled: Final = _FINE | {Rejected.name}
-        if unknown_is_settled:
-            self._settled |= {Unknown.name}  # type: ignore[misc]
+        kept = {Rejected.name, Unknown.name} if unknown_is_settled else {Rejected.name}
+        self._settled: Final = _FINE | kept
         self._lock: Final = threading.Lock()
         self._began: Final = time.monotonic()
         self._written = self._began
