@@ -8,6 +8,7 @@ Exit status: 0 all went well or was skipped, 1 some events did not, 2 wrong usag
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 import warnings
@@ -42,6 +43,11 @@ from iterable_destination.translation import Translation, translate
 
 _SOME_FAILED: Final = 1
 _WRONG_USAGE: Final = 2
+
+_ANYBODY: Final = (
+    "set the variable SEGMENT_SHARED_SECRET, or SEGMENT_WRITE_KEY, so that not anybody can send"
+    " events; or say --without-authentication"
+)
 
 _FILE = click.argument("file", default="-", metavar="[FILE]")
 _SETTINGS = click.option(
@@ -197,6 +203,64 @@ def drain(
 
 
 @command_line.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8080, show_default=True, help="0 picks a free one.")
+@_SETTINGS
+@_DATA_CENTER
+@_BASE_URL
+@_DEAD_LETTERS
+@click.option(
+    "--outbox",
+    "outbox_file",
+    metavar="FILE",
+    help="Answer as soon as events are in FILE, and deliver them from there.",
+)
+@click.option(
+    "--without-authentication", is_flag=True, help="Take events from anybody who can reach it."
+)
+def serve(  # noqa: PLR0913, PLR0917 - options
+    host: str,
+    port: int,
+    settings_file: str | None,
+    data_center: str | None,
+    base_url: str | None,
+    dead_letters: str | None,
+    outbox_file: str | None,
+    without_authentication: bool,  # noqa: FBT001 - an option
+) -> None:
+    """Receive events over HTTP until interrupted, and print the address. For development.
+
+    It takes what Segment's Webhooks destination sends, signed with the secret in the variable
+    SEGMENT_SHARED_SECRET, and under /v1/ what Segment's clients send with the write key in
+    SEGMENT_WRITE_KEY. Several of either are separated by spaces. In production any WSGI server
+    runs the same application.
+    """
+    from iterable_destination import serving, webhook  # noqa: PLC0415 - other commands start quicker
+
+    settings = _settings(settings_file, data_center=data_center, base_url=base_url)
+    with ExitStack() as stack:
+        to = stack.enter_context(_destination(settings, dead_letters))
+        outbox = None if outbox_file is None else stack.enter_context(_outbox(outbox_file))
+        try:
+            application = webhook.webhook_app(
+                settings,
+                shared_secret=os.environ.get("SEGMENT_SHARED_SECRET", "").split(),
+                write_keys=os.environ.get("SEGMENT_WRITE_KEY", "").split(),
+                without_authentication=without_authentication,
+                outbox=outbox,
+                destination=to,
+            )
+            address = stack.enter_context(serving.serving(application, host, port))
+        except InvalidSettings:
+            _stop(_ANYBODY)
+        except OSError as error:
+            _stop(f"{host}, port {port}: {error.strerror}")
+        click.echo(address)
+        click.echo("A server for development. Stop it with Ctrl-C.", err=True)
+        _until_interrupted()
+
+
+@command_line.command()
 def demo() -> None:
     """Send a small shop's week to a local Iterable, and show what comes of it."""
     from iterable_destination import demo as story  # noqa: PLC0415 - other commands start quicker
@@ -228,9 +292,16 @@ def emulate(port: int, project_type: Literal["email", "userid", "hybrid"]) -> No
         _stop(f"port {port}: {error.strerror}")
     click.echo(server.url)
     click.echo("Stop it with Ctrl-C.", err=True)
-    with suppress(KeyboardInterrupt):
-        threading.Event().wait()
+    _until_interrupted()
     server.stop()
+
+
+def _until_interrupted() -> None:
+    """Wait for Ctrl-C, or for whoever ends this process in an orderly way."""
+    over = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: over.set())
+    with suppress(KeyboardInterrupt):
+        over.wait()
 
 
 def _settings(path: str | None, **arguments: Any) -> Settings:
@@ -286,6 +357,15 @@ def _destination(settings: Settings, dead_letters: str | None) -> Iterator[Desti
         _stop(str(error))
     with destination, letters or nullcontext():
         yield destination
+
+
+@contextmanager
+def _outbox(path: str) -> Iterator[Outbox]:
+    try:
+        with Outbox(path) as outbox:
+            yield outbox
+    except OutboxError as error:
+        _stop(str(error))
 
 
 @contextmanager

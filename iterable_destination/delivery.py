@@ -139,6 +139,11 @@ class Destination(Closing, ForkAware):
         with self.lock:
             return self._rules.counters.copy()
 
+    @property
+    def keeps_dead_letters(self) -> bool:
+        """Whether what is rejected or ends unknown is kept as a dead letter."""
+        return self._dead_letters is not None
+
     # One event -----------------------------------------------------------------------------------
 
     def send(self, event: Any, *, index: int = 0) -> Outcome:
@@ -212,7 +217,9 @@ class Destination(Closing, ForkAware):
 
     # Many events ---------------------------------------------------------------------------------
 
-    def send_all(self, events: Iterable[Any], *, within: float | None = None) -> Iterator[Outcome]:
+    def send_all(
+        self, events: Iterable[Any], *, within: float | None = None, bulks: bool = True
+    ) -> Iterator[Outcome]:
         """Send events through Iterable's bulk endpoints, and yield an outcome for each.
 
         ``events`` is any iterable, of any size. It is read in the thread that asks for outcomes,
@@ -226,15 +233,18 @@ class Destination(Closing, ForkAware):
         sent after them, no answer is awaited, and what is left is retryable, or unknown if it
         may have been applied. None sets no bound but :class:`Patience`.
 
+        ``bulks`` False sends each call singly, which suits a few events at a time: single
+        requests have rates a hundred times higher.
+
         What reading the events raises is raised, after the outcomes of all that were read.
         Leaving the iterator early ends delivery; what has no outcome yet was sent or was not.
         Nothing is read or sent before the first outcome is asked for.
         """
         stop_at = inf if within is None else self._clock() + within
-        return self._all(events, stop_at)
+        rules = attrs.evolve(self._rules, stop_at=stop_at, bulks=bulks)
+        return self._all(events, self._pipeline(rules), stop_at)
 
-    def _all(self, events: Iterable[Any], stop_at: float) -> Iterator[Outcome]:
-        pipeline = self._pipeline(self._rules.window, stop_at=stop_at)
+    def _all(self, events: Iterable[Any], pipeline: Pipeline, stop_at: float) -> Iterator[Outcome]:
         parcels = (self._intake.addressed(index, event) for index, event in enumerate(events))
         try:
             for settled in pipeline.run(parcels, lambda: self._take(pipeline, stop_at)):
@@ -282,11 +292,10 @@ class Destination(Closing, ForkAware):
             error=error,
         )
 
-    def _pipeline(self, window: int, *, stop_at: float = inf, holds: bool = True) -> Pipeline:
-        rules = attrs.evolve(self._rules, window=window, stop_at=stop_at, holds=holds)
-
+    def _pipeline(self, rules: Rules) -> Pipeline:
         def perform(job: Job) -> Answer:
-            within = None if stop_at == inf else max(stop_at - self._clock(), 0.001)
+            is_bounded = rules.stop_at < inf
+            within = max(rules.stop_at - self._clock(), 0.001) if is_bounded else None
             return self._client.request(
                 job.endpoint, job.body(), within=within, expects_code=job.bulk is None
             )
@@ -346,7 +355,7 @@ class Destination(Closing, ForkAware):
     def _round(self) -> Round:
         """Return what delivers sources once through a pipeline of its own."""
         tell = partial(self._told, dead=frozenset({Rejected.name}))
-        return Round(self._pipeline(self._rules.window), self._intake, tell)
+        return Round(self._pipeline(self._rules), self._intake, tell)
 
     def stream(
         self,
@@ -365,9 +374,10 @@ class Destination(Closing, ForkAware):
         if self._background is not None:
             raise RuntimeError(_STARTED)
         window = self._rules.window if capacity is None else capacity
+        rules = attrs.evolve(self._rules, window=window, holds=holds)
         self._background = background = Background(
             self._intake,
-            lambda: self._pipeline(window, holds=holds),
+            lambda: self._pipeline(rules),
             self._told,
             on_outcomes,
             self.lock,

@@ -61,7 +61,7 @@ _NO_ANSWER_IN_TIME: Final = "the time given ran out before the answer came"
 
 @attrs.frozen(kw_only=True)
 class Rules:
-    """What a dispatcher goes by. All but the last three can be shared with others."""
+    """What a dispatcher goes by. All but the last four can be shared with others."""
 
     patience: Patience
     rates: Rates
@@ -77,6 +77,8 @@ class Rules:
     #: Whether a user with an event that is to be handed in again is held for good, or only for
     #: what waits at the time.
     holds: bool = True
+    #: Whether calls go in bulks where there are some for their endpoint.
+    bulks: bool = True
 
     def begin(self, endpoint: Endpoint, tries: Tries, now: float) -> Release:
         """Take note that a request goes out."""
@@ -168,7 +170,7 @@ class Dispatcher:
         mark = parcel.marks[parcel.step]
         usual = self._usual.get(mark.kind)
         if usual is None:
-            bulk = BULKS.get(mark.kind.endpoint.path)
+            bulk = BULKS.get(mark.kind.endpoint.path) if self._rules.bulks else None
             endpoint = mark.kind.endpoint if bulk is None else bulk.endpoint
             usual = self._usual[mark.kind] = self._stop_of(endpoint, bulk)
         if usual.bulk is None or (not parcel.alone and len(mark.body) <= usual.bulk.room):
@@ -267,6 +269,12 @@ class Dispatcher:
         job.release = self._rules.begin(stop.endpoint, job.tries, now)
         self._under_way.add(job)
         return job
+
+    @property
+    def has_more(self) -> bool:
+        """Whether anything waits to be sent, now or later."""
+        waits = any(stop.items or stop.again for stop in self._stops.values())
+        return waits or bool(self._later)
 
     def _form(self, stop: Stop, now: float) -> Job:
         parcels = stop.take(now)

@@ -207,7 +207,8 @@ class Pipeline:
                 if self._dispatcher.settled:
                     self._news.notify_all()
                 if isinstance(found, Job):
-                    self._call_worker()  # there may be another
+                    if self._dispatcher.has_more:
+                        self._call_worker()
                     return found
                 self._wait(found, now)
             return None

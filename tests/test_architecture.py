@@ -32,6 +32,7 @@ FLOORS: dict[int, set[str]] = {
     2: {
         *("classic", "actions", "source", "validation", "answers", "ordinary", "translation"),
         *("batching", "patience", "rates", "parcels", "lanes", "stops", "dispatch"),
+        *("signatures", "messages", "tracking_api", "acceptance"),
     },
     3: {
         *(
@@ -46,7 +47,10 @@ FLOORS: dict[int, set[str]] = {
         ),
         *("closing", "intake", "pipeline", "background", "courier", "delivery", "testing"),
     },
-    4: {"cli", "report", "console", "demo", "samples", "__main__"},
+    4: {
+        *("cli", "report", "console", "demo", "samples", "__main__"),
+        *("receiver", "wsgi", "webhook", "serving", "aws_lambda", "cloud_functions"),
+    },
     5: {"__init__"},
 }
 FLOOR_OF = {unit: floor for floor, units in FLOORS.items() for unit in units}

@@ -1,0 +1,56 @@
+"""Serving: a WSGI application on a port of this machine, for development.
+
+What may live here: the standard library's server, made fit for several requests at a time.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from socketserver import ThreadingMixIn
+from threading import Thread
+from typing import Any, Final
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+_log: Final = logging.getLogger(__name__)
+
+#: Seconds that a connection may be silent.
+_SILENCE: Final = 10.0
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing on standard error of a connection that broke."""
+        _log.debug("a connection broke", exc_info=True)
+
+
+class _Handler(WSGIRequestHandler):
+    timeout = _SILENCE
+
+    def get_environ(self) -> dict[str, Any]:
+        """Add the connection, so that waiting for a body can be ended."""
+        return {**super().get_environ(), "iterable_destination.socket": self.connection}
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
+        _log.debug(format, *args)
+
+
+@contextmanager
+def serving(application: Any, host: str, port: int) -> Iterator[str]:
+    """Serve an application inside a ``with`` block, and give the address.
+
+    ``port`` 0 picks a free one. Raises :exc:`OSError` if there can be no listening.
+    """
+    server = make_server(host, port, application, _Server, _Handler)
+    thread = Thread(target=server.serve_forever, name="iterable-serving", daemon=True)
+    thread.start()
+    try:
+        yield f"http://{host}:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

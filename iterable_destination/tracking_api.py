@@ -1,0 +1,46 @@
+"""Tracking API: the events of a request to Segment's own HTTP API.
+
+What may live here: the paths and bodies that Segment's clients send.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from iterable_destination.messages import Refused
+
+PREFIX: Final = "/v1/"
+_BATCHES: Final = frozenset({"batch", "import"})
+_TYPES: Final = frozenset({"identify", "track", "page", "screen", "group", "alias"})
+#: What a batch says once for all of its events; what an event says itself wins.
+_SHARED: Final = ("context", "integrations")
+
+
+def is_known(path: str) -> bool:
+    """Whether Segment's clients send to this path."""
+    return path.startswith(PREFIX) and path.removeprefix(PREFIX) in _BATCHES | _TYPES
+
+
+def events_of(path: str, body: Any) -> list[Any]:
+    """Return the events of a body; raises :exc:`Refused` if it is not as the path wants it."""
+    if not isinstance(body, dict):
+        raise Refused(400, "the body must be a JSON object")
+    name = path.removeprefix(PREFIX)
+    if name in _TYPES:
+        return [body | {"type": name}]
+    batch = body.get("batch")
+    if not isinstance(batch, list):
+        raise Refused(400, "batch: must be a list of events")
+    shared = {key: body[key] for key in _SHARED if isinstance(body.get(key), dict)}
+    return [_with(event, shared) for event in batch] if shared else batch
+
+
+def _with(event: Any, shared: dict[str, dict[str, Any]]) -> Any:
+    if not isinstance(event, dict):
+        return event
+    merged = dict(event)
+    for key, values in shared.items():
+        own = event.get(key)
+        if own is None or isinstance(own, dict):
+            merged[key] = values | (own or {})
+    return merged
