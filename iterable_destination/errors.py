@@ -18,6 +18,7 @@ imported, so that every other module can use it.
     │   └── OutboxInUse             the caller's fault: another process delivers from it
     ├── InvalidSettings         the configuration's fault, found before anything is sent
     ├── NotSent                 nobody's fault: the event was not tried, so that it can be later
+    ├── NotAccepted             of what a host handed over, some is to be kept by it
     ├── QueueFull               the caller's haste: events come faster than they are delivered
     └── ApiError                a request was tried, and Iterable did not plainly accept it
         ├── RequestRefused          the request's fault: the same again will be refused again
@@ -143,6 +144,10 @@ class InvalidSettings(IterableDestinationError, ValueError):
 
 class NotSent(IterableDestinationError):
     """An event was not sent, because time ran out or an earlier one must go first."""
+
+
+class NotAccepted(IterableDestinationError):
+    """Of events that a host handed over together some are to be kept by it and sent again."""
 
 
 class QueueFull(IterableDestinationError):

@@ -16,6 +16,7 @@ from iterable_destination.closing import Closing
 from iterable_destination.dead_letters import DeadLetters
 from iterable_destination.delivery import Destination
 from iterable_destination.errors import InvalidSettings, OutboxError, QueueFull
+from iterable_destination.handover import deliver
 from iterable_destination.messages import Refused, Reply, Request, json_of, unpacked
 from iterable_destination.outbox import Outbox
 from iterable_destination.settings import Settings
@@ -31,8 +32,6 @@ TIME_LIMIT: Final = 4.0
 MAX_BODY: Final = 16_000_000
 #: Seconds of the time limit that are left for the answer itself.
 _FOR_THE_ANSWER: Final = 0.1
-#: Events of one request that are sent singly: single requests have rates a hundred times higher.
-_FEW: Final = 8
 
 _ANYBODY: Final = (
     "shared_secret: there is none, nor header_secrets or write_keys, so that anybody could send"
@@ -147,19 +146,10 @@ class Receiver(Closing):
     # What becomes of it --------------------------------------------------------------------------
 
     def _delivered(self, events: Sequence[Any], until: float) -> Reply:
-        within = max(until - self._clock() - _FOR_THE_ANSWER, 0.0)
-        bulks = len(events) > _FEW
-        outcomes = list(self._destination.send_all(events, within=within, bulks=bulks))
+        within = until - self._clock() - _FOR_THE_ANSWER
+        outcomes = deliver(self._destination, events, within)
         status = acceptance.status(outcomes, kept=self._destination.keeps_dead_letters)
-        content = acceptance.content(outcomes)
-        _log.log(
-            logging.INFO if status == 200 else logging.WARNING,  # noqa: PLR2004
-            "%d events: %s; answered %d",
-            len(events),
-            content,
-            status,
-        )
-        return Reply(status, content)
+        return Reply(status, acceptance.content(outcomes))
 
 
 def _kept(events: Sequence[Any], outbox: Outbox) -> Reply:

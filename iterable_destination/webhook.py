@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from iterable_destination.closing import Closing
 from iterable_destination.dead_letters import DeadLetters
 from iterable_destination.delivery import Destination
-from iterable_destination.messages import Reply
+from iterable_destination.messages import Reply, Request
 from iterable_destination.outbox import Outbox
 from iterable_destination.receiver import MAX_BODY, TIME_LIMIT, Receiver, Secrets
 from iterable_destination.settings import Settings
@@ -33,14 +33,25 @@ class WebhookApp(Closing):
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        until = time.monotonic() + self._receiver.time_limit
+        until = time.monotonic() + self.time_limit
+        return answered(self.answer(request_of(environ, until), until), start_response)
+
+    @property
+    def time_limit(self) -> float:
+        """Seconds within which an answer is given."""
+        return self._receiver.time_limit
+
+    def answer(self, request: Request, until: float) -> Reply:
+        """Return the reply to a request, by then on the clock of :func:`time.monotonic`.
+
+        Whatever goes wrong here, there is one.
+        """
         try:
-            reply = self._receiver.answer(request_of(environ, until), until)
+            return self._receiver.answer(request, until)
         except Exception as error:  # noqa: BLE001 - Segment is to send it again
             _log.error("a request could not be answered: %s", type(error).__name__)
             _log.debug("a request could not be answered", exc_info=True)
-            reply = Reply(503, {"error": "something went wrong here"})
-        return answered(reply, start_response)
+            return Reply(503, {"error": "something went wrong here"})
 
     def close(self) -> None:
         """Finish what was started, and close the connections to Iterable."""

@@ -49,7 +49,7 @@ FLOORS: dict[int, set[str]] = {
     },
     4: {
         *("cli", "report", "console", "demo", "samples", "__main__"),
-        *("receiver", "wsgi", "webhook", "serving", "aws_lambda", "cloud_functions"),
+        *("receiver", "wsgi", "webhook", "serving", "handover", "aws_lambda", "cloud_functions"),
     },
     5: {"__init__"},
 }
