@@ -9,8 +9,8 @@ from __future__ import annotations
 import time
 from base64 import b64decode
 from binascii import Error as NoBase64
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Protocol
 
 from iterable_destination import acceptance
 from iterable_destination.delivery import Destination
@@ -21,8 +21,16 @@ from iterable_destination.json_lines import Line
 from iterable_destination.messages import Refused, Request, too_large
 from iterable_destination.webhook import WebhookApp
 
-#: What Lambda calls, with what came in and its context.
-Function = Callable[[Any, Any], Any]
+
+class Function(Protocol):
+    """What Lambda calls with what came in, and with its context, which says how much time is left.
+
+    Without a context nothing sets a limit.
+    """
+
+    def __call__(self, event: Any, context: Any = None) -> Any:
+        """Deliver what came in, and return what Lambda is to be told."""
+
 
 #: Seconds that are left of a function's time when it stops, or this part of it if that is less.
 _MARGIN: Final = 1.0
