@@ -1,104 +1,27 @@
 """The client: one call in, one answer or one typed error out.
 
-What may live here: HTTP, and nothing that decides what to send or whether to send it again. No
-other module imports ``requests``.
+What may live here: what Iterable's API wants of a request, and nothing that decides what to send
+or whether to send it again.
 """
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from email.utils import parsedate_to_datetime
-from http.cookiejar import DefaultCookiePolicy
-from importlib.metadata import version
+from collections.abc import Callable
 from typing import Any, Final
-
-import attrs
-import requests
-import urllib3
 
 from iterable_destination import answers, endpoints, validation
 from iterable_destination.answers import Answer
 from iterable_destination.calls import Call, Identity, UpdateEmail
 from iterable_destination.closing import Closing
+from iterable_destination.connections import Connections
 from iterable_destination.endpoints import Endpoint
-from iterable_destination.errors import (
-    AmbiguousAnswer,
-    ApiError,
-    InvalidCall,
-    InvalidSettings,
-    NotConnected,
-    WrongAddress,
-)
-from iterable_destination.forks import ForkAware
+from iterable_destination.errors import AmbiguousAnswer, InvalidCall, InvalidSettings
 from iterable_destination.json_codec import encode
 from iterable_destination.settings import Settings
 
-_log: Final = logging.getLogger(__name__)
 
-#: Much more than any answer of Iterable's; who sends more is not Iterable.
-_LARGEST_ANSWER: Final = 50_000_000
-_CHUNK: Final = 65_536
-_A_DAY: Final = 86_400.0
-
-_BAD_ADDRESS: Final = (
-    requests.exceptions.InvalidURL,
-    requests.exceptions.InvalidSchema,
-    requests.exceptions.MissingSchema,
-    urllib3.exceptions.LocationParseError,
-)
-#: Reasons of OpenSSL's for which no connection comes about; others can come after the request.
-_HANDSHAKE_FAILURES: Final = frozenset(
-    {
-        "CERTIFICATE_VERIFY_FAILED",
-        "NO_PROTOCOLS_AVAILABLE",
-        "SSLV3_ALERT_HANDSHAKE_FAILURE",
-        "TLSV1_ALERT_PROTOCOL_VERSION",
-        "TLSV1_UNRECOGNIZED_NAME",
-        "UNSUPPORTED_PROTOCOL",
-        "WRONG_VERSION_NUMBER",
-    }
-)
-
-
-class _Session(requests.Session):
-    """A session that never looks where a redirect leads to; `requests` would, even if unasked."""
-
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """Say that there is none."""
-
-    def close(self) -> None:
-        """Close the connections now; `requests` would leave them to the garbage collector."""
-        for adapter in self.adapters.values():
-            if isinstance(adapter, requests.adapters.HTTPAdapter):
-                for manager in (adapter.poolmanager, *adapter.proxy_manager.values()):
-                    for key in manager.pools.keys():  # noqa: SIM118 - it cannot be iterated over
-                        manager.pools[key].close()
-        super().close()
-
-
-@attrs.define
-class _Connection:
-    """A session, what the environment says about proxies and TLS, and requests made ready.
-
-    Asking the environment anew for each request takes longer than all the rest of preparing it.
-    """
-
-    session: _Session
-    sending: dict[str, Any]
-    templates: dict[tuple[str, str], requests.PreparedRequest] = attrs.field(factory=dict)
-
-    def prepared(self, method: str, url: str) -> requests.PreparedRequest:
-        """Prepare a request once for each endpoint, and copy it from then on."""
-        if (method, url) not in self.templates:
-            request = requests.Request(method, url, auth=_no_auth)
-            self.templates[method, url] = self.session.prepare_request(request)
-        return self.templates[method, url].copy()
-
-
-class Client(Closing, ForkAware):
+class Client(Closing):
     """A connection to one Iterable project. Safe to use from several threads.
 
     Use it as a context manager, or :meth:`close` it. It cannot be pickled.
@@ -121,19 +44,18 @@ class Client(Closing, ForkAware):
         seconds that never go back. Raises :exc:`InvalidSettings` if ``settings`` has no
         ``api_key``, and :exc:`ValueError` for a timeout out of bounds.
         """
-        if not (0 < connect_timeout <= _A_DAY and 0 < read_timeout <= _A_DAY):
-            raise ValueError("a timeout must be above 0 and at most 86,400 seconds")
         if settings.api_key is None:
             message = "api_key: missing; without it nothing can be sent"
             raise InvalidSettings(message)
         self._settings: Final = settings
         self._key: Final = settings.api_key
-        self._timeout: Final = (connect_timeout, read_timeout)
-        self._clock: Final = clock
-        #: Connections that no thread is using: a session is not for several threads at once.
-        self._idle: Final[list[_Connection]] = []
-        self._closings = 0
-        super().__init__()
+        self._connections: Final = Connections(
+            settings.url,
+            {endpoints.API_KEY_HEADER: settings.api_key},
+            secret=settings.api_key,
+            timeout=(connect_timeout, read_timeout),
+            clock=clock,
+        )
 
     def __repr__(self) -> str:
         return f"Client({self._settings.url!r})"
@@ -144,13 +66,7 @@ class Client(Closing, ForkAware):
 
     def close(self) -> None:
         """Close the connections. The client can still be used, and opens them again."""
-        self._closings += 1
-        while self._idle:
-            self._idle.pop().session.close()
-
-    def after_fork(self) -> None:
-        """Use none of the parent's connections in a child process: answers would be mixed up."""
-        self.close()
+        self._connections.close()
 
     def send(self, call: Call) -> Answer:
         """Send one call and return Iterable's acceptance.
@@ -197,162 +113,15 @@ class Client(Closing, ForkAware):
         leaves them. ``expects_code`` says that an acceptance without a ``code`` is none, as for
         every single call. Raises :exc:`ApiError` as :meth:`send` does.
         """
-        answer = self._answer(endpoint, body, within)
+        received = self._connections.exchange(endpoint, body, within)
+        answer = answers.read(
+            received.status,
+            received.text,
+            secret=self._key,
+            request_id=received.headers.get(endpoints.REQUEST_ID_HEADER),
+            retry_after=received.retry_after,
+        )
         if expects_code and answer.code is None:
             message = "the answer does not say whether the request was accepted"
             raise AmbiguousAnswer(message, status=answer.status, request_id=answer.request_id)
         return answer
-
-    def _answer(self, endpoint: Endpoint, body: bytes | None, within: float | None) -> Answer:
-        began = self._clock()
-        connect, read = (min(timeout, within or timeout) for timeout in self._timeout)
-        failure: ApiError
-        try:
-            with self._borrowed() as connection:
-                response, text = self._exchange(connection, endpoint, body, (connect, read))
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            failure = self._failure(error)
-        else:
-            _log.debug(
-                "%s %s: %d in %.3f s",
-                endpoint.method,
-                endpoint.path,
-                response.status_code,
-                self._clock() - began,
-            )
-            return answers.read(
-                response.status_code,
-                text,
-                secret=self._key,
-                request_id=response.headers.get(endpoints.REQUEST_ID_HEADER),
-                retry_after=_retry_after(response),
-            )
-        # Raised here, it does not carry the error of `requests`, whose request has the key.
-        _log.debug("%s %s: %s", endpoint.method, endpoint.path, type(failure).__name__)
-        raise failure
-
-    def _exchange(
-        self,
-        connection: _Connection,
-        endpoint: Endpoint,
-        body: bytes | None,
-        timeout: tuple[float, float],
-    ) -> tuple[requests.Response, bytes]:
-        prepared = connection.prepared(endpoint.method, self._settings.url + endpoint.path)
-        if body is not None:
-            prepared.body = body
-            prepared.headers["Content-Length"] = str(len(body))
-        response = connection.session.send(
-            prepared,
-            timeout=timeout,
-            allow_redirects=False,
-            stream=True,
-            **connection.sending,
-        )
-        with response:
-            return response, self._body(response, timeout[1])
-
-    @contextmanager
-    def _borrowed(self) -> Iterator[_Connection]:
-        """Lend an idle connection, or a new one, to one request."""
-        closings = self._closings
-        try:
-            connection = self._idle.pop()
-        except IndexError:
-            connection = self._new_connection()
-        try:
-            yield connection
-        finally:
-            if closings == self._closings:
-                self._idle.append(connection)
-            else:
-                connection.session.close()
-
-    def _new_connection(self) -> _Connection:
-        session = _Session()
-        session.headers.update(
-            {
-                endpoints.API_KEY_HEADER: self._key,
-                "Content-Type": "application/json",
-                "Accept": "application/json",
-                "User-Agent": f"iterable_destination/{version('iterable-destination')}",
-            }
-        )
-        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        environment = session.merge_environment_settings(self._settings.url, {}, None, None, None)
-        sending = {key: value for key, value in environment.items() if key != "stream"}
-        return _Connection(session, sending)
-
-    def _body(self, response: requests.Response, timeout: float) -> bytes:
-        """Read the whole body, but not for longer than the read timeout nor without bound.
-
-        The timeout of `requests` bounds each wait for a few bytes, not the whole.
-        """
-        deadline = self._clock() + timeout
-        text = bytearray()
-        raw = response.raw
-        read = getattr(raw, "read1", raw.read)  # urllib3 before 2.2 reads whole chunks only
-        while chunk := read(_CHUNK, decode_content=True):
-            text += chunk
-            if self._clock() > deadline or len(text) > _LARGEST_ANSWER:
-                message = "the answer does not come to an end"
-                raise requests.exceptions.ReadTimeout(message)
-        return bytes(text)
-
-    def _failure(self, error: Exception) -> ApiError:
-        message = answers.redacted(f"{type(error).__name__}: {_reason(error)}", self._key)
-        if isinstance(error, _BAD_ADDRESS):
-            return WrongAddress(message)
-        return NotConnected(message) if _never_left(error) else AmbiguousAnswer(message)
-
-
-def _cause(error: Exception) -> object:
-    """Return what made urllib3 give up."""
-    given_up = error.args[0] if error.args else None
-    return getattr(given_up, "reason", given_up)
-
-
-def _never_left(error: Exception) -> bool:
-    """Whether the request was not sent, so that nothing can have been applied."""
-    if isinstance(error, requests.exceptions.ConnectTimeout):
-        return True
-    cause = _cause(error)
-    if isinstance(cause, urllib3.exceptions.ProxyError):
-        cause = cause.original_error
-    if isinstance(error, requests.exceptions.SSLError):
-        given = getattr(cause, "args", ())
-        return any(getattr(reason, "reason", None) in _HANDSHAKE_FAILURES for reason in given)
-    if isinstance(cause, OSError) and str(cause).startswith("Tunnel connection failed"):
-        return True
-    return isinstance(cause, _NO_CONNECTION)
-
-
-_NO_CONNECTION: Final = (
-    urllib3.exceptions.NewConnectionError,
-    urllib3.exceptions.ConnectTimeoutError,
-)
-
-
-def _reason(error: Exception) -> str:
-    return str(_cause(error) or "no reason given")
-
-
-def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Keep `requests` from adding a password of the user's ``.netrc``."""
-    return request
-
-
-def _retry_after(response: requests.Response) -> float | None:
-    """Return the header's seconds, at most a day, or the seconds until its date.
-
-    None if it is not there, cannot be read, or is a date in an answer that has no ``Date``.
-    """
-    header = response.headers.get("Retry-After", "").strip()
-    if header.isascii() and header.isdigit():
-        return min(float(header), _A_DAY)
-    try:
-        until = parsedate_to_datetime(header)
-        now = parsedate_to_datetime(response.headers["Date"])
-        return max(0.0, (until - now).total_seconds())
-    except (KeyError, OverflowError, TypeError, ValueError):
-        return None

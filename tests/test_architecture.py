@@ -35,16 +35,8 @@ FLOORS: dict[int, set[str]] = {
         *("signatures", "messages", "tracking_api", "acceptance"),
     },
     3: {
-        *(
-            "client",
-            "json_lines",
-            "closing",
-            "durable",
-            "forks",
-            "dead_letters",
-            "checkpoint",
-            "outbox",
-        ),
+        *("connections", "client", "json_lines", "durable", "forks"),
+        *("dead_letters", "checkpoint", "outbox"),
         *("closing", "intake", "pipeline", "background", "courier", "delivery", "testing"),
     },
     4: {
@@ -62,8 +54,8 @@ SEEN_BY_TESTING = {"errors", "endpoints", "testing"}
 
 #: Modules of others that are the business of one of ours.
 RESERVED = {
-    "requests": {"client"},
-    "urllib3": {"client"},
+    "requests": {"connections"},
+    "urllib3": {"connections"},
     "orjson": {"json_codec"},
     "dateutil": {"dates"},
     "click": {"cli", "demo", "__main__"},

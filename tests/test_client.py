@@ -33,7 +33,7 @@ import responses
 import urllib3
 
 from iterable_destination import Client, Destination, Outcome, Patience, Settings, errors
-from iterable_destination import client as client_module
+from iterable_destination import connections
 from iterable_destination.answers import Answer
 from iterable_destination.calls import Identity, TrackEvent
 from iterable_destination.errors import Problem
@@ -551,7 +551,7 @@ FLOODS = {
 def test_an_answer_without_end_is_not_read_without_end(
     flood: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client_module, "_LARGEST_ANSWER", 1_000_000)
+    monkeypatch.setattr(connections, "_LARGEST_ANSWER", 1_000_000)
     began = time.monotonic()
     error = failure_of(FLOODS[flood], read_timeout=10.0)
     assert type(error) is errors.AmbiguousAnswer
@@ -749,12 +749,12 @@ def test_requests_after_each_other_share_a_connection_whatever_their_threads() -
 def test_a_fault_does_not_use_up_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[object] = []
 
-    class Counted(client_module._Session):
+    class Counted(connections._Session):
         def __init__(self) -> None:
             made.append(self)
             super().__init__()
 
-    monkeypatch.setattr(client_module, "_Session", Counted)
+    monkeypatch.setattr(connections, "_Session", Counted)
     scripts = [
         faulty.resets_after_reading,
         faulty.closes_after_reading,
@@ -810,7 +810,7 @@ def test_a_connection_in_use_is_closed_even_if_its_answer_is_lost() -> None:
         client.close()
         go.set()
         assert isinstance(sending.exception(5), errors.AmbiguousAnswer)
-        assert client._idle == []
+        assert client._connections._idle == []
 
 
 def test_closing_does_not_disturb_requests_of_other_threads() -> None:
@@ -1178,7 +1178,7 @@ def test_the_key_is_in_no_log(script: Script, caplog: pytest.LogCaptureFixture) 
         except errors.ApiError:
             logging.getLogger("iterable_destination").exception("it failed")
     names = {record.name for record in caplog.records}
-    assert "iterable_destination.client" in names
+    assert "iterable_destination.connections" in names
     assert "urllib3.connectionpool" in names
     for record in caplog.records:
         assert_hidden(record.getMessage(), record.__dict__, record.exc_text or "")
