@@ -32,8 +32,15 @@ import requests
 import responses
 import urllib3
 
-from iterable_destination import Client, Destination, Outcome, Patience, Settings, errors
-from iterable_destination import connections
+from iterable_destination import (
+    Client,
+    Destination,
+    Outcome,
+    Patience,
+    Settings,
+    connections,
+    errors,
+)
 from iterable_destination.answers import Answer
 from iterable_destination.calls import Identity, TrackEvent
 from iterable_destination.errors import Problem
