@@ -62,39 +62,39 @@ class DestinationFunction:
     handed in again: they should not act on anything outside.
     """
 
-    def on_identify(self, event: dict[str, Any], settings: Settings) -> Returned:
+    def on_identify(self, event: dict[str, Any], settings: Settings, /) -> Returned:
         """Return the calls of an identify; by default those of the classic mapping."""
         return self.classic(event, settings)
 
-    def on_track(self, event: dict[str, Any], settings: Settings) -> Returned:
+    def on_track(self, event: dict[str, Any], settings: Settings, /) -> Returned:
         """Return the calls of a track; by default those of the classic mapping."""
         return self.classic(event, settings)
 
-    def on_page(self, event: dict[str, Any], settings: Settings) -> Returned:
+    def on_page(self, event: dict[str, Any], settings: Settings, /) -> Returned:
         """Return the calls of a page; by default those of the classic mapping."""
         return self.classic(event, settings)
 
-    def on_screen(self, event: dict[str, Any], settings: Settings) -> Returned:
+    def on_screen(self, event: dict[str, Any], settings: Settings, /) -> Returned:
         """Return the calls of a screen; by default those of the classic mapping."""
         return self.classic(event, settings)
 
-    def on_group(self, event: dict[str, Any], settings: Settings) -> Returned:
+    def on_group(self, event: dict[str, Any], settings: Settings, /) -> Returned:
         """Return the calls of a group; by default it is not supported."""
         raise _unsupported(event, settings)
 
-    def on_alias(self, event: dict[str, Any], settings: Settings) -> Returned:
+    def on_alias(self, event: dict[str, Any], settings: Settings, /) -> Returned:
         """Return the calls of an alias; by default it is not supported."""
         raise _unsupported(event, settings)
 
-    def on_delete(self, event: dict[str, Any], settings: Settings) -> Returned:
+    def on_delete(self, event: dict[str, Any], settings: Settings, /) -> Returned:
         """Return the calls of a delete; by default it is not supported."""
         raise _unsupported(event, settings)
 
-    def classic(self, event: dict[str, Any], settings: Settings) -> Translation:
+    def classic(self, event: dict[str, Any], settings: Settings, /) -> Translation:
         """Translate an event by the classic mapping, as :func:`translate` does."""
         return translate(event, settings)
 
-    def __call__(self, event: Any, settings: Settings) -> Translation:
+    def __call__(self, event: Any, settings: Settings, /) -> Translation:
         """Translate a Segment event by the method of its call type.
 
         What Segment has no method for, and what is switched off for Iterable by the event's
@@ -126,7 +126,7 @@ class DestinationFunction:
         except (FunctionError, InvalidEvent):
             raise
         except Exception as error:
-            raise FunctionFailed(f"{name} raised {type(error).__name__}") from error
+            raise FunctionFailed(f"{name} failed with {type(error).__name__}") from error
 
 
 def _unsupported(event: dict[str, Any], settings: Settings) -> EventNotSupported:

@@ -348,7 +348,7 @@ def test_what_says_how_an_event_ends_is_raised_as_it_is(error: Exception) -> Non
 def test_anything_else_is_named_by_its_type_alone(error: Exception) -> None:
     with pytest.raises(FunctionFailed) as caught:
         raising(error)(track(1), SETTINGS)
-    assert str(caught.value) == f"on_track raised {type(error).__name__}"
+    assert str(caught.value) == f"on_track failed with {type(error).__name__}"
     assert caught.value.__cause__ is error
 
 
@@ -357,7 +357,7 @@ def test_what_is_raised_by_a_generator_is_the_functions() -> None:
         yield RENAMED
         raise KeyError(SECRET)
 
-    with pytest.raises(FunctionFailed, match="on_track raised KeyError"):
+    with pytest.raises(FunctionFailed, match="on_track failed with KeyError"):
         doing(generates)(track(1), SETTINGS)
 
 
@@ -405,7 +405,7 @@ ENDS: list[tuple[str, str, str | None, str | None]] = [
     ("payload", "rejected", "InvalidEventPayload", "no plan"),
     ("validation", "rejected", "ValidationError", "wrong plan"),
     ("retry", "retryable", "RetryError", "not now"),
-    ("fails", "rejected", "FunctionFailed", "on_track raised KeyError"),
+    ("fails", "rejected", "FunctionFailed", "on_track failed with KeyError"),
     ("problem", "rejected", "InvalidEvent", "a: b"),
     ("Seen", "delivered", None, "Success"),
 ]
@@ -487,7 +487,7 @@ def test_what_a_function_raised_is_told_in_the_log_at_debug_alone(
         way(to, tmp_path)
     told = [record for record in caplog.records if SECRET in (record.exc_text or "")]
     assert [(each.levelname, each.getMessage()) for each in told] == [
-        ("DEBUG", "on_track raised KeyError")
+        ("DEBUG", "on_track failed with KeyError")
     ]
     above = [each for each in caplog.records if each.levelno > logging.DEBUG]
     assert above == []
