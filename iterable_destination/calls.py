@@ -214,8 +214,8 @@ class TrackPurchase:
 class UpdateEmail:
     """Change a user's email, in a project that knows its users by email.
 
-    No Segment call does this; it is sent with
-    :meth:`iterable_destination.client.Client.update_email`.
+    No Segment call does this by itself; it is sent with
+    :meth:`iterable_destination.client.Client.update_email`, or by a function of one's own.
     """
 
     endpoint: ClassVar[Endpoint] = endpoints.USERS_UPDATE_EMAIL

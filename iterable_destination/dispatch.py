@@ -186,16 +186,18 @@ class Dispatcher:
     def _line_up(self, lane: Lane, now: float) -> bool:
         """Let a lane that is ready stand where its next parcel goes; whether a job may come of it.
 
-        What ended before it was sent is settled as its turn comes.
+        What ended before it was sent is settled as its turn comes; if it is to be handed in again
+        the rest must not overtake it.
         """
+        waiting = lane.waiting
+        while waiting and (outcome := waiting[0].outcome) is not None:
+            self._settle(waiting.pop(0), outcome)
+            lane.held |= isinstance(outcome, Retryable)
         refusal = self._refusal(now)
         if refusal is not None or lane.held:
             lane.held = True
             self._empty(lane, refusal or NotSent(_HELD_BACK))
             return False
-        waiting = lane.waiting
-        while waiting and (outcome := waiting[0].outcome) is not None:
-            self._settle(waiting.pop(0), outcome)
         if not waiting:
             self._lanes.rest(lane)
             return False

@@ -20,6 +20,13 @@ imported, so that every other module can use it.
     ├── NotSent                 nobody's fault: the event was not tried, so that it can be later
     ├── NotAccepted             of what a host handed over, some is to be kept by it
     ├── QueueFull               the caller's haste: events come faster than they are delivered
+    ├── FunctionError           raised by a destination function, or because of what it did
+    │   ├── DropEvent               nobody's fault: the event is not to be sent
+    │   ├── EventNotSupported       nobody's fault: the function has no use for such calls
+    │   ├── InvalidEventPayload     the event's fault: the function cannot use what is in it
+    │   ├── ValidationError         the event's fault: it breaks a rule of the function's
+    │   ├── RetryError              nobody's fault: the function may do better later
+    │   └── FunctionFailed          the function's fault: it raised anything else, or gave no calls
     └── ApiError                a request was tried, and Iterable did not plainly accept it
         ├── RequestRefused          the request's fault: the same again will be refused again
         │   ├── BadRequest              400 (and 422)
@@ -41,7 +48,7 @@ imported, so that every other module can use it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import attrs
 
@@ -152,6 +159,57 @@ class NotAccepted(IterableDestinationError):
 
 class QueueFull(IterableDestinationError):
     """There is no room for another event now; it was not taken."""
+
+
+class FunctionError(IterableDestinationError):
+    """What a destination function raises to say how an event ends, or what became of it.
+
+    All but :exc:`FunctionFailed` are raised by the function, with a message of its own or none.
+    """
+
+    #: What is said where the function says nothing.
+    unsaid: ClassVar[str] = "the function gave no reason"
+
+    def __str__(self) -> str:
+        return super().__str__() or self.unsaid
+
+
+class DropEvent(FunctionError):
+    """The event is not to be sent; it is skipped."""
+
+    unsaid = "dropped by the function"
+
+
+class EventNotSupported(FunctionError):
+    """The function has no use for events of this kind; the event is skipped."""
+
+    unsaid = "not supported by the function"
+
+
+class InvalidEventPayload(FunctionError):
+    """The function cannot use what is in the event; it is rejected."""
+
+    unsaid = "the function cannot use what is in the event"
+
+
+class ValidationError(FunctionError):
+    """The event breaks a rule of the function's; it is rejected."""
+
+    unsaid = "the event breaks a rule of the function"
+
+
+class RetryError(FunctionError):
+    """The function may do better later: the event is retryable, and nothing of it is sent."""
+
+    unsaid = "the function asks for the event again later"
+
+
+class FunctionFailed(FunctionError):
+    """The function raised what is no :exc:`FunctionError`, or returned what is no call.
+
+    It names the type of what was raised, and never its text, which may be personal data. The
+    exception itself is the ``__cause__``. The event is rejected.
+    """
 
 
 class ApiError(IterableDestinationError):

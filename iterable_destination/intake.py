@@ -5,25 +5,46 @@ What may live here: translating, ids, and who an event is about. Nothing is sent
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import attrs
 
 from iterable_destination import endpoints
-from iterable_destination.calls import Call, TrackEvent, TrackPurchase, mark
-from iterable_destination.errors import InvalidEvent, InvalidJSON
+from iterable_destination.calls import (
+    Call,
+    Identity,
+    TrackEvent,
+    TrackPurchase,
+    UpdateEmail,
+    mark,
+)
+from iterable_destination.errors import (
+    DropEvent,
+    EventNotSupported,
+    FunctionError,
+    FunctionFailed,
+    InvalidEvent,
+    InvalidJSON,
+    RetryError,
+)
 from iterable_destination.events import Event
 from iterable_destination.json_codec import decode
 from iterable_destination.json_lines import Line
 from iterable_destination.outbox import Entry
-from iterable_destination.outcomes import Rejected, Skipped
+from iterable_destination.outcomes import Outcome, Rejected, Retryable, Skipped
 from iterable_destination.parcels import Addressed, Parcel, about, failed, keys_of
 from iterable_destination.plain_event import plain_event
 from iterable_destination.settings import Settings
 from iterable_destination.translation import Translation
 
 Translator = Callable[[Any, Settings], Translation]
+
+_log: Final = logging.getLogger(__name__)
+
+#: What says that an event can never be sent, or not now, or need not be.
+_Ending = InvalidEvent | InvalidJSON | FunctionError
 
 
 @attrs.frozen
@@ -55,7 +76,7 @@ class Intake:
         parcel, calls, its_id = self._read(index, event)
         parcel.source = event
         if its_id is not None:
-            calls = tuple([_with_id(call, its_id) for call in calls])
+            calls = tuple(map(_with_id, calls, _ids(calls, its_id)))
         return parcel, calls
 
     def addressed(self, index: int, source: Any) -> Addressed:
@@ -73,24 +94,64 @@ class Intake:
             parcel.source = _kept(source)
         if not calls:
             return parcel, _names(source)
-        parcel.marks = tuple([mark(call, its_id) for call in calls])
-        return parcel, keys_of(parcel.marks)
+        if len(calls) == 1 and not isinstance(calls[0], UpdateEmail):  # as nearly always
+            parcel.marks = (mark(calls[0], its_id),)
+            return parcel, keys_of(parcel.marks)
+        parcel.marks = tuple(map(mark, calls, _ids(calls, its_id)))
+        return parcel, keys_of([*parcel.marks, *_new_names(calls)])
 
     def _read(self, index: int, source: Any) -> tuple[Parcel, tuple[Call, ...], str | None]:
         """Return a parcel without marks, its calls, and the id that they are to have if any."""
         try:
             translation = self._translator(event_of(source), self._settings)
-        except (InvalidEvent, InvalidJSON) as error:
-            message_id = error.message_id if isinstance(error, InvalidEvent) else None
-            parcel = Parcel(index, message_id)
-            parcel.outcome = failed(Rejected, parcel, error)
-            return parcel, (), None
+        except (InvalidEvent, InvalidJSON, FunctionError) as error:
+            return _ended(index, source, error), (), None
         message_id = translation.message_id
         parcel = Parcel(index, message_id, translation.notes)
         if translation.skipped is not None:
             parcel.outcome = Skipped(**about(parcel), message=translation.skipped)
         its_id = message_id if self._stamp_ids and _is_id(message_id) else None
         return parcel, translation.calls, its_id
+
+
+def _ended(index: int, source: Any, error: _Ending) -> Parcel:
+    """Return the parcel of an event of which nothing is sent, with its outcome."""
+    parcel = Parcel(index, _message_id(source, error))
+    parcel.outcome = _outcome(parcel, error)
+    if isinstance(error, FunctionFailed):
+        _log.debug("%s", error, exc_info=error.__cause__)
+    return parcel
+
+
+def _outcome(parcel: Parcel, error: _Ending) -> Outcome:
+    if isinstance(error, DropEvent | EventNotSupported):
+        return Skipped(**about(parcel), message=str(error))
+    return failed(Retryable if isinstance(error, RetryError) else Rejected, parcel, error)
+
+
+def _message_id(source: Any, error: _Ending) -> str | None:
+    if isinstance(error, InvalidEvent) and error.message_id is not None:
+        return error.message_id
+    try:
+        return Event(event_of(source)).message_id
+    except InvalidEvent as unreadable:
+        return unreadable.message_id
+    except InvalidJSON:
+        return None
+
+
+def _new_names(calls: tuple[Call, ...]) -> Iterator[Identity]:
+    """Yield who users become by calls, so that later events under the new name wait for them."""
+    return (Identity(call.new_email) for call in calls if isinstance(call, UpdateEmail))
+
+
+def _ids(calls: tuple[Call, ...], its_id: str | None) -> Iterator[str | None]:
+    """Yield the ids that calls are given: two of one event must not be one record in Iterable."""
+    count = 0
+    for call in calls:
+        count += isinstance(call, TrackEvent | TrackPurchase)
+        again = its_id if its_id is None or count < 2 else f"{its_id}#{count}"  # noqa: PLR2004
+        yield again if _is_id(again) else None
 
 
 def _is_id(message_id: str | None) -> bool:
@@ -105,7 +166,7 @@ def _is_id(message_id: str | None) -> bool:
         return False
 
 
-def _with_id(call: Call, its_id: str) -> Call:
+def _with_id(call: Call, its_id: str | None) -> Call:
     if isinstance(call, TrackEvent | TrackPurchase) and call.id is None:
         return attrs.evolve(call, id=its_id)
     return call

@@ -31,6 +31,7 @@ FLOORS: dict[int, set[str]] = {
     },
     2: {
         *("classic", "actions", "source", "validation", "answers", "ordinary", "translation"),
+        "functions",
         *("batching", "patience", "rates", "parcels", "lanes", "stops", "dispatch"),
         *("signatures", "messages", "tracking_api", "acceptance"),
     },

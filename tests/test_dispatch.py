@@ -19,7 +19,7 @@ from iterable_destination.calls import Call, Identity, TrackEvent, TrackPurchase
 from iterable_destination.counters import Counters
 from iterable_destination.dispatch import Dispatcher, Rules
 from iterable_destination.endpoints import MAX_BODY_BYTES, MAX_BULK_ITEMS
-from iterable_destination.outcomes import Outcome, Rejected, Skipped
+from iterable_destination.outcomes import Outcome, Rejected, Retryable, Skipped
 from iterable_destination.parcels import Job, Parcel, keys_of
 from iterable_destination.patience import Breaker, Patience
 from iterable_destination.rates import Rates
@@ -1367,6 +1367,28 @@ def test_later_events_of_a_user_are_held_when_an_earlier_one_is_to_be_handed_in_
     made.add(parcel_of(4, buy("ann")))
     assert made.outcomes[4].name == "retryable"
     assert made.outcomes[4].attempts == 0
+
+
+@pytest.mark.parametrize("holds", [True, False])
+def test_later_events_are_held_by_one_that_was_to_be_handed_in_again_from_the_beginning(
+    *, holds: bool
+) -> None:
+    made = World(holds=holds)
+    made.add(parcel_of(0, buy("ann")))
+    retryable = Retryable(index=1, message="not now")
+    made.add(Parcel(1, "m-1", outcome=retryable), keys_of([who("ann")]))
+    made.add(*ended(2, "ann"))
+    made.add(parcel_of(3, buy("ann")))
+    made.add(parcel_of(4, buy("bob")))
+    made.run()
+    outcomes = ["delivered", "retryable", "skipped", "retryable", "delivered"]
+    assert [made.outcomes[index].name for index in range(5)] == outcomes
+    assert [index for index in made.order if index != 4] == [0, 1, 2, 3]
+    assert made.outcomes[1] is retryable
+    assert type(made.outcomes[3].error) is errors.NotSent
+    made.add(parcel_of(5, buy("ann")))
+    made.run()
+    assert made.outcomes[5].name == ("retryable" if holds else "delivered")
 
 
 def test_a_user_who_is_not_held_for_good_goes_on_with_the_next_event() -> None:

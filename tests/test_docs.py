@@ -238,6 +238,8 @@ SPEAKING = (
     "validation",
     "events",
     "data_fields",
+    "errors",
+    "functions",
     "settings",
     "client",
     "answers",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import attrs
 import pytest
 
 from iterable_destination import (
@@ -15,12 +16,20 @@ from iterable_destination import (
     errors,
     translate,
 )
-from iterable_destination.calls import Identity, TrackEvent, TrackPurchase, UpdateUser
+from iterable_destination.calls import (
+    Identity,
+    TrackEvent,
+    TrackPurchase,
+    UpdateEmail,
+    UpdateUser,
+)
 from iterable_destination.intake import Intake, event_of
 from iterable_destination.json_lines import Line
 from iterable_destination.outbox import Entry
 from iterable_destination.parcels import Parcel
 from tests.delivering import cart, identify, order, track
+
+WHO = Identity(None, "u-1")
 
 
 def intake(
@@ -98,6 +107,32 @@ def test_the_names_of_all_calls_count() -> None:
     assert taken({}, translator=lambda *_: Translation(None, calls))[1] == {"@a@b.c", "#u-1"}
 
 
+def test_a_new_email_is_one_of_its_users_names() -> None:
+    call = UpdateEmail(Identity("old@b.co", "u-1"), "New@b.co")
+    parcel, keys = taken({}, translator=lambda *_: Translation("m-1", (call,)))
+    assert keys == {"@old@b.co", "@new@b.co", "#u-1"}
+    assert bodies(parcel) == [call.body()]
+    assert [mark.call() for mark in parcel.marks] == [call]
+    assert calls_of({}, translator=lambda *_: Translation("m-1", (call,))) == (call,)
+
+
+def test_events_and_purchases_made_of_one_event_have_ids_of_their_own() -> None:
+    seen, user = TrackEvent(WHO, "Seen"), UpdateUser(WHO)
+    made = (user, seen, attrs.evolve(seen, id="mine"), TrackPurchase(WHO, [], 1), user)
+    options = {"translator": lambda *_: Translation("m-1", made)}
+    expected = [None, "m-1", "mine", "m-1#3", None]
+    assert [call.body().get("id") for call in calls_of({}, **options)] == expected
+    assert [body.get("id") for body in bodies(taken({}, **options)[0])] == expected
+    parcel, _ = taken({}, stamp_ids=False, **options)
+    assert [body.get("id") for body in bodies(parcel)] == [None, None, "mine", None, None]
+
+
+def test_an_id_of_a_further_event_that_does_not_fit_is_left_out() -> None:
+    calls = (TrackEvent(WHO, "Seen"),) * 2
+    made = calls_of({}, translator=lambda *_: Translation("a" * 512, calls))
+    assert [call.id for call in made] == ["a" * 512, None]
+
+
 @pytest.mark.parametrize(
     ("event", "keys"),
     [
@@ -159,3 +194,44 @@ def test_what_a_translator_raises_for_an_event_is_its_outcome_and_all_else_is_ra
     assert (parcel.outcome.name, parcel.outcome.message_id) == ("rejected", "m-9")
     with pytest.raises(KeyError, match="a bug"):
         taken({}, translator=breaks)
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (errors.DropEvent("mine"), "skipped"),
+        (errors.EventNotSupported("mine"), "skipped"),
+        (errors.InvalidEventPayload("mine"), "rejected"),
+        (errors.ValidationError("mine"), "rejected"),
+        (errors.FunctionError("mine"), "rejected"),
+        (errors.FunctionFailed("mine"), "rejected"),
+        (errors.RetryError("mine"), "retryable"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_any_translator_may_raise_what_functions_raise(
+    error: errors.FunctionError, outcome: str
+) -> None:
+    def raises(_: Any, __: Settings) -> Translation:
+        raise error
+
+    parcel, keys = taken(track(3), translator=raises)
+    assert parcel.outcome is not None
+    assert (parcel.outcome.name, parcel.outcome.message) == (outcome, "mine")
+    assert parcel.outcome.error is (None if outcome == "skipped" else error)
+    assert (parcel.message_id, parcel.outcome.message_id, parcel.index) == ("m-3", "m-3", 7)
+    assert (parcel.marks, keys) == ((), {"#u-1"})
+
+
+@pytest.mark.parametrize(
+    ("event", "message_id"), [({"messageId": "m-1"}, "m-1"), ({}, None), (None, None), (5, None)]
+)
+def test_the_message_id_is_known_of_whatever_a_translator_refuses(
+    event: Any, message_id: str | None
+) -> None:
+    for error in (errors.RetryError(), InvalidEvent([errors.Problem("$", "not mine")])):
+
+        def raises(_: Any, __: Settings, error: Exception = error) -> Translation:
+            raise error
+
+        assert taken(event, translator=raises)[0].message_id == message_id
