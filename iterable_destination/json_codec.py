@@ -57,3 +57,29 @@ def encode(value: Any) -> bytes:
         return text.encode()
     except UnicodeEncodeError:
         return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
+
+
+def canonical(value: Any, *, usual: bool = False) -> bytes:
+    """Return plain JSON as bytes that are the same however its keys are ordered.
+
+    Keys are in the order of their characters' numbers, there are no spaces, texts are UTF-8 with
+    as few escapes as can be, and numbers are as Python writes them. ``usual`` says that every
+    float in it is one that :func:`is_usual` calls so; only then can orjson be asked. Raises
+    :exc:`ValueError` for NaN, infinity and half of a surrogate pair.
+    """
+    if HAS_ORJSON and usual:
+        try:
+            return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+        except TypeError:
+            pass  # numbers of more than 64 bits
+    return _in_order(value).encode()
+
+
+def is_usual(number: float) -> bool:
+    """Whether both libraries write a float alike, which is without an exponent."""
+    return not number or 1e-4 <= abs(number) < 1e16  # noqa: PLR2004 - where Python begins to
+
+
+_in_order: Final = json.JSONEncoder(
+    sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":")
+).encode

@@ -1,0 +1,80 @@
+"""Translate one webhook of Iterable's: the track call for Segment, or why there is none.
+
+What may live here: the way a webhook goes through the decisions, and nothing of any one of them.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Any, Final
+
+from iterable_destination.errors import InvalidWebhook, shortened
+from iterable_destination.json_codec import canonical
+from iterable_destination.source.collections import SEND_SKIPS, is_email
+from iterable_destination.source.options import DEFAULTS, SourceOptions
+from iterable_destination.source.properties import Properties
+from iterable_destination.source.size import fitted, surely_fits
+from iterable_destination.source.track import Ignored, SegmentTrack
+from iterable_destination.source.webhook import Webhook, as_webhook, event_name
+
+
+def to_segment(webhook: Any, options: SourceOptions | None = None) -> SegmentTrack | Ignored:
+    """Translate a webhook of Iterable's to the event that Segment's Iterable source makes of it.
+
+    ``webhook`` is the body of the request, read, as a ``dict`` or any other ``Mapping``; it is
+    never changed, and the result shares no part of it that could change. ``options`` None is the
+    default options.
+
+    Raises :exc:`~iterable_destination.errors.InvalidWebhook` with every problem of the webhook,
+    and never anything else for what is in it; but what a ``Mapping`` of your own raises when it is
+    read is not caught. A webhook that is ignored for its name is not judged.
+    """
+    chosen = options or DEFAULTS
+    body = as_webhook(webhook)
+    wire = event_name(body)
+    event = None
+    if wire is not None:
+        event = chosen.event(wire)
+        if event is None:
+            return Ignored(wire, _reason(wire))
+    reading = Webhook(body)
+    if wire is None or event is None or reading.problems:
+        raise InvalidWebhook(reading.problems)
+    return _track(event, wire, reading, chosen)
+
+
+def _track(event: str, wire: str, webhook: Webhook, options: SourceOptions) -> SegmentTrack:
+    """Return the track call of a webhook that is a good one."""
+    properties = Properties(webhook, options.names)
+    properties.add_link()
+    properties.add_list()
+    if is_email(wire):
+        properties.write_ids()
+    context = properties.context()
+    user_id = webhook.user_id
+    text = canonical(webhook.body, usual=webhook.is_usual)
+    track = SegmentTrack(
+        event,
+        user_id,
+        webhook.email if user_id is None else None,
+        properties.named,
+        context,
+        webhook.timestamp,
+        f"iterable-{sha256(text).hexdigest()}",
+        {"Iterable": False} if options.loop_guard else None,
+        properties.notes,
+    )
+    if surely_fits(len(text) + len(event), options.max_bytes):
+        return track
+    return fitted(track, properties, options.max_bytes)
+
+
+_SKIPS: Final = frozenset(collection.wire.lower() for collection in SEND_SKIPS)
+
+
+def _reason(wire: str) -> str:
+    longest = 40
+    shown = shortened(wire if len(wire) <= longest else f"{wire[:longest]}…")
+    if wire.lower() in _SKIPS:
+        return f"{shown} tells of a message that was not sent: send_skips would send it on"
+    return f"{shown} is no event of Segment's Iterable source: extra_names can give it a name"
