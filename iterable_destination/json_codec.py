@@ -59,25 +59,33 @@ def encode(value: Any) -> bytes:
         return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
 
 
-def canonical(value: Any, *, usual: bool = False) -> bytes:
+def canonical(value: Any) -> bytes:
     """Return plain JSON as bytes that are the same however its keys are ordered.
 
     Keys are in the order of their characters' numbers, there are no spaces, texts are UTF-8 with
-    as few escapes as can be, and numbers are as Python writes them. ``usual`` says that every
-    float in it is one that :func:`is_usual` calls so; only then can orjson be asked. Raises
-    :exc:`ValueError` for NaN, infinity and half of a surrogate pair.
+    as few escapes as can be, and numbers are as Python writes them. Raises :exc:`ValueError` for
+    NaN, infinity and half of a surrogate pair.
     """
-    if HAS_ORJSON and usual:
-        try:
-            return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-        except TypeError:
-            pass  # numbers of more than 64 bits
     return _in_order(value).encode()
 
 
+def quickly_canonical(value: Any) -> bytes:
+    """Return the same of plain JSON in which every float :func:`is_usual`, by orjson if it is there.
+
+    Raises :exc:`TypeError` or :exc:`ValueError` if there may be a number of more than 64 bits, or
+    half of a surrogate pair.
+    """
+    if HAS_ORJSON:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    text = _in_order(value).encode()
+    if _LONG_NUMBER in text.translate(_SAME):
+        raise TypeError("there may be a number of more than 64 bits")
+    return text
+
+
 def is_usual(number: float) -> bool:
-    """Whether both libraries write a float alike, which is without an exponent."""
-    return not number or 1e-4 <= abs(number) < 1e16  # noqa: PLR2004 - where Python begins to
+    """Whether both libraries write a float alike, which they do where there is no exponent."""
+    return not number or 1e-4 <= abs(number) < 1e16  # noqa: PLR2004 - where Python begins one
 
 
 _in_order: Final = json.JSONEncoder(

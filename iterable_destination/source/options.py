@@ -63,21 +63,19 @@ class SourceOptions:
     max_bytes: int = attrs.field(default=MAX_SEGMENT_EVENT_BYTES, validator=_size)
     #: The name of every event that is sent, by its ``eventName`` without case.
     _events: dict[str, str] = attrs.field(init=False, eq=False, repr=False)
+    #: The name of a property for every key there can be.
+    names: Mapping[str, str] = attrs.field(init=False, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         known = COLLECTIONS + (SEND_SKIPS if self.send_skips else ())
         events = {collection.wire.lower(): collection.name for collection in known}
         events |= {wire.lower(): name for wire, name in self.extra_names.items()}
         object.__setattr__(self, "_events", events)
+        object.__setattr__(self, "names", AS_THEY_ARE if self.keep_spelling else SNAKE_CASE)
 
     def event(self, wire: str) -> str | None:
         """Return the name of Segment's event for an ``eventName``; None if it is not sent."""
         return self._events.get(wire.lower())
-
-    @property
-    def names(self) -> Mapping[str, str]:
-        """The name of a property for every key there can be."""
-        return AS_THEY_ARE if self.keep_spelling else SNAKE_CASE
 
 
 DEFAULTS: Final = SourceOptions()

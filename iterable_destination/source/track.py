@@ -5,11 +5,15 @@ What may live here: the keys of Segment's tracking API, and nothing about where 
 
 from __future__ import annotations
 
-from typing import Any
+from hashlib import sha256
+from typing import Any, Final
 
 import attrs
 
 from iterable_destination.errors import Note
+
+#: What an event says of where it comes from. Not to be changed.
+INTEGRATION: Final = {"name": "iterable", "version": "1.0.0"}
 
 
 @attrs.frozen(slots=False)  # quick to make
@@ -60,3 +64,11 @@ class Ignored:
     name: str
     #: Why, in one sentence.
     reason: str
+
+
+def message_id(canonical: bytes) -> str:
+    """Return the id of the event of a webhook, whose canonical JSON this is.
+
+    Never ``dataFields.messageId``, which a send, its opens and its clicks have in common.
+    """
+    return f"iterable-{sha256(canonical).hexdigest()}"

@@ -5,16 +5,18 @@ What may live here: the way a webhook goes through the decisions, and nothing of
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import Any, Final
+
+import attrs
 
 from iterable_destination.errors import InvalidWebhook, shortened
 from iterable_destination.json_codec import canonical
-from iterable_destination.source.collections import SEND_SKIPS, is_email
+from iterable_destination.source.collections import SEND_SKIPS
 from iterable_destination.source.options import DEFAULTS, SourceOptions
-from iterable_destination.source.properties import Properties
-from iterable_destination.source.size import fitted, surely_fits
-from iterable_destination.source.track import Ignored, SegmentTrack
+from iterable_destination.source.ordinary import ordinary
+from iterable_destination.source.properties import context, derive, first_of_each
+from iterable_destination.source.size import leave_out
+from iterable_destination.source.track import Ignored, SegmentTrack, message_id
 from iterable_destination.source.webhook import Webhook, as_webhook, event_name
 
 
@@ -30,43 +32,43 @@ def to_segment(webhook: Any, options: SourceOptions | None = None) -> SegmentTra
     read is not caught. A webhook that is ignored for its name is not judged.
     """
     chosen = options or DEFAULTS
+    return ordinary(webhook, chosen) or _carefully(webhook, chosen)
+
+
+def _carefully(webhook: Any, options: SourceOptions) -> SegmentTrack | Ignored:
+    """Translate any webhook, naming all that is to be noted or refused."""
     body = as_webhook(webhook)
     wire = event_name(body)
-    event = None
-    if wire is not None:
-        event = chosen.event(wire)
-        if event is None:
-            return Ignored(wire, _reason(wire))
+    event = None if wire is None else options.event(wire)
+    if wire is not None and event is None:
+        return Ignored(wire, _reason(wire))
     reading = Webhook(body)
     if wire is None or event is None or reading.problems:
         raise InvalidWebhook(reading.problems)
-    return _track(event, wire, reading, chosen)
+    return _track(event, wire, reading, options)
 
 
 def _track(event: str, wire: str, webhook: Webhook, options: SourceOptions) -> SegmentTrack:
-    """Return the track call of a webhook that is a good one."""
-    properties = Properties(webhook, options.names)
-    properties.add_link()
-    properties.add_list()
-    if is_email(wire):
-        properties.write_ids()
-    context = properties.context()
-    user_id = webhook.user_id
-    text = canonical(webhook.body, usual=webhook.is_usual)
+    """Return the track call of a webhook that is a good one, if it is not too large."""
+    names = options.names
+
+    def note(key: str, message: str) -> None:
+        webhook.note_field(key, names, message)
+
+    named = first_of_each(webhook.fields, names, note)
+    derive(named, names, note, wire)
     track = SegmentTrack(
         event,
-        user_id,
-        webhook.email if user_id is None else None,
-        properties.named,
-        context,
+        webhook.user_id,
+        webhook.email if webhook.user_id is None else None,
+        named,
+        context(named, names, webhook.email, note),
         webhook.timestamp,
-        f"iterable-{sha256(text).hexdigest()}",
+        message_id(canonical(webhook.body)),
         {"Iterable": False} if options.loop_guard else None,
-        properties.notes,
     )
-    if surely_fits(len(text) + len(event), options.max_bytes):
-        return track
-    return fitted(track, properties, options.max_bytes)
+    leave_out(track, names, note, options.max_bytes)
+    return attrs.evolve(track, notes=tuple(webhook.notes))
 
 
 _SKIPS: Final = frozenset(collection.wire.lower() for collection in SEND_SKIPS)

@@ -6,13 +6,14 @@ A webhook is never changed.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from iterable_destination.dates import read_as_iso
 from iterable_destination.errors import InvalidWebhook, Note, Problem
 from iterable_destination.events import as_id
 from iterable_destination.plain import as_object, kind, says_nothing, scalar
-from iterable_destination.source.plain_copy import plain_copy
+from iterable_destination.source.plain_copy import PlainCopy
 
 #: The keys of a webhook.
 _KEYS: Final = frozenset({"email", "userId", "eventName", "dataFields"})
@@ -36,7 +37,7 @@ class Webhook:
     """One webhook and what was noticed while reading it."""
 
     __slots__ = (
-        *("body", "email", "fields", "is_usual"),
+        *("body", "email", "fields"),
         *("notes", "problems", "timestamp", "user_id"),
     )
 
@@ -45,8 +46,8 @@ class Webhook:
         self.problems: list[Problem] = []
         #: What was changed or looks wrong, found so far.
         self.notes: list[Note] = []
-        #: A deep copy of the webhook as plain JSON, and whether all of it is of the usual kind.
-        self.body, self.is_usual = plain_copy(body, self.problems)
+        #: A deep copy of the webhook as plain JSON.
+        self.body = PlainCopy(self.problems).of(body, "")
         self._text("eventName", required=True)
         #: What the event carries; empty if that is no object.
         self.fields: dict[str, Any] = self._fields()
@@ -75,6 +76,12 @@ class Webhook:
     def note(self, path: str, message: str) -> None:
         """Add a note."""
         self.notes.append(Note(path, message))
+
+    def note_field(self, key: str, names: Mapping[str, str], message: str) -> None:
+        """Add a note about the field that goes by the name of a key of Iterable's."""
+        name = names[key]
+        found = key if key in self.fields else next(k for k in self.fields if names[k] == name)
+        self.note(f"dataFields.{found}", message)
 
     def _text(self, key: str, *, required: bool = False) -> str | None:
         """Return a field at the top; None if it says nothing. Anything but a text is refused."""
