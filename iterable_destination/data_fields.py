@@ -152,7 +152,7 @@ class CarefulCopy:
         self._inside: set[int] = set()
 
     def of(self, fields: dict[Any, Any], path: str) -> dict[str, Any]:
-        """Copy the object that stands at ``path``, which is ``""`` for the whole of what came in."""
+        """Copy the object that stands at ``path``, ``""`` for the whole of what came in."""
         try:
             copy: dict[str, Any] = self._copy(fields, path, MAX_NESTING) or {}
         except RecursionError:  # the caller is deep in calls itself

@@ -70,7 +70,7 @@ def canonical(value: Any) -> bytes:
 
 
 def quickly_canonical(value: Any) -> bytes:
-    """Return the same of plain JSON in which every float :func:`is_usual`, by orjson if it is there.
+    """Return the same of plain JSON whose floats are usual ones, by orjson if it is installed.
 
     Raises :exc:`TypeError` or :exc:`ValueError` if there may be a number of more than 64 bits, or
     half of a surrogate pair.

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import attrs
 
+from iterable_destination.data_fields import surrogate_problem
 from iterable_destination.endpoints import MAX_SEGMENT_EVENT_BYTES
 from iterable_destination.errors import InvalidSettings
 from iterable_destination.plain import as_object, kind
@@ -39,6 +40,8 @@ def _names(_: Any, attribute: attrs.Attribute[Mapping[str, str]], value: Any) ->
     for name in (*value, *value.values()):
         if not isinstance(name, str) or not name:
             raise InvalidSettings(f"{attribute.name}: names must be strings and not empty")
+        if surrogate_problem(name):
+            raise InvalidSettings(f"{attribute.name}: names must be Unicode text")
     if len({wire.lower() for wire in value}) < len(value):
         raise InvalidSettings(f"{attribute.name}: names must differ in more than their case")
 

@@ -37,6 +37,8 @@ _DOUBTS: Final = (*NOT_PLAIN, KeyError)
 _KEYS: Final = 3
 #: Types of values that need no copy, and of which JSON takes all that can be encoded.
 _FLAT: Final = frozenset({str, int, bool, NoneType})
+#: Objects and lists inside each other: what is in a field stands two levels deep already.
+_MAX_NESTING: Final = MAX_NESTING - 2
 
 
 def _track(webhook: dict[Any, Any], options: SourceOptions) -> SegmentTrack | None:
@@ -53,7 +55,7 @@ def _track(webhook: dict[Any, Any], options: SourceOptions) -> SegmentTrack | No
         return None
     names, created, event = options.names, fields["createdAt"], options.event(wire)
     named = {
-        names[key]: value if type(value) in _FLAT else _copied(value, MAX_NESTING)
+        names[key]: value if type(value) in _FLAT else _copied(value, _MAX_NESTING)
         for key, value in fields.items()
     }
     timestamp = _moment(created) if type(created) is str else None

@@ -16,6 +16,7 @@ class PlainCopy(CarefulCopy):
     """Copies any Python value as it is, and writes down every problem with its place."""
 
     def problem(self, value: Any) -> str | None:
+        """Say why JSON cannot hold a value that is no object and no list; None if it can."""
         if isinstance(value, str):
             return surrogate_problem(value)
         if type(value) not in SCALARS or (isinstance(value, float) and not isfinite(value)):
@@ -25,4 +26,5 @@ class PlainCopy(CarefulCopy):
         return None
 
     def converted(self, value: Any) -> Any:
+        """Return such a value as it is."""
         return value

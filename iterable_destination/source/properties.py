@@ -56,7 +56,7 @@ def _add_link(named: Named, names: Names) -> None:
         link = named.get(names[key])
         if type(link) is str and link:
             named[names["linkUrl"]] = link
-            return
+            break
 
 
 def _add_list(named: Named, names: Names) -> None:
