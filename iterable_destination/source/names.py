@@ -6,7 +6,7 @@ What may live here: spelling, and nothing of what is in a field.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Final
 
 #: Between a small letter or digit and a capital, and before the last of several capitals.
@@ -22,27 +22,40 @@ def snake_case(key: str) -> str:
     return _BETWEEN_WORDS.sub("_", _NEW_WORD.sub("_", key)).lower()
 
 
-class _SnakeCase(dict[str, str]):
-    """Keys in snake_case; those of a sane length are remembered, for they come again and again."""
+class Names:
+    """The name of a property for every key there can be."""
 
-    def __missing__(self, key: str) -> str:
-        name = snake_case(key)
-        if len(key) <= _LONGEST_KEY:
-            if len(self) >= _MOST_KEYS:
-                self.clear()
-            self[key] = name
+    __slots__ = ("_spell", "can_go", "ids", "known", "link", "links", "list", "lists", "moved")
+
+    def __init__(self, spell: Callable[[str], str]) -> None:
+        self._spell = spell
+        #: The names of keys that were asked for: the same ones come again and again.
+        self.known: dict[str, str] = {}
+        #: Ids that Segment's email spec makes strings.
+        self.ids = tuple(map(spell, ("campaignId", "emailId", "linkId", "listId")))
+        #: Where a link leads, and where else that may stand, the best first.
+        self.link, self.links = spell("linkUrl"), (spell("url"), spell("clickedUrl"))
+        #: A list's id, and the ids of all lists.
+        self.list, self.lists = spell("listId"), spell("emailListIds")
+        #: What moves to the context: its key there, and its name.
+        self.moved = tuple((key, spell(key)) for key in ("ip", "userAgent"))
+        #: What can be left out of an event that is too large.
+        self.can_go = tuple(map(spell, ("inAppBody", "transactionalData", "dataFeed")))
+
+    def __getitem__(self, key: str) -> str:
+        name = self.known.get(key)
+        if name is None:
+            name = self._spell(key)
+            if len(key) <= _LONGEST_KEY:
+                if len(self.known) >= _MOST_KEYS:
+                    self.known.clear()
+                self.known[key] = name
         return name
-
-
-class _AsTheyAre(dict[str, str]):
-    def __missing__(self, key: str) -> str:
-        return key
 
 
 _MOST_KEYS: Final = 5_000
 _LONGEST_KEY: Final = 100
 
-#: The name of a property for every key there can be.
-SNAKE_CASE: Final[Mapping[str, str]] = _SnakeCase()
-#: Likewise, in Iterable's own spelling.
-AS_THEY_ARE: Final[Mapping[str, str]] = _AsTheyAre()
+SNAKE_CASE: Final = Names(snake_case)
+#: Iterable's own spelling.
+AS_THEY_ARE: Final = Names(str)

@@ -6,7 +6,7 @@ What may live here: the options, what is a wrong one, and which events they let 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import attrs
 
@@ -14,8 +14,8 @@ from iterable_destination.data_fields import surrogate_problem
 from iterable_destination.endpoints import MAX_SEGMENT_EVENT_BYTES
 from iterable_destination.errors import InvalidSettings
 from iterable_destination.plain import as_object, kind
-from iterable_destination.source.collections import COLLECTIONS, SEND_SKIPS
-from iterable_destination.source.names import AS_THEY_ARE, SNAKE_CASE
+from iterable_destination.source.collections import COLLECTIONS, SEND_SKIPS, is_email
+from iterable_destination.source.names import AS_THEY_ARE, SNAKE_CASE, Names
 
 
 def _boolean(_: Any, attribute: attrs.Attribute[bool], value: Any) -> None:
@@ -46,6 +46,15 @@ def _names(_: Any, attribute: attrs.Attribute[Mapping[str, str]], value: Any) ->
         raise InvalidSettings(f"{attribute.name}: names must differ in more than their case")
 
 
+class Event(NamedTuple):
+    """What an ``eventName`` becomes."""
+
+    #: The name of Segment's event.
+    name: str
+    #: Whether it is about email, and so follows Segment's email spec.
+    of_email: bool
+
+
 @attrs.frozen(kw_only=True)
 class SourceOptions:
     """What can be chosen. Immutable; a wrong type or value raises :exc:`InvalidSettings`."""
@@ -64,21 +73,24 @@ class SourceOptions:
     loop_guard: bool = attrs.field(default=False, validator=_boolean)
     #: The largest event, in bytes of JSON. Segment takes 32 KB.
     max_bytes: int = attrs.field(default=MAX_SEGMENT_EVENT_BYTES, validator=_size)
-    #: The name of every event that is sent, by its ``eventName`` without case.
-    _events: dict[str, str] = attrs.field(init=False, eq=False, repr=False)
+    #: Every event that is sent, by its ``eventName`` without case.
+    events: dict[str, Event] = attrs.field(init=False, eq=False, repr=False)
     #: The name of a property for every key there can be.
-    names: Mapping[str, str] = attrs.field(init=False, eq=False, repr=False)
+    names: Names = attrs.field(init=False, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         known = COLLECTIONS + (SEND_SKIPS if self.send_skips else ())
-        events = {collection.wire.lower(): collection.name for collection in known}
-        events |= {wire.lower(): name for wire, name in self.extra_names.items()}
-        object.__setattr__(self, "_events", events)
+        events = {collection.wire: collection.name for collection in known}
+        found = {
+            wire.lower(): Event(name, is_email(wire))
+            for wire, name in (*events.items(), *self.extra_names.items())
+        }
+        object.__setattr__(self, "events", found)
         object.__setattr__(self, "names", AS_THEY_ARE if self.keep_spelling else SNAKE_CASE)
 
-    def event(self, wire: str) -> str | None:
-        """Return the name of Segment's event for an ``eventName``; None if it is not sent."""
-        return self._events.get(wire.lower())
+    def event(self, wire: str) -> Event | None:
+        """Return what an ``eventName`` becomes; None if it is not sent."""
+        return self.events.get(wire.lower())
 
 
 DEFAULTS: Final = SourceOptions()

@@ -19,7 +19,7 @@ from iterable_destination.json_codec import is_usual, quickly_canonical
 from iterable_destination.source.options import SourceOptions
 from iterable_destination.source.properties import context, derive
 from iterable_destination.source.size import size, surely_fits
-from iterable_destination.source.track import SegmentTrack, message_id
+from iterable_destination.source.track import SegmentTrack, message_id, quickly_made
 
 
 def ordinary(webhook: Any, options: SourceOptions) -> SegmentTrack | None:
@@ -51,31 +51,56 @@ def _track(webhook: dict[Any, Any], options: SourceOptions) -> SegmentTrack | No
         or type(email) is not str
         or not email
         or (user_id is not None and (type(user_id) is not str or not user_id))
+        or type(fields["createdAt"]) is not str
     ):
         return None
-    names, created, event = options.names, fields["createdAt"], options.event(wire)
-    named = {
-        names[key]: value if type(value) in _FLAT else _copied(value, _MAX_NESTING)
-        for key, value in fields.items()
-    }
-    timestamp = _moment(created) if type(created) is str else None
+    event, names, timestamp = options.event(wire), options.names, _moment(fields["createdAt"])
+    known = names.known
+    named = {known[key]: value for key, value in fields.items()}
     if event is None or timestamp is None or len(named) < len(fields):
         return None
+    types = tuple(map(type, fields.values()))
+    if nested := _nested[types] if types in _nested else _find_nested(types):
+        order = [*named]
+        for place in nested:
+            name = order[place]
+            named[name] = _copied(named[name], _MAX_NESTING) if named[name] != [] else []
     text = quickly_canonical(webhook)
-    derive(named, names, _doubt, wire)
-    track = SegmentTrack(
-        event,
-        user_id,
-        email if user_id is None else None,
-        named,
-        context(named, names, email, _doubt),
-        timestamp,
-        message_id(text),
-        {"Iterable": False} if options.loop_guard else None,
+    derive(named, names, _doubt, of_email=event.of_email)
+    track = quickly_made(
+        event=event.name,
+        user_id=user_id,
+        anonymous_id=email if user_id is None else None,
+        properties=named,
+        context=context(named, names, email, _doubt),
+        timestamp=timestamp,
+        message_id=message_id(text),
+        integrations={"Iterable": False} if options.loop_guard else None,
+        notes=(),
     )
-    if surely_fits(len(text) + len(event), options.max_bytes) or size(track) <= options.max_bytes:
-        return track
-    return None
+    most = options.max_bytes
+    return track if surely_fits(len(text) + len(event.name), most) or size(track) <= most else None
+
+
+#: Of lists of types, which are neither flat nor unknown: the places of objects, lists and floats.
+_nested: Final[dict[tuple[type, ...], tuple[int, ...]]] = {}
+_MOST_LISTS: Final = 5_000
+_LONGEST_LIST: Final = 200
+
+
+def _find_nested(types: tuple[type, ...]) -> tuple[int, ...]:
+    """Find the places of what is to be copied, and remember them for a list of a sane length."""
+    places = tuple(place for place, its_type in enumerate(types) if its_type not in _FLAT)
+    if not _COPIED.issuperset(types[place] for place in places):
+        raise NotPlain
+    if len(types) <= _LONGEST_LIST:
+        if len(_nested) >= _MOST_LISTS:
+            _nested.clear()
+        _nested[types] = places
+    return places
+
+
+_COPIED: Final = frozenset({dict, list, float})
 
 
 def _copied(value: Any, depth: int) -> Any:

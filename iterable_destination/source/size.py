@@ -5,15 +5,11 @@ What may live here: how large an event is, and what can go.
 
 from __future__ import annotations
 
-from typing import Any, Final
-
 from iterable_destination.errors import InvalidWebhook, Problem
 from iterable_destination.json_codec import encode
-from iterable_destination.source.properties import Names, TakesNote
+from iterable_destination.source.names import Names
+from iterable_destination.source.properties import TakesNote
 from iterable_destination.source.track import SegmentTrack
-
-#: What can be left out, by Iterable's key.
-_CAN_GO: Final = ("inAppBody", "transactionalData", "dataFeed")
 
 
 def surely_fits(length: int, most: int) -> bool:
@@ -37,16 +33,12 @@ def leave_out(track: SegmentTrack, names: Names, note: TakesNote, most: int) -> 
     is still too large without all of them.
     """
     named = track.properties
-    can_go = [key for key in _CAN_GO if names[key] in named]
-    can_go.sort(key=lambda key: _bytes(named[names[key]]))
+    can_go = [name for name in names.can_go if name in named]
+    can_go.sort(key=lambda name: len(encode(named[name])))
     while (now := size(track)) > most:
         if not can_go:
             message = f"is {now:,} bytes long as an event, where at most {most:,} are taken"
             raise InvalidWebhook([Problem("$", message)])
         largest = can_go.pop()
         note(largest, f"left out: with it the event is {now:,} bytes long")
-        del named[names[largest]]
-
-
-def _bytes(value: Any) -> int:
-    return len(encode(value))
+        del named[largest]

@@ -12,9 +12,9 @@ import attrs
 from iterable_destination.errors import InvalidWebhook, shortened
 from iterable_destination.json_codec import canonical
 from iterable_destination.source.collections import SEND_SKIPS
-from iterable_destination.source.options import DEFAULTS, SourceOptions
+from iterable_destination.source.options import DEFAULTS, Event, SourceOptions
 from iterable_destination.source.ordinary import ordinary
-from iterable_destination.source.properties import context, derive, first_of_each
+from iterable_destination.source.properties import context, derive
 from iterable_destination.source.size import leave_out
 from iterable_destination.source.track import Ignored, SegmentTrack, message_id
 from iterable_destination.source.webhook import Webhook, as_webhook, event_name
@@ -43,22 +43,22 @@ def _carefully(webhook: Any, options: SourceOptions) -> SegmentTrack | Ignored:
     if wire is not None and event is None:
         return Ignored(wire, _reason(wire))
     reading = Webhook(body)
-    if wire is None or event is None or reading.problems:
+    if event is None or reading.problems:
         raise InvalidWebhook(reading.problems)
-    return _track(event, wire, reading, options)
+    return _track(event, reading, options)
 
 
-def _track(event: str, wire: str, webhook: Webhook, options: SourceOptions) -> SegmentTrack:
+def _track(event: Event, webhook: Webhook, options: SourceOptions) -> SegmentTrack:
     """Return the track call of a webhook that is a good one, if it is not too large."""
     names = options.names
 
-    def note(key: str, message: str) -> None:
-        webhook.note_field(key, names, message)
+    def note(name: str, message: str) -> None:
+        webhook.note_field(name, names, message)
 
-    named = first_of_each(webhook.fields, names, note)
-    derive(named, names, note, wire)
+    named = webhook.named(names)
+    derive(named, names, note, of_email=event.of_email)
     track = SegmentTrack(
-        event,
+        event.name,
         webhook.user_id,
         webhook.email if webhook.user_id is None else None,
         named,

@@ -6,13 +6,13 @@ A webhook is never changed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 from iterable_destination.dates import read_as_iso
 from iterable_destination.errors import InvalidWebhook, Note, Problem
 from iterable_destination.events import as_id
 from iterable_destination.plain import as_object, kind, says_nothing, scalar
+from iterable_destination.source.names import Names
 from iterable_destination.source.plain_copy import PlainCopy
 
 #: The keys of a webhook.
@@ -77,11 +77,20 @@ class Webhook:
         """Add a note."""
         self.notes.append(Note(path, message))
 
-    def note_field(self, key: str, names: Mapping[str, str], message: str) -> None:
-        """Add a note about the field that goes by the name of a key of Iterable's."""
-        name = names[key]
-        found = key if key in self.fields else next(k for k in self.fields if names[k] == name)
-        self.note(f"dataFields.{found}", message)
+    def named(self, names: Names) -> dict[str, Any]:
+        """Return the fields by their names; of two that go by the same name the first is kept."""
+        keys: dict[str, str] = {}
+        for key in self.fields:
+            first = keys.setdefault(names[key], key)
+            if first != key:
+                message = f"left out: dataFields.{first} goes by the same name"
+                self.note(f"dataFields.{key}", message)
+        return {name: self.fields[key] for name, key in keys.items()}
+
+    def note_field(self, name: str, names: Names, message: str) -> None:
+        """Add a note about the field that goes by this name."""
+        key = next(key for key in self.fields if names[key] == name)
+        self.note(f"dataFields.{key}", message)
 
     def _text(self, key: str, *, required: bool = False) -> str | None:
         """Return a field at the top; None if it says nothing. Anything but a text is refused."""

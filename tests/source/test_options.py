@@ -53,13 +53,13 @@ def test_the_defaults() -> None:
 def test_a_collection_is_known_in_any_case(collection: Any) -> None:
     options = SourceOptions()
     for wire in (collection.wire, collection.wire.lower(), collection.wire.upper()):
-        assert options.event(wire) == collection.name
+        assert options.event(wire) == (collection.name, is_email(collection.wire))
 
 
 @pytest.mark.parametrize("collection", SEND_SKIPS, ids=lambda collection: collection.wire)
 def test_a_send_skip_is_known_if_it_is_asked_for(collection: Any) -> None:
     assert SourceOptions().event(collection.wire) is None
-    assert SourceOptions(send_skips=True).event(collection.wire) == collection.name
+    assert SourceOptions(send_skips=True).event(collection.wire) == (collection.name, is_email(collection.wire))
 
 
 def test_extra_names_are_copied() -> None:
