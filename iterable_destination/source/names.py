@@ -58,4 +58,4 @@ _LONGEST_KEY: Final = 100
 
 SNAKE_CASE: Final = Names(snake_case)
 #: Iterable's own spelling.
-AS_THEY_ARE: Final = Names(str)
+AS_THEY_ARE: Final = Names(str.__str__)

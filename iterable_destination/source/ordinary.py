@@ -16,10 +16,11 @@ from typing import Any, Final, NoReturn
 from iterable_destination.data_fields import MAX_NESTING, NOT_PLAIN, NotPlain
 from iterable_destination.dates import read_as_iso
 from iterable_destination.json_codec import is_usual, quickly_canonical
+from iterable_destination.source.names import Names
 from iterable_destination.source.options import SourceOptions
 from iterable_destination.source.properties import context, derive
 from iterable_destination.source.size import size, surely_fits
-from iterable_destination.source.track import SegmentTrack, message_id, quickly_made
+from iterable_destination.source.track import SegmentTrack, message_id
 
 
 def ordinary(webhook: Any, options: SourceOptions) -> SegmentTrack | None:
@@ -32,6 +33,7 @@ def ordinary(webhook: Any, options: SourceOptions) -> SegmentTrack | None:
         return None
 
 
+#: What is raised for what is not plain, and where a key is missing, or was just forgotten.
 _DOUBTS: Final = (*NOT_PLAIN, KeyError)
 #: How many keys a webhook has without a userId.
 _KEYS: Final = 3
@@ -55,34 +57,44 @@ def _track(webhook: dict[Any, Any], options: SourceOptions) -> SegmentTrack | No
     ):
         return None
     event, names, timestamp = options.event(wire), options.names, _moment(fields["createdAt"])
-    known = names.known
-    named = {known[key]: value for key, value in fields.items()}
-    if event is None or timestamp is None or len(named) < len(fields):
+    if event is None or timestamp is None:
         return None
-    types = tuple(map(type, fields.values()))
-    if nested := _nested[types] if types in _nested else _find_nested(types):
-        order = [*named]
-        for place in nested:
-            name = order[place]
-            named[name] = _copied(named[name], _MAX_NESTING) if named[name] != [] else []
+    named = _named(fields, names)
     text = quickly_canonical(webhook)
     derive(named, names, _doubt, of_email=event.of_email)
-    track = quickly_made(
-        event=event.name,
-        user_id=user_id,
-        anonymous_id=email if user_id is None else None,
-        properties=named,
-        context=context(named, names, email, _doubt),
-        timestamp=timestamp,
-        message_id=message_id(text),
-        integrations={"Iterable": False} if options.loop_guard else None,
-        notes=(),
+    track = SegmentTrack(
+        event.name,
+        user_id,
+        email if user_id is None else None,
+        named,
+        context(named, names, email, _doubt),
+        timestamp,
+        message_id(text),
+        {"Iterable": False} if options.loop_guard else None,
     )
     most = options.max_bytes
     return track if surely_fits(len(text) + len(event.name), most) or size(track) <= most else None
 
 
-#: Of lists of types, which are neither flat nor unknown: the places of objects, lists and floats.
+def _named(fields: dict[str, Any], names: Names) -> dict[str, Any]:
+    """Return a deep copy of the fields by their names."""
+    known = names.known
+    try:
+        named = {known[key]: value for key, value in fields.items()}
+    except KeyError:  # from now on it is known
+        named = {names[key]: value for key, value in fields.items()}
+    if len(named) < len(fields):
+        raise NotPlain
+    types = tuple(map(type, fields.values()))
+    if nested := _nested[types] if types in _nested else _find_nested(types):
+        order = [*named]
+        for place in nested:
+            name = order[place]
+            named[name] = _copied(named[name], _MAX_NESTING)
+    return named
+
+
+#: The places of objects, lists and floats in a row of values of these types.
 _nested: Final[dict[tuple[type, ...], tuple[int, ...]]] = {}
 _MOST_LISTS: Final = 5_000
 _LONGEST_LIST: Final = 200

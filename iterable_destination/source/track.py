@@ -63,13 +63,6 @@ class Ignored:
     reason: str
 
 
-def quickly_made(**fields: Any) -> SegmentTrack:
-    """Make a track call of all its fields; what a frozen class has for it takes far longer."""
-    track = object.__new__(SegmentTrack)
-    object.__setattr__(track, "__dict__", fields)
-    return track
-
-
 def message_id(canonical: bytes) -> str:
     """Return the id of the event of a webhook, whose canonical JSON this is.
 

@@ -62,9 +62,10 @@ def test_only_so_many_names_of_a_sane_length_are_remembered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(names, "_MOST_KEYS", 3)
-    remembering = names._SnakeCase()
+    remembering = names.Names(snake_case)
     for number in range(8):
-        assert remembering[f"keyNo{number}"] == f"key_no{number}"
-        assert len(remembering) <= 3
+        for _ in range(2):
+            assert remembering[f"keyNo{number}"] == f"key_no{number}"
+        assert len(remembering.known) <= 3
     assert remembering["a" * 101] == "a" * 101
-    assert "a" * 101 not in remembering
+    assert "a" * 101 not in remembering.known

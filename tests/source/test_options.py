@@ -12,7 +12,7 @@ import pytest
 from iterable_destination import InvalidSettings
 from iterable_destination.endpoints import MAX_SEGMENT_EVENT_BYTES
 from iterable_destination.source import SourceOptions
-from iterable_destination.source.collections import COLLECTIONS, SEND_SKIPS
+from iterable_destination.source.collections import COLLECTIONS, SEND_SKIPS, is_email
 
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"send_skips": 1}, "send_skips: must be true or false, not a number"),
@@ -59,14 +59,15 @@ def test_a_collection_is_known_in_any_case(collection: Any) -> None:
 @pytest.mark.parametrize("collection", SEND_SKIPS, ids=lambda collection: collection.wire)
 def test_a_send_skip_is_known_if_it_is_asked_for(collection: Any) -> None:
     assert SourceOptions().event(collection.wire) is None
-    assert SourceOptions(send_skips=True).event(collection.wire) == (collection.name, is_email(collection.wire))
+    expected = (collection.name, is_email(collection.wire))
+    assert SourceOptions(send_skips=True).event(collection.wire) == expected
 
 
 def test_extra_names_are_copied() -> None:
     names = {"journeyExit": "Journey Exited"}
     options = SourceOptions(extra_names=names)
     names["journeyExit"] = names["other"] = "x"
-    assert options.event("JourneyExit") == "Journey Exited"
+    assert options.event("JourneyExit") == ("Journey Exited", False)
     assert options.event("other") is None
 
 
@@ -77,6 +78,6 @@ def test_options_are_values() -> None:
     assert first != SourceOptions()
     again = pickle.loads(pickle.dumps(first))  # noqa: S301 - our own
     assert again == first
-    assert again.event("A") == "b"
+    assert again.event("A") == ("b", False)
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         first.max_bytes = 5  # type: ignore[misc]
