@@ -66,12 +66,22 @@ class Answer:
     request_id: str | None = None
 
 
-def read(
-    status: int, text: bytes, *, secret: str, request_id: str | None, retry_after: float | None
+Words = Mapping[type[errors.ApiError], str]
+
+
+def read(  # noqa: PLR0913 - what there is of an answer
+    status: int,
+    text: bytes,
+    *,
+    secret: str,
+    request_id: str | None,
+    retry_after: float | None,
+    words: Words | None = None,
 ) -> Answer:
     """Return what was accepted, or raise the :exc:`~errors.ApiError` that the answer means.
 
-    ``secret`` is taken out of everything that is kept of it.
+    ``secret`` is taken out of everything that is kept of it. ``words`` are said for an error of
+    which the answer says nothing; None is those for Iterable.
     """
     body = _object(text, secret)
     request_id = redacted(request_id, secret)
@@ -81,13 +91,17 @@ def read(
         return Answer(status, body or {}, code, message, request_id)
     params = (body or {}).get("params")
     raise error(
-        message or f"status {status}: {_WORDS.get(error, 'no answer that Iterable gives')}",
+        message or f"status {status}: {_said(error, words or _WORDS)}",
         status=status,
         code=code,
         params=params if isinstance(params, dict) else None,
         request_id=request_id,
         retry_after=retry_after,
     )
+
+
+def _said(error: type[errors.ApiError], words: Words) -> str:
+    return words.get(error) or words[errors.ApiError]
 
 
 def redacted(value: Any, secret: str) -> Any:
@@ -101,7 +115,8 @@ def redacted(value: Any, secret: str) -> Any:
     return value
 
 
-_WORDS: Final[dict[type[errors.ApiError], str]] = {
+_WORDS: Final[Words] = {
+    errors.ApiError: "no answer that Iterable gives",
     errors.AmbiguousAnswer: "accepted, it seems, but the answer is no JSON object",
     errors.BadRequest: "the request breaks a rule of Iterable's",
     errors.TooLarge: "the request is too large",

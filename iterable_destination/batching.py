@@ -1,8 +1,9 @@
 """Batching: calls into the bodies of bulk requests, and bulk answers into a verdict for each call.
 
-What may live here: Iterable's two bulk endpoints, what fits in one request, and how its answer is
-read. An answer names no item: it lists emails, userIds and event names that failed, and counts.
-So an item is accepted only if it is not listed and the counts leave no room for doubt.
+What may live here: Iterable's two bulk endpoints and Segment's one, what fits in one request, and
+how Iterable's answer is read. It names no item: it lists emails, userIds and event names that
+failed, and counts. So an item is accepted only if it is not listed and the counts leave no room
+for doubt.
 """
 
 from __future__ import annotations
@@ -39,12 +40,16 @@ class Bulk:
     opening: bytes
     #: Whether a user may have one item only: if two went and one failed, nothing tells which.
     one_of_a_user: bool
+    #: The largest body, in bytes.
+    most_bytes: int = MAX_BODY_BYTES
+    #: Whether an answer tells of items; else one that accepts the request accepts them all.
+    tells_of_items: bool = True
     #: How many bytes the items and the commas between them may have together.
     room: int = attrs.field(init=False)
 
     @room.default
     def _room(self) -> int:
-        return MAX_BODY_BYTES - len(self.opening) - len(_CLOSING)
+        return self.most_bytes - len(self.opening) - len(_CLOSING)
 
     def body(self, items: Sequence[bytes]) -> bytes:
         """Return the body of a request with these items, each in JSON."""
@@ -58,6 +63,13 @@ BULKS: Final = {
     ),
     endpoints.EVENTS_TRACK.path: Bulk(
         endpoints.EVENTS_TRACK_BULK, b'{"events":[', one_of_a_user=False
+    ),
+    endpoints.SEGMENT_TRACK.path: Bulk(
+        endpoints.SEGMENT_BATCH,
+        b'{"batch":[',
+        one_of_a_user=False,
+        most_bytes=endpoints.MAX_SEGMENT_BATCH_BYTES,
+        tells_of_items=False,
     ),
 }
 

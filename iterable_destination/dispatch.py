@@ -299,7 +299,9 @@ class Dispatcher:
             else:
                 self._go_on(parcel, job.tries, now)
             return
-        errors = batching.verdicts(answer, [parcel.mark for parcel in job.parcels])
+        errors: list[ApiError | None] = [None] * len(job.parcels)
+        if job.bulk.tells_of_items:
+            errors = batching.verdicts(answer, [parcel.mark for parcel in job.parcels])
         if not any(errors) and all(parcel.is_at_its_last for parcel in job.parcels):
             self._accepted(job.parcels, answer, now)
             return

@@ -64,3 +64,12 @@ MANAGED_FIELDS: Final = frozenset(
 #: The largest event that Segment takes, in bytes: documented as 32 KB (Segment's HTTP API). Read
 #: as 32,000, which leaves some room for what a library adds on the way.
 MAX_SEGMENT_EVENT_BYTES: Final = 32_000
+#: The largest batch that Segment takes, in bytes: documented as 500 KB (Segment's HTTP API).
+MAX_SEGMENT_BATCH_BYTES: Final = 500_000
+#: Segment's servers, by region (Segment's HTTP API).
+SEGMENT_URLS: Final = {
+    "US": "https://api.segment.io",
+    "EU": "https://events.eu1.segmentapis.com",
+}
+SEGMENT_TRACK: Final = Endpoint("POST", "/v1/track")
+SEGMENT_BATCH: Final = Endpoint("POST", "/v1/batch")

@@ -25,6 +25,7 @@ from iterable_destination.errors import (
     EventNotSupported,
     FunctionError,
     FunctionFailed,
+    Invalid,
     InvalidEvent,
     InvalidJSON,
     RetryError,
@@ -44,7 +45,7 @@ Translator = Callable[[Any, Settings], Translation]
 _log: Final = logging.getLogger(__name__)
 
 #: What says that an event can never be sent, or not now, or need not be.
-_Ending = InvalidEvent | InvalidJSON | FunctionError
+_Ending = Invalid | InvalidJSON | FunctionError
 
 
 @attrs.frozen
@@ -104,7 +105,7 @@ class Intake:
         """Return a parcel without marks, its calls, and the id that they are to have if any."""
         try:
             translation = self._translator(event_of(source), self._settings)
-        except (InvalidEvent, InvalidJSON, FunctionError) as error:
+        except (Invalid, InvalidJSON, FunctionError) as error:
             return _ended(index, source, error), (), None
         message_id = translation.message_id
         parcel = Parcel(index, message_id, translation.notes)
@@ -130,7 +131,7 @@ def _outcome(parcel: Parcel, error: _Ending) -> Outcome:
 
 
 def _message_id(source: Any, error: _Ending) -> str | None:
-    if isinstance(error, InvalidEvent) and error.message_id is not None:
+    if isinstance(error, Invalid) and error.message_id is not None:
         return error.message_id
     try:
         return Event(event_of(source)).message_id

@@ -36,7 +36,7 @@ FLOORS: dict[int, set[str]] = {
         *("signatures", "messages", "tracking_api", "acceptance"),
     },
     3: {
-        *("connections", "client", "json_lines", "durable", "forks"),
+        *("connections", "client", "segment_client", "segment", "json_lines", "durable", "forks"),
         *("dead_letters", "checkpoint", "outbox"),
         *("closing", "intake", "pipeline", "background", "courier", "delivery", "testing"),
     },
