@@ -22,6 +22,7 @@ import click.testing
 import pytest
 
 from iterable_destination import Destination, Patience, cli
+from iterable_destination import arguments as arguments_module
 from iterable_destination.__main__ import main
 from tests import faulty_server as faulty
 from tests.faulty_server import Exchange, FaultyServer, Script
@@ -434,7 +435,7 @@ def sent(
     """Send standard input to a server that plays these scripts."""
     monkeypatch.setenv("ITERABLE_API_KEY", KEY)
     hurried = functools.partial(Destination, patience=Patience(deadline=0.0))
-    monkeypatch.setattr(cli, "Destination", hurried)
+    monkeypatch.setattr(arguments_module, "Destination", hurried)
     with FaultyServer(*scripts) as server:
         result = run("send", "--base-url", server.url, *arguments, stdin=content)
     return result, server
@@ -721,7 +722,7 @@ def test_without_its_extra_the_command_line_says_what_it_needs(
         if name.split(".")[0] == missing:
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, missing, None)
-    for name in ("cli", "console"):
+    for name in ("cli", "arguments", "source_cli", "console"):
         monkeypatch.delitem(sys.modules, f"iterable_destination.{name}", raising=False)
         monkeypatch.delattr(f"iterable_destination.{name}", raising=False)
     with pytest.raises(SystemExit) as caught:

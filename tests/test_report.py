@@ -22,6 +22,7 @@ import click.testing
 import pytest
 
 from iterable_destination import Destination, Patience, cli
+from iterable_destination import arguments as arguments_module
 from iterable_destination.checkpoint import Checkpoint, Settled
 from iterable_destination.outbox import Outbox
 from iterable_destination.testing import (
@@ -87,7 +88,7 @@ class Faulty:
 def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., click.testing.Result]:
     """Run a command against a server, in a hurry."""
     hurried = functools.partial(Destination, patience=Patience(deadline=0.0), rates=RATES)
-    monkeypatch.setattr(cli, "Destination", hurried)
+    monkeypatch.setattr(arguments_module, "Destination", hurried)
 
     def run(
         iterable: LocalIterable, command: str, *arguments: str, stdin: bytes = b""

@@ -1,0 +1,180 @@
+"""Arguments: what several commands take, and how it is opened or refused.
+
+What may live here: options, files and settings named on the command line. What is wrong with them
+is said in a line, and ends the program with status 2.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+import attrs
+import click
+
+from iterable_destination import console
+from iterable_destination.checkpoint import Checkpoint
+from iterable_destination.dead_letters import DeadLetters
+from iterable_destination.delivery import Destination
+from iterable_destination.errors import (
+    CheckpointInUse,
+    Invalid,
+    InvalidCheckpoint,
+    InvalidJSON,
+    InvalidSettings,
+    OutboxError,
+    UnreadableInput,
+    UnwritableFile,
+)
+from iterable_destination.json_codec import decode
+from iterable_destination.json_lines import Line, open_lines
+from iterable_destination.outbox import Outbox
+from iterable_destination.settings import Settings
+
+SOME_FAILED: Final = 1
+WRONG_USAGE: Final = 2
+
+FILE = click.argument("file", default="-", metavar="[FILE]")
+SETTINGS = click.option(
+    "--settings",
+    "settings_file",
+    metavar="FILE",
+    help="A JSON object of settings, under Segment's names or ours.",
+)
+
+
+DATA_CENTER = click.option(
+    "--data-center",
+    type=click.Choice(["US", "EU"]),
+    help="Where the project is; US if nothing says otherwise.",
+)
+BASE_URL = click.option(
+    "--base-url", metavar="URL", help="Another server, such as a local Iterable."
+)
+DEAD_LETTERS = click.option(
+    "--dead-letters",
+    metavar="FILE",
+    help="Add rejected and unknown events to FILE, which `send` takes again.",
+)
+
+
+def until_interrupted() -> None:
+    """Wait for Ctrl-C, or for whoever ends this process in an orderly way."""
+    over = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: over.set())
+    with suppress(KeyboardInterrupt):
+        over.wait()
+
+
+def settings_of(path: str | None, **arguments: Any) -> Settings:
+    """Read the settings file, the environment and the arguments; the later ones win."""
+    chosen = {name: value for name, value in arguments.items() if value}
+    try:
+        settings = Settings() if path is None else _settings_file(path)
+        return attrs.evolve(Settings.from_environment(base=settings), **chosen)
+    except InvalidSettings as error:
+        stop(str(error))
+
+
+def json_object(path: str, of: str) -> dict[str, Any]:
+    """Read a file that has a JSON object of something."""
+    try:
+        given = decode(Path(path).read_bytes())
+    except OSError as error:
+        stop(f"{path}: {error.strerror}")
+    except ValueError as error:
+        stop(f"{path}: no JSON: {error}")
+    if not isinstance(given, dict):
+        stop(f"{path}: must be a JSON object of {of}")
+    return given
+
+
+def _settings_file(path: str) -> Settings:
+    given = json_object(path, "settings")
+    with warnings.catch_warnings(record=True) as unknown:
+        warnings.simplefilter("always")
+        try:
+            return Settings.from_mapping(given)
+        except InvalidSettings as error:
+            stop(f"{path}: {error}")
+        finally:
+            for warning in unknown:
+                click.echo(f"{path}: {warning.message}", err=True)
+
+
+@contextmanager
+def lines_of(path: str) -> Iterator[Iterable[Line]]:
+    """Open the input, show progress on a terminal, and stop clearly where it cannot be read."""
+    try:
+        with open_lines(path) as lines, console.progress(lines) as shown:
+            yield shown
+    except UnreadableInput as error:
+        stop(str(error))
+
+
+@contextmanager
+def destination_of(settings: Settings, dead_letters: str | None) -> Iterator[Destination]:
+    """Make a destination, with a file of dead letters if one is named."""
+    with letters_of(dead_letters, settings.api_key) as letters:
+        try:
+            destination = Destination(settings, dead_letters=letters)
+        except InvalidSettings as error:
+            stop(f"{error}; set the variable ITERABLE_API_KEY")
+        with destination:
+            yield destination
+
+
+@contextmanager
+def letters_of(path: str | None, secret: str | None) -> Iterator[DeadLetters | None]:
+    """Open a file of dead letters; None is none."""
+    if path is None:
+        yield None
+        return
+    try:
+        letters = DeadLetters(path, secret=secret)
+    except UnwritableFile as error:
+        stop(str(error))
+    with letters:
+        yield letters
+
+
+@contextmanager
+def outbox_of(path: str) -> Iterator[Outbox]:
+    """Open an outbox."""
+    try:
+        with Outbox(path) as outbox:
+            yield outbox
+    except OutboxError as error:
+        stop(str(error))
+
+
+@contextmanager
+def checkpoint_of(path: str) -> Iterator[Checkpoint]:
+    """Take a checkpoint."""
+    try:
+        with Checkpoint(path) as checkpoint:
+            yield checkpoint
+    except (CheckpointInUse, InvalidCheckpoint, UnwritableFile) as error:
+        stop(str(error))
+
+
+def stop(message: str) -> NoReturn:
+    """End the program for wrong usage, settings or key."""
+    click.echo(f"Error: {message}", err=True)
+    sys.exit(WRONG_USAGE)
+
+
+def error_of(error: Invalid | InvalidJSON) -> dict[str, Any]:
+    """Return an error as it is printed."""
+    problems = error.problems if isinstance(error, Invalid) else ()
+    return {
+        "type": type(error).__name__,
+        "message": str(error),
+        "problems": [attrs.asdict(problem) for problem in problems],
+    }
