@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from io import RawIOBase
@@ -17,9 +17,11 @@ from socket import SHUT_RDWR, SocketType
 from socketserver import TCPServer
 from typing import Any, Final, Self, cast
 
+from iterable_destination.testing import engagement
 from iterable_destination.testing.answers import Answer
 from iterable_destination.testing.faults import Fault, Faults, Received, at_redirected
 from iterable_destination.testing.framing import BadFraming, Source, read_body
+from iterable_destination.testing.profiles import timestamp
 from iterable_destination.testing.project import DEFAULT_API_KEY, Project
 from iterable_destination.testing.wire import Closed, Reset, Wire, reset
 
@@ -52,6 +54,7 @@ class LocalIterable:
         self._lock = threading.Lock()
         self._faulted: dict[int, Fault] = {}
         self._followed: list[Received] = []
+        self._told = 0
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
 
@@ -103,6 +106,40 @@ class LocalIterable:
             server.shutdown()
             thread.join()
             server.server_close()
+
+    def webhook(self, event_name: str, email_or_user_id: str, **fields: Any) -> dict[str, Any]:
+        """Return the system webhook by which Iterable tells what a user did with a message.
+
+        ``event_name`` is Iterable's, such as ``emailOpen``; ``fields`` are added to its
+        ``dataFields``. Each has a ``messageId`` of its own. Raises :exc:`ValueError` for a user
+        that the project does not know.
+        """
+        user = self.project.user(email_or_user_id)
+        if user is None:
+            raise ValueError("the project knows no such user")
+        with self._lock:
+            self._told += 1
+            number = self._told
+        who = {name: value for name, value in user.items() if name != "dataFields"}
+        body = engagement.body_of(event_name, who, number, timestamp(self._clock()))
+        body["dataFields"].update(fields)
+        return body
+
+    def emit(
+        self,
+        url: str,
+        event_name: str,
+        email_or_user_id: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        **fields: Any,
+    ) -> int:
+        """Send such a webhook to a receiver, and return the status that it answers.
+
+        ``headers`` are sent with it, such as ``Authorization``. Raises :exc:`OSError` if there is
+        no answer within 10 seconds, and :exc:`ValueError` as :meth:`webhook` does.
+        """
+        return engagement.post(url, self.webhook(event_name, email_or_user_id, **fields), headers)
 
     def __enter__(self) -> Self:
         return self.start()
