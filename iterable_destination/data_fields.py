@@ -2,8 +2,9 @@
 
 What may live here: the one place where every value of an event is looked at. It is written twice:
 :func:`quick_copy` copies what is plain JSON already, which is nearly everything, and gives up at
-the first thing that is not; :func:`_careful` then takes any Python value, converts it, and names
-the place of everything that cannot be sent. A property test holds the two to the same result.
+the first thing that is not; :class:`CarefulCopy` then takes any Python value, converts it, and
+names the place of everything that cannot be sent. A property test holds the two to the same
+result.
 """
 
 from __future__ import annotations
@@ -32,18 +33,22 @@ def data_fields(fields: dict[Any, Any], path: str, problems: list[Problem]) -> d
     try:
         return quick_copy(fields)
     except NOT_PLAIN:
-        return _careful(fields, path, problems)
+        return CarefulCopy(problems).of(fields, path)
 
 
 def text_problem(text: str) -> str | None:
     """Say why a string cannot be sent: it is no Unicode text, or too large. None if it can."""
     if len(text) > _MOST:
         return f"is {len(text):,} characters long; a request has at most {_MOST:,} bytes"
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            return "has half of a surrogate pair, which is no Unicode character"
+    return None if text.isascii() else surrogate_problem(text)
+
+
+def surrogate_problem(text: str) -> str | None:
+    """Say what is wrong with a string that is no Unicode text. None if it is one."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "has half of a surrogate pair, which is no Unicode character"
     return None
 
 
@@ -133,39 +138,50 @@ def finish(copy: Any, depth: int = MAX_NESTING) -> int:  # noqa: C901, PLR0912 -
     return nulls
 
 
-def _careful(fields: dict[Any, Any], path: str, problems: list[Problem]) -> dict[str, Any]:
-    try:
-        copy: dict[str, Any] = _Careful(problems).copy(fields, path, MAX_NESTING) or {}
-    except RecursionError:  # the caller is deep in calls itself
-        problems.append(Problem(path, _TOO_DEEP))
-        return {}
-    return copy
-
-
 _TOO_DEEP: Final = f"is nested more than {MAX_NESTING} levels deep"
 
 
-class _Careful:
-    """Copies any Python value, and writes down every problem with its place."""
+class CarefulCopy:
+    """Copies any Python value, and writes down every problem with its place.
+
+    What is wrong with a single value, and what becomes of it, is for a subclass to change.
+    """
 
     def __init__(self, problems: list[Problem]) -> None:
         self._problems = problems
         self._inside: set[int] = set()
 
-    def copy(self, value: Any, path: str, depth: int) -> Any:
+    def of(self, fields: dict[Any, Any], path: str) -> dict[str, Any]:
+        """Copy the object that stands at ``path``, ``""`` for the whole of what came in."""
+        try:
+            copy: dict[str, Any] = self._copy(fields, path, MAX_NESTING) or {}
+        except RecursionError:  # the caller is deep in calls itself
+            self._refuse(path, _TOO_DEEP)
+            return {}
+        return copy
+
+    def problem(self, value: Any) -> str | None:
+        """Say why a value that is no object and no list cannot be sent; None if it can."""
+        return _problem(value)
+
+    def converted(self, value: Any) -> Any:
+        """Return such a value as it is sent, if it can be."""
+        if isinstance(value, date):
+            return to_iterable(value)
+        return iterable_date(value) if isinstance(value, str) else value
+
+    def _copy(self, value: Any, path: str, depth: int) -> Any:
         """Copy a value that stands ``MAX_NESTING - depth`` levels deep; None if it cannot go."""
         value = scalar(value)
         if (fields := as_object(value)) is not None:
             return self._container(value, fields.items(), path, depth, self._object)
         if (elements := as_list(value)) is not None:
             return self._container(value, enumerate(elements), path, depth, self._list)
-        problem = _problem(value)
+        problem = self.problem(value)
         if problem is not None:
             self._refuse(path, problem)
             return None
-        if isinstance(value, date):
-            return to_iterable(value)
-        return iterable_date(value) if isinstance(value, str) else value
+        return self.converted(value)
 
     def _container(
         self, value: Any, entries: Iterable[Any], path: str, depth: int, copy: Callable[..., Any]
@@ -188,14 +204,14 @@ class _Careful:
                 self._refuse(path, f"has a key that {text_problem(key)}")
             else:
                 place = f"{path}.{key}" if path else key
-                copy[str.__str__(key)] = self.copy(value, place, depth)
+                copy[str.__str__(key)] = self._copy(value, place, depth)
         return copy
 
     def _list(self, items: Iterable[tuple[int, Any]], path: str, depth: int) -> list[Any]:
-        return [self.copy(value, f"{path}[{index}]", depth) for index, value in items]
+        return [self._copy(value, f"{path}[{index}]", depth) for index, value in items]
 
     def _refuse(self, path: str, message: str) -> None:
-        self._problems.append(Problem(path, message))
+        self._problems.append(Problem(path or "$", message))
 
 
 def _problem(value: Any) -> str | None:

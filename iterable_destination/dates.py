@@ -70,6 +70,22 @@ def read_as_iterable(value: Any) -> str | None:
     return None if moment is None else to_iterable(moment)
 
 
+def read_as_iso(value: Any) -> str | None:
+    """Read a single field that should be a date as ``yyyy-MM-ddTHH:mm:ssZ``, in UTC; or None.
+
+    What is taken is what :func:`read_date` takes. Fractions are cut towards the past.
+    """
+    if type(value) is str and value[19:] == " +00:00" and value[4:17:3] == "-- ::":
+        try:
+            _parse(value[:19])
+        except ValueError:
+            return None
+        if value[11:13] != "24":  # some Pythons take it
+            return f"{value[:10]}T{value[11:19]}Z"
+    moment = read_date(value)
+    return None if moment is None else f"{moment.isoformat('T', 'seconds')[:19]}Z"
+
+
 def read_as_unix_seconds(value: Any) -> int | None:
     """Read a single field that should be a date as whole seconds since 1970-01-01 UTC, or None.
 

@@ -13,6 +13,7 @@ import pytest
 from iterable_destination.dates import (
     in_utc,
     iterable_date,
+    read_as_iso,
     read_as_iterable,
     read_as_unix_seconds,
     read_date,
@@ -431,3 +432,30 @@ def test_a_very_long_text_is_no_date_at_once() -> None:
 
 def test_13_digits_are_milliseconds_however_few_they_are() -> None:
     assert read_date("0000000001999") == datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("2016-12-02 20:21:04 +00:00", "2016-12-02T20:21:04Z"),
+        ("2016-12-02 20:21:04 -08:00", "2016-12-03T04:21:04Z"),
+        ("2016-12-02T20:21:04.999Z", "2016-12-02T20:21:04Z"),
+        ("0001-01-01 00:00:00 +00:00", "0001-01-01T00:00:00Z"),
+        ("2016-12-02", "2016-12-02T00:00:00Z"),
+        (1_480_710_064, "2016-12-02T20:21:04Z"),
+        (1_480_710_064_999, "2016-12-02T20:21:04Z"),
+        (AHEAD, "2023-02-05T18:42:10Z"),
+        ("2016-13-02 20:21:04 +00:00", None),
+        ("2016-12-02 24:00:00 +00:00", None),
+        ("2016-12-02 23:59:60 +00:00", None),
+        ("2016-W48-5 20:21:04 +00:00", None),
+        ("2016-12-02 20:21:0x +00:00", None),
+        ("٢٠١٦-12-02 20:21:04 +00:00", None),
+        ("", None),
+        (None, None),
+        (True, None),
+        ([], None),
+    ],
+)
+def test_a_single_date_is_read_as_iso(value: Any, expected: str | None) -> None:
+    assert read_as_iso(value) == expected

@@ -11,9 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
 
 from iterable_destination import json_codec
-from iterable_destination.json_codec import decode, encode
+from iterable_destination.json_codec import (
+    canonical,
+    decode,
+    encode,
+    is_usual,
+    quickly_canonical,
+)
+from tests.strategies import nest, scalars, sendable
 
 
 @pytest.fixture(params=[True, False], ids=["orjson", "json"], autouse=True)
@@ -152,3 +160,63 @@ def test_without_orjson_the_standard_library_does(monkeypatch: pytest.MonkeyPatc
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert (module.HAS_ORJSON, module.decode(module.encode({"a": 1}))) == (False, {"a": 1})
+
+
+CANONICAL: list[tuple[Any, str]] = [
+    ({"b": 1, "a": {"d": [], "c": {}}}, '{"a":{"c":{},"d":[]},"b":1}'),
+    ({"é": 1, "z": 2, "Z": 3, "🛒": 4, "\ufb01": 5}, '{"Z":3,"z":2,"é":1,"\ufb01":5,"🛒":4}'),
+    ([1, 1.0, -0.0, 0.0001, 1e15, True, None], "[1,1.0,-0.0,0.0001,1000000000000000.0,true,null]"),
+    ('"\\/\b\f\n\r\t\x00\x1f\x7f\u2028', '"\\"\\\\/\\b\\f\\n\\r\\t\\u0000\\u001f\x7f\u2028"'),
+]
+
+
+@pytest.mark.parametrize(("value", "expected"), CANONICAL)
+def test_canonical_json_is_written_alike_by_both_libraries(value: Any, expected: str) -> None:
+    assert canonical(value) == quickly_canonical(value) == expected.encode()
+
+
+def has_odd_number(value: Any) -> bool:
+    """Whether there is a number that the quick way is not asked to write."""
+    if isinstance(value, dict):
+        return any(map(has_odd_number, value.values()))
+    if isinstance(value, list):
+        return any(map(has_odd_number, value))
+    if isinstance(value, float):
+        return not is_usual(value)
+    return isinstance(value, int) and not -(2**63) <= value < 2**63
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(nest(scalars, sendable))
+def test_the_quick_way_writes_the_same_canonical_json(value: Any) -> None:
+    if has_odd_number(value):
+        return
+    try:
+        quick = quickly_canonical(value)
+    except TypeError:  # a text with many digits, for the standard library
+        return
+    assert quick == canonical(value)
+
+
+@pytest.mark.parametrize("value", [2**64, -(2**70), {"a": [10**30]}])
+def test_the_quick_way_gives_up_at_a_long_number(value: Any) -> None:
+    with pytest.raises(TypeError):
+        quickly_canonical(value)
+    assert decode(canonical(value)) == value
+
+
+@pytest.mark.parametrize("write", [canonical, quickly_canonical])
+def test_half_of_a_surrogate_pair_has_no_canonical_form(write: Any) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        write({"a": "\ud800"})
+
+
+@pytest.mark.parametrize("number", [1e16, 9.9e-5, -1e-5, 1e300, math.nan, math.inf, -math.inf])
+def test_a_float_with_an_exponent_is_not_usual(number: float) -> None:
+    assert not is_usual(number)
+
+
+@pytest.mark.parametrize("number", [0.0, -0.0, 1e-4, -1e-4, 1.5, 9_999_999_999_999_998.0])
+def test_a_float_without_one_is_usual(number: float) -> None:
+    assert is_usual(number)
+    assert b"e" not in canonical(number)
