@@ -1,6 +1,6 @@
-"""Iterable's regions, paths and limits, each with the source it comes from.
+"""Iterable's regions, paths and limits, each with the source it comes from; and Segment's limit.
 
-What may live here: numbers and names of Iterable's. A limit is quoted nowhere else.
+What may live here: numbers and names of others'. A limit is quoted nowhere else.
 Sources: *spec*, Iterable's API description (api.iterable.com/api/docs); *guide*, the articles of
 support.iterable.com; *practice*, what is seen of the service and documented nowhere.
 """
@@ -60,3 +60,7 @@ INT64: Final = range(-(2**63), 2**63)
 MANAGED_FIELDS: Final = frozenset(
     {"itblInternal", "itblDS", "itblUserId", "signupDate", "signupSource", "emailListIds"}
 )
+
+#: The largest event that Segment takes, in bytes: documented as 32 KB (Segment's HTTP API). Read
+#: as 32,000, which leaves some room for what a library adds on the way.
+MAX_SEGMENT_EVENT_BYTES: Final = 32_000

@@ -8,6 +8,7 @@ imported, so that every other module can use it.
     IterableDestinationError
     ├── Invalid                 the caller's fault, found before anything is sent
     │   ├── InvalidEvent            the event can never be delivered as it is
+    │   ├── InvalidWebhook          the webhook can become no Segment event as it is
     │   └── InvalidCall             a request asked for directly, such as ``update_email``
     ├── InvalidJSON             the input's fault: a line that is no JSON object
     ├── UnreadableInput         the input's fault: a file that cannot be read
@@ -61,7 +62,7 @@ class Problem:
     """One reason why an event is refused, and where in the event it is."""
 
     #: The place in the Segment event, spelled as it was found (``properties.products[2].price``).
-    #: ``$`` is the event itself. A very long one is cut in the middle.
+    #: ``$`` is the event itself. A very long one is cut in the middle. Of a webhook likewise.
     path: str = attrs.field(converter=shortened)
     #: What is wrong there. It never repeats a value, which may be personal data.
     message: str
@@ -85,7 +86,7 @@ class IterableDestinationError(Exception):
 
 
 class Invalid(IterableDestinationError, ValueError):
-    """What was handed in cannot be sent to Iterable as it is.
+    """What was handed in cannot be sent as it is.
 
     ``str(error)`` is every problem as ``path: message``, joined by ``"; "``.
     """
@@ -103,6 +104,13 @@ class Invalid(IterableDestinationError, ValueError):
 
 class InvalidEvent(Invalid):
     """A Segment event that cannot be sent; paths are places in the event."""
+
+
+class InvalidWebhook(Invalid):
+    """A webhook of Iterable's that becomes no Segment event; paths are places in the webhook.
+
+    It has no ``message_id``: one is made only for what can be sent.
+    """
 
 
 class InvalidCall(Invalid):

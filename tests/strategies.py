@@ -317,9 +317,9 @@ json_events: Strategy = good() | ordinary()
 
 
 @st.composite
-def spoiled(draw: st.DrawFn, bad: Strategy) -> Any:
+def spoiled(draw: st.DrawFn, bad: Strategy, good: Strategy = json_events) -> Any:
     """Draw an event, and put something bad in a place or two."""
-    event = draw(json_events)
+    event = copy.deepcopy(draw(good))
     for _ in range(draw(st.integers(0, 2))):
         place, key = draw(st.sampled_from(list(places(event))))
         place[key] = draw(bad)

@@ -27,11 +27,13 @@ from iterable_destination import (
     endpoints,
     errors,
     outcomes,
+    source,
     testing,
 )
 from iterable_destination import settings as settings_module
 from iterable_destination.cli import command_line
 from iterable_destination.data_fields import MAX_NESTING
+from iterable_destination.source import collections
 from iterable_destination.testing import LocalIterable
 from tests.golden_cases import CLASSIC, cases
 from tests.test_golden import line
@@ -260,6 +262,12 @@ SPEAKING = (
     "classic/page",
     "classic/routes",
     "classic/track",
+    "source/options",
+    "source/plain_copy",
+    "source/properties",
+    "source/size",
+    "source/translation",
+    "source/webhook",
 )
 #: Calls whose texts no user reads: patterns, the names of options, logs.
 SILENT = {"compile", "argument", "option", "group", "version_option", "debug", "TypeError"}
@@ -516,6 +524,42 @@ def test_the_table_of_settings_names_all_with_their_defaults() -> None:
     assert written == expected
 
 
+SOURCE_PAGE = REFERENCE["reference/source.md"]
+
+
+def test_the_table_of_collections_is_the_one_that_is_used() -> None:
+    table = rows(section(SOURCE_PAGE, "## The 22 collections"))[1:]
+    written = [(row[0], code(row[1]), tuple(code(row[2])), row[3]) for row in table]
+    assert written == [
+        (each.name, [each.wire], each.fields, "yes" if each.has_campaign else "no")
+        for each in collections.COLLECTIONS
+    ]
+
+
+def test_the_common_fields_of_webhooks_are_named() -> None:
+    text = section(SOURCE_PAGE, "## The 22 collections").partition("Common fields")[2]
+    fields = (
+        *collections.COMMON_FIELDS,
+        *collections.CAMPAIGN_FIELDS,
+        *collections.FREQUENT_FIELDS,
+    )
+    assert code(text)[: len(fields)] == list(fields)
+
+
+def test_the_table_of_skips_is_the_one_that_is_used() -> None:
+    table = rows(section(SOURCE_PAGE, "## What is ignored"))[1:]
+    written = [(code(row[0]), row[1]) for row in table]
+    assert written == [([each.wire], each.name) for each in collections.SEND_SKIPS]
+
+
+def test_the_table_of_options_names_all_with_their_defaults() -> None:
+    table = rows(section(SOURCE_PAGE, "## Options"))[1:]
+    fields = [field for field in attrs.fields(source.SourceOptions) if field.init]
+    assert [code(row[0]) for row in table] == [[field.name] for field in fields]
+    defaults = [json_or_python(getattr(source.SourceOptions(), field.name)) for field in fields]
+    assert [code(row[1]) for row in table] == [[default] for default in defaults]
+
+
 CLI = REFERENCE["reference/cli.md"]
 
 
@@ -579,6 +623,7 @@ def test_the_limits_are_those_of_the_endpoints() -> None:
         endpoints.MAX_BODY_BYTES,
         endpoints.MAX_ID_BYTES,
         endpoints.MAX_USER_ID_LENGTH,
+        endpoints.MAX_SEGMENT_EVENT_BYTES,
         endpoints.INT32.stop - 1,
         endpoints.INT64.stop - 1,
     ):
@@ -620,7 +665,7 @@ def test_the_page_of_the_api_describes_every_public_name() -> None:
         name.rpartition(".")[2] for name in re.findall(r"^\.\. \S+:: (\S+)$", text, re.MULTILINE)
     }
     in_errors = {name for name, value in vars(errors).items() if isinstance(value, type)}
-    public = {*iterable_destination.__all__, *testing.__all__}
+    public = {*iterable_destination.__all__, *testing.__all__, *source.__all__}
     assert public - described - in_errors == set()
 
 

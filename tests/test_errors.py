@@ -17,6 +17,7 @@ from iterable_destination.errors import (
     InvalidEvent,
     InvalidJSON,
     InvalidSettings,
+    InvalidWebhook,
     IterableDestinationError,
     Problem,
     RateLimited,
@@ -55,6 +56,7 @@ def test_the_tree_is_as_it_is_drawn() -> None:
     [
         (Invalid, True),
         (InvalidEvent, True),
+        (InvalidWebhook, True),
         (InvalidCall, True),
         (InvalidJSON, True),
         (InvalidSettings, True),
@@ -73,7 +75,7 @@ def test_a_problem_reads_as_its_place_and_what_is_wrong_there() -> None:
     assert str(Problem("properties.total", "missing")) == "properties.total: missing"
 
 
-@pytest.mark.parametrize("error", [Invalid, InvalidEvent, InvalidCall])
+@pytest.mark.parametrize("error", [Invalid, InvalidEvent, InvalidWebhook, InvalidCall])
 def test_an_invalid_says_every_problem(error: type[Invalid]) -> None:
     raised = error(iter(PROBLEMS), "m-1")
     assert str(raised) == "userId: missing; properties.total: must be a number"
@@ -81,7 +83,7 @@ def test_an_invalid_says_every_problem(error: type[Invalid]) -> None:
     assert error(PROBLEMS).message_id is None
 
 
-@pytest.mark.parametrize("error", [Invalid, InvalidEvent, InvalidCall])
+@pytest.mark.parametrize("error", [Invalid, InvalidEvent, InvalidWebhook, InvalidCall])
 def test_an_invalid_survives_a_pickle(error: type[Invalid]) -> None:
     again = pickle.loads(pickle.dumps(error(PROBLEMS, "m-1")))  # noqa: S301 - our own
     assert type(again) is error

@@ -1,0 +1,72 @@
+"""The properties of a track call, and what is taken from them for its context.
+
+What may live here: what becomes of each field of ``dataFields``, whichever way it was read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from iterable_destination.events import as_id
+from iterable_destination.plain import kind, says_nothing
+from iterable_destination.source.names import Names
+
+#: Properties by their names.
+Named = dict[str, Any]
+#: Takes the name of a property and what is to be noted of it.
+TakesNote = Callable[[str, str], None]
+
+#: The emails that Iterable makes up for users who have none.
+_PLACEHOLDER: Final = "@placeholder.email"
+
+
+def derive(named: Named, names: Names, note: TakesNote, *, of_email: bool) -> None:
+    """Add what Segment has one name for, and write the ids of an email event as strings."""
+    link = named.get(names.link)
+    if link is None or link == "":
+        _add_link(named, names)
+    if names.lists in named:
+        _add_list(named, names)
+    if of_email:
+        for name in names.ids:
+            value = named.get(name)
+            if value is None or type(value) is str:
+                continue
+            if type(value) is int or type(value) is float:
+                named[name] = as_id(value)
+            else:
+                note(name, f"left as it is: an id is a string or a number, not {kind(value)}")
+
+
+def _add_link(named: Named, names: Names) -> None:
+    """Add where a link leads, if that stands anywhere."""
+    for name in names.links:
+        link = named.get(name)
+        if type(link) is str and link:
+            named[names.link] = link
+            break
+
+
+def _add_list(named: Named, names: Names) -> None:
+    """Add the id of the list if there is exactly one, and nothing under its name already."""
+    ids = named[names.lists]
+    if type(ids) is list and len(ids) == 1 and says_nothing(named.get(names.list)):
+        its_type = type(ids[0])
+        if its_type is int or its_type is float or (its_type is str and ids[0]):
+            named[names.list] = ids[0]
+
+
+def context(named: Named, names: Names, email: str | None, note: TakesNote) -> dict[str, Any]:
+    """Return the context, and take out of the properties what belongs there."""
+    found: dict[str, Any] = {}
+    if email is not None and email[-len(_PLACEHOLDER) :].lower() != _PLACEHOLDER:
+        found["traits"] = {"email": email}
+    for key, name in names.moved:
+        value = named.get(name)
+        if type(value) is str and value:
+            found[key] = named.pop(name)
+        elif value is not None and value != "":
+            note(name, f"left where it is: the context needs a string, not {kind(value)}")
+    found["integration"] = {"name": "iterable", "version": "1.0.0"}
+    return found
