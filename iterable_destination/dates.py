@@ -75,13 +75,17 @@ def read_as_iso(value: Any) -> str | None:
 
     What is taken is what :func:`read_date` takes. Fractions are cut towards the past.
     """
-    if type(value) is str and value[19:] == " +00:00" and value[4:17:3] == "-- ::":
+    if (
+        type(value) is str
+        and value[19:] == " +00:00"
+        and value[4:17:3] == "-- ::"
+        and value[11:13] != "24"  # some Pythons take it
+    ):
         try:
             _parse(value[:19])
         except ValueError:
             return None
-        if value[11:13] != "24":  # some Pythons take it
-            return f"{value[:10]}T{value[11:19]}Z"
+        return f"{value[:10]}T{value[11:19]}Z"
     moment = read_date(value)
     return None if moment is None else f"{moment.isoformat('T', 'seconds')[:19]}Z"
 

@@ -88,9 +88,21 @@ class SourceOptions:
         object.__setattr__(self, "events", found)
         object.__setattr__(self, "names", AS_THEY_ARE if self.keep_spelling else SNAKE_CASE)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        chosen = {
+            field.name: getattr(self, field.name)
+            for field in attrs.fields(type(self))
+            if field.init
+        }
+        return _made, (chosen,)
+
     def event(self, wire: str) -> Event | None:
         """Return what an ``eventName`` becomes; None if it is not sent."""
         return self.events.get(wire.lower())
+
+
+def _made(chosen: dict[str, Any]) -> SourceOptions:
+    return SourceOptions(**chosen)
 
 
 DEFAULTS: Final = SourceOptions()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 import re
 from typing import Any
@@ -76,8 +77,15 @@ def test_options_are_values() -> None:
     assert first == second
     assert hash(first) == hash(second)
     assert first != SourceOptions()
-    again = pickle.loads(pickle.dumps(first))  # noqa: S301 - our own
-    assert again == first
-    assert again.event("A") == ("b", False)
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         first.max_bytes = 5  # type: ignore[misc]
+
+
+def test_options_survive_copies_and_pickles() -> None:
+    options = SourceOptions(extra_names={"a": "b"}, keep_spelling=True, max_bytes=7)
+    pickled = pickle.loads(pickle.dumps(options))  # noqa: S301 - our own
+    for again in (copy.copy(options), copy.deepcopy(options), pickled):
+        assert again == options
+        assert again.event("A") == ("b", False)
+        assert again.names is options.names
+    assert attrs.evolve(options, keep_spelling=False).names is not options.names
