@@ -64,6 +64,17 @@ DEAD_LETTERS = click.option(
 )
 
 
+OUTBOX = click.option(
+    "--outbox",
+    "outbox_file",
+    metavar="FILE",
+    help="Answer as soon as events are in FILE, and deliver them from there.",
+)
+WITHOUT_AUTHENTICATION = click.option(
+    "--without-authentication", is_flag=True, help="Take events from anybody who can reach it."
+)
+
+
 def until_interrupted() -> None:
     """Wait for Ctrl-C, or for whoever ends this process in an orderly way."""
     over = threading.Event()

@@ -21,8 +21,10 @@ from iterable_destination.arguments import (
     DATA_CENTER,
     DEAD_LETTERS,
     FILE,
+    OUTBOX,
     SETTINGS,
     SOME_FAILED,
+    WITHOUT_AUTHENTICATION,
     checkpoint_of,
     destination_of,
     error_of,
@@ -174,15 +176,8 @@ def drain(
 @DATA_CENTER
 @BASE_URL
 @DEAD_LETTERS
-@click.option(
-    "--outbox",
-    "outbox_file",
-    metavar="FILE",
-    help="Answer as soon as events are in FILE, and deliver them from there.",
-)
-@click.option(
-    "--without-authentication", is_flag=True, help="Take events from anybody who can reach it."
-)
+@OUTBOX
+@WITHOUT_AUTHENTICATION
 def serve(  # noqa: PLR0913, PLR0917 - options
     host: str,
     port: int,

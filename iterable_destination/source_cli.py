@@ -5,24 +5,39 @@ What may live here: arguments, lines in and lines out, exit statuses. Nothing th
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import Any
+from contextlib import ExitStack
+from typing import Any, Final
 
 import attrs
 import click
 
 from iterable_destination.arguments import (
+    DEAD_LETTERS,
     FILE,
+    OUTBOX,
     SOME_FAILED,
+    WITHOUT_AUTHENTICATION,
     error_of,
     json_object,
+    letters_of,
     lines_of,
+    outbox_of,
     stop,
+    until_interrupted,
 )
 from iterable_destination.errors import InvalidJSON, InvalidSettings, InvalidWebhook
 from iterable_destination.json_codec import encode
 from iterable_destination.json_lines import Line
+from iterable_destination.segment import SegmentDestination
+from iterable_destination.segment_client import SegmentClient
 from iterable_destination.source import Ignored, SourceOptions, to_segment
+
+_ANYBODY: Final = (
+    "set the variable ITERABLE_WEBHOOK_TOKEN, so that not anybody can send webhooks; or say"
+    " --without-authentication"
+)
 
 _OPTIONS = click.option(
     "--options", "options_file", metavar="FILE", help="A JSON object of the source's options."
@@ -52,6 +67,60 @@ def translate(file: str, options_file: str | None) -> None:
             refused |= "error" in result
             sys.stdout.buffer.write(encode(result) + b"\n")
     sys.exit(SOME_FAILED if refused else 0)
+
+
+@source.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8081, show_default=True, help="0 picks a free one.")
+@_OPTIONS
+@click.option("--region", type=click.Choice(["US", "EU"]), default="US", show_default=True)
+@click.option("--base-url", metavar="URL", help="Another server instead of Segment's.")
+@DEAD_LETTERS
+@OUTBOX
+@WITHOUT_AUTHENTICATION
+def serve(  # noqa: PLR0913, PLR0917 - options
+    host: str,
+    port: int,
+    options_file: str | None,
+    region: str,
+    base_url: str | None,
+    dead_letters: str | None,
+    outbox_file: str | None,
+    without_authentication: bool,  # noqa: FBT001 - an option
+) -> None:
+    """Receive Iterable's webhooks until interrupted, and print the address. For development.
+
+    They are sent on to Segment with the write key in the variable SEGMENT_WRITE_KEY. Iterable
+    must send the token in ITERABLE_WEBHOOK_TOKEN, of which there can be several, separated by
+    spaces.
+    """
+    from iterable_destination import serving, source_webhook  # noqa: PLC0415 - as in cli
+
+    write_key = os.environ.get("SEGMENT_WRITE_KEY", "")
+    with ExitStack() as stack:
+        letters = stack.enter_context(letters_of(dead_letters, write_key or None))
+        outbox = None if outbox_file is None else stack.enter_context(outbox_of(outbox_file))
+        try:
+            client = SegmentClient(write_key, region=region, base_url=base_url)
+        except InvalidSettings as error:
+            stop(f"{error}; set the variable SEGMENT_WRITE_KEY")
+        options = options_of(options_file)
+        to = stack.enter_context(SegmentDestination(client, options=options, dead_letters=letters))
+        try:
+            application = source_webhook.source_app(
+                to,
+                tokens=os.environ.get("ITERABLE_WEBHOOK_TOKEN", "").split(),
+                without_authentication=without_authentication,
+                outbox=outbox,
+            )
+            address = stack.enter_context(serving.serving(application, host, port))
+        except InvalidSettings:
+            stop(_ANYBODY)
+        except OSError as error:
+            stop(f"{host}, port {port}: {error.strerror}")
+        click.echo(address)
+        click.echo("A server for development. Stop it with Ctrl-C.", err=True)
+        until_interrupted()
 
 
 def _translated(line: Line, options: SourceOptions) -> dict[str, Any]:

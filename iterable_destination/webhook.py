@@ -15,7 +15,8 @@ from iterable_destination.dead_letters import DeadLetters
 from iterable_destination.delivery import Destination
 from iterable_destination.messages import Reply, Request
 from iterable_destination.outbox import Outbox
-from iterable_destination.receiver import MAX_BODY, TIME_LIMIT, Receiver, Secrets
+from iterable_destination.receiver import Receiver
+from iterable_destination.receiving import MAX_BODY, TIME_LIMIT, Receiving, Secrets
 from iterable_destination.settings import Settings
 from iterable_destination.wsgi import answered, request_of
 
@@ -26,9 +27,9 @@ _log: Final = logging.getLogger(__name__)
 
 
 class WebhookApp(Closing):
-    """A WSGI application that takes events from Segment. Safe to use from several threads."""
+    """A WSGI application around a receiver. Safe to use from several threads."""
 
-    def __init__(self, receiver: Receiver) -> None:
+    def __init__(self, receiver: Receiving) -> None:
         self._receiver: Final = receiver
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

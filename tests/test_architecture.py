@@ -42,7 +42,17 @@ FLOORS: dict[int, set[str]] = {
     },
     4: {
         *("cli", "arguments", "source_cli", "report", "console", "demo", "samples", "__main__"),
-        *("receiver", "wsgi", "webhook", "serving", "handover", "aws_lambda", "cloud_functions"),
+        *(
+            "receiving",
+            "receiver",
+            "source_webhook",
+            "wsgi",
+            "webhook",
+            "serving",
+            "handover",
+            "aws_lambda",
+            "cloud_functions",
+        ),
     },
     5: {"__init__"},
 }
