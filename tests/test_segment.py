@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import pickle
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import attrs
@@ -21,62 +18,13 @@ from iterable_destination.segment import SegmentDestination
 from iterable_destination.segment_client import AnalyticsClient, SegmentClient
 from iterable_destination.source import SegmentTrack, to_segment
 from tests.delivering import QUICK, by_index, names, wait_until
-
-KEY = "the-write-key"
-AUTHORIZATION = "Basic " + base64.b64encode(b"the-write-key:").decode()
-
-
-@attrs.define
-class Segment:
-    """A stand-in for Segment: what came in, and what is answered."""
-
-    url: str = ""
-    requests: list[tuple[str, str, Any]] = attrs.field(factory=list)
-    #: Statuses of the next answers; 200 when there are none.
-    answers: list[int] = attrs.field(factory=list)
-
-    def answer(self, path: str, authorization: str, body: Any) -> int:
-        self.requests.append((path, authorization, body))
-        if authorization != AUTHORIZATION:
-            return 401
-        return self.answers.pop(0) if self.answers else 200
-
-    @property
-    def events(self) -> list[Any]:
-        """What was accepted, in order."""
-        found: list[Any] = []
-        for path, _, body in self.requests:
-            found += body["batch"] if path == "/v1/batch" else [body]
-        return found
+from tests.segment import AUTHORIZATION, KEY, Segment, running_segment
 
 
 @pytest.fixture
 def segment() -> Iterator[Segment]:
-    state = Segment()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            status = state.answer(self.path, self.headers.get("Authorization", ""), body)
-            text = json.dumps({"success": status == 200}).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    state.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield state
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with running_segment() as running:
+        yield running
 
 
 def webhook(number: int, name: str = "emailOpen", **fields: Any) -> dict[str, Any]:
