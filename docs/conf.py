@@ -36,6 +36,8 @@ nitpick_ignore_regex = [
     ("py:class", r"collections\.Counter|datetime\.datetime|os\.PathLike"),
     # How validation learns where an item's fields came from: no caller's business.
     ("py:class", r"iterable_destination\.calls\.ItemPlace"),
+    # What an application is made of: webhook_app makes both.
+    ("py:class", r"iterable_destination\.receiver\.Receiver"),
     # What an outcome keeps of its calls until somebody asks for them: likewise.
     ("py:class", r"iterable_destination\.calls\.Mark"),
 ]

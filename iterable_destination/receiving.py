@@ -73,7 +73,8 @@ class Receiving(Closing):
                 return _kept(events, self._outbox)
             return self._delivered(events, until)
         except Refused as refusal:
-            _log.info("%s %s: %s", request.method, request.path, refusal)
+            # As they came they could break the line.
+            _log.info("%a %a: %s", request.method, request.path, refusal)
             return refusal.reply
 
     def events(self, request: Request) -> Sequence[Any]:

@@ -23,12 +23,18 @@ import pytest
 import iterable_destination
 from iterable_destination import (
     Settings,
+    acceptance,
+    aws_lambda,
+    cloud_functions,
     dates,
     endpoints,
     errors,
+    handover,
     outcomes,
+    receiving,
     source,
     testing,
+    webhook,
 )
 from iterable_destination import settings as settings_module
 from iterable_destination.cli import command_line
@@ -56,12 +62,19 @@ def names(suffix: str) -> list[str]:
 
 
 CONSOLES = names(".console")
-#: The port that is shown; a free one is used.
+#: The ports that are shown, of the local Iterable and of the receiver; free ones are used.
 SHOWN_PORT = "8080"
+RECEIVER_PORT = "8081"
 #: Consoles that run at the root of the checkout, not beside the examples.
 AT_THE_ROOT = {"golden.console"}
 #: Consoles of servers, which run until they are stopped.
-SERVERS = {"emulate.console"}
+SERVERS = {"emulate.console", "serve.console", "serve-outbox.console"}
+#: Consoles that need a receiver, and the console that starts it.
+RECEIVED_BY = {
+    "serve-signed.console": "serve.console",
+    "serve-write-key.console": "serve.console",
+    "serve-kept.console": "serve-outbox.console",
+}
 #: Examples that are run by a console or by pytest.
 RUN_OTHERWISE = {"golden.py", "signup.py", "test_signup.py"}
 ALONE = [name for name in names(".py") if name not in RUN_OTHERWISE]
@@ -69,7 +82,8 @@ ALONE = [name for name in names(".py") if name not in RUN_OTHERWISE]
 
 def environment(**variables: str) -> dict[str, str]:
     """Return an environment without settings of ours, where this Python's commands are found."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("ITERABLE_")}
+    ours = ("ITERABLE_", "SEGMENT_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     path = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"
     return kept | {"PATH": path, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"} | variables
 
@@ -139,12 +153,26 @@ def test_an_example_prints_what_is_shown(
 @pytest.mark.parametrize("name", [name for name in CONSOLES if name not in SERVERS])
 def test_a_console_shows_what_is_printed(name: str, beside: Path) -> None:
     text = shown(name)
-    if "curl " in text and shutil.which("curl") is None:
-        pytest.skip("there is no curl here")
+    for tool in ("curl", "openssl"):
+        if f"{tool} " in text and shutil.which(tool) is None:
+            pytest.skip(f"there is no {tool} here")
     folder = ROOT if name in AT_THE_ROOT else beside
-    with emulated(needed=SHOWN_PORT in text, seed=name == "tutorial-look.console") as port:
-        printed = played(text.replace(SHOWN_PORT, port), folder).replace(port, SHOWN_PORT)
+    server = RECEIVED_BY.get(name)
+    is_needed = SHOWN_PORT in text or server is not None
+    with (
+        emulated(needed=is_needed, seed=name == "tutorial-look.console") as port,
+        running_receiver(server, port, folder) as receiver_port,
+    ):
+        ports = {SHOWN_PORT: port, RECEIVER_PORT: receiver_port}
+        printed = with_ports(played(with_ports(text, ports), folder), ports, back=True)
     assert stripped(printed) == stripped(text)
+
+
+def with_ports(text: str, ports: dict[str, str], *, back: bool = False) -> str:
+    """Put in the ports that are used for those that are shown, or back again."""
+    for shown_port, used in ports.items():
+        text = text.replace(used, shown_port) if back else text.replace(shown_port, used)
+    return text
 
 
 @contextmanager
@@ -153,9 +181,34 @@ def emulated(*, needed: bool, seed: bool = False) -> Iterator[str]:
     if not needed:
         yield SHOWN_PORT
         return
-    command, *expected = shown("emulate.console").removeprefix("$ ").splitlines()
+    with started("emulate.console", {SHOWN_PORT: "0"}, EXAMPLES) as port:
+        if seed:  # what the page has had sent by then
+            played(shown("tutorial-send.console").replace(SHOWN_PORT, port), EXAMPLES)
+        yield port
+
+
+@contextmanager
+def running_receiver(console: str | None, port: str, folder: Path) -> Iterator[str]:
+    """Run the receiver that a page runs, if there is one, and give its port."""
+    if console is None:
+        yield RECEIVER_PORT
+        return
+    ports = {RECEIVER_PORT: "0", SHOWN_PORT: port}
+    with started(console, ports, folder, shown_port=RECEIVER_PORT) as its_port:
+        yield its_port
+
+
+@contextmanager
+def started(
+    console: str, ports: dict[str, str], folder: Path, *, shown_port: str = SHOWN_PORT
+) -> Iterator[str]:
+    """Run the server of a console, see that it prints what is shown, and give its port."""
+    *before, command = commands(shown(console))
+    expected = [line for line in shown(console).splitlines() if not line.startswith("$ ")]
+    script = "\n".join([*before, f"exec {command}"])
     server = subprocess.Popen(
-        command.replace(SHOWN_PORT, "0").split(),
+        ["/bin/sh", "-c", with_ports(script, ports)],
+        cwd=folder,
         env=environment(PYTHONUNBUFFERED="1"),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -165,9 +218,7 @@ def emulated(*, needed: bool, seed: bool = False) -> Iterator[str]:
     try:
         printed = [server.stdout.readline().rstrip() for _ in expected]
         port = printed[0].rpartition(":")[2]
-        assert [text.replace(port, SHOWN_PORT) for text in printed] == expected
-        if seed:  # what the page has had sent by then
-            played(shown("tutorial-send.console").replace(SHOWN_PORT, port), EXAMPLES)
+        assert [text.replace(port, shown_port) for text in printed] == expected
         yield port
     finally:
         server.terminate()
@@ -189,12 +240,14 @@ def test_the_example_of_a_test_passes(beside: Path) -> None:
 
 #: A fenced block, and the line above it if that is the comment that names an example.
 FENCED = re.compile(
-    r"^(?P<indent> *)(?:<!-- examples/(?P<name>\S+) -->\n(?P=indent))?"
+    r"^(?P<indent> *)(?:<!-- (?P<name>(?:\.\./)?examples/\S+) -->\n(?P=indent))?"
     r"```(?P<language>[^\s`]+)[^\n]*\n(?P<text>.*?)^(?P=indent)```$",
     re.MULTILINE | re.DOTALL,
 )
 #: How the pages mark the examples' languages.
-LANGUAGES = {".py": "python", ".console": "console", ".json": "json"}
+LANGUAGES = {".py": "python", ".console": "console", ".json": "json", "": "docker"}
+#: Files among the complete ones for hosts, beside those of Python.
+DEPLOYED = ("Dockerfile", "cloud_function/main.py", "cloud_function/requirements.txt")
 COPIED = [
     (page, block["name"], block["language"], block["text"])
     for page, text in PAGES.items()
@@ -207,15 +260,17 @@ COPIED = [
     ("page", "name", "language", "block"), COPIED, ids=[f"{copy[0]}-{copy[1]}" for copy in COPIED]
 )
 def test_a_page_shows_an_example_as_it_is(page: str, name: str, language: str, block: str) -> None:
-    assert (page, textwrap.dedent(block).strip("\n")) == (page, shown(name).strip("\n"))
+    text = (DOCS / name).read_text("utf-8")
+    assert (page, textwrap.dedent(block).strip("\n")) == (page, text.strip("\n"))
     assert language == LANGUAGES.get(Path(name).suffix, "text")
 
 
 def test_every_example_is_shown_and_nothing_else_is() -> None:
-    settings = {"ruff.toml"}
-    there = {path.name for path in EXAMPLES.iterdir() if path.is_file()} - settings
-    assert {name for _, name, _, _ in COPIED} == there
-    named = sum(text.count("<!-- examples/") for text in PAGES.values())
+    here = {f"examples/{path.name}" for path in EXAMPLES.iterdir() if path.is_file()}
+    for_hosts = {f"../examples/{path.name}" for path in (ROOT / "examples").glob("*.*")}
+    for_hosts |= {f"../examples/{name}" for name in DEPLOYED}
+    assert {name for _, name, _, _ in COPIED} == here - {"examples/ruff.toml"} | for_hosts
+    named = sum(len(re.findall(r"<!-- (?:\.\./)?examples/", text)) for text in PAGES.values())
     assert named == len(COPIED), "a comment names an example, and no block follows"
 
 
@@ -244,6 +299,7 @@ SPEAKING = (
     "functions",
     "settings",
     "client",
+    "connections",
     "answers",
     "json_lines",
     "batching",
@@ -258,6 +314,22 @@ SPEAKING = (
     "plain_event",
     "report",
     "cli",
+    "messages",
+    "signatures",
+    "tracking_api",
+    "acceptance",
+    "handover",
+    "receiving",
+    "receiver",
+    "segment_client",
+    "source_webhook",
+    "arguments",
+    "source_cli",
+    "wsgi",
+    "webhook",
+    "serving",
+    "aws_lambda",
+    "cloud_functions",
     "classic/commerce",
     "classic/identify",
     "classic/items",
@@ -659,6 +731,90 @@ def test_every_option_of_a_project_is_named_with_its_default() -> None:
         for name, parameter in inspect.signature(testing.Project).parameters.items()
     }
     assert written == expected
+
+
+HOSTS = REFERENCE["reference/hosts.md"]
+
+
+def test_every_outcome_has_the_status_that_the_table_says() -> None:
+    table = rows(section(HOSTS, "## From outcome to what happens next").partition("\n\n")[0])[1:]
+    written = {(code(row[0])[0], row[1] != "no"): int(row[2]) for row in table}
+    kinds = {kind.__name__.lower(): kind for kind in outcomes.Outcome.__subclasses__()}
+    assert written == {
+        (name, kept): acceptance.status([kinds[name](index=0)], kept=kept) for name, kept in written
+    }
+    assert {name for name, _ in written} == set(kinds)
+    assert {(name, kept) for name in ("rejected", "unknown") for kept in (True, False)} <= set(
+        written
+    )
+
+
+#: What makes an answer that is no outcome.
+ANSWERS = {"Refused", "Reply"}
+
+
+def refusals(module: str) -> set[tuple[int, str]]:
+    """Return the statuses and messages of a module's refusals."""
+    tree = ast.parse((PACKAGE / f"{module}.py").read_text("utf-8"))
+    texts = {
+        node.target.id: node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value
+    }
+    texts |= {
+        node.targets[0].id: node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+    }
+    found = set()
+    for call in ast.walk(tree):
+        if not (isinstance(call, ast.Call) and getattr(call.func, "id", "") in ANSWERS):
+            continue
+        statuses = [node.value for node in ast.walk(call.args[0]) if isinstance(node, ast.Constant)]
+        message = call.args[1] if len(call.args) > 1 else None
+        if isinstance(message, ast.Name):
+            message = texts.get(message.id)
+        for text in [] if message is None else _texts(message, {"_JSON": "application/json"}):
+            found |= {(status, gapped(text)) for status in statuses if isinstance(status, int)}
+    return {(status, text) for status, text in found if status >= 400 and text != "error"}
+
+
+def test_every_status_has_the_messages_that_the_pages_say() -> None:
+    modules = ("messages", "receiving", "receiver", "tracking_api", "wsgi", "webhook", "aws_lambda")
+    given = set().union(*map(refusals, modules))
+    table = rows(section(HOSTS, "## Every status"))[1:]
+    written = {(int(row[0]), gapped(text)) for row in table for text in code(row[1])}
+    assert written == given
+    receiving = rows(section(MESSAGES, "## Receiving").partition("\n\nWhat is raised")[0])[1:]
+    assert given == {
+        (int(status), gapped(text))
+        for row in receiving
+        for text in code(row[0])
+        for status in re.findall(r"\d{3}", row[1])
+    }
+
+
+def test_the_limits_of_the_receiver_are_those_that_are_held() -> None:
+    limits = {row[0]: row[1] for row in rows(section(HOSTS, "## Limits"))}
+    assert limits["seconds until the answer, the body's coming in included"] == (
+        f"{receiving.TIME_LIMIT:g}"
+    )
+    assert limits["bytes of a body, before and after unpacking"] == f"{receiving.MAX_BODY:,}"
+    assert limits["events up to which each is sent singly, not in bulk"] == str(handover._FEW)
+    assert f"[{MAX_NESTING} levels]" in limits["nesting of an event"]
+
+
+def test_the_page_of_the_api_describes_what_hosts_call() -> None:
+    text = REFERENCE["reference/api.md"]
+    described = set(re.findall(r"^\.\. \S+:: iterable_destination\.(\S+)$", text, re.MULTILINE))
+    doors = {"webhook": webhook, "aws_lambda": aws_lambda, "cloud_functions": cloud_functions}
+    public = {
+        f"{door}.{name}"
+        for door, module in doors.items()
+        for name, value in vars(module).items()
+        if not name.startswith("_") and getattr(value, "__module__", "") == module.__name__
+    }
+    assert public - described == set()
 
 
 def test_the_page_of_the_api_describes_every_public_name() -> None:

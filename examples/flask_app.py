@@ -1,0 +1,23 @@
+"""Segment's webhooks under /segment of a Flask application: gunicorn --threads 16 flask_app:app."""
+
+import os
+
+from flask import Flask
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+
+from iterable_destination import Settings
+from iterable_destination.webhook import webhook_app
+
+app = Flask(__name__)
+application = webhook_app(
+    Settings.from_environment(),
+    shared_secret=os.environ["SEGMENT_SHARED_SECRET"].split(),
+    header_secrets={"X-Events-Secret": os.environ["SEGMENT_HEADER_SECRET"].split()},
+)
+app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/segment": application})
+
+
+@app.get("/health")
+def health() -> str:
+    """Say that the server is up; this is Flask's, as all of your own routes are."""
+    return "ok"

@@ -1,0 +1,11 @@
+"""A Lambda function for a rule of EventBridge. Its handler is lambda_eventbridge.function."""
+
+import logging
+
+from iterable_destination import Destination, Settings
+from iterable_destination.aws_lambda import eventbridge_function
+
+logging.getLogger("iterable_destination").setLevel(logging.INFO)
+
+destination = Destination(Settings.from_environment())
+function = eventbridge_function(destination)

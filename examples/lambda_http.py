@@ -1,0 +1,17 @@
+"""A Lambda function behind API Gateway or a Function URL. Its handler is lambda_http.function."""
+
+import logging
+import os
+
+from iterable_destination import Settings
+from iterable_destination.aws_lambda import http_function
+from iterable_destination.webhook import webhook_app
+
+logging.getLogger("iterable_destination").setLevel(logging.INFO)
+
+application = webhook_app(
+    Settings.from_environment(),
+    shared_secret=os.environ["SEGMENT_SHARED_SECRET"].split(),
+    header_secrets={"X-Events-Secret": os.environ["SEGMENT_HEADER_SECRET"].split()},
+)
+function = http_function(application)

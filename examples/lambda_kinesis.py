@@ -1,0 +1,14 @@
+"""A Lambda function for a stream of Kinesis. Its handler is lambda_kinesis.function."""
+
+import logging
+
+from iterable_destination import Destination, Settings
+from iterable_destination.aws_lambda import kinesis_function
+
+logging.getLogger("iterable_destination").setLevel(logging.INFO)
+
+destination = Destination(
+    Settings.from_environment(),
+    rates={"/api/events/trackBulk": 5, "/api/users/bulkUpdate": 2.5},  # half: two shards
+)
+function = kinesis_function(destination)
