@@ -1,4 +1,4 @@
-"""A Lambda function behind API Gateway or a Function URL. Its handler is lambda_http.function."""
+"""A Lambda function behind API Gateway or a Function URL. Lambda calls lambda_http.function."""
 
 import logging
 import os
