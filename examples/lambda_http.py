@@ -1,4 +1,4 @@
-"""A Lambda function behind API Gateway or a Function URL. Its handler is lambda_http.function."""
+"""A Lambda function behind API Gateway or a Function URL. Lambda calls lambda_http.function."""
 
 import logging
 import os
@@ -11,7 +11,7 @@ logging.getLogger("iterable_destination").setLevel(logging.INFO)
 
 application = webhook_app(
     Settings.from_environment(),
-    shared_secret=os.environ["SEGMENT_SHARED_SECRET"].split(),
+    shared_secret=os.environ["SEGMENT_SHARED_SECRET"].split() or "",  # none at all is refused
     header_secrets={"X-Events-Secret": os.environ["SEGMENT_HEADER_SECRET"].split()},
 )
 function = http_function(application)

@@ -27,7 +27,7 @@ import functions_framework
 import pytest
 import requests
 
-from iterable_destination import Settings
+from iterable_destination import InvalidSettings, Settings
 from iterable_destination.serving import serving
 from iterable_destination.testing import LocalIterable
 from iterable_destination.webhook import webhook_app
@@ -37,6 +37,9 @@ EXAMPLES = ROOT / "examples"
 FILES = sorted(str(path.relative_to(EXAMPLES)) for path in EXAMPLES.rglob("*") if path.is_file())
 #: Files of whoever ran the examples, which are none.
 FILES = [name for name in FILES if "__pycache__" not in name and not name.endswith(".whl")]
+
+#: Those that take webhooks.
+WEBHOOKS = ["gunicorn_app", "flask_app", "starlette_app", "lambda_http", "cloud_function/main"]
 
 EVENT = {"messageId": "m-1", "type": "track", "userId": "u-7", "event": "Trial Started"}
 PROFILE = {"messageId": "m-2", "type": "identify", "userId": "u-7", "traits": {"plan": "pro"}}
@@ -128,6 +131,16 @@ class Context:
 @pytest.mark.parametrize("name", FILES)
 def test_an_example_has_fewer_than_40_lines(name: str) -> None:
     assert len((EXAMPLES / name).read_text("utf-8").splitlines()) < 40
+
+
+@pytest.mark.parametrize("variable", ["SEGMENT_SHARED_SECRET", "SEGMENT_HEADER_SECRET"])
+@pytest.mark.parametrize("name", WEBHOOKS)
+def test_an_example_does_not_run_with_an_empty_secret(
+    name: str, variable: str, example: Example, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, " ")
+    with pytest.raises(InvalidSettings, match="must be a text that is not empty"):
+        example(name)
 
 
 # --- webhooks
