@@ -51,9 +51,7 @@ def first_element(body: bytes) -> bytes | None:
 
 
 def _after_space(text: str, index: int) -> int:
-    while text[index : index + 1] in _SPACE and index < len(text):
-        index += 1
-    return index
+    return len(text) - len(text[index:].lstrip(_SPACE))
 
 
 def is_one_of(given: str, secrets: Iterable[str]) -> bool:
