@@ -86,6 +86,8 @@ def ask(
     given: dict[str, Any] = {
         "REQUEST_METHOD": method,
         "PATH_INFO": path,
+        "SCRIPT_NAME": "/mounted",
+        "QUERY_STRING": "",
         "CONTENT_LENGTH": str(len(body)),
         "wsgi.input": io.BytesIO(body),
     }
