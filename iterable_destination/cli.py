@@ -117,6 +117,7 @@ def _error(error: InvalidEvent | InvalidJSON) -> dict[str, Any]:
     }
 
 
+_PORT = click.IntRange(0, 65_535)
 _DATA_CENTER = click.option(
     "--data-center",
     type=click.Choice(["US", "EU"]),
@@ -204,7 +205,7 @@ def drain(
 
 @command_line.command()
 @click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=8080, show_default=True, help="0 picks a free one.")
+@click.option("--port", type=_PORT, default=8080, show_default=True, help="0 picks a free one.")
 @_SETTINGS
 @_DATA_CENTER
 @_BASE_URL
@@ -239,8 +240,8 @@ def serve(  # noqa: PLR0913, PLR0917 - options
 
     settings = _settings(settings_file, data_center=data_center, base_url=base_url)
     with ExitStack() as stack:
-        to = stack.enter_context(_destination(settings, dead_letters))
         outbox = None if outbox_file is None else stack.enter_context(_outbox(outbox_file))
+        to = stack.enter_context(_destination(settings, dead_letters))
         try:
             application = webhook.webhook_app(
                 settings,
@@ -269,7 +270,7 @@ def demo() -> None:
 
 
 @command_line.command()
-@click.option("--port", default=0, show_default=True, help="0 picks a free one.")
+@click.option("--port", type=_PORT, default=0, show_default=True, help="0 picks a free one.")
 @click.option(
     "--project-type",
     type=click.Choice(["email", "userid", "hybrid"]),

@@ -80,9 +80,13 @@ def ask(
     path: str = "/",
     *,
     method: str = "POST",
+    is_checked: bool = True,
     **environ: Any,
 ) -> Answer:
-    """Hand a request to an application, and fail if either breaks a rule of WSGI."""
+    """Hand a request to an application, and fail if either breaks a rule of WSGI.
+
+    ``is_checked`` False lets a server break them.
+    """
     given: dict[str, Any] = {
         "REQUEST_METHOD": method,
         "PATH_INFO": path,
@@ -101,9 +105,10 @@ def ask(
     def start(status: str, found: list[tuple[str, str]], *_: Any) -> Any:
         begun.append((status, found))
 
-    result: Any = validator(app)(given, start)
+    result: Any = (validator(app) if is_checked else app)(given, start)
     text = b"".join(result)
-    result.close()
+    if is_checked:
+        result.close()
     [(status, found)] = begun
     return Answer(int(status[:3]), {name.lower(): value for name, value in found}, text)
 
