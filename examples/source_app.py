@@ -1,4 +1,4 @@
-"""Iterable's webhooks on to Segment, under gunicorn: gunicorn --threads 16 source_app:application."""
+"""Iterable's webhooks to Segment, under gunicorn: gunicorn --threads 16 source_app:application."""
 
 import os
 

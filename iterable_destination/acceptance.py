@@ -44,10 +44,14 @@ def status(outcomes: Iterable[Outcome], *, kept: bool) -> int:
 def content(outcomes: Iterable[Outcome]) -> dict[str, Any]:
     """Return what became of events in numbers, and what is wrong with the first of those refused.
 
-    What Iterable said is left out: it may repeat what is in an event.
+    Errors are counted by their names. What Iterable said is left out: it may repeat what is in an
+    event.
     """
     outcomes = list(outcomes)
     counts: dict[str, Any] = dict(Counter(outcome.name for outcome in outcomes))
+    errors = Counter(type(outcome.error).__name__ for outcome in outcomes if outcome.error)
+    if errors:
+        counts["errors"] = dict(errors)
     refused = [outcome for outcome in outcomes if isinstance(outcome.error, Invalid)]
     if refused:
         counts["problems"] = [_problems(outcome) for outcome in refused[:_NAMED]]

@@ -10,8 +10,8 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -39,6 +39,11 @@ from iterable_destination.settings import Settings
 
 SOME_FAILED: Final = 1
 WRONG_USAGE: Final = 2
+#: Seconds that the end of a server waits for what is on disk to be delivered.
+SOON: Final = 2.0
+
+#: Seconds between two looks at whether a signal came, where the system tells of none.
+_LOOK: Final = 1.0
 
 FILE = click.argument("file", default="-", metavar="[FILE]")
 SETTINGS = click.option(
@@ -64,6 +69,8 @@ DEAD_LETTERS = click.option(
 )
 
 
+#: A TCP port.
+PORT: Final = click.IntRange(0, 65_535)
 OUTBOX = click.option(
     "--outbox",
     "outbox_file",
@@ -75,12 +82,18 @@ WITHOUT_AUTHENTICATION = click.option(
 )
 
 
-def until_interrupted() -> None:
-    """Wait for Ctrl-C, or for whoever ends this process in an orderly way."""
+@contextmanager
+def interruption() -> Iterator[Callable[[], None]]:
+    """Give what waits for Ctrl-C, or for whoever ends this process in an orderly way."""
     over = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: over.set())
-    with suppress(KeyboardInterrupt):
-        over.wait()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: over.set())
+
+    def wait() -> None:
+        while not over.wait(_LOOK):
+            pass
+
+    yield wait
 
 
 def settings_of(path: str | None, **arguments: Any) -> Settings:

@@ -22,17 +22,19 @@ from iterable_destination.arguments import (
     DEAD_LETTERS,
     FILE,
     OUTBOX,
+    PORT,
     SETTINGS,
     SOME_FAILED,
+    SOON,
     WITHOUT_AUTHENTICATION,
     checkpoint_of,
     destination_of,
     error_of,
+    interruption,
     lines_of,
     outbox_of,
     settings_of,
     stop,
-    until_interrupted,
 )
 from iterable_destination.errors import InvalidEvent, InvalidJSON, InvalidSettings, OutboxError
 from iterable_destination.json_codec import encode
@@ -171,7 +173,7 @@ def drain(
 
 @command_line.command()
 @click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=8080, show_default=True, help="0 picks a free one.")
+@click.option("--port", type=PORT, default=8080, show_default=True, help="0 picks a free one.")
 @SETTINGS
 @DATA_CENTER
 @BASE_URL
@@ -199,13 +201,13 @@ def serve(  # noqa: PLR0913, PLR0917 - options
 
     settings = settings_of(settings_file, data_center=data_center, base_url=base_url)
     with ExitStack() as stack:
-        to = stack.enter_context(destination_of(settings, dead_letters))
         outbox = None if outbox_file is None else stack.enter_context(outbox_of(outbox_file))
+        to = stack.enter_context(destination_of(settings, dead_letters))
         try:
             application = webhook.webhook_app(
                 settings,
-                shared_secret=os.environ.get("SEGMENT_SHARED_SECRET", "").split(),
-                write_keys=os.environ.get("SEGMENT_WRITE_KEY", "").split(),
+                shared_secret=os.environ.get("SEGMENT_SHARED_SECRET", "").split() or None,
+                write_keys=os.environ.get("SEGMENT_WRITE_KEY", "").split() or None,
                 without_authentication=without_authentication,
                 outbox=outbox,
                 destination=to,
@@ -215,9 +217,11 @@ def serve(  # noqa: PLR0913, PLR0917 - options
             stop(_ANYBODY)
         except OSError as error:
             stop(f"{host}, port {port}: {error.strerror}")
-        click.echo(address)
-        click.echo("A server for development. Stop it with Ctrl-C.", err=True)
-        until_interrupted()
+        with interruption() as wait:
+            click.echo(address)
+            click.echo("A server for development. Stop it with Ctrl-C.", err=True)
+            wait()
+        to.close(SOON)
 
 
 command_line.add_command(source)
@@ -232,7 +236,7 @@ def demo() -> None:
 
 
 @command_line.command()
-@click.option("--port", default=0, show_default=True, help="0 picks a free one.")
+@click.option("--port", type=PORT, default=0, show_default=True, help="0 picks a free one.")
 @click.option(
     "--project-type",
     type=click.Choice(["email", "userid", "hybrid"]),
@@ -253,7 +257,8 @@ def emulate(port: int, project_type: Literal["email", "userid", "hybrid"]) -> No
         server = LocalIterable(project, port=port).start()
     except OSError as error:
         stop(f"port {port}: {error.strerror}")
-    click.echo(server.url)
-    click.echo("Stop it with Ctrl-C.", err=True)
-    until_interrupted()
+    with interruption() as wait:
+        click.echo(server.url)
+        click.echo("Stop it with Ctrl-C.", err=True)
+        wait()
     server.stop()

@@ -39,7 +39,7 @@ from iterable_destination.intake import Intake, Translator, event_of
 from iterable_destination.json_lines import Line
 from iterable_destination.outbox import Outbox
 from iterable_destination.outcomes import Outcome, Rejected, Retryable, Unknown
-from iterable_destination.parcels import Job, Parcel, delivered, failed, in_doubt
+from iterable_destination.parcels import Addressed, Job, Parcel, delivered, failed, in_doubt
 from iterable_destination.patience import Breaker, Patience, Tries
 from iterable_destination.pipeline import Pipeline, Settled
 from iterable_destination.rates import Rates, Release
@@ -218,7 +218,7 @@ class Destination(Closing, ForkAware):
     # Many events ---------------------------------------------------------------------------------
 
     def send_all(
-        self, events: Iterable[Any], *, within: float | None = None, bulks: bool = True
+        self, events: Iterable[Any], *, within: float | None = None, few: int = 0
     ) -> Iterator[Outcome]:
         """Send events through Iterable's bulk endpoints, and yield an outcome for each.
 
@@ -233,24 +233,30 @@ class Destination(Closing, ForkAware):
         sent after them, no answer is awaited, and what is left is retryable, or unknown if it
         may have been applied. None sets no bound but :class:`Patience`.
 
-        ``bulks`` False sends each call singly, which suits a few events at a time: single
-        requests have rates a hundred times higher.
+        ``few`` calls at most, at least 0, that could go in one bulk go singly instead, which suits
+        those who wait for a few events: single requests have rates a hundred times higher.
 
         What reading the events raises is raised, after the outcomes of all that were read.
         Leaving the iterator early ends delivery; what has no outcome yet was sent or was not.
         Nothing is read or sent before the first outcome is asked for.
         """
         stop_at = inf if within is None else self._clock() + within
-        rules = attrs.evolve(self._rules, stop_at=stop_at, bulks=bulks)
+        rules = attrs.evolve(self._rules, stop_at=stop_at, few=few)
         return self._all(events, self._pipeline(rules), stop_at)
 
     def _all(self, events: Iterable[Any], pipeline: Pipeline, stop_at: float) -> Iterator[Outcome]:
-        parcels = (self._intake.addressed(index, event) for index, event in enumerate(events))
+        parcels = self._parcels(events, stop_at)
         try:
             for settled in pipeline.run(parcels, lambda: self._take(pipeline, stop_at)):
                 yield from self._told(settled)
         finally:
             pipeline.close()
+
+    def _parcels(self, events: Iterable[Any], stop_at: float) -> Iterator[Addressed]:
+        """Yield the parcels of events; what comes too late is not even translated."""
+        for index, event in enumerate(events):
+            is_late = stop_at < inf and self._clock() >= stop_at
+            yield (self._intake.late if is_late else self._intake.addressed)(index, event)
 
     def _take(self, pipeline: Pipeline, stop_at: float) -> Settled:
         """Wait for outcomes, or for the end of the time given."""

@@ -34,7 +34,7 @@ from iterable_destination.errors import (
 )
 from iterable_destination.lanes import Lanes
 from iterable_destination.outcomes import Delivered, Outcome, Rejected, Retryable, Unknown
-from iterable_destination.parcels import Job, Lane, Parcel, delivered, failed, in_doubt
+from iterable_destination.parcels import TIME_IS_UP, Job, Lane, Parcel, delivered, failed, in_doubt
 from iterable_destination.patience import Breaker, Chance, Patience, Tries
 from iterable_destination.rates import Rates, Release
 from iterable_destination.stops import Stop, boundary
@@ -54,7 +54,6 @@ _UNPROVEN: Final = 8
 _MOST_BYTES: Final = 16 * MAX_BODY_BYTES
 
 _HELD_BACK: Final = "not sent: an earlier event of this user is to be handed in again first"
-_TIME_IS_UP: Final = "not sent: the time given ran out"
 _STOPPED: Final = "not sent: delivery was stopped"
 _NO_ANSWER_IN_TIME: Final = "the time given ran out before the answer came"
 
@@ -77,8 +76,9 @@ class Rules:
     #: Whether a user with an event that is to be handed in again is held for good, or only for
     #: what waits at the time.
     holds: bool = True
-    #: Whether calls go in bulks where there are some for their endpoint.
-    bulks: bool = True
+    #: So many calls at most go singly instead of in a bulk: single requests have rates a hundred
+    #: times higher.
+    few: int = 0
 
     def begin(self, endpoint: Endpoint, tries: Tries, now: float) -> Release:
         """Take note that a request goes out."""
@@ -170,7 +170,7 @@ class Dispatcher:
         mark = parcel.marks[parcel.step]
         usual = self._usual.get(mark.kind)
         if usual is None:
-            bulk = BULKS.get(mark.kind.endpoint.path) if self._rules.bulks else None
+            bulk = BULKS.get(mark.kind.endpoint.path)
             endpoint = mark.kind.endpoint if bulk is None else bulk.endpoint
             usual = self._usual[mark.kind] = self._stop_of(endpoint, bulk)
         if usual.bulk is None or (not parcel.alone and len(mark.body) <= usual.bulk.room):
@@ -252,7 +252,7 @@ class Dispatcher:
     def _refusal(self, now: float) -> IterableDestinationError | None:
         """Return why nothing may be sent now, or None if something may."""
         if self._stopped is None and now >= self._rules.stop_at:
-            self._stopped = NotSent(_TIME_IS_UP)
+            self._stopped = NotSent(TIME_IS_UP)
         return self._stopped or self._rules.breaker.refusal(now)
 
     def _may_go_at(self, stop: Stop, now: float) -> float:
@@ -264,13 +264,24 @@ class Dispatcher:
 
     def _begin(self, stop: Stop, now: float) -> Job | None:
         """Return a job of those that wait at an endpoint; None if it is too late for it."""
+        if not stop.again and stop.bulk is not None and stop.items <= self._rules.few:
+            self._scatter(stop, now)
+            return None
         job = stop.again.popleft() if stop.again else self._form(stop, now)
         if now > job.tries.until:
-            self._give_up(job, job.error or NotSent(_TIME_IS_UP), now)
+            self._give_up(job, job.error or NotSent(TIME_IS_UP), now)
             return None
         job.release = self._rules.begin(stop.endpoint, job.tries, now)
         self._under_way.add(job)
         return job
+
+    def _scatter(self, stop: Stop, now: float) -> None:
+        """Let those that would go in one bulk go singly."""
+        for lane in list(stop.lanes):
+            for parcel in lane.waiting[: lane.run]:
+                parcel.alone = True
+            stop.leave(lane)
+            self._line_up(lane, now)
 
     @property
     def has_more(self) -> bool:

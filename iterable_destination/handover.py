@@ -15,7 +15,7 @@ from iterable_destination.outcomes import Outcome
 
 _log: Final = logging.getLogger(__name__)
 
-#: Events that are sent singly: single requests have rates a hundred times higher.
+#: Calls that are sent singly: somebody waits, and a bulk may have to wait for its turn.
 _FEW: Final = 8
 
 
@@ -25,7 +25,7 @@ def deliver(to: Destination, events: Sequence[Any], within: float | None) -> lis
     ``within`` is seconds; below 0 is 0, None is as long as it takes.
     """
     seconds = None if within is None else max(within, 0.0)
-    outcomes = list(to.send_all(events, within=seconds, bulks=len(events) > _FEW))
+    outcomes = list(to.send_all(events, within=seconds, few=_FEW))
     outcomes.sort(key=lambda outcome: outcome.index)
     are_done = all(is_done(outcome, to) for outcome in outcomes)
     level = logging.INFO if are_done else logging.WARNING

@@ -28,6 +28,7 @@ from iterable_destination.errors import (
     Invalid,
     InvalidEvent,
     InvalidJSON,
+    NotSent,
     RetryError,
 )
 from iterable_destination.events import Event
@@ -35,7 +36,7 @@ from iterable_destination.json_codec import decode
 from iterable_destination.json_lines import Line
 from iterable_destination.outbox import Entry
 from iterable_destination.outcomes import Outcome, Rejected, Retryable, Skipped
-from iterable_destination.parcels import Addressed, Parcel, about, failed, keys_of
+from iterable_destination.parcels import TIME_IS_UP, Addressed, Parcel, about, failed, keys_of
 from iterable_destination.plain_event import plain_event
 from iterable_destination.settings import Settings
 from iterable_destination.translation import Translation
@@ -45,7 +46,7 @@ Translator = Callable[[Any, Settings], Translation]
 _log: Final = logging.getLogger(__name__)
 
 #: What says that an event can never be sent, or not now, or need not be.
-_Ending = Invalid | InvalidJSON | FunctionError
+_Ending = Invalid | InvalidJSON | FunctionError | NotSent
 
 
 @attrs.frozen
@@ -100,6 +101,14 @@ class Intake:
             return parcel, keys_of(parcel.marks)
         parcel.marks = tuple(map(mark, calls, _ids(calls, its_id)))
         return parcel, keys_of([*parcel.marks, *_new_names(calls)])
+
+    def late(self, index: int, source: Any) -> Addressed:
+        """Return the parcel of an event for which no time is left, and the names of its user."""
+        error = NotSent(TIME_IS_UP)
+        parcel = Parcel(source.number - 1 if isinstance(source, Line) else index, None)
+        parcel.message_id = _message_id(source, error)
+        parcel.outcome = failed(Retryable, parcel, error)
+        return parcel, _names(source)
 
     def _read(self, index: int, source: Any) -> tuple[Parcel, tuple[Call, ...], str | None]:
         """Return a parcel without marks, its calls, and the id that they are to have if any."""

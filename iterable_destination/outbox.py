@@ -133,15 +133,17 @@ class Outbox(Closing, ForkAware):
         """
         return self.add_all([event])[0]
 
-    def add_all(self, events: Iterable[Any]) -> list[int]:
+    def add_all(self, events: Iterable[Any], *, within: float | None = None) -> list[int]:
         """Add events, all or none, and return their numbers when all are on disk.
 
-        The rest is as with :meth:`add`.
+        ``within`` is for how many seconds others are waited for that write at this moment, if
+        that is less than the outbox's patience; None does not shorten it. The rest is as with
+        :meth:`add`.
         """
         rows = [(plain_event(event).encoded(),) for event in events]
         if not rows:
             return []
-        with self._transaction() as connection:
+        with self._transaction(within) as connection:
             if self._capacity is not None and _count(connection) + len(rows) > self._capacity:
                 raise QueueFull(f"{self._path}: has no room, its capacity is {self._capacity:,}")
             insert = "INSERT INTO events (event) VALUES (?)"
@@ -187,24 +189,38 @@ class Outbox(Closing, ForkAware):
             lock.release()
 
     @contextmanager
-    def _connected(self) -> Iterator[sqlite3.Connection]:
-        with self.lock:
-            if self._is_closed:
-                raise OutboxError(f"{self._path}: the outbox is closed")
-            try:
-                if self._open is None:
-                    self._open = _opened(self._path, self._patience)
-                    self._status = _status(self._path)
-                elif not os.path.samestat(self._status, _status(self._path)):
-                    raise OutboxError(f"{self._path}: was replaced while it was in use")
-                yield self._open
-            except sqlite3.Error as error:
-                raise OutboxError(f"{self._path}: {error}") from error
+    def _connected(self, patience: float | None = None) -> Iterator[sqlite3.Connection]:
+        if not self.lock.acquire(timeout=self._patience if patience is None else patience):
+            raise OutboxError(f"{self._path}: other threads of this process do not let go of it")
+        try:
+            yield self._ready()
+        except sqlite3.Error as error:
+            raise OutboxError(f"{self._path}: {error}") from error
+        finally:
+            self.lock.release()
+
+    def _ready(self) -> sqlite3.Connection:
+        """Return the connection; the lock is held."""
+        if self._is_closed:
+            raise OutboxError(f"{self._path}: the outbox is closed")
+        if self._open is None:
+            self._open = _opened(self._path, self._patience)
+            self._status = _status(self._path)
+        elif not os.path.samestat(self._status, _status(self._path)):
+            raise OutboxError(f"{self._path}: was replaced while it was in use")
+        return self._open
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._connected() as connection, _transaction(connection):
-            yield connection
+    def _transaction(self, within: float | None = None) -> Iterator[sqlite3.Connection]:
+        patience = self._patience if within is None else min(max(within, 0), self._patience)
+        until = time.monotonic() + patience
+        with self._connected(patience) as connection:
+            _wait_for(connection, max(until - time.monotonic(), 0))
+            try:
+                with _transaction(connection):
+                    yield connection
+            finally:
+                _wait_for(connection, self._patience)
 
 
 def _status(path: str) -> os.stat_result:
@@ -231,6 +247,11 @@ def _transaction(connection: sqlite3.Connection, kind: str = "IMMEDIATE") -> Ite
             with suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
         raise
+
+
+def _wait_for(connection: sqlite3.Connection, seconds: float) -> None:
+    """Let a connection wait so long for others that write."""
+    connection.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
 
 
 def _opened(path: str, patience: float) -> sqlite3.Connection:

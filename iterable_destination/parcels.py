@@ -7,7 +7,7 @@ done with them is decided in :mod:`~iterable_destination.dispatch`.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import attrs
 
@@ -19,6 +19,8 @@ from iterable_destination.errors import ApiError, IterableDestinationError, Note
 from iterable_destination.outcomes import Delivered, Outcome, Retryable, Unknown
 from iterable_destination.patience import Tries
 from iterable_destination.rates import Release
+
+TIME_IS_UP: Final = "not sent: the time given ran out"
 
 
 @attrs.define(eq=False)

@@ -44,7 +44,7 @@ class Receiver(Receiving):
     ) -> None:
         """Make a receiver, as :func:`iterable_destination.webhook.webhook_app` says."""
         self._signing: Final = several("shared_secret", shared_secret)
-        self._write_keys: Final = several("write_keys", write_keys)
+        self._write_keys: Final = several("write_keys", write_keys, in_header=True)
         self._is_open: Final = without_authentication
         if not (without_authentication or self._signing or header_secrets or self._write_keys):
             raise InvalidSettings(_ANYBODY)
@@ -89,9 +89,16 @@ class Receiver(Receiving):
         if not is_here or not tracking_api.is_known(request.path):
             raise Refused(404, "there is nothing here")
         body = request.read(self._max_body)
-        user = signatures.user_name(request.header("authorization"))
-        if self._write_keys and not signatures.is_one_of(user or "", self._write_keys):
+        authorization = request.header("authorization")
+        if authorization:
+            self._check_write_key(signatures.user_name(authorization))
+        value = json_of(unpacked(body, request.header("content-encoding"), self._max_body))
+        if not authorization:  # older clients have it in the body only
+            self._check_write_key(value.get("writeKey") if isinstance(value, dict) else None)
+        return tracking_api.events_of(request.path, value)
+
+    def _check_write_key(self, given: Any) -> None:
+        text = given if isinstance(given, str) else ""
+        if self._write_keys and not signatures.is_one_of(text, self._write_keys):
             message = "the write key does not fit"
             raise Refused(401, message, {"WWW-Authenticate": 'Basic realm="Segment write key"'})
-        text = unpacked(body, request.header("content-encoding"), self._max_body)
-        return tracking_api.events_of(request.path, json_of(text))

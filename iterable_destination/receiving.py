@@ -7,6 +7,7 @@ becomes of what came in. Which requests have what in them is each receiver's own
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
@@ -28,6 +29,8 @@ Secrets = str | Sequence[str]
 TIME_LIMIT: Final = 4.0
 #: The largest body, in bytes: 4,000 events of 4 KB.
 MAX_BODY: Final = 16_000_000
+#: Events of one request. Segment sends 4,000 at most; each takes some time, even if it is nothing.
+_MOST_EVENTS: Final = 5_000
 #: Seconds of the time limit that are left for the answer itself.
 _FOR_THE_ANSWER: Final = 0.1
 
@@ -52,7 +55,7 @@ class Receiving(Closing):
             raise ValueError("time_limit and max_body must be above 0")
         self.time_limit: Final = time_limit
         self._in_headers: Final = {
-            name.lower(): several(f"header_secrets[{name!r}]", secrets, at_least=1)
+            _header(name): several(f"header_secrets[{name!r}]", secrets, in_header=True)
             for name, secrets in (header_secrets or {}).items()
         }
         self._max_body: Final = max_body
@@ -68,9 +71,9 @@ class Receiving(Closing):
         ``until`` is when the answer is to be given, on the clock of the receiver.
         """
         try:
-            events = self.events(request)
+            events = _not_too_many(self.events(request))
             if self._outbox is not None:
-                return _kept(events, self._outbox)
+                return _kept(events, self._outbox, until - self._clock() - _FOR_THE_ANSWER)
             return self._delivered(events, until)
         except Refused as refusal:
             # As they came they could break the line.
@@ -98,18 +101,39 @@ class Receiving(Closing):
         return Reply(status, acceptance.content(outcomes))
 
 
-def _kept(events: Sequence[Any], outbox: Outbox) -> Reply:
+def _not_too_many(events: Sequence[Any]) -> Sequence[Any]:
+    if len(events) > _MOST_EVENTS:
+        raise Refused(413, f"the body must have at most {_MOST_EVENTS:,} events")
+    return events
+
+
+def _kept(events: Sequence[Any], outbox: Outbox, within: float) -> Reply:
     try:
-        outbox.add_all(events)
+        outbox.add_all(events, within=within)
     except (OutboxError, QueueFull) as error:
         _log.error("events cannot be kept: %s", error)
         raise Refused(503, "the events cannot be kept now") from None
     return Reply(200, {"kept": len(events)})
 
 
-def several(name: str, secrets: Secrets | None, *, at_least: int = 0) -> tuple[str, ...]:
-    """Return secrets as a tuple; raises :exc:`InvalidSettings` for one that is none."""
-    those = (secrets,) if isinstance(secrets, str) else tuple(secrets or ())
-    if len(those) < at_least or not all(each and isinstance(each, str) for each in those):
+def _header(name: str) -> str:
+    """Return the name of a header as it is looked up."""
+    if not re.fullmatch("[A-Za-z0-9-]+", name):
+        raise InvalidSettings(f"header_secrets[{name!r}]: must be a name of letters, digits and -")
+    return name.lower()
+
+
+def several(name: str, secrets: Secrets | None, *, in_header: bool = False) -> tuple[str, ...]:
+    """Return secrets as a tuple, None as an empty one.
+
+    Raises :exc:`InvalidSettings` for none where there should be some, for one that is empty
+    (nobody means that), and for one that is to come in a header and cannot.
+    """
+    if secrets is None:
+        return ()
+    those = (secrets,) if isinstance(secrets, str) else tuple(secrets)
+    if not those or not all(each and isinstance(each, str) for each in those):
         raise InvalidSettings(f"{name}: must be a text that is not empty, or several")
+    if in_header and not all(re.fullmatch("[!-~]+", each) for each in those):
+        raise InvalidSettings(f"{name}: must be printable ASCII without spaces")
     return those

@@ -17,6 +17,8 @@ _log: Final = logging.getLogger(__name__)
 
 #: Seconds that a connection may be silent.
 _SILENCE: Final = 10.0
+#: Seconds between two looks at whether to end.
+_POLL: Final = 0.05
 
 
 class _Server(ThreadingMixIn, WSGIServer):
@@ -46,7 +48,9 @@ def serving(application: Any, host: str, port: int) -> Iterator[str]:
     ``port`` 0 picks a free one. Raises :exc:`OSError` if there can be no listening.
     """
     server = make_server(host, port, application, _Server, _Handler)
-    thread = Thread(target=server.serve_forever, name="iterable-serving", daemon=True)
+    thread = Thread(
+        target=server.serve_forever, args=(_POLL,), name="iterable-serving", daemon=True
+    )
     thread.start()
     try:
         yield f"http://{host}:{server.server_port}"

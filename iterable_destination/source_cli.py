@@ -17,15 +17,17 @@ from iterable_destination.arguments import (
     DEAD_LETTERS,
     FILE,
     OUTBOX,
+    PORT,
     SOME_FAILED,
+    SOON,
     WITHOUT_AUTHENTICATION,
     error_of,
+    interruption,
     json_object,
     letters_of,
     lines_of,
     outbox_of,
     stop,
-    until_interrupted,
 )
 from iterable_destination.errors import InvalidJSON, InvalidSettings, InvalidWebhook
 from iterable_destination.json_codec import encode
@@ -71,7 +73,7 @@ def translate(file: str, options_file: str | None) -> None:
 
 @source.command()
 @click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=8081, show_default=True, help="0 picks a free one.")
+@click.option("--port", type=PORT, default=8081, show_default=True, help="0 picks a free one.")
 @_OPTIONS
 @click.option("--region", type=click.Choice(["US", "EU"]), default="US", show_default=True)
 @click.option("--base-url", metavar="URL", help="Another server instead of Segment's.")
@@ -109,7 +111,7 @@ def serve(  # noqa: PLR0913, PLR0917 - options
         try:
             application = source_webhook.source_app(
                 to,
-                tokens=os.environ.get("ITERABLE_WEBHOOK_TOKEN", "").split(),
+                tokens=os.environ.get("ITERABLE_WEBHOOK_TOKEN", "").split() or None,
                 without_authentication=without_authentication,
                 outbox=outbox,
             )
@@ -118,9 +120,11 @@ def serve(  # noqa: PLR0913, PLR0917 - options
             stop(_ANYBODY)
         except OSError as error:
             stop(f"{host}, port {port}: {error.strerror}")
-        click.echo(address)
-        click.echo("A server for development. Stop it with Ctrl-C.", err=True)
-        until_interrupted()
+        with interruption() as wait:
+            click.echo(address)
+            click.echo("A server for development. Stop it with Ctrl-C.", err=True)
+            wait()
+        to.close(SOON)
 
 
 def _translated(line: Line, options: SourceOptions) -> dict[str, Any]:

@@ -33,7 +33,7 @@ class SourceReceiver(Receiving):
         without_authentication: bool,
         **more: Any,
     ) -> None:
-        self._tokens: Final = several("tokens", tokens)
+        self._tokens: Final = several("tokens", tokens, in_header=True)
         if not (without_authentication or self._tokens or more.get("header_secrets")):
             raise InvalidSettings(_ANYBODY)
         super().__init__(destination, **more)

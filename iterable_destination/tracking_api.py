@@ -10,15 +10,21 @@ from typing import Any, Final
 from iterable_destination.messages import Refused
 
 PREFIX: Final = "/v1/"
-_BATCHES: Final = frozenset({"batch", "import"})
-_TYPES: Final = frozenset({"identify", "track", "page", "screen", "group", "alias"})
+#: Names of a batch; clients on phones use the short one.
+_BATCHES: Final = frozenset({"batch", "b", "import"})
+#: The call types by the names of their paths, of which there are short ones too.
+_TYPES: Final = {
+    name: kind
+    for kind in ("identify", "track", "page", "screen", "group", "alias")
+    for name in (kind, kind[0])
+}
 #: What a batch says once for all of its events; what an event says itself wins.
 _SHARED: Final = ("context", "integrations")
 
 
 def is_known(path: str) -> bool:
     """Whether Segment's clients send to this path."""
-    return path.startswith(PREFIX) and path.removeprefix(PREFIX) in _BATCHES | _TYPES
+    return path.startswith(PREFIX) and path.removeprefix(PREFIX) in _BATCHES | _TYPES.keys()
 
 
 def events_of(path: str, body: Any) -> list[Any]:
@@ -27,7 +33,7 @@ def events_of(path: str, body: Any) -> list[Any]:
         raise Refused(400, "the body must be a JSON object")
     name = path.removeprefix(PREFIX)
     if name in _TYPES:
-        return [body | {"type": name}]
+        return [body | {"type": _TYPES[name]}]
     batch = body.get("batch")
     if not isinstance(batch, list):
         raise Refused(400, "batch: must be a list of events")

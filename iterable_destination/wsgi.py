@@ -52,18 +52,25 @@ def _body(environ: WSGIEnvironment, limit: int, until: float) -> bytes:
         body = _read(environ["wsgi.input"], limit + 1 if length is None else length, until)
     if len(body) > limit:
         raise too_large(limit)
-    if len(body) < (length or 0):
-        # Segment is to send it again if it was only slow.
-        raise Refused(503 if time.monotonic() >= until else 400, _NOT_WHOLE)
+    if len(body) < (length or 0) or time.monotonic() >= until:
+        raise _not_whole(until)
     return body
+
+
+def _not_whole(until: float) -> Refused:
+    """Return the refusal of a body that did not come: again, if it was only slow."""
+    return Refused(503 if time.monotonic() >= until else 400, _NOT_WHOLE)
 
 
 def _length(environ: WSGIEnvironment) -> int | None:
     """Return how many bytes the body has; None if that is not said, as for one in chunks."""
     text = environ.get("CONTENT_LENGTH") or ""
     if not text:
-        is_in_chunks = "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower()
-        return None if is_in_chunks or environ.get("wsgi.input_terminated") else 0
+        if environ.get("wsgi.input_terminated"):
+            return None
+        if environ.get("HTTP_TRANSFER_ENCODING"):
+            raise Refused(411, "the length of the body must be said: this server takes no chunks")
+        return 0
     if not (text.isascii() and text.isdigit()):
         raise Refused(400, "the content length must be a number")
     return int(text[:20])
@@ -76,7 +83,7 @@ def _read(stream: IO[bytes], most: int, until: float) -> bytes:
         try:
             chunk = stream.read(min(_CHUNK, most - len(body)))
         except Exception:  # noqa: BLE001 - whatever a server raises for a broken connection
-            raise Refused(400, _NOT_WHOLE) from None
+            raise _not_whole(until) from None
         if not chunk:
             break
         body += chunk

@@ -1,0 +1,460 @@
+"""Receiver: who may send, where to, and what is said to those who may not."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from iterable_destination import DeadLetters, Destination, Outbox, Settings, errors
+from iterable_destination.messages import Refused, Request
+from iterable_destination.receiver import Receiver
+from iterable_destination.testing import LocalIterable, Project, Script, faults
+from iterable_destination.webhook import webhook_app
+from tests.delivering import delivering, identify, settings_of, track, wait_until
+from tests.faulty_server import refusing
+from tests.receiving import (
+    JSON,
+    SECRET,
+    WRITE_KEY,
+    ask,
+    basic,
+    from_client,
+    receiving,
+    signature,
+    signed,
+    text_of,
+)
+
+KEYED = Settings(api_key="the-key", base_url="http://127.0.0.1:9")
+ANYBODY = (
+    "shared_secret: there is none, nor header_secrets or write_keys, so that anybody could send"
+    " events; without_authentication=True lets them"
+)
+DELIVERED = (200, {"delivered": 1})
+NOTHING_HERE = (404, {"error": "there is nothing here"})
+NO_SIGNATURE = (401, {"error": "the signature does not fit"})
+NO_HEADER = (401, {"error": "a secret is missing or does not fit"})
+NO_KEY = (401, {"error": "the write key does not fit"})
+
+
+@pytest.fixture(scope="module")
+def iterable() -> Iterator[LocalIterable]:
+    with LocalIterable() as running:
+        yield running
+
+
+# How it is made ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "nothing",
+    [{}, {"shared_secret": None}, {"shared_secret": []}, {"header_secrets": {}, "write_keys": ()}],
+)
+def test_where_nothing_says_who_may_send_it_refuses_to_start(nothing: dict[str, Any]) -> None:
+    with pytest.raises(errors.InvalidSettings) as caught:
+        webhook_app(KEYED, **nothing)
+    assert str(caught.value) == ANYBODY
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"shared_secret": ""}, "shared_secret"),
+        ({"shared_secret": ["a", ""]}, "shared_secret"),
+        ({"shared_secret": b"bytes"}, "shared_secret"),
+        ({"write_keys": ""}, "write_keys"),
+        ({"write_keys": [None]}, "write_keys"),
+        ({"header_secrets": {"X-Second": ""}}, "header_secrets['X-Second']"),
+        ({"header_secrets": {"X-Second": []}}, "header_secrets['X-Second']"),
+        ({"header_secrets": {"X-Second": None}}, "header_secrets['X-Second']"),
+    ],
+)
+@pytest.mark.parametrize("anybody", [True, False])
+def test_a_secret_that_is_none_is_refused(
+    options: dict[str, Any], name: str, *, anybody: bool
+) -> None:
+    with pytest.raises(errors.InvalidSettings) as caught:
+        webhook_app(KEYED, without_authentication=anybody, **options)
+    assert str(caught.value) == f"{name}: must be a text that is not empty, or several"
+
+
+@pytest.mark.parametrize("options", [{"time_limit": 0}, {"time_limit": -1}, {"max_body": 0}])
+def test_bounds_must_be_above_0(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"\Atime_limit and max_body must be above 0\Z"):
+        webhook_app(KEYED, shared_secret=SECRET, **options)
+
+
+def test_without_a_key_of_iterable_it_refuses_to_start() -> None:
+    with pytest.raises(errors.InvalidSettings):
+        webhook_app(Settings(), shared_secret=SECRET)
+
+
+def test_dead_letters_are_those_of_the_destination(tmp_path: Path) -> None:
+    with (
+        Destination(KEYED) as to,
+        DeadLetters(tmp_path / "letters") as letters,
+        pytest.raises(ValueError, match=r"\Adead_letters: are those of the destination that is"),
+    ):
+        webhook_app(KEYED, shared_secret=SECRET, destination=to, dead_letters=letters)
+
+
+def test_a_destination_of_its_own_is_closed_and_another_is_not(iterable: LocalIterable) -> None:
+    settings = settings_of(iterable)
+    with delivering(iterable) as to:
+        with webhook_app(settings, shared_secret=SECRET, destination=to) as app:
+            assert ask(app, *signed(track(1))).told == DELIVERED
+        assert to.send(track(2)).name == "delivered"
+    with webhook_app(settings, shared_secret=SECRET) as app:
+        assert ask(app, *signed(track(3))).told == DELIVERED
+
+
+# Webhooks ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["", "/", "/hook", "/v1", "/a/v1/batch"])
+def test_a_webhook_is_taken_at_any_path(path: str, iterable: LocalIterable) -> None:
+    with receiving(iterable) as app:
+        assert ask(app, *signed(track(1)), path).told == DELIVERED
+
+
+@pytest.mark.parametrize("count", [1, 2, 8, 9, 300])
+def test_an_array_is_delivered_whole(count: int) -> None:
+    events = [track(n, f"u-{n % 7}") for n in range(count)]
+    with LocalIterable() as own, receiving(own) as app:
+        assert ask(app, *signed(events)).told == (200, {"delivered": count})
+        ids = {effect.id for effect in own.project.effects}
+        paths = {request.path for request in own.project.requests}
+    assert ids == {f"m-{n}" for n in range(count)}
+    assert paths == ({"/api/events/track"} if count <= 8 else {"/api/events/trackBulk"})
+
+
+def test_an_empty_array_is_nothing_to_do(iterable: LocalIterable) -> None:
+    with receiving(iterable) as app:
+        body = b"[]"
+        assert ask(app, body, JSON | {"X-Signature": signature(body)}).told == (200, {})
+
+
+@pytest.mark.parametrize("body", [b"1", b"null", b'"text"', b"true", b"1.5"])
+def test_what_is_neither_event_nor_array_is_400(body: bytes, iterable: LocalIterable) -> None:
+    with receiving(iterable) as app:
+        told = ask(app, body, JSON | {"X-Signature": signature(body)}).told
+    assert told == (400, {"error": "the body must be an event, or an array of events"})
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "told"),
+    [
+        (text_of(track(1)), {}, NO_SIGNATURE),
+        (text_of(track(1)), {"X-Signature": ""}, NO_SIGNATURE),
+        (text_of(track(1)), {"X-Signature": "0" * 40}, NO_SIGNATURE),
+        (text_of(track(1)), {"X-Signature": signature(text_of(track(2)))}, NO_SIGNATURE),
+        (text_of(track(1)), {"X-Signature": signature(text_of(track(1)), "old")}, NO_SIGNATURE),
+        (b"no json", {}, NO_SIGNATURE),
+        (b"", {}, NO_SIGNATURE),
+        (b"no", {"X-Signature": signature(b"no")}, (400, {"error": "the body is no JSON"})),
+        (b"", {"X-Signature": signature(b"")}, (400, {"error": "the body is no JSON"})),
+        (
+            gzip.compress(b"{}", mtime=0),
+            {"Content-Encoding": "gzip"},
+            (415, {"error": "a content encoding is not taken here"}),
+        ),
+    ],
+)
+def test_a_webhook_that_is_not_right_is_told_so(
+    body: bytes, headers: dict[str, str], told: Any, iterable: LocalIterable
+) -> None:
+    with receiving(iterable) as app:
+        assert ask(app, body, JSON | headers).told == told
+
+
+def test_secrets_can_be_changed_without_a_gap(iterable: LocalIterable) -> None:
+    with receiving(iterable, shared_secret=["new", "old"]) as app:
+        statuses = [ask(app, *signed(track(1), each)).status for each in ("new", "old", "older")]
+    assert statuses == [200, 200, 401]
+
+
+def test_each_header_must_have_its_secret_besides_the_signature(iterable: LocalIterable) -> None:
+    body, headers = signed([track(1), track(2)])
+    both = {"X-Second": "two", "X-Third": "three"}
+    secrets = {"x-second": ["zwei", "two"], "X-THIRD": "three"}
+    with receiving(iterable, header_secrets=secrets) as app:
+        assert ask(app, body, headers | both).told == (200, {"delivered": 2})
+        assert ask(app, body, headers | both | {"X-Second": "zwei"}).status == 200
+        assert ask(app, body, JSON | both).told == NO_SIGNATURE
+        for wrong in ({}, {"X-Second": "two"}, both | {"X-Third": "two"}, both | {"X-Second": ""}):
+            assert ask(app, body, headers | wrong).told == NO_HEADER
+
+
+def test_a_secret_in_a_header_is_enough_if_it_is_all_there_is(iterable: LocalIterable) -> None:
+    options = {"shared_secret": None, "header_secrets": {"Authorization": "Bearer abc"}}
+    body = text_of(track(1))
+    with receiving(iterable, **options) as app:
+        assert ask(app, body, JSON | {"Authorization": "Bearer abc"}).told == DELIVERED
+        assert ask(app, body, JSON | {"Authorization": "Bearer"}).told == NO_HEADER
+
+
+def test_anybody_may_send_if_that_was_said(iterable: LocalIterable) -> None:
+    with receiving(iterable, shared_secret=None, without_authentication=True) as app:
+        assert ask(app, text_of(track(1)), JSON).told == DELIVERED
+        assert ask(app, text_of(track(1)), JSON, "/v1/track").told == DELIVERED
+
+
+def test_a_secret_that_is_there_is_asked_for_even_so(iterable: LocalIterable) -> None:
+    options = {"write_keys": WRITE_KEY, "without_authentication": True}
+    with receiving(iterable, **options) as app:
+        assert ask(app, text_of(track(1)), JSON).told == NO_SIGNATURE
+        assert ask(app, text_of(track(1)), JSON, "/v1/track").told == NO_KEY
+
+
+def test_the_rest_of_an_array_needs_a_header_to_be_trusted(iterable: LocalIterable) -> None:
+    """Segment's rule: whoever has seen one signed event can put others behind it."""
+    body = b"[%b,%b]" % (text_of(track(1)), text_of(track(2, "forged")))
+    headers = JSON | {"X-Signature": signature(text_of(track(1)))}
+    with receiving(iterable) as app:
+        assert ask(app, body, headers).status == 200
+    with receiving(iterable, header_secrets={"X-Second": "two"}) as app:
+        assert ask(app, body, headers).told == NO_HEADER
+
+
+# Segment's own API -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["identify", "track", "page", "screen"])
+def test_a_client_sends_one_event(name: str) -> None:
+    makes = {"identify": identify, "track": track}
+    event = makes.get(name, track)(1) | {"name": "Home"}
+    event.pop("type")
+    with LocalIterable() as own, receiving(own, write_keys=WRITE_KEY) as app:
+        assert ask(app, *from_client(event), f"/v1/{name}").told == DELIVERED
+        [effect] = own.project.effects
+    expected = "/api/users/update" if name == "identify" else "/api/events/track"
+    assert (effect.path, effect.user_id) == (expected, "u-1")
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_client_sends_a_batch(*, packed: bool) -> None:
+    events = [track(n, f"u-{n}") for n in range(20)]
+    body, headers = from_client({"batch": events, "context": {"ip": "8.8.8.8"}})
+    if packed:
+        body, headers = gzip.compress(body), headers | {"Content-Encoding": "gzip"}
+    with LocalIterable() as own, receiving(own, write_keys=["old", WRITE_KEY]) as app:
+        assert ask(app, body, headers, "/v1/batch").told == (200, {"delivered": 20})
+        assert len(own.project.effects) == 20
+
+
+@pytest.mark.parametrize("name", ["group", "alias"])
+def test_calls_that_iterable_has_no_use_for_are_skipped(name: str, iterable: LocalIterable) -> None:
+    with receiving(iterable, write_keys=WRITE_KEY) as app:
+        told = ask(app, *from_client({"userId": "u-1"}), f"/v1/{name}").told
+    assert told == (200, {"skipped": 1})
+
+
+@pytest.mark.parametrize(
+    "authorization", ["", "Basic", basic("other"), basic(""), f"Bearer {WRITE_KEY}", WRITE_KEY]
+)
+def test_another_write_key_is_401(authorization: str, iterable: LocalIterable) -> None:
+    with receiving(iterable, write_keys=WRITE_KEY) as app:
+        found = ask(app, b"no json", JSON | {"Authorization": authorization}, "/v1/batch")
+    assert found.told == NO_KEY
+    assert found.headers["www-authenticate"] == 'Basic realm="Segment write key"'
+
+
+def test_the_secret_of_the_webhook_opens_nothing_else(iterable: LocalIterable) -> None:
+    with receiving(iterable, write_keys=WRITE_KEY) as app:
+        assert ask(app, *signed(track(1)), "/v1/track").told == NO_KEY
+        assert ask(app, *from_client(track(1))).told == NO_SIGNATURE
+        assert ask(app, text_of(track(1)), JSON | {"Authorization": basic(SECRET)}).told == (
+            NO_SIGNATURE
+        )
+
+
+def test_there_is_nothing_where_nobody_may_send(iterable: LocalIterable) -> None:
+    with receiving(iterable) as app:
+        assert ask(app, *from_client(track(1)), "/v1/track").told == NOTHING_HERE
+        assert ask(app, *signed(track(1)), "/v1/track").told == NOTHING_HERE
+    with receiving(iterable, shared_secret=None, write_keys=WRITE_KEY) as app:
+        assert ask(app, *signed(track(1))).told == NOTHING_HERE
+        assert ask(app, *from_client(track(1)), "/v1/unknown").told == NOTHING_HERE
+
+
+@pytest.mark.parametrize("path", ["/", "/v1/track", "/v1/unknown"])
+def test_only_post_is_taken_and_only_json(path: str, iterable: LocalIterable) -> None:
+    with receiving(iterable, write_keys=WRITE_KEY) as app:
+        found = ask(app, b"", JSON, path, method="GET")
+        assert (found.status, found.headers["allow"]) == (405, "POST")
+        assert ask(app, b"", {"Content-Type": "text/plain"}, path).status == 415
+
+
+# What is answered --------------------------------------------------------------------------------
+
+INVALID = {"type": "track", "event": "A", "messageId": "m-9", "properties": {"email": 5}}
+PROBLEMS = {
+    "index": 1,
+    "problems": [{"path": "userId", "message": "Must set either userId or email"}],
+}
+
+
+def test_events_that_are_refused_for_good_are_400_and_their_problems_are_told() -> None:
+    event = {"type": "track", "event": "A", "properties": {"secret": "4111-1111"}}
+    with LocalIterable() as own, receiving(own) as app:
+        told = ask(app, *signed([track(1), event])).told
+    assert told == (400, {"delivered": 1, "rejected": 1, "problems": [PROBLEMS]})
+
+
+def test_what_iterable_said_stays_here() -> None:
+    project = Project(forgotten={"u-1"}, echo_key=True)
+    with LocalIterable(project) as own, receiving(own) as app:
+        told = ask(app, *signed([identify(1), identify(2, "u-2")])).told
+    assert told == (400, {"delivered": 1, "rejected": 1})
+
+
+def test_events_that_are_kept_as_dead_letters_are_done_with(tmp_path: Path) -> None:
+    path = tmp_path / "letters"
+    stalls = Script([faults.cut()] * 100)
+    with (
+        LocalIterable(faults=stalls) as own,
+        DeadLetters(path) as letters,
+        receiving(own, dead_letters=letters, time_limit=0.6) as app,
+    ):
+        event = {"type": "track", "event": "A", "messageId": "m-0"}
+        told = ask(app, *signed([event, track(1)])).told
+    kept = [json.loads(line) for line in path.read_bytes().splitlines()]
+    assert told == (200, {"rejected": 1, "unknown": 1, "problems": [PROBLEMS | {"index": 0}]})
+    assert {each["messageId"]: each["deadLetter"]["outcome"] for each in kept} == {
+        "m-0": "rejected",
+        "m-1": "unknown",
+    }
+
+
+def test_if_dead_letters_cannot_be_kept_the_events_are_to_be_sent_again(tmp_path: Path) -> None:
+    path = tmp_path / "letters"
+    event = {"type": "track", "event": "A", "messageId": "m-0"}
+    with (
+        LocalIterable() as own,
+        DeadLetters(path) as letters,
+        receiving(own, dead_letters=letters) as app,
+    ):
+        path.unlink()
+        path.mkdir()
+        assert ask(app, *signed(event)).told == (503, {"retryable": 1})
+
+
+@pytest.mark.parametrize(
+    ("fault", "name"),
+    [
+        (faults.server_error(503), "retryable"),
+        (faults.rate_limited(), "retryable"),
+        (faults.redirect(), "retryable"),
+        (faults.close(applied=True), "unknown"),
+        (faults.not_json(), "unknown"),
+    ],
+)
+@pytest.mark.parametrize("count", [1, 20])
+def test_what_may_be_accepted_later_is_503(fault: faults.Fault, name: str, count: int) -> None:
+    events = [track(n, f"u-{n}") for n in range(count)]
+    with (
+        LocalIterable(faults=Script([fault] * 1_000)) as own,
+        receiving(own, time_limit=0.4) as app,
+    ):
+        assert ask(app, *signed(events)).told == (503, {name: count})
+
+
+def test_what_goes_well_in_time_after_a_fault_is_200() -> None:
+    script = Script([faults.server_error(503), faults.rate_limited(), faults.reset(applied=True)])
+    with LocalIterable(faults=script) as own, receiving(own) as app:
+        assert ask(app, *signed([track(1), track(2)])).told == (200, {"delivered": 2})
+        assert len({effect.id for effect in own.project.effects if effect.created}) == 2
+
+
+# The outbox --------------------------------------------------------------------------------------
+
+
+def test_with_an_outbox_events_are_on_disk_before_the_answer(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.db"
+    with (
+        refusing() as nobody,
+        Outbox(path) as outbox,
+        delivering(nobody) as to,
+        webhook_app(KEYED, shared_secret=SECRET, destination=to, outbox=outbox) as app,
+        Outbox(path) as other,
+    ):
+        told = ask(app, *signed([track(1), track(2)])).told
+        kept = [entry.event for entry in other.read()]
+        to.close(timeout=0)
+    assert told == (200, {"kept": 2})
+    assert kept == [track(1), track(2)]
+
+
+def test_what_is_no_event_is_taken_too_and_found_out_later(tmp_path: Path) -> None:
+    with (
+        LocalIterable() as own,
+        Outbox(tmp_path / "outbox.db") as outbox,
+        receiving(own, outbox=outbox) as app,
+    ):
+        told = ask(app, *signed([{"type": "track"}, "no event", None, track(1)])).told
+        wait_until(lambda: not len(outbox))
+        assert told == (200, {"kept": 4})
+        assert [effect.id for effect in own.project.effects] == ["m-1"]
+
+
+def test_what_is_in_the_outbox_is_delivered_when_iterable_is_there_again(tmp_path: Path) -> None:
+    down = Script([faults.close()] * 2)
+    with (
+        LocalIterable(faults=down) as own,
+        Outbox(tmp_path / "outbox.db") as outbox,
+        receiving(own, outbox=outbox) as app,
+    ):
+        assert ask(app, *signed([track(1), track(2)])).told == (200, {"kept": 2})
+        wait_until(lambda: not len(outbox))
+        assert [effect.id for effect in own.project.effects] == ["m-1", "m-2"]
+
+
+def test_events_that_cannot_be_kept_are_to_be_sent_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "outbox.db"
+    with (
+        Outbox(path, capacity=1) as outbox,
+        receiving("http://127.0.0.1:9", outbox=outbox) as app,
+    ):
+        told = ask(app, *signed([track(1), track(2)])).told
+        assert len(outbox) == 0
+    assert told == (503, {"error": "the events cannot be kept now"})
+    full = f"events cannot be kept: {path}: has no room, its capacity is 1"
+    assert [each for each in caplog.messages if "kept:" in each] == [full]
+
+
+# Whoever the server is ---------------------------------------------------------------------------
+
+
+def _request(read: Any, headers: Mapping[str, str]) -> Request:
+    return Request("POST", "/", {name.lower(): value for name, value in headers.items()}, read)
+
+
+def test_a_body_that_cannot_be_had_is_answered_as_its_reader_says() -> None:
+    def read(limit: int) -> bytes:
+        assert limit == 77
+        raise Refused(503, "too slow")
+
+    with Receiver(KEYED, shared_secret=SECRET, max_body=77) as receiver:
+        reply = receiver.answer(_request(read, JSON), until=0)
+    assert (reply.status, reply.content) == (503, {"error": "too slow"})
+
+
+def test_when_time_is_up_nothing_is_sent() -> None:
+    body, headers = signed([track(1), track(2)])
+    with (
+        LocalIterable() as own,
+        delivering(own) as to,
+        Receiver(
+            settings_of(own), shared_secret=SECRET, destination=to, clock=lambda: 100.0
+        ) as receiver,
+    ):
+        reply = receiver.answer(_request(lambda _: body, headers), until=100.05)
+        assert own.project.requests == []
+    assert (reply.status, reply.content) == (503, {"retryable": 2})
