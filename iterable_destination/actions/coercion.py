@@ -143,7 +143,11 @@ def _what(value: Any) -> str:
     plain = _single(value)
     if isinstance(plain, str):
         return "a string that says none"
-    return "one with a fraction" if isinstance(plain, float) and _is_finite(plain) else kind(plain)
+    if isinstance(plain, bool) or not isinstance(plain, int | float):
+        return kind(plain)
+    if isinstance(plain, int):
+        return "one that is too large"
+    return "one with a fraction" if isfinite(plain) else kind(plain)
 
 
 def boolean(value: Any, path: str, found: Findings) -> bool | None:

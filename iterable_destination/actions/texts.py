@@ -25,7 +25,7 @@ from iterable_destination.plain import as_list, as_object, scalar
 #: Characters of a pattern and of what replaces it: Segment's own limit.
 MAX_PATTERN_LENGTH: Final = 10
 
-_PLACEHOLDER: Final = re.compile(r"\{\{\{?([^{}]+)\}?\}\}")
+_PLACEHOLDER: Final = re.compile(r"\{\{\{([^{}]+)\}\}\}|\{\{([^{}]+)\}\}")
 _CASES: Final[dict[str, Callable[[str], str]]] = {"upper": str.upper, "lower": str.lower}
 
 
@@ -48,7 +48,7 @@ def _pieces(text: str, refuse: Callable[[str], None]) -> list[str | Resolve]:
     pieces: list[str | Resolve] = []
     end = 0
     for place in _PLACEHOLDER.finditer(text):
-        pieces += [text[end : place.start()], _place(place[1].strip(), refuse)]
+        pieces += [text[end : place.start()], _place((place[1] or place[2]).strip(), refuse)]
         end = place.end()
     return [*pieces, text[end:]]
 
