@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 CLASSIC = Path(__file__).parent / "golden" / "classic"
+ACTIONS = Path(__file__).parent / "golden" / "actions"
 
 
 def cases(folder: Path) -> dict[str, dict[str, Any]]:
