@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import attrs
 
+from iterable_destination.actions.paths import NOTHING
 from iterable_destination.actions.reading import Reading
 from iterable_destination.actions.subscriptions import PRESETS, Subscription
 from iterable_destination.actions.translator import ANONYMOUS, Mapped, mapped, too_deep
@@ -74,7 +75,8 @@ def _explained(subscription: Subscription, reading: Reading, settings: Settings)
 
 
 def _told(name: str, because: str, made: Mapped) -> Explanation:
-    payload = data_fields({"payload": made.payload}, "", [], TEXTS_STAY)["payload"]
+    given = None if made.payload is NOTHING else made.payload
+    payload = data_fields({"payload": given}, "", [], TEXTS_STAY)["payload"]
     return Explanation(
         name,
         True,  # noqa: FBT003 - it fired

@@ -22,7 +22,7 @@ from iterable_destination.actions.subscriptions import PRESETS, Subscription, to
 from iterable_destination.calls import Call
 from iterable_destination.data_fields import MAX_NESTING
 from iterable_destination.errors import InvalidEvent, InvalidSubscription, Note, Problem
-from iterable_destination.plain import as_object, kind
+from iterable_destination.plain import as_object, kind, scalar
 from iterable_destination.settings import Settings
 from iterable_destination.translation import FailedSubscription, Translation
 
@@ -182,7 +182,7 @@ def mapped(subscription: Subscription, event: dict[Any, Any], settings: Settings
     except Unmappable as error:
         found.refuse("mapping", str(error))
         return made
-    payload = as_object(made.payload)
+    payload = {} if made.payload is NOTHING else as_object(scalar(made.payload))
     if payload is None:
         found.refuse("mapping", f"must give an object, not {kind(made.payload)}")
         return made

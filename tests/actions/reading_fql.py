@@ -1,12 +1,13 @@
-"""A slow, obvious reading of triggers, to check the quick one against. It shares no line with it."""
+"""A slow, obvious reading of triggers, to check the quick one. It shares no line with it."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 MISSING = object()
-NUMBERS = {
+NUMBERS: dict[str, Callable[[Any, Any], bool]] = {
     "=": lambda a, b: a == b,
     "==": lambda a, b: a == b,
     "!=": lambda a, b: a != b,

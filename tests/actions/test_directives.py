@@ -198,9 +198,15 @@ CASES: list[tuple[Any, Any]] = [
     ({"@excludeWhenNull": path("mixed")}, EVENT["mixed"]),
     ({"@arrayPath": ["$.list"]}, EVENT["list"]),
     ({"@arrayPath": ["$.list", {}]}, EVENT["list"]),
-    ({"@arrayPath": ["list", {"id": path("i"), "nm": path("$.n")}]}, [{"id": 1, "nm": "a"}, {"id": 2}]),
+    (
+        {"@arrayPath": ["list", {"id": path("i"), "nm": path("$.n")}]},
+        [{"id": 1, "nm": "a"}, {"id": 2}],
+    ),
     ({"@arrayPath": ["list", path("n")]}, ["a", None]),
-    ({"@arrayPath": ["list", {"k": "lit", "t": {"@template": "{{i}}!"}}]}, [{"k": "lit", "t": "1!"}, {"k": "lit", "t": "2!"}]),
+    (
+        {"@arrayPath": ["list", {"k": "lit", "t": {"@template": "{{i}}!"}}]},
+        [{"k": "lit", "t": "1!"}, {"k": "lit", "t": "2!"}],
+    ),
     ({"@arrayPath": ["lone", {"id": path("i")}]}, [{"id": 9}]),
     ({"@arrayPath": ["lone"]}, {"i": 9}),
     ({"@arrayPath": ["mixed", {"id": path("i")}]}, [{}, {}, {"id": 3}, {}]),
@@ -208,14 +214,17 @@ CASES: list[tuple[Any, Any]] = [
     ({"@arrayPath": ["nul", {"id": path("i")}]}, None),
     ({"@arrayPath": ["missing", {"id": path("i")}]}, GONE),
     ({"@arrayPath": [path("list"), {"id": path("i")}]}, [{"id": 1}, {"id": 2}]),
-    ({"x": path("missing"), "y": [path("missing"), path("a"), path("nul")], "z": path("nul")}, {"y": [None, "x_Y_y", None], "z": None}),
+    (
+        {"x": path("missing"), "y": [path("missing"), path("a"), path("nul")], "z": path("nul")},
+        {"y": [None, "x_Y_y", None], "z": None},
+    ),
     ({"a@b": path("a"), "x.y": 1}, {"a@b": "x_Y_y", "x.y": 1}),
     ({"@path": "a", "_metadata": {"label": "A"}}, "x_Y_y"),
     ({"id": path("a"), "n": path("missing")}, {"id": "x_Y_y"}),
     ([], []),
     ({}, {}),
     (1.5, 1.5),
-]  # fmt: skip
+]
 
 IFS: list[tuple[str, str, Any]] = [
     ("exists", "a", "then"),
@@ -316,41 +325,107 @@ MISTAKES: list[tuple[Any, list[tuple[str, str]]]] = [
     ({"@path": "list[-1]"}, [("mapping.@path", "is no path: see character 5")]),
     ({"@template": 5}, [("mapping.@template", "must be a string or a directive, not a number")]),
     ({"@template": "{{a[}}"}, [("mapping.@template", "{{a[}} is no path: see character 2")]),
-    ({"@if": "x"}, [("mapping.@if", "must be an object, not a string"), ("mapping.@if", "needs exists or blank")]),
+    (
+        {"@if": "x"},
+        [
+            ("mapping.@if", "must be an object, not a string"),
+            ("mapping.@if", "needs exists or blank"),
+        ],
+    ),
     ({"@if": {"then": 1}}, [("mapping.@if", "needs exists or blank")]),
-    ({"@if": {"exists": 1, "than": 1}}, [("mapping.@if.than", "unknown; there are exists, blank, then, else")]),
-    ({"@if": {"exists": {"@nope": 1}}}, [("mapping.@if.exists.@nope", "there is no such directive")]),
+    (
+        {"@if": {"exists": 1, "than": 1}},
+        [("mapping.@if.than", "unknown; there are exists, blank, then, else")],
+    ),
+    (
+        {"@if": {"exists": {"@nope": 1}}},
+        [("mapping.@if.exists.@nope", "there is no such directive")],
+    ),
     ({"@case": {"value": "x"}}, [("mapping.@case.operator", "must be upper or lower")]),
-    ({"@case": {"operator": "Upper", "value": "x"}}, [("mapping.@case.operator", "must be upper or lower")]),
+    (
+        {"@case": {"operator": "Upper", "value": "x"}},
+        [("mapping.@case.operator", "must be upper or lower")],
+    ),
     ({"@replace": {"value": "x"}}, [("mapping.@replace.pattern", "missing")]),
     ({"@replace": {"pattern": "", "value": "x"}}, [("mapping.@replace.pattern", "missing")]),
     ({"@replace": {"pattern": "x"}}, [("mapping.@replace.value", "missing")]),
-    ({"@replace": {"pattern": 5, "value": "x"}}, [("mapping.@replace.pattern", "must be a string, not a number")]),
-    ({"@replace": {"pattern": "x", "replacement": None, "value": "x"}}, [("mapping.@replace.replacement", "missing")]),
-    ({"@replace": {"pattern": "x" * 11, "value": "x"}}, [("mapping.@replace.pattern", "has at most 10 characters")]),
-    ({"@replace": {"pattern": "x", "pattern2": "x", "replacement2": "y" * 11, "value": "x"}}, [("mapping.@replace.replacement2", "has at most 10 characters")]),
-    ({"@replace": {"pattern": "x", "value": "x", "global": "no"}}, [("mapping.@replace.global", "must be true or false, not a string")]),
+    (
+        {"@replace": {"pattern": 5, "value": "x"}},
+        [("mapping.@replace.pattern", "must be a string, not a number")],
+    ),
+    (
+        {"@replace": {"pattern": "x", "replacement": None, "value": "x"}},
+        [("mapping.@replace.replacement", "missing")],
+    ),
+    (
+        {"@replace": {"pattern": "x" * 11, "value": "x"}},
+        [("mapping.@replace.pattern", "has at most 10 characters")],
+    ),
+    (
+        {"@replace": {"pattern": "x", "pattern2": "x", "replacement2": "y" * 11, "value": "x"}},
+        [("mapping.@replace.replacement2", "has at most 10 characters")],
+    ),
+    (
+        {"@replace": {"pattern": "x", "value": "x", "global": "no"}},
+        [("mapping.@replace.global", "must be true or false, not a string")],
+    ),
     ({"@json": {"value": "x"}}, [("mapping.@json.mode", "must be encode or decode")]),
     ({"@json": {"mode": "encode"}}, [("mapping.@json.value", "missing")]),
-    ({"@arrayPath": "list"}, [("mapping.@arrayPath", "must be a list of a path and perhaps a shape")]),
+    (
+        {"@arrayPath": "list"},
+        [("mapping.@arrayPath", "must be a list of a path and perhaps a shape")],
+    ),
     ({"@arrayPath": []}, [("mapping.@arrayPath", "must be a list of a path and perhaps a shape")]),
-    ({"@arrayPath": ["a", {}, 1]}, [("mapping.@arrayPath", "must be a list of a path and perhaps a shape")]),
-    ({"@arrayPath": [5]}, [("mapping.@arrayPath[0]", "must be a string or a directive, not a number")]),
+    (
+        {"@arrayPath": ["a", {}, 1]},
+        [("mapping.@arrayPath", "must be a list of a path and perhaps a shape")],
+    ),
+    (
+        {"@arrayPath": [5]},
+        [("mapping.@arrayPath[0]", "must be a string or a directive, not a number")],
+    ),
     ({"@arrayPath": ["a["]}, [("mapping.@arrayPath[0]", "is no path: see character 2")]),
-    ({"@arrayPath": ["a", {"x": {"@nope": 1}}]}, [("mapping.@arrayPath[1].x.@nope", "there is no such directive")]),
+    (
+        {"@arrayPath": ["a", {"x": {"@nope": 1}}]},
+        [("mapping.@arrayPath[1].x.@nope", "there is no such directive")],
+    ),
     ({"@flatten": {"value": 1}}, [("mapping.@flatten.separator", "missing")]),
     ({"@flatten": {"separator": "."}}, [("mapping.@flatten.value", "missing")]),
-    ({"@flatten": {"separator": ".", "value": 1, "omitArrays": 1}}, [("mapping.@flatten.omitArrays", "must be true or false, not a number")]),
-    ({"@merge": {"objects": [], "direction": "up"}}, [("mapping.@merge.direction", "must be right or left")]),
-    ({"@merge": {"direction": "left"}}, [("mapping.@merge.objects", "must be a list of objects, not null")]),
-    ({"@merge": {"objects": {"@path": "x"}, "direction": "left"}}, [("mapping.@merge.objects", "must be a list of objects, not an object")]),
+    (
+        {"@flatten": {"separator": ".", "value": 1, "omitArrays": 1}},
+        [("mapping.@flatten.omitArrays", "must be true or false, not a number")],
+    ),
+    (
+        {"@merge": {"objects": [], "direction": "up"}},
+        [("mapping.@merge.direction", "must be right or left")],
+    ),
+    (
+        {"@merge": {"direction": "left"}},
+        [("mapping.@merge.objects", "must be a list of objects, not null")],
+    ),
+    (
+        {"@merge": {"objects": {"@path": "x"}, "direction": "left"}},
+        [("mapping.@merge.objects", "must be a list of objects, not an object")],
+    ),
     ({"@transform": {"apply": {}}}, [("mapping.@transform.mapping", "missing")]),
-    ({"@transform": {"apply": "x", "mapping": {}}}, [("mapping.@transform.apply", "must be an object, not a string")]),
-    ({"a": {"@nope": 1}, "b": {"@path": "c["}}, [("mapping.a.@nope", "there is no such directive"), ("mapping.b.@path", "is no path: see character 2")]),
+    (
+        {"@transform": {"apply": "x", "mapping": {}}},
+        [("mapping.@transform.apply", "must be an object, not a string")],
+    ),
+    (
+        {"a": {"@nope": 1}, "b": {"@path": "c["}},
+        [
+            ("mapping.a.@nope", "there is no such directive"),
+            ("mapping.b.@path", "is no path: see character 2"),
+        ],
+    ),
     ({"x": float("nan")}, [("mapping.x", "is NaN, which JSON cannot hold")]),
     ({5: 1}, [("mapping", "has a key that is a number; JSON's keys are strings")]),
-    ({"x": [0] * MAX_VALUES}, [(f"mapping.x[{MAX_VALUES - 2}]", "a mapping has at most 10,000 values")]),
-]  # fmt: skip
+    (
+        {"x": [0] * MAX_VALUES},
+        [(f"mapping.x[{MAX_VALUES - 2}]", "a mapping has at most 10,000 values")],
+    ),
+]
 
 
 @pytest.mark.parametrize(
@@ -407,15 +482,30 @@ LARGE: list[tuple[str, Any]] = [
         "makes a text of more than 4,000,000 characters",
         {"@template": "{{text}}" * 2_000},
     ),
-    ("makes a text of more than 4,000,000 characters", replacing(pattern="a", replacement="b" * 10, pattern2="b", replacement2="c" * 10, value=path("text"))),
-    ("makes keys of more than 4,000,000 characters", flattening(separator="s" * 10_000, value=path("many"))),
-    ("cannot be written as JSON: is NaN, which JSON cannot hold", {"@json": {"mode": "encode", "value": path("nan")}}),
+    (
+        "makes a text of more than 4,000,000 characters",
+        replacing(
+            pattern="a",
+            replacement="b" * 10,
+            pattern2="b",
+            replacement2="c" * 10,
+            value=path("text"),
+        ),
+    ),
+    (
+        "makes keys of more than 4,000,000 characters",
+        flattening(separator="s" * 10_000, value=path("many")),
+    ),
+    (
+        "cannot be written as JSON: is NaN, which JSON cannot hold",
+        {"@json": {"mode": "encode", "value": path("nan")}},
+    ),
     ("cannot be written as JSON: is NaN, which JSON cannot hold", {"@template": "{{nan}}"}),
     ("is nested more than 128 levels deep", flattening(value=path("deep"))),
     ("is nested more than 128 levels deep", {"@excludeWhenNull": path("deep")}),
     ("makes more than 200,000 values, or as much text", {"@excludeWhenNull": path("itself")}),
     ("makes more than 200,000 values, or as much text", flattening(value=path("itself"))),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("message", "mapping"), LARGE, ids=[str(i) for i in range(len(LARGE))])
@@ -545,8 +635,24 @@ def test_it_says_what_the_slow_reading_says(mapping: Any, event: Any) -> None:
 
 names = st.sampled_from([*DIRECTIVES, "@nope", "@liquid", "@", "a", "_metadata"])
 option_names = st.sampled_from(
-    ["exists", "blank", "then", "else", "value", "operator", "mode", "pattern", "replacement"]
-    + ["objects", "direction", "separator", "apply", "mapping", "pattern2", "x"]
+    [
+        "exists",
+        "blank",
+        "then",
+        "else",
+        "value",
+        "operator",
+        "mode",
+        "pattern",
+        "replacement",
+        "objects",
+        "direction",
+        "separator",
+        "apply",
+        "mapping",
+        "pattern2",
+        "x",
+    ]
 )
 anything = st.recursive(
     scalars | paths | templates | st.sampled_from(["upper", "encode", "right"]) | st.text(),

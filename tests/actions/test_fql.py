@@ -305,7 +305,11 @@ def test_a_long_id_is_compared_to_the_last_digit() -> None:
         ('!contains(event, "Order") or type = "x"', False, None),
     ],
 )
-def test_the_part_that_decides_is_known(trigger: str, verdict: bool, part: str | None) -> None:
+def test_the_part_that_decides_is_known(
+    trigger: str,
+    verdict: bool,  # noqa: FBT001
+    part: str | None,
+) -> None:
     holds, decided = read_trigger(trigger).deciding(EVENT)
     assert (holds, trigger[decided.start : decided.end]) == (verdict, part or trigger)
 
@@ -327,8 +331,19 @@ def test_what_is_known_is_not_asked_again() -> None:
 # --- Against the slow reading ------------------------------------------------------------------
 
 names = st.sampled_from(
-    ["type", "event", "name", "userId", "properties.a", "properties.b.c", "traits.a"]
-    + ["context.a", "properties.k\\ k", "properties.a\\.b", "properties.a-b"]
+    [
+        "type",
+        "event",
+        "name",
+        "userId",
+        "properties.a",
+        "properties.b.c",
+        "traits.a",
+        "context.a",
+        "properties.k\\ k",
+        "properties.a\\.b",
+        "properties.a-b",
+    ]
 )
 texts = st.sampled_from(["", "a", "ab", "abc", "b*", "*", "a*c", 'a"b', "a\\b", "track", "*a*b*"])
 quoted = texts.map(
@@ -383,7 +398,7 @@ def test_it_holds_where_the_slow_reading_says_so(trigger: str, event: dict[str, 
     read = read_trigger(trigger)
     assert read.holds(event) is expected
     assert read.deciding(event)[0] is expected
-    known = {key: event[key] for key in ("type", "event") if key in event}
+    known: dict[str, Any] = {key: event[key] for key in ("type", "event") if key in event}
     left = read.given(known)
     assert (left if isinstance(left, bool) else left.holds(event)) is expected
 
@@ -397,8 +412,34 @@ def test_patterns_match_as_the_slow_reading_says(text: str, pattern: str) -> Non
 # --- Whatever is written -----------------------------------------------------------------------
 
 pieces = st.sampled_from(
-    ["type", "properties.x", "=", "!=", "<", "!", "(", ")", ",", '"x"', '"', "\\", "5", "-", "."]
-    + ["and", "or", "contains", "match", " ", "null", "'", "\x00", "é", "5.", "\ud800"]
+    [
+        "type",
+        "properties.x",
+        "=",
+        "!=",
+        "<",
+        "!",
+        "(",
+        ")",
+        ",",
+        '"x"',
+        '"',
+        "\\",
+        "5",
+        "-",
+        ".",
+        "and",
+        "or",
+        "contains",
+        "match",
+        " ",
+        "null",
+        "'",
+        "\x00",
+        "é",
+        "5.",
+        "�",
+    ]
 )
 
 
