@@ -60,8 +60,8 @@ def _update_cart(payload: Payload, found: Findings) -> tuple[Call, ...]:
 
 def _track_purchase(payload: Payload, found: Findings) -> tuple[Call, ...]:
     identity, profile = _user(payload, found)
-    given = payload.get("dataFields", {})
-    fields = {key: value for key, value in given.items() if key != "products"}
+    fields = payload.get("dataFields", {}).copy()
+    fields.pop("products", None)
     return (
         TrackPurchase(
             identity,

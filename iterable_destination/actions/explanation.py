@@ -82,8 +82,8 @@ def _told(name: str, because: str, made: Mapped) -> Explanation:
         True,  # noqa: FBT003 - it fired
         because,
         payload,
-        tuple(made.found.notes),
+        tuple(made.notes),
         made.calls,
-        tuple(made.found.problems),
+        tuple(made.problems),
         ANONYMOUS if made.is_anonymous else None,
     )

@@ -10,6 +10,7 @@ from typing import Any, Final
 from iterable_destination.actions import coercion
 from iterable_destination.actions.coercion import Findings
 from iterable_destination.actions.items import items
+from iterable_destination.actions.options import is_directive
 from iterable_destination.actions.payloads import (
     BOOLEAN,
     EMAIL,
@@ -85,3 +86,21 @@ FIELDS: Final[dict[str, tuple[Field, ...]]] = {
         *_ATTRIBUTION,
     ),
 }
+
+
+def fields_of(action: str, mapping: dict[str, Any]) -> tuple[Field, ...]:
+    """Return the fields of an action that this mapping can fill, and those that it must.
+
+    How requests go together is no part of a call, so it is left out where it is a constant that is
+    sure to be fine: nobody has to look at it again for every event.
+    """
+    if is_directive(mapping):
+        return FIELDS[action]
+    return tuple([field for field in FIELDS[action] if _matters(field, mapping)])
+
+
+def _matters(field: Field, mapping: dict[str, Any]) -> bool:
+    if field.name not in mapping:
+        return field.required
+    value = mapping[field.name]
+    return field not in _BATCHING or not field.is_ordinary(value)

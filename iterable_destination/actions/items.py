@@ -5,13 +5,14 @@ What may live here: the table of an item's fields, and what becomes of its other
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Final
 
 from iterable_destination.actions import coercion
 from iterable_destination.actions.coercion import Findings
 from iterable_destination.actions.payloads import (
-    NONE,
     NUMBER,
     TEXT,
     WHOLE,
@@ -36,9 +37,9 @@ _FIELDS: Final = (
     Field("description", coercion.text, TEXT),
 )
 _REQUIRED: Final = {field.name for field in _FIELDS if field.required}
-_ORDINARY: Final = {field.name: field.ordinary for field in _FIELDS} | {"categories": TEXT}
+_SENT: Final = frozenset({field.name for field in _FIELDS} | {"categories"})
 #: Keys of an item that do not go to its ``dataFields``.
-_NOT_DATA: Final = frozenset({*_ORDINARY, "product_id", "category", "image_url"})
+_NOT_DATA: Final = _SENT | {"product_id", "category", "image_url"}
 
 
 def items(value: Any, path: str, found: Findings) -> list[dict[str, Any]]:
@@ -61,26 +62,31 @@ _PLAIN: Final = SCALARS | {dict, list}
 
 def _is_ordinary(item: Any) -> bool:
     """Whether an item has what it must, nothing else, and all of it such that it can be sent."""
-    if type(item) is not dict:
+    texts = _texts(tuple(item)) if type(item) is dict else None
+    if texts is None:
         return False
-    texts = _texts(tuple(item), tuple(map(type, item.values())))
-    if texts is None or not (is_small(item["price"]) and is_small(item["quantity"])):
+    price, quantity = item["price"], item["quantity"]
+    if type(quantity) is not int or type(price) not in _NUMBERS:
         return False
-    return is_short("".join([item[key] for key in texts])) is not None
+    try:
+        together = "".join(texts(item))
+    except TypeError:  # one of them is no text
+        return False
+    return is_small(price) and is_small(quantity) and is_short(together) is not None
+
+
+_NUMBERS: Final = (float, int)
 
 
 @lru_cache(maxsize=500)
-def _texts(keys: tuple[Any, ...], types: tuple[type, ...]) -> tuple[str, ...] | None:
-    """Return which of an item's keys have texts; None if a key or a type is out of the ordinary.
+def _texts(keys: tuple[Any, ...]) -> Callable[[Any], tuple[str, ...]] | None:
+    """Return what gives an item's texts; None if there is a key too few or too many.
 
-    Items of the same keys and types come again and again.
+    Items of the same keys come again and again.
     """
-    if not _REQUIRED.issubset(keys):
+    if not _REQUIRED.issubset(keys) or not _SENT.issuperset(keys):
         return None
-    told = list(zip(keys, types, strict=True))
-    if not all(its_type in _ORDINARY.get(key, NONE) for key, its_type in told):
-        return None
-    return tuple([key for key, its_type in told if its_type is str])
+    return itemgetter(*[key for key in keys if key not in {"price", "quantity"}])
 
 
 def _finished(given: dict[str, Any]) -> dict[str, Any]:

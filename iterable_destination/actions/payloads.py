@@ -61,6 +61,11 @@ class Field(NamedTuple):
     #: Whether nothing can be wrong any more with what was coerced, or that was found out inside.
     settles: bool = False
 
+    def is_ordinary(self, value: Any) -> bool:
+        """Whether a value is of the field's type, and nothing can be wrong with it."""
+        is_fine: Callable[[Any], Any] | None = self.ordinary.get(type(value), _never)
+        return is_fine is None or bool(is_fine(value))
+
     @property
     def takes_empty(self) -> bool:
         """Whether ``""`` is a value; elsewhere it is as if nothing were there."""

@@ -15,8 +15,10 @@ import attrs
 
 from iterable_destination.actions.clauses import Trigger
 from iterable_destination.actions.directives import read_mapping
+from iterable_destination.actions.fields import fields_of
 from iterable_destination.actions.fql import read_trigger
 from iterable_destination.actions.options import Resolve, nothing
+from iterable_destination.actions.payloads import Field
 from iterable_destination.actions.presets import PRESETS_JSON
 from iterable_destination.actions.tokens import BadTrigger
 from iterable_destination.data_fields import MAX_NESTING
@@ -70,6 +72,8 @@ class Subscription:
     enabled: bool = True
     #: The trigger as it was read.
     fires: Trigger = attrs.field(init=False, eq=False, repr=False)
+    #: The action's fields that the mapping can fill.
+    fields: tuple[Field, ...] = attrs.field(init=False, eq=False, repr=False)
     #: Gives the mapped payload of an event.
     resolve: Resolve = attrs.field(init=False, eq=False, repr=False)
 
@@ -78,7 +82,9 @@ class Subscription:
         fires, (mapping, resolve) = _fires(self, problems), _resolve(self, problems)
         if problems:
             raise InvalidSubscription(problems)
-        for name, value in (("fires", fires), ("mapping", mapping), ("resolve", resolve)):
+        fields = fields_of(self.action, mapping)
+        read = {"fires": fires, "mapping": mapping, "fields": fields, "resolve": resolve}
+        for name, value in read.items():
             object.__setattr__(self, name, value)
 
     def __reduce__(self) -> tuple[Any, ...]:

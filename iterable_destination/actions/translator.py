@@ -13,7 +13,6 @@ from iterable_destination import validation
 from iterable_destination.actions.bodies import CALLS
 from iterable_destination.actions.clauses import Trigger
 from iterable_destination.actions.coercion import Findings
-from iterable_destination.actions.fields import FIELDS
 from iterable_destination.actions.options import Unmappable
 from iterable_destination.actions.paths import NOTHING
 from iterable_destination.actions.payloads import coerced
@@ -36,16 +35,18 @@ _MOST_NAMES: Final = 1_000
 _LONGEST_NAME: Final = 200
 
 
-class Mapped:
+class Mapped(Findings):
     """What one subscription makes of an event that fired it."""
 
-    __slots__ = ("calls", "found", "is_anonymous", "payload")
+    __slots__ = ("calls", "is_anonymous", "payload", "subscription")
 
-    def __init__(self) -> None:
+    def __init__(self, subscription: str) -> None:
+        super().__init__()
+        #: The subscription's name.
+        self.subscription: Final = subscription
         #: The mapped payload, before it was coerced; it shares parts with the event.
         self.payload: Any = None
         self.calls: tuple[Call, ...] = ()
-        self.found: Final = Findings()
         #: Whether it is about nobody, and such are skipped.
         self.is_anonymous = False
 
@@ -90,16 +91,15 @@ class MappedTranslator:
 
     def _translated(self, reading: Reading, settings: Settings) -> Translation:
         body = reading.body
-        fired = [
-            (subscription.name, mapped(subscription, body, settings))
-            for subscription, trigger in self._candidates(body)
-            if trigger is None or trigger.holds(body)
-        ]
+        fired = []
+        for subscription, trigger in self._candidates(body):
+            if trigger is None or trigger.holds(body):
+                fired.append(mapped(subscription, body, settings))
         if len(fired) == 1:
-            name, made = fired[0]
-            if made.calls and not made.found.notes:  # as nearly always
-                names = (name,) * len(made.calls)
-                return Translation(reading.message_id, made.calls, subscriptions=names)
+            made = fired[0]
+            if made.calls and not made.notes:  # as nearly always
+                names = (made.subscription,) * len(made.calls)
+                return Translation(reading.message_id, made.calls, None, (), names, ())
         return _gathered(fired, reading)
 
     def _candidates(self, event: dict[Any, Any]) -> tuple[_Candidate, ...]:
@@ -139,32 +139,32 @@ def _shortlist(
     return tuple(found)
 
 
-def _gathered(fired: Sequence[tuple[str, Mapped]], reading: Reading) -> Translation:
+def _gathered(fired: Sequence[Mapped], reading: Reading) -> Translation:
     """Put together what the subscriptions of one event gave; raises :exc:`InvalidEvent`."""
+    calls = tuple([call for made in fired for call in made.calls])
     errors = [
-        FailedSubscription(name, tuple(made.found.problems))
-        for name, made in fired
-        if made.found.problems
+        FailedSubscription(made.subscription, tuple(made.problems))
+        for made in fired
+        if made.problems
     ]
-    calls = tuple([call for _, made in fired for call in made.calls])
     if errors and not calls:
         raise InvalidEvent(_problems(errors), reading.message_id)
     return Translation(
         reading.message_id,
         calls,
         None if calls else _reason(fired),
-        tuple([note for name, made in fired for note in _notes(name, made)]),
-        tuple([name for name, made in fired for _ in made.calls]),
+        tuple([note for made in fired for note in _notes(made)]),
+        tuple([made.subscription for made in fired for _ in made.calls]),
         tuple(errors),
     )
 
 
-def _reason(fired: Sequence[tuple[str, Mapped]]) -> str:
-    return ANONYMOUS if any(made.is_anonymous for _, made in fired) else NOTHING_FIRED
+def _reason(fired: Sequence[Mapped]) -> str:
+    return ANONYMOUS if any(made.is_anonymous for made in fired) else NOTHING_FIRED
 
 
-def _notes(name: str, made: Mapped) -> Iterator[Note]:
-    return (Note(f"{name}: {note.path}", note.message) for note in made.found.notes)
+def _notes(made: Mapped) -> Iterator[Note]:
+    return (Note(f"{made.subscription}: {note.path}", note.message) for note in made.notes)
 
 
 def _problems(errors: Iterable[FailedSubscription]) -> Iterator[Problem]:
@@ -175,36 +175,36 @@ def _problems(errors: Iterable[FailedSubscription]) -> Iterator[Problem]:
 
 def mapped(subscription: Subscription, event: dict[Any, Any], settings: Settings) -> Mapped:
     """Return what a subscription makes of an event that fires it."""
-    made = Mapped()
-    found = made.found
+    made = Mapped(subscription.name)
     try:
-        made.payload = subscription.resolve(event)
+        payload = made.payload = subscription.resolve(event)
     except Unmappable as error:
-        found.refuse("mapping", str(error))
+        made.refuse("mapping", str(error))
         return made
-    payload = {} if made.payload is NOTHING else as_object(scalar(made.payload))
-    if payload is None:
-        found.refuse("mapping", f"must give an object, not {kind(made.payload)}")
-        return made
-    fields = coerced(FIELDS[subscription.action], payload, "", found)
-    if not found.problems:
-        _judge(made, CALLS[subscription.action](fields, found), settings)
+    if type(payload) is not dict:
+        payload = {} if payload is NOTHING else as_object(scalar(payload))
+        if payload is None:
+            made.refuse("mapping", f"must give an object, not {kind(made.payload)}")
+            return made
+    fields = coerced(subscription.fields, payload, "", made)
+    if not made.problems:
+        _judge(made, CALLS[subscription.action](fields, made), settings)
     return made
 
 
 def _judge(made: Mapped, calls: tuple[Call, ...], settings: Settings) -> None:
     """Keep the calls of a payload if nothing is wrong with them."""
-    found, who = made.found, calls[0].identity
-    if who.is_anonymous and settings.skip_anonymous:
-        made.is_anonymous = True
-        found.problems.clear()
-        return
-    if who.is_anonymous:
-        found.refuse(who.user_id_source, NO_IDENTITY)
-    elif not found.is_ordinary:
+    who = calls[0].identity
+    if who.email is None and who.user_id is None:
+        if settings.skip_anonymous:
+            made.is_anonymous = True
+            made.problems.clear()
+            return
+        made.refuse(who.user_id_source, NO_IDENTITY)
+    elif not made.is_ordinary:
         for call in calls:
-            found.problems += validation.problems(call)
-    if not found.problems:
+            made.problems += validation.problems(call)
+    if not made.problems:
         made.calls = calls
 
 
