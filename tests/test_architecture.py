@@ -31,6 +31,7 @@ FLOORS: dict[int, set[str]] = {
     },
     2: {
         *("classic", "actions", "source", "validation", "answers", "ordinary", "translation"),
+        "origins",
         *("batching", "patience", "rates", "parcels", "lanes", "stops", "dispatch"),
     },
     3: {
