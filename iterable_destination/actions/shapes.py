@@ -86,6 +86,9 @@ def _inside(value: Any, *, keeps_lists: bool) -> Iterable[tuple[Any, Any]] | Non
     """Return keys and values of what is to be flattened further; None of anything else."""
     fields = as_object(value)
     if fields is not None:
+        for key in fields:
+            if not isinstance(key, str):
+                raise Unmappable(f"has a key that is {kind(key)}; JSON's keys are strings")
         return fields.items()
     elements = None if keeps_lists else as_list(value)
     return None if elements is None else enumerate(elements)

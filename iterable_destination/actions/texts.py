@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import date
 from typing import Any, Final
 
 from iterable_destination.actions.options import Options, Resolve, Unmappable, nothing
@@ -92,7 +93,8 @@ def shown(value: Any) -> str:
         return text
     elements = as_list(plain)
     if elements is None:
-        return _encoded(plain)
+        written = _encoded(plain)
+        return written[1:-1] if isinstance(plain, date) else written
     return ",".join([_encoded(value) if _is_deep(value) else shown(value) for value in elements])
 
 
