@@ -86,6 +86,9 @@ class UpdateUser:
     merge_nested_objects: bool | None = None
     #: Where fields of the body were found in the event.
     sources: Mapping[str, str] = attrs.field(default=NO_SOURCES, eq=False, repr=False)
+    #: True asks that nobody be created. Only a bulk request (``bulkUpdate``) can say so; it is not
+    #: in the body.
+    update_only: bool | None = None
 
     def body(self) -> dict[str, Any]:
         """Return the request's body, a new ``dict``."""
@@ -117,6 +120,8 @@ class TrackEvent:
     id: str | None = None
     #: Where fields of the body were found in the event.
     sources: Mapping[str, str] = attrs.field(default=NO_SOURCES, eq=False, repr=False)
+    campaign_id: int | None = None
+    template_id: int | None = None
 
     def body(self) -> dict[str, Any]:
         """Return the request's body, a new ``dict``."""
@@ -127,13 +132,52 @@ class TrackEvent:
         body["dataFields"] = self.data_fields
         if self.id is not None:
             body["id"] = self.id
+        if self.campaign_id is not None:
+            body["campaignId"] = self.campaign_id
+        if self.template_id is not None:
+            body["templateId"] = self.template_id
         return body
 
     @classmethod
     def of_body(cls, body: dict[str, Any]) -> Self:
         """Return the call that has this body."""
-        who, name = Identity.of_body(body), body["eventName"]
-        return cls(who, name, body["dataFields"], body.get("createdAt"), body.get("id"))
+        return cls(
+            Identity.of_body(body),
+            body["eventName"],
+            body["dataFields"],
+            body.get("createdAt"),
+            body.get("id"),
+            campaign_id=body.get("campaignId"),
+            template_id=body.get("templateId"),
+        )
+
+
+@attrs.frozen(slots=False)
+class Profile:
+    """What a cart or a purchase says of its user besides who it is."""
+
+    data_fields: dict[str, Any] = attrs.field(factory=dict, repr=False)
+    #: As in :class:`UpdateUser`.
+    merge_nested_objects: bool | None = None
+
+    def body(self) -> dict[str, Any]:
+        """Return the part of the body that says so, a new ``dict``."""
+        body: dict[str, Any] = {"dataFields": self.data_fields}
+        if self.merge_nested_objects is not None:
+            body["mergeNestedObjects"] = self.merge_nested_objects
+        return body
+
+    @classmethod
+    def of_user(cls, user: Mapping[str, Any]) -> Self | None:
+        """Return what the part of a body about the user says; None if it says only who."""
+        if "dataFields" not in user:
+            return None
+        return cls(user["dataFields"], user.get("mergeNestedObjects"))
+
+
+def _user(identity: Identity, profile: Profile | None) -> dict[str, Any]:
+    user = identity.body()
+    return user if profile is None else user | profile.body()
 
 
 @attrs.frozen(slots=False)
@@ -148,15 +192,18 @@ class UpdateCart:
     items: list[dict[str, Any]] = attrs.field(repr=False)
     #: Where the items' fields were found in the event; None if they come from elsewhere.
     places: list[ItemPlace] | None = attrs.field(default=None, eq=False, repr=False)
+    #: What is laid over the user's profile; None if nothing is.
+    profile: Profile | None = None
 
     def body(self) -> dict[str, Any]:
         """Return the request's body, a new ``dict``."""
-        return {"user": self.identity.body(), "items": self.items}
+        return {"user": _user(self.identity, self.profile), "items": self.items}
 
     @classmethod
     def of_body(cls, body: dict[str, Any]) -> Self:
         """Return the call that has this body."""
-        return cls(Identity.of_body(body["user"]), body["items"])
+        user = body["user"]
+        return cls(Identity.of_body(user), body["items"], profile=Profile.of_user(user))
 
 
 @attrs.frozen(slots=False)
@@ -180,11 +227,13 @@ class TrackPurchase:
     sources: Mapping[str, str] = attrs.field(default=NO_SOURCES, eq=False, repr=False)
     #: Where the items' fields were found in the event; None if they come from elsewhere.
     places: list[ItemPlace] | None = attrs.field(default=None, eq=False, repr=False)
+    #: What is laid over the user's profile; None if nothing is.
+    profile: Profile | None = None
 
     def body(self) -> dict[str, Any]:
         """Return the request's body, a new ``dict``."""
         body = {
-            "user": self.identity.body(),
+            "user": _user(self.identity, self.profile),
             "items": self.items,
             "total": self.total,
             "createdAt": self.created_at,
@@ -207,6 +256,7 @@ class TrackPurchase:
             body.get("campaignId"),
             body.get("templateId"),
             body.get("id"),
+            profile=Profile.of_user(body["user"]),
         )
 
 
@@ -215,7 +265,8 @@ class UpdateEmail:
     """Change a user's email, in a project that knows its users by email.
 
     No Segment call does this by itself; it is sent with
-    :meth:`iterable_destination.client.Client.update_email`, or by a function of one's own.
+    :meth:`iterable_destination.client.Client.update_email`, by a function of one's own, or after an
+    :class:`UpdateUser` of a subscription that maps ``newEmail``.
     """
 
     endpoint: ClassVar[Endpoint] = endpoints.USERS_UPDATE_EMAIL
@@ -256,6 +307,8 @@ class Mark(NamedTuple):
     event_name: str | None
     #: The call's body in JSON.
     body: bytes
+    #: As in :class:`UpdateUser`.
+    update_only: bool | None = None
 
     @property
     def identity(self) -> Identity:
@@ -264,7 +317,10 @@ class Mark(NamedTuple):
 
     def call(self) -> Call:
         """Return the call, but for where in the event its fields were found."""
-        return self.kind.of_body(decode(self.body))
+        call = self.kind.of_body(decode(self.body))
+        if self.update_only is not None and isinstance(call, UpdateUser):
+            return attrs.evolve(call, update_only=self.update_only)
+        return call
 
 
 def mark(call: Call, its_id: str | None = None) -> Mark:
@@ -273,4 +329,5 @@ def mark(call: Call, its_id: str | None = None) -> Mark:
     if its_id is not None and isinstance(call, TrackEvent | TrackPurchase):
         body.setdefault("id", its_id)
     event_name = body.get("eventName")
-    return Mark(type(call), who.email, who.user_id, event_name, encode(body))
+    update_only = call.update_only if isinstance(call, UpdateUser) else None
+    return Mark(type(call), who.email, who.user_id, event_name, encode(body), update_only)

@@ -15,7 +15,7 @@ from math import isfinite
 from typing import Any, Final
 
 from iterable_destination import endpoints
-from iterable_destination.dates import iterable_date, to_iterable
+from iterable_destination.dates import WITH_TIME, DateForm, iterable_date, to_iterable
 from iterable_destination.errors import Problem
 from iterable_destination.plain import SCALARS, TOO_LARGE, as_list, as_object, kind, scalar
 
@@ -24,16 +24,19 @@ from iterable_destination.plain import SCALARS, TOO_LARGE, as_list, as_object, k
 MAX_NESTING: Final = 128
 
 
-def data_fields(fields: dict[Any, Any], path: str, problems: list[Problem]) -> dict[str, Any]:
+def data_fields(
+    fields: dict[Any, Any], path: str, problems: list[Problem], dates: DateForm = WITH_TIME
+) -> dict[str, Any]:
     """Return a deep copy of an object of the event as JSON, every full ISO date as Iterable's.
 
     ``path`` is the object's place in the event, ``""`` for the event itself; what cannot be sent
-    is added to ``problems`` with its place, and is None in the copy.
+    is added to ``problems`` with its place, and is None in the copy. ``dates`` says how dates are
+    written.
     """
     try:
-        return quick_copy(fields)
+        return quick_copy(fields, dates)
     except NOT_PLAIN:
-        return CarefulCopy(problems).of(fields, path)
+        return CarefulCopy(problems, dates).of(fields, path)
 
 
 def text_problem(text: str) -> str | None:
@@ -64,11 +67,12 @@ class NotPlain(Exception):
 NOT_PLAIN: Final = (NotPlain, TypeError, UnicodeEncodeError, RecursionError)
 
 
-def quick_copy(fields: dict[Any, Any]) -> dict[str, Any]:
+def quick_copy(fields: dict[Any, Any], dates: DateForm = WITH_TIME) -> dict[str, Any]:
     """Copy an object that is plain JSON; raise one of :data:`NOT_PLAIN` if it is not."""
-    check_keys(fields)
+    if not _good_keys.issuperset(fields):
+        check_keys(fields)
     copy = fields.copy()
-    finish(copy)
+    finish(copy, dates.text)
     return copy
 
 
@@ -95,11 +99,14 @@ _MOST_KEYS: Final = 5_000
 _LONGEST_KEYS: Final = 500
 
 
-def finish(copy: Any, depth: int = MAX_NESTING) -> int:  # noqa: C901, PLR0912 - the hot path
+def finish(  # noqa: C901, PLR0912 - the hot path
+    copy: Any, as_date: Callable[[str], str] = iterable_date, depth: int = MAX_NESTING
+) -> int:
     """Make the copy of an object or list a deep one, with Iterable's dates; count its nulls.
 
-    ``copy`` is a shallow copy whose keys are known to be good. It is left half done if something
-    in it is no plain JSON; then one of :data:`NOT_PLAIN` is raised.
+    ``as_date`` returns a text that may be a date as it is to be sent. ``copy`` is a shallow copy
+    whose keys are known to be good. It is left half done if something in it is no plain JSON; then
+    one of :data:`NOT_PLAIN` is raised.
 
     Copying the whole and overwriting the few values that change is far quicker than building it
     anew; exact types are quicker to ask for than ``isinstance``; and a call for each value would
@@ -117,14 +124,14 @@ def finish(copy: Any, depth: int = MAX_NESTING) -> int:  # noqa: C901, PLR0912 -
                     raise NotPlain
             elif (length := len(value)) > 9:  # noqa: PLR2004 - yyyy-MM-dd is ten
                 if value[4] == "-":
-                    copy[key] = iterable_date(value)
+                    copy[key] = as_date(value)
                 if length > _MOST:
                     raise NotPlain
         elif its_type is dict or its_type is list:
             if its_type is dict and not _good_keys.issuperset(value):
                 check_keys(value)
             copy[key] = inner = value.copy()
-            finish(inner, depth - 1)
+            finish(inner, as_date, depth - 1)
         elif its_type is int:
             if not -TOO_LARGE < value < TOO_LARGE:
                 raise NotPlain
@@ -147,8 +154,9 @@ class CarefulCopy:
     What is wrong with a single value, and what becomes of it, is for a subclass to change.
     """
 
-    def __init__(self, problems: list[Problem]) -> None:
+    def __init__(self, problems: list[Problem], dates: DateForm = WITH_TIME) -> None:
         self._problems = problems
+        self._dates = dates
         self._inside: set[int] = set()
 
     def of(self, fields: dict[Any, Any], path: str) -> dict[str, Any]:
@@ -167,8 +175,8 @@ class CarefulCopy:
     def converted(self, value: Any) -> Any:
         """Return such a value as it is sent, if it can be."""
         if isinstance(value, date):
-            return to_iterable(value)
-        return iterable_date(value) if isinstance(value, str) else value
+            return self._dates.moment(value)
+        return self._dates.text(value) if isinstance(value, str) else value
 
     def _copy(self, value: Any, path: str, depth: int) -> Any:
         """Copy a value that stands ``MAX_NESTING - depth`` levels deep; None if it cannot go."""

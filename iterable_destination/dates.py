@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta, timezone
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import dateutil.parser
 
@@ -59,6 +60,29 @@ def iterable_date(text: str) -> str:
         return text
     moment = _read_iso(text)
     return text if moment is None else to_iterable(moment)
+
+
+def iterable_moment(text: str) -> str:
+    """Return a full ISO 8601 date with a time as :func:`iterable_date` does; a day alone stays."""
+    if len(text) == _DAY_ALONE:
+        return text
+    if usual_date(text) is not None:  # as most are, and then this is quicker
+        return f"{text[:10]} {text[11:19]} +00:00"
+    return iterable_date(text)
+
+
+def day_or_moment(moment: date) -> str:
+    """Return a ``datetime`` as :func:`to_iterable` does, and a ``date`` as ``yyyy-MM-dd``."""
+    return to_iterable(moment) if isinstance(moment, datetime) else moment.isoformat()
+
+
+class DateForm(NamedTuple):
+    """How the dates inside an object are written."""
+
+    #: Returns a text as it is to be sent.
+    text: Callable[[str], str]
+    #: Returns a ``date`` or ``datetime`` as it is to be sent.
+    moment: Callable[[date], str]
 
 
 def read_as_iterable(value: Any) -> str | None:
@@ -128,6 +152,14 @@ def in_utc(moment: date) -> datetime:
     if moment.utcoffset() is None:
         return moment.replace(tzinfo=UTC)
     return moment.astimezone(UTC)
+
+
+#: A day alone is its midnight in UTC: the classic mapping.
+WITH_TIME: Final = DateForm(iterable_date, to_iterable)
+#: A day alone stays one: mapped destinations.
+DAYS_STAY: Final = DateForm(iterable_moment, day_or_moment)
+#: Texts stay as they are.
+TEXTS_STAY: Final = DateForm(str, day_or_moment)
 
 
 def read_date(value: Any) -> datetime | None:

@@ -9,7 +9,8 @@ imported, so that every other module can use it.
     ├── Invalid                 the caller's fault, found before anything is sent
     │   ├── InvalidEvent            the event can never be delivered as it is
     │   ├── InvalidWebhook          the webhook can become no Segment event as it is
-    │   └── InvalidCall             a request asked for directly, such as ``update_email``
+    │   ├── InvalidCall             a request asked for directly, such as ``update_email``
+    │   └── InvalidSubscription     a mapping or trigger of a mapped destination
     ├── InvalidJSON             the input's fault: a line that is no JSON object
     ├── UnreadableInput         the input's fault: a file that cannot be read
     ├── UnwritableFile          the disk's fault: dead letters or a checkpoint cannot be written
@@ -123,6 +124,10 @@ class InvalidWebhook(Invalid):
 
 class InvalidCall(Invalid):
     """A request asked for directly that cannot be sent; paths are keys of its body."""
+
+
+class InvalidSubscription(Invalid):
+    """Subscriptions of a mapped destination are wrong; paths are places in them."""
 
 
 class InvalidJSON(IterableDestinationError, ValueError):

@@ -64,9 +64,19 @@ def _user(call: UpdateUser) -> list[Problem]:
 
 def _event(call: TrackEvent) -> list[Problem]:
     message = "missing" if says_nothing(call.event_name) else _text(call.event_name)
-    if message is None:
-        return []
-    return [Problem(call.sources.get("eventName", "eventName"), message)]
+    found = _attribution(call, endpoints.INT64)
+    if message is not None:
+        found.insert(0, Problem(call.sources.get("eventName", "eventName"), message))
+    return found
+
+
+def _attribution(call: TrackEvent | TrackPurchase, bounds: range) -> list[Problem]:
+    """Judge the campaign and the template that a call is put down to."""
+    return [
+        Problem(call.sources.get(name, name), problem)
+        for name, value in (("campaignId", call.campaign_id), ("templateId", call.template_id))
+        if value is not None and (problem := _whole(value, bounds))
+    ]
 
 
 def _cart(call: UpdateCart) -> list[Problem]:
@@ -77,9 +87,7 @@ def _purchase(call: TrackPurchase) -> list[Problem]:
     found = []
     if problem := _number(call.total):
         found.append(Problem(call.sources.get("total", "total"), problem))
-    for name, value in (("campaignId", call.campaign_id), ("templateId", call.template_id)):
-        if value is not None and (problem := _whole(value, endpoints.INT32)):
-            found.append(Problem(call.sources.get(name, name), problem))
+    found += _attribution(call, endpoints.INT32)
     for place in _places(call):
         found += _item(place)
     return found

@@ -8,6 +8,7 @@ from typing import Any
 
 CLASSIC = Path(__file__).parent / "golden" / "classic"
 SOURCE = CLASSIC.parent / "source"
+ACTIONS = Path(__file__).parent / "golden" / "actions"
 
 
 def cases(folder: Path) -> dict[str, dict[str, Any]]:

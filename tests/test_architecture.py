@@ -32,6 +32,7 @@ FLOORS: dict[int, set[str]] = {
     2: {
         *("classic", "actions", "source", "validation", "answers", "ordinary", "translation"),
         "functions",
+        "origins",
         *("batching", "patience", "rates", "parcels", "lanes", "stops", "dispatch"),
         *("signatures", "messages", "tracking_api", "acceptance"),
     },

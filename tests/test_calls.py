@@ -12,6 +12,7 @@ from iterable_destination.calls import (
     Call,
     Identity,
     ItemPlace,
+    Profile,
     TrackEvent,
     TrackPurchase,
     UpdateCart,
@@ -46,6 +47,19 @@ BODIES: list[tuple[Call, Endpoint, dict[str, Any]]] = [
             "createdAt": 0,
             "dataFields": {"plan": "pro"},
             "id": "e-1",
+        },
+    ),
+    (
+        TrackEvent(ADA, "Signed Up", campaign_id=1, template_id=2),
+        endpoints.EVENTS_TRACK,
+        {**WHO, "eventName": "Signed Up", "dataFields": {}, "campaignId": 1, "templateId": 2},
+    ),
+    (
+        UpdateCart(ADA, [], profile=Profile({"plan": "pro"}, merge_nested_objects=False)),
+        endpoints.UPDATE_CART,
+        {
+            "user": {**WHO, "dataFields": {"plan": "pro"}, "mergeNestedObjects": False},
+            "items": [],
         },
     ),
     (UpdateCart(ADA, []), endpoints.UPDATE_CART, {"user": WHO, "items": []}),
@@ -157,6 +171,7 @@ def test_what_is_said_of_a_person_does_not_show() -> None:
         UpdateCart(identity, [item]),
         TrackPurchase(identity, [item], 1, {"city": "Leeds"}),
         UpdateEmail(identity, "ada@example.org"),
+        Profile({"city": "Leeds"}),
         ItemPlace(item, "properties.products[0]"),
     ]
     shown = repr(calls)
@@ -169,7 +184,11 @@ def test_what_is_said_of_a_person_does_not_show() -> None:
         UpdateUser(Identity("a@b.co", "u-1"), {"plan": "pro", "deep": {"a": [1, None]}}, True),
         UpdateUser(Identity("a@b.co", None)),
         TrackEvent(Identity(None, "u-1"), "Seen", {"a": 1.5}, 1_700_000_000, "m-1"),
+        UpdateUser(Identity("a@b.co", None), update_only=True),
+        TrackEvent(Identity(None, "u-1"), "Seen", campaign_id=1, template_id=2),
         UpdateCart(Identity("a@b.co", None), [{"id": "p-1", "price": 1}]),
+        UpdateCart(Identity("a@b.co", None), [], profile=Profile({"a": 1}, True)),
+        TrackPurchase(Identity("a@b.co", None), [], 1, profile=Profile({})),
         TrackPurchase(Identity(None, "u-1"), [], 9.5, {"a": 1}, 1_700_000_000, 3, 4, "m-1"),
         TrackPurchase(Identity(None, "u-1"), [], 1),
         UpdateEmail(Identity("a@b.co", None, "currentEmail", "currentUserId"), "b@b.co"),

@@ -342,6 +342,20 @@ SPEAKING = (
     "source/size",
     "source/translation",
     "source/webhook",
+    "actions/bodies",
+    "actions/coercion",
+    "actions/directives",
+    "actions/explanation",
+    "actions/fql",
+    "actions/options",
+    "actions/paths",
+    "actions/reading",
+    "actions/shapes",
+    "actions/sizes",
+    "actions/subscriptions",
+    "actions/texts",
+    "actions/tokens",
+    "actions/translator",
 )
 #: Calls whose texts no user reads: patterns, the names of options, logs.
 SILENT = {"compile", "argument", "option", "group", "version_option", "debug", "TypeError"}
@@ -381,7 +395,8 @@ def _piece(part: ast.expr, constants: dict[str, str]) -> str:
         return str(part.value)
     assert isinstance(part, ast.FormattedValue)
     name = part.value.id if isinstance(part.value, ast.Name) else ""
-    return constants.get(name, GAP)
+    text = constants.get(name, GAP)
+    return f"{int(text):,}" if part.format_spec is not None and text.isdecimal() else text
 
 
 def _is_silent(node: ast.AST) -> bool:

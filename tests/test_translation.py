@@ -606,7 +606,7 @@ def test_the_event_can_be_changed_and_what_comes_out_stays() -> None:
 
 def test_a_translation_is_immutable_and_has_defaults() -> None:
     translation = Translation("m-1")
-    assert attrs.astuple(translation) == ("m-1", (), None, ())
+    assert attrs.astuple(translation) == ("m-1", (), None, (), (), ())
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         translation.skipped = "x"  # type: ignore[misc]
 

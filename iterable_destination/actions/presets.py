@@ -1,0 +1,110 @@
+"""Presets: the subscriptions that Segment proposes, as data in Segment's own form.
+
+What may live here: defaults. They apply to nobody who has not copied them: a field that a mapping
+leaves out is absent.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+Mapping = dict[str, Any]
+
+
+def _path(path: str) -> Mapping:
+    return {"@path": path}
+
+
+_EMAIL: Final = {
+    "@if": {
+        "exists": _path("$.properties.email"),
+        "then": _path("$.properties.email"),
+        "else": _path("$.context.traits.email"),
+    }
+}
+_USER_ID: Final = _path("$.userId")
+_USER: Final = {
+    "email": _EMAIL,
+    "userId": _USER_ID,
+    "dataFields": _path("$.context.traits"),
+    "phoneNumber": _path("$.context.traits.phone"),
+    "mergeNestedObjects": False,
+}
+_ITEMS: Final = {
+    "@arrayPath": [
+        "$.properties.products",
+        {
+            "id": _path("product_id"),
+            "sku": _path("sku"),
+            "categories": _path("category"),
+            "name": _path("name"),
+            "price": _path("price"),
+            "quantity": _path("quantity"),
+            "url": _path("url"),
+            "imageUrl": _path("image_url"),
+            "description": _path("description"),
+        },
+    ]
+}
+_ATTRIBUTION: Final = {
+    "createdAt": _path("$.timestamp"),
+    "campaignId": _path("$.properties.campaignId"),
+    "templateId": _path("$.properties.templateId"),
+}
+_BATCHING: Final = {"enable_batching": True, "batch_size": 1001}
+
+#: The mapping that each action proposes, by its slug.
+DEFAULT_MAPPINGS: Final[dict[str, Mapping]] = {
+    "trackEvent": {
+        "email": _EMAIL,
+        "userId": _USER_ID,
+        "eventName": _path("$.event"),
+        "dataFields": _path("$.properties"),
+        "id": _path("$.messageId"),
+        **_ATTRIBUTION,
+        **_BATCHING,
+    },
+    "updateUser": {
+        "email": _path("$.traits.email"),
+        "userId": _USER_ID,
+        "dataFields": _path("$.traits"),
+        "phoneNumber": _path("$.traits.phone"),
+        "mergeNestedObjects": False,
+        **_BATCHING,
+    },
+    "updateCart": {"user": _USER, "items": _ITEMS},
+    "trackPurchase": {
+        "id": _path("$.properties.order_id"),
+        "user": _USER,
+        "items": _ITEMS,
+        "dataFields": _path("$.properties"),
+        "total": _path("$.properties.total"),
+        **_ATTRIBUTION,
+    },
+}
+
+
+def _preset(name: str, action: str, trigger: str) -> Mapping:
+    mapping = DEFAULT_MAPPINGS[action]
+    return {
+        "name": name,
+        "enabled": True,
+        "partnerAction": action,
+        "subscribe": trigger,
+        "mapping": mapping,
+    }
+
+
+#: The four presets. Not to be changed: copy what you want to change.
+PRESETS_JSON: Final = (
+    _preset(
+        "Track Calls",
+        "trackEvent",
+        'type = "track" and event != "Order Completed" and event != "Cart Updated"',
+    ),
+    _preset("Identify Calls", "updateUser", 'type = "identify"'),
+    _preset("Update Cart Calls", "updateCart", 'type = "track" and event = "Cart Updated"'),
+    _preset(
+        "Order Completed Calls", "trackPurchase", 'type = "track" and event = "Order Completed"'
+    ),
+)
