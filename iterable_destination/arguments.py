@@ -19,6 +19,7 @@ import attrs
 import click
 
 from iterable_destination import console
+from iterable_destination.actions import MappedTranslator, subscriptions_from_json
 from iterable_destination.checkpoint import Checkpoint
 from iterable_destination.dead_letters import DeadLetters
 from iterable_destination.delivery import Destination
@@ -28,14 +29,17 @@ from iterable_destination.errors import (
     InvalidCheckpoint,
     InvalidJSON,
     InvalidSettings,
+    InvalidSubscription,
     OutboxError,
     UnreadableInput,
     UnwritableFile,
 )
+from iterable_destination.intake import Translator
 from iterable_destination.json_codec import decode
 from iterable_destination.json_lines import Line, open_lines
 from iterable_destination.outbox import Outbox
 from iterable_destination.settings import Settings
+from iterable_destination.translation import translate
 
 SOME_FAILED: Final = 1
 WRONG_USAGE: Final = 2
@@ -69,6 +73,11 @@ DEAD_LETTERS = click.option(
 )
 
 
+MAPPINGS = click.option(
+    "--mappings",
+    metavar="FILE",
+    help="A JSON list of subscriptions, as Segment writes them, instead of the classic mapping.",
+)
 #: A TCP port.
 PORT: Final = click.IntRange(0, 65_535)
 OUTBOX = click.option(
@@ -106,17 +115,36 @@ def settings_of(path: str | None, **arguments: Any) -> Settings:
         stop(str(error))
 
 
+def translator_of(path: str | None) -> Translator:
+    """Return the translator of a file of subscriptions; without one it is the classic mapping."""
+    if path is None:
+        return translate
+    with warnings.catch_warnings(record=True) as unknown:
+        warnings.simplefilter("always")
+        try:
+            return MappedTranslator(subscriptions_from_json(_json(path)))
+        except InvalidSubscription as error:
+            stop(f"{path}: {error}")
+        finally:
+            for warning in unknown:
+                click.echo(f"{path}: {warning.message}", err=True)
+
+
 def json_object(path: str, of: str) -> dict[str, Any]:
     """Read a file that has a JSON object of something."""
+    given = _json(path)
+    if not isinstance(given, dict):
+        stop(f"{path}: must be a JSON object of {of}")
+    return given
+
+
+def _json(path: str) -> Any:
     try:
-        given = decode(Path(path).read_bytes())
+        return decode(Path(path).read_bytes())
     except OSError as error:
         stop(f"{path}: {error.strerror}")
     except ValueError as error:
         stop(f"{path}: no JSON: {error}")
-    if not isinstance(given, dict):
-        stop(f"{path}: must be a JSON object of {of}")
-    return given
 
 
 def _settings_file(path: str) -> Settings:
@@ -143,11 +171,15 @@ def lines_of(path: str) -> Iterator[Iterable[Line]]:
 
 
 @contextmanager
-def destination_of(settings: Settings, dead_letters: str | None) -> Iterator[Destination]:
+def destination_of(
+    settings: Settings, dead_letters: str | None, mappings: str | None = None
+) -> Iterator[Destination]:
     """Make a destination, with a file of dead letters if one is named."""
     with letters_of(dead_letters, settings.api_key) as letters:
         try:
-            destination = Destination(settings, dead_letters=letters)
+            destination = Destination(
+                settings, translator=translator_of(mappings), dead_letters=letters
+            )
         except InvalidSettings as error:
             stop(f"{error}; set the variable ITERABLE_API_KEY")
         with destination:

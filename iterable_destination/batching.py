@@ -42,10 +42,21 @@ class Bulk:
     one_of_a_user: bool
     #: The largest body, in bytes.
     most_bytes: int = MAX_BODY_BYTES
+    #: The most items.
+    most_items: int = MAX_BULK_ITEMS
+    #: Whether an item may also go alone, to the endpoint of single calls.
+    singly: bool = True
     #: Whether an answer tells of items; else one that accepts the request accepts them all.
     tells_of_items: bool = True
+    #: The endpoint's path, or another name where there are several for one.
+    name: str = attrs.field(init=False)
     #: How many bytes the items and the commas between them may have together.
     room: int = attrs.field(init=False)
+
+    @name.default
+    def _name(self) -> str:
+        suffix = f" {self.opening!r} {self.most_items}"
+        return self.endpoint.path if self.singly else self.endpoint.path + suffix
 
     @room.default
     def _room(self) -> int:
@@ -74,11 +85,26 @@ BULKS: Final = {
 }
 
 
+#: The bulks of profiles that say whether they may make users, which only a bulk can say; one for
+#: many, and one for an item that must go alone.
+ONLY_UPDATE: Final = {
+    (only, alone): Bulk(
+        endpoints.USERS_BULK_UPDATE,
+        b'{"updateOnly":%b,"users":[' % (b"true" if only else b"false"),
+        one_of_a_user=True,
+        most_items=1 if alone else MAX_BULK_ITEMS,
+        singly=False,
+    )
+    for only in (True, False)
+    for alone in (True, False)
+}
+
+
 class Room:
     """What still fits in the body of one bulk request."""
 
     def __init__(self, bulk: Bulk) -> None:
-        self._items = MAX_BULK_ITEMS
+        self._items = bulk.most_items
         self._bytes = bulk.room + 1  # the last item has no comma after it
 
     def take(self, item: bytes) -> bool:

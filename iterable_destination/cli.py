@@ -21,6 +21,7 @@ from iterable_destination.arguments import (
     DATA_CENTER,
     DEAD_LETTERS,
     FILE,
+    MAPPINGS,
     OUTBOX,
     PORT,
     SETTINGS,
@@ -35,15 +36,18 @@ from iterable_destination.arguments import (
     outbox_of,
     settings_of,
     stop,
+    translator_of,
 )
 from iterable_destination.errors import InvalidEvent, InvalidJSON, InvalidSettings, OutboxError
+from iterable_destination.explaining import explained
+from iterable_destination.intake import Translator
 from iterable_destination.json_codec import encode
 from iterable_destination.json_lines import Line
 from iterable_destination.outbox import Outbox
 from iterable_destination.report import Report, deliver
 from iterable_destination.settings import Settings
 from iterable_destination.source_cli import source
-from iterable_destination.translation import Translation, translate
+from iterable_destination.translation import Translation
 
 _ANYBODY: Final = (
     "set the variable SEGMENT_SHARED_SECRET, or SEGMENT_WRITE_KEY, so that not anybody can send"
@@ -63,25 +67,26 @@ def command_line() -> None:
 @command_line.command(name="translate")
 @FILE
 @SETTINGS
-def translate_command(file: str, settings_file: str | None) -> None:
+@MAPPINGS
+def translate_command(file: str, settings_file: str | None, mappings: str | None) -> None:
     """Show what Iterable would be sent for each event.
 
     FILE has one JSON event a line (.gz too); without it, or with -, standard input is read. For
     each line one line is written, in order: its calls, why it is skipped, or its problems.
     """
-    settings = settings_of(settings_file)
+    settings, translator = settings_of(settings_file), translator_of(mappings)
     refused = False
     with lines_of(file) as lines:
         for line in lines:
-            result = _translated(line, settings)
-            refused |= "error" in result
+            result = _translated(line, translator, settings)
+            refused |= "error" in result or "errors" in result
             sys.stdout.buffer.write(encode(result) + b"\n")
     sys.exit(SOME_FAILED if refused else 0)
 
 
-def _translated(line: Line, settings: Settings) -> dict[str, Any]:
+def _translated(line: Line, translator: Translator, settings: Settings) -> dict[str, Any]:
     try:
-        return _result(translate(line.event(), settings))
+        return _result(translator(line.event(), settings))
     except InvalidJSON as error:
         return {"line": line.number, "error": error_of(error)}
     except InvalidEvent as error:
@@ -96,9 +101,38 @@ def _result(translation: Translation) -> dict[str, Any]:
         {"method": call.endpoint.method, "path": call.endpoint.path, "body": call.body()}
         for call in translation.calls
     ]
+    for call, name in zip(result["calls"], translation.subscriptions, strict=False):
+        call["subscription"] = name
+    if translation.errors:
+        result["errors"] = [attrs.asdict(each) for each in translation.errors]
     if translation.notes:
         result["notes"] = [attrs.asdict(note) for note in translation.notes]
     return result
+
+
+@command_line.command(name="explain")
+@FILE
+@SETTINGS
+@MAPPINGS
+def explain_command(file: str, settings_file: str | None, mappings: str | None) -> None:
+    """Say for each event why it becomes what it becomes, for people to read.
+
+    With --mappings, which subscriptions fire and by which part of their trigger. For each request,
+    which field came from where in the event.
+    """
+    settings, translator = settings_of(settings_file), translator_of(mappings)
+    refused = False
+    with lines_of(file) as lines:
+        for line in lines:
+            try:
+                event = line.event()
+                click.echo(f"line {line.number}, {event.get('type')} {event.get('messageId')}")
+                for each in explained(event, translator, settings):
+                    click.echo(each)
+            except (InvalidEvent, InvalidJSON) as error:
+                refused = True
+                click.echo(f"  refused: {error}")
+    sys.exit(SOME_FAILED if refused else 0)
 
 
 @command_line.command()
@@ -107,6 +141,7 @@ def _result(translation: Translation) -> dict[str, Any]:
 @DATA_CENTER
 @BASE_URL
 @DEAD_LETTERS
+@MAPPINGS
 @click.option(
     "--checkpoint",
     metavar="FILE",
@@ -118,6 +153,7 @@ def send(  # noqa: PLR0913, PLR0917 - options
     data_center: str | None,
     base_url: str | None,
     dead_letters: str | None,
+    mappings: str | None,
     checkpoint: str | None,
 ) -> None:
     """Deliver each event to Iterable, many at a time.
@@ -128,7 +164,7 @@ def send(  # noqa: PLR0913, PLR0917 - options
     """
     settings = settings_of(settings_file, data_center=data_center, base_url=base_url)
     with ExitStack() as stack:
-        to = stack.enter_context(destination_of(settings, dead_letters))
+        to = stack.enter_context(destination_of(settings, dead_letters, mappings))
         kept = None if checkpoint is None else stack.enter_context(checkpoint_of(checkpoint))
         lines = stack.enter_context(lines_of(file))
         report = Report(kept, unknown_is_settled=dead_letters is not None)
@@ -144,12 +180,14 @@ def send(  # noqa: PLR0913, PLR0917 - options
 @click.option(
     "--dead-letters", metavar="FILE", help="Add rejected events to FILE, which `send` takes again."
 )
-def drain(
+@MAPPINGS
+def drain(  # noqa: PLR0913, PLR0917 - options
     file: str,
     settings_file: str | None,
     data_center: str | None,
     base_url: str | None,
     dead_letters: str | None,
+    mappings: str | None,
 ) -> None:
     """Deliver what is in an outbox.
 
@@ -162,7 +200,7 @@ def drain(
         stop(f"{file}: there is no such file")
     report = Report(None)
     try:
-        with destination_of(settings, dead_letters) as to, Outbox(file) as outbox:
+        with destination_of(settings, dead_letters, mappings) as to, Outbox(file) as outbox:
             for outcome in to.drain(outbox):
                 report([outcome])
             report.summary(to.counters)
@@ -178,6 +216,7 @@ def drain(
 @DATA_CENTER
 @BASE_URL
 @DEAD_LETTERS
+@MAPPINGS
 @OUTBOX
 @WITHOUT_AUTHENTICATION
 def serve(  # noqa: PLR0913, PLR0917 - options
@@ -187,6 +226,7 @@ def serve(  # noqa: PLR0913, PLR0917 - options
     data_center: str | None,
     base_url: str | None,
     dead_letters: str | None,
+    mappings: str | None,
     outbox_file: str | None,
     without_authentication: bool,  # noqa: FBT001 - an option
 ) -> None:
@@ -202,7 +242,7 @@ def serve(  # noqa: PLR0913, PLR0917 - options
     settings = settings_of(settings_file, data_center=data_center, base_url=base_url)
     with ExitStack() as stack:
         outbox = None if outbox_file is None else stack.enter_context(outbox_of(outbox_file))
-        to = stack.enter_context(destination_of(settings, dead_letters))
+        to = stack.enter_context(destination_of(settings, dead_letters, mappings))
         try:
             application = webhook.webhook_app(
                 settings,

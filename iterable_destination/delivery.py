@@ -39,7 +39,16 @@ from iterable_destination.intake import Intake, Translator, event_of
 from iterable_destination.json_lines import Line
 from iterable_destination.outbox import Outbox
 from iterable_destination.outcomes import Outcome, Rejected, Retryable, Unknown
-from iterable_destination.parcels import Addressed, Job, Parcel, delivered, failed, in_doubt
+from iterable_destination.parcels import (
+    Addressed,
+    Job,
+    Parcel,
+    delivered,
+    ended,
+    failed,
+    in_doubt,
+    next_after_failure,
+)
 from iterable_destination.patience import Breaker, Patience, Tries
 from iterable_destination.pipeline import Pipeline, Settled
 from iterable_destination.rates import Rates, Release
@@ -165,14 +174,26 @@ class Destination(Closing, ForkAware):
     def _deliver(self, parcel: Parcel, calls: tuple[Call, ...]) -> Outcome:
         """Send the calls of one event in order; the first that fails ends it."""
         parcel.tries = tries = Tries(until=self._clock() + self._rules.patience.deadline)
-        answer: Answer | None = None
-        for call in calls:
-            try:
-                answer = self._try(call, tries)
-            except (ApiError, NotSent) as error:
-                is_refused = isinstance(error, RequestRefused)
-                return failed(Rejected if is_refused else in_doubt(tries), parcel, error)
-        return delivered(parcel, answer)
+        kinds = [type(call) for call in calls]
+        outcome: Outcome = delivered(parcel, None)
+        step: int | None = 0
+        while step is not None and step < len(calls):
+            parcel.step, step = step, step + 1
+            outcome = self._sent(parcel, calls[parcel.step], tries)
+            if outcome.error is not None:
+                step = next_after_failure(kinds, parcel.subscriptions, parcel.step)
+                if step is not None:
+                    parcel.failures.append((parcel.subscriptions[parcel.step], outcome))
+                    tries.accepted()
+        return ended(parcel, outcome)
+
+    def _sent(self, parcel: Parcel, call: Call, tries: Tries) -> Outcome:
+        """Send a call of an event, and return the outcome that it would have alone."""
+        try:
+            return delivered(parcel, self._try(call, tries))
+        except (ApiError, NotSent) as error:
+            is_refused = isinstance(error, RequestRefused)
+            return failed(Rejected if is_refused else in_doubt(tries), parcel, error)
 
     def _try(self, call: Call, tries: Tries) -> Answer:
         """Send a call until it is accepted or given up; then raise the last error."""

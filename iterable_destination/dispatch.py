@@ -18,7 +18,7 @@ import attrs
 
 from iterable_destination import batching
 from iterable_destination.answers import Answer
-from iterable_destination.batching import BULKS, Bulk
+from iterable_destination.batching import BULKS, ONLY_UPDATE, Bulk
 from iterable_destination.calls import Call
 from iterable_destination.counters import Counters
 from iterable_destination.endpoints import MAX_BODY_BYTES, MAX_BULK_ITEMS, Endpoint
@@ -34,7 +34,17 @@ from iterable_destination.errors import (
 )
 from iterable_destination.lanes import Lanes
 from iterable_destination.outcomes import Delivered, Outcome, Rejected, Retryable, Unknown
-from iterable_destination.parcels import TIME_IS_UP, Job, Lane, Parcel, delivered, failed, in_doubt
+from iterable_destination.parcels import (
+    TIME_IS_UP,
+    Job,
+    Lane,
+    Parcel,
+    delivered,
+    ended,
+    failed,
+    in_doubt,
+    next_after_failure,
+)
 from iterable_destination.patience import Breaker, Chance, Patience, Tries
 from iterable_destination.rates import Rates, Release
 from iterable_destination.stops import Stop, boundary
@@ -109,6 +119,11 @@ class Rules:
         return wait
 
 
+def _is_whole(parcel: Parcel) -> bool:
+    """Whether nothing but the request that is under way decides how an event ends."""
+    return len(parcel.marks) == 1 and not parcel.failures
+
+
 class Dispatcher:
     """Decides. Not for several threads at once; ``now`` is always on one clock, in seconds."""
 
@@ -168,6 +183,9 @@ class Dispatcher:
 
     def _stop_for(self, parcel: Parcel) -> Stop:
         mark = parcel.marks[parcel.step]
+        if mark.update_only is not None:
+            only = ONLY_UPDATE[mark.update_only, parcel.alone]
+            return self._stop_of(only.endpoint, only)
         usual = self._usual.get(mark.kind)
         if usual is None:
             bulk = BULKS.get(mark.kind.endpoint.path)
@@ -178,9 +196,10 @@ class Dispatcher:
         return self._stop_of(mark.kind.endpoint, None)
 
     def _stop_of(self, endpoint: Endpoint, bulk: Bulk | None) -> Stop:
-        stop = self._stops.get(endpoint.path)
+        name = endpoint.path if bulk is None else bulk.name
+        stop = self._stops.get(name)
         if stop is None:
-            stop = self._stops[endpoint.path] = Stop(endpoint, bulk)
+            stop = self._stops[name] = Stop(endpoint, bulk)
         return stop
 
     def _line_up(self, lane: Lane, now: float) -> bool:
@@ -237,14 +256,14 @@ class Dispatcher:
             return None if self._rules.stop_at == inf else self._rules.stop_at
         while self._later and self._later[0][0] <= now:
             job = heappop(self._later)[2]
-            self._stops[job.endpoint.path].again.append(job)
+            self._stops[job.stop].again.append(job)
         soonest = min(self._rules.stop_at, self._later[0][0] if self._later else inf)
         for stop in self._stops.values():
             if stop.again or stop.items:
                 when = self._may_go_at(stop, now)
                 if when <= now:
                     # The last in turn from now on, for none must wait for all of another's.
-                    self._stops[stop.endpoint.path] = self._stops.pop(stop.endpoint.path)
+                    self._stops[stop.name] = self._stops.pop(stop.name)
                     return self._begin(stop, now) or self.next(now)
                 soonest = min(soonest, when)
         return None if soonest == inf else soonest
@@ -264,7 +283,7 @@ class Dispatcher:
 
     def _begin(self, stop: Stop, now: float) -> Job | None:
         """Return a job of those that wait at an endpoint; None if it is too late for it."""
-        if not stop.again and stop.bulk is not None and stop.items <= self._rules.few:
+        if not stop.again and stop.bulk and stop.bulk.singly and stop.items <= self._rules.few:
             self._scatter(stop, now)
             return None
         job = stop.again.popleft() if stop.again else self._form(stop, now)
@@ -308,28 +327,34 @@ class Dispatcher:
             if parcel.is_at_its_last:
                 self._land(parcel, delivered(parcel, answer), now)
             else:
-                self._go_on(parcel, job.tries, now)
+                self._go_on(parcel, job.tries, parcel.step + 1, now)
             return
+        self._bulk_answered(job, job.bulk, answer, now)
+
+    def _bulk_answered(self, job: Job, bulk: Bulk, answer: Answer, now: float) -> None:
         errors: list[ApiError | None] = [None] * len(job.parcels)
-        if job.bulk.tells_of_items:
+        if bulk.tells_of_items:
             errors = batching.verdicts(answer, [parcel.mark for parcel in job.parcels])
-        if not any(errors) and all(parcel.is_at_its_last for parcel in job.parcels):
+        if not any(errors) and all(map(_is_whole, job.parcels)):
             self._accepted(job.parcels, answer, now)
             return
         doubtful, users = [], set()
         for parcel, error in zip(job.parcels, errors, strict=True):
-            if isinstance(error, AmbiguousAnswer):
+            if isinstance(error, AmbiguousAnswer) and bulk.most_items > 1:
                 doubtful.append(parcel)
                 users.add(parcel.user)
             elif error is None and not parcel.is_at_its_last:
-                self._go_on(parcel, job.tries, now)
+                self._go_on(parcel, job.tries, parcel.step + 1, now)
             else:
-                ended = failed(Rejected, parcel, error) if error else delivered(parcel, answer)
+                kind = Unknown if isinstance(error, AmbiguousAnswer) else Rejected
+                outcome = failed(kind, parcel, error) if error else delivered(parcel, answer)
+                if self._goes_on_after(parcel, outcome, job.tries, now):
+                    continue
                 if users and parcel.user in users:  # told in its turn
-                    parcel.outcome = ended
+                    parcel.outcome = ended(parcel, outcome)
                     self._return([parcel], now)
                 else:
-                    self._land(parcel, ended, now)
+                    self._land(parcel, outcome, now)
         self._alone(doubtful, attrs.evolve(job.tries, is_ambiguous=True), now)
 
     def _accepted(self, parcels: list[Parcel], answer: Answer, now: float) -> None:
@@ -421,10 +446,22 @@ class Dispatcher:
         for lane in self._lanes.back(parcels):
             self._line_up(lane, now)
 
-    def _go_on(self, parcel: Parcel, tries: Tries, now: float) -> None:
-        """Let the next request of an event have its turn."""
+    def _goes_on_after(self, parcel: Parcel, outcome: Outcome, tries: Tries, now: float) -> bool:
+        """Whether other requests of an event have their turn although one of them failed."""
+        if not parcel.subscriptions or outcome.error is None or self._refusal(now) is not None:
+            return False
+        kinds = [mark.kind for mark in parcel.marks]
+        step = next_after_failure(kinds, parcel.subscriptions, parcel.step)
+        if step is None:
+            return False
+        parcel.failures.append((parcel.subscriptions[parcel.step], outcome))
+        self._go_on(parcel, tries, step, now)
+        return True
+
+    def _go_on(self, parcel: Parcel, tries: Tries, step: int, now: float) -> None:
+        """Let another request of an event have its turn."""
         self._bytes -= len(parcel.item)
-        parcel.step += 1
+        parcel.step = step
         parcel.alone = False
         parcel.tries = tries = attrs.evolve(tries)
         tries.accepted()
@@ -436,12 +473,16 @@ class Dispatcher:
         if isinstance(error, RequestRefused) and len(job.parcels) == 1:
             kind = Rejected  # of more than one the whole was refused, not each of them
         for parcel in job.parcels:
-            self._land(parcel, failed(kind, parcel, error), now)
+            outcome = failed(kind, parcel, error)
+            if not self._goes_on_after(parcel, outcome, job.tries, now):
+                self._land(parcel, outcome, now)
 
     # Settling ------------------------------------------------------------------------------------
 
     def _land(self, parcel: Parcel, outcome: Outcome, now: float) -> None:
         """Settle a parcel that was under way."""
+        if parcel.subscriptions or parcel.failures:
+            outcome = ended(parcel, outcome)
         self._settle(parcel, outcome)
         if isinstance(outcome, Retryable | Unknown):
             parcel.user.held = True  # what is to be handed in again must not be overtaken

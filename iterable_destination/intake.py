@@ -118,10 +118,21 @@ class Intake:
             return _ended(index, source, error), (), None
         message_id = translation.message_id
         parcel = Parcel(index, message_id, translation.notes)
+        if translation.subscriptions or translation.errors:
+            _subscribed(parcel, translation)
         if translation.skipped is not None:
             parcel.outcome = Skipped(**about(parcel), message=translation.skipped)
         its_id = message_id if self._stamp_ids and _is_id(message_id) else None
         return parcel, translation.calls, its_id
+
+
+def _subscribed(parcel: Parcel, translation: Translation) -> None:
+    """Put down which subscriptions an event's calls are of, and which failed already."""
+    if len(translation.subscriptions) == len(translation.calls):  # no function added a call
+        parcel.subscriptions = translation.subscriptions
+    for each in translation.errors:
+        error = InvalidEvent(each.problems, parcel.message_id)
+        parcel.failures.append((each.subscription, failed(Rejected, parcel, error)))
 
 
 def _ended(index: int, source: Any, error: _Ending) -> Parcel:

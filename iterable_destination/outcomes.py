@@ -21,6 +21,27 @@ def _made(calls: Calls) -> tuple[Call, ...]:
     return tuple(call.call() if isinstance(call, Mark) else call for call in calls)
 
 
+@attrs.frozen
+class Failure:
+    """A subscription of which not every call was accepted, while others may have been."""
+
+    #: The subscription's name.
+    subscription: str
+    #: The name of the outcome it would have alone.
+    outcome: str
+    #: What went wrong.
+    error: IterableDestinationError = attrs.field(repr=False)
+
+    def summary(self) -> dict[str, Any]:
+        """Return it as the command line prints it."""
+        return {
+            "subscription": self.subscription,
+            "outcome": self.outcome,
+            "type": type(self.error).__name__,
+            "message": str(self.error),
+        }
+
+
 @attrs.frozen(kw_only=True, slots=False)
 class Outcome:
     """What became of one event. Always one of the five subclasses."""
@@ -45,6 +66,9 @@ class Outcome:
     request_id: str | None = None
     #: What went wrong; None if nothing did.
     error: IterableDestinationError | None = attrs.field(default=None, repr=False)
+    #: The subscriptions that failed, of which the gravest failure is the outcome; empty for an
+    #: event that was translated without any.
+    failures: tuple[Failure, ...] = ()
 
     @property
     def calls(self) -> tuple[Call, ...]:
@@ -60,6 +84,8 @@ class Outcome:
         }
         if self.error is not None:
             summary["error"] = self._error()
+        if self.failures:
+            summary["failures"] = [failure.summary() for failure in self.failures]
         return summary
 
     def _error(self) -> dict[str, Any]:

@@ -6,17 +6,17 @@ done with them is decided in :mod:`~iterable_destination.dispatch`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, Protocol
 
 import attrs
 
 from iterable_destination.answers import Answer
 from iterable_destination.batching import Bulk
-from iterable_destination.calls import Mark
+from iterable_destination.calls import Call, Mark, UpdateEmail
 from iterable_destination.endpoints import Endpoint
 from iterable_destination.errors import ApiError, IterableDestinationError, Note
-from iterable_destination.outcomes import Delivered, Outcome, Retryable, Unknown
+from iterable_destination.outcomes import Delivered, Failure, Outcome, Rejected, Retryable, Unknown
 from iterable_destination.patience import Tries
 from iterable_destination.rates import Release
 
@@ -32,6 +32,10 @@ class Parcel:
     notes: tuple[Note, ...] = ()
     #: The requests to make, in order.
     marks: tuple[Mark, ...] = ()
+    #: The name of the subscription that each of them is of; empty if there are none.
+    subscriptions: tuple[str, ...] = ()
+    #: What failed of the event already, while others of its subscriptions go on.
+    failures: list[tuple[str, Outcome]] = attrs.field(factory=list)
     #: What was handed in, for dead letters; None if it is not kept.
     source: Any = None
     #: How it ended before anything was sent; None if there is something to send.
@@ -69,6 +73,43 @@ class Parcel:
         while lane.merged_into is not None:
             lane = lane.merged_into
         return lane
+
+
+def next_after_failure(
+    kinds: Sequence[type[Call]], subscriptions: Sequence[str], step: int
+) -> int | None:
+    """Return which request of an event is to be made though this one failed; None if none is.
+
+    Subscriptions do not stop each other, but a new email waits for the profile it is of. Without
+    subscriptions the first failure ends it.
+    """
+    if not subscriptions:
+        return None
+    following = step + 1
+    if kinds[following : following + 1] == [UpdateEmail]:
+        following += subscriptions[following] == subscriptions[step]
+    return following if following < len(kinds) else None
+
+
+#: How grave an outcome is: the event must be handed in again for the later ones.
+_GRAVITY: Final = (Rejected.name, Retryable.name, Unknown.name)
+
+
+def ended(parcel: Parcel, outcome: Outcome) -> Outcome:
+    """Return how an event ends whose last request ended so: as the gravest of all failures."""
+    failures = list(parcel.failures)
+    if outcome.error is not None and parcel.subscriptions:
+        failures.append((parcel.subscriptions[parcel.step], outcome))
+    if not failures:
+        return outcome
+    _, gravest = max(failures, key=lambda failure: _GRAVITY.index(failure[1].name))
+    told = [Failure(name, each.name, each.error) for name, each in failures if each.error]
+    return attrs.evolve(
+        gravest,
+        calls=parcel.marks,
+        failures=tuple(told),
+        attempts=0 if parcel.tries is None else parcel.tries.attempts,
+    )
 
 
 #: A parcel, and the names of its user.
@@ -119,6 +160,11 @@ class Job:
     hints: int = 0
     #: Whether its parcels are settled already and its answer is of no interest.
     is_abandoned: bool = False
+
+    @property
+    def stop(self) -> str:
+        """The name of the stop where it waits to be sent again."""
+        return self.endpoint.path if self.bulk is None else self.bulk.name
 
     def body(self) -> bytes:
         """Return the request's body, the same each time."""

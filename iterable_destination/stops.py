@@ -9,7 +9,7 @@ from collections import OrderedDict, deque
 from typing import Final
 
 from iterable_destination.batching import Bulk, Room
-from iterable_destination.endpoints import MAX_BULK_ITEMS, Endpoint
+from iterable_destination.endpoints import Endpoint
 from iterable_destination.parcels import Job, Lane, Parcel
 
 
@@ -17,6 +17,8 @@ class Stop:
     """Where lanes wait whose next parcel goes to one endpoint."""
 
     def __init__(self, endpoint: Endpoint, bulk: Bulk | None) -> None:
+        #: The endpoint's path, or another name where there are several for one.
+        self.name: Final = endpoint.path if bulk is None else bulk.name
         self.endpoint: Final = endpoint
         self.bulk: Final = bulk
         self.lanes: Final[OrderedDict[Lane, None]] = OrderedDict()
@@ -33,7 +35,7 @@ class Stop:
         """Whether nothing is gained by waiting for more."""
         if self.bulk is None:
             return self.items > 0
-        return self.items >= MAX_BULK_ITEMS or self.bytes + self.items - 1 >= self.bulk.room
+        return self.items >= self.bulk.most_items or self.bytes + self.items - 1 >= self.bulk.room
 
     def join(self, lane: Lane, run: int, run_bytes: int, now: float) -> None:
         """Let a lane stand in line."""

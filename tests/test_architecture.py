@@ -42,7 +42,17 @@ FLOORS: dict[int, set[str]] = {
         *("closing", "intake", "pipeline", "background", "courier", "delivery", "testing"),
     },
     4: {
-        *("cli", "arguments", "source_cli", "report", "console", "demo", "samples", "__main__"),
+        *(
+            "cli",
+            "arguments",
+            "explaining",
+            "source_cli",
+            "report",
+            "console",
+            "demo",
+            "samples",
+            "__main__",
+        ),
         *(
             "receiving",
             "receiver",

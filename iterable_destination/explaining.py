@@ -1,0 +1,65 @@
+"""Explaining: why an event becomes what it becomes, in lines that people read.
+
+What may live here: words and their order. What is so is found out by the translators.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from iterable_destination.actions import Explanation, MappedTranslator, explain
+from iterable_destination.calls import Call
+from iterable_destination.errors import InvalidEvent, Note, Problem
+from iterable_destination.intake import Translator
+from iterable_destination.json_codec import encode
+from iterable_destination.origins import Origin, origins
+from iterable_destination.settings import Settings
+from iterable_destination.translation import translate
+
+
+def explained(event: Any, translator: Translator, settings: Settings) -> Iterator[str]:
+    """Yield lines about an event: what fired, what is sent, and where each field came from."""
+    if isinstance(translator, MappedTranslator):
+        for each in explain(event, translator.subscriptions, settings):
+            yield from _subscription(each)
+    yield from _requests(event, translator, settings)
+
+
+def _subscription(each: Explanation) -> Iterator[str]:
+    if not each.fired:
+        yield f"  {each.subscription}: did not fire, by {each.because}"
+        return
+    yield f"  {each.subscription}: fired, by {each.because}"
+    yield f"    payload: {encode(each.payload).decode()}"
+    yield from _indented("coerced", each.coercions)
+    yield from _indented("problem", each.problems)
+    if each.skipped is not None:
+        yield f"    skipped: {each.skipped}"
+
+
+def _requests(event: Any, translator: Translator, settings: Settings) -> Iterator[str]:
+    try:
+        translation = translator(event, settings)
+    except InvalidEvent as error:
+        yield "  refused"
+        yield from _indented("problem", error.problems)
+        return
+    if translation.skipped is not None:
+        yield f"  skipped: {translation.skipped}"
+    found = origins(event, translator, settings)
+    for number, call in enumerate(translation.calls):
+        yield from _request(call, [each for each in found if each.call == number])
+    if translator is translate:  # of subscriptions they were told above
+        yield from _indented("note", translation.notes)
+
+
+def _request(call: Call, fields: Iterable[Origin]) -> Iterator[str]:
+    yield f"  {call.endpoint.method} {call.endpoint.path}"
+    for each in fields:
+        places = ", ".join(each.places) or "no single place in the event"
+        yield f"    {each.field} from {places}"
+
+
+def _indented(word: str, found: Iterable[Note | Problem]) -> Iterator[str]:
+    return (f"    {word}: {each.path}: {each.message}" for each in found)
