@@ -80,6 +80,12 @@ class Tries:
         self.is_ambiguous = False
         self.server_errors = self.of_this_call = 0
 
+    def afresh(self) -> Tries:
+        """Return the tries of the calls that come after this one."""
+        tries = attrs.evolve(self)
+        tries.accepted()
+        return tries
+
     def again_after(
         self, error: ApiError, now: float, patience: Patience, chance: Chance
     ) -> float | None:

@@ -175,13 +175,24 @@ def test_profiles_that_must_be_there_go_in_bulks_that_say_so(iterable: LocalIter
     ]
 
 
-def test_a_profile_that_is_blamed_for_its_bulk_goes_in_one_of_its_own() -> None:
-    only = Subscription("Only", "updateUser", 'type = "track"', {**WHO, "updateOnly": True})
-    refused = Script([faults.not_json(400, applied=False)] * 3)
-    with LocalIterable(Project(project_type="email"), faults=refused) as iterable:
-        handed = [event(user=f"u-{number}") | {"messageId": f"m-{number}"} for number in range(4)]
-        with mapped(iterable, only) as to:
-            assert sorted(names(to.send_all(handed))) == ["delivered"] * 2 + ["rejected"] * 2
+def test_profiles_that_are_blamed_for_their_bulk_go_in_bulks_of_their_own() -> None:
+    fields = {"plan": {"@path": "$.properties.plan"}}
+    mapping = {**WHO, "updateOnly": True, "dataFields": fields}
+    only = Subscription("Only", "updateUser", 'type = "track"', mapping)
+    plans = ["pro", "free", 7, "pro"]
+    handed = [
+        event(user=f"u-{n}", plan=plan) | {"messageId": f"m-{n}"} for n, plan in enumerate(plans)
+    ]
+    with (
+        LocalIterable(Project(project_type="email")) as iterable,
+        delivering(iterable) as classic,
+        mapped(iterable, only) as to,
+    ):
+        classic.send({"type": "identify", "traits": {"email": "u-9@x.com", "plan": "pro"}})
+        outcomes = by_index(to.send_all(handed))
+    assert names(outcomes) == ["delivered", "delivered", "rejected", "delivered"]
+    bodies = [request.body for request in iterable.project.requests[1:]]
+    assert {body["updateOnly"] for body in bodies} == {True}
 
 
 def test_many_events_of_many_subscriptions_keep_their_users_order(iterable: LocalIterable) -> None:
