@@ -310,7 +310,10 @@ class Dispatcher:
 
     def _form(self, stop: Stop, now: float) -> Job:
         parcels = stop.take(now)
-        tries = parcels[0].tries or Tries(until=now + self._rules.patience.deadline)
+        earlier = parcels[0].tries
+        tries = (
+            attrs.evolve(earlier) if earlier else Tries(until=now + self._rules.patience.deadline)
+        )
         for parcel in parcels:
             parcel.tries = tries
         return Job(stop.endpoint, parcels, tries, stop.bulk)
@@ -327,7 +330,7 @@ class Dispatcher:
             if parcel.is_at_its_last:
                 self._land(parcel, delivered(parcel, answer), now)
             else:
-                self._go_on(parcel, job.tries.afresh(), parcel.step + 1, now)
+                self._go_on(parcel, job.tries, parcel.step + 1, now)
             return
         self._bulk_answered(job, job.bulk, answer, now)
 
@@ -338,17 +341,17 @@ class Dispatcher:
         if not any(errors) and all(map(_is_whole, job.parcels)):
             self._accepted(job.parcels, answer, now)
             return
-        doubtful, users, tries = [], set(), job.tries.afresh()
+        doubtful, users = [], set()
         for parcel, error in zip(job.parcels, errors, strict=True):
             if isinstance(error, AmbiguousAnswer) and bulk.most_items > 1:
                 doubtful.append(parcel)
                 users.add(parcel.user)
             elif error is None and not parcel.is_at_its_last:
-                self._go_on(parcel, tries, parcel.step + 1, now)
+                self._go_on(parcel, job.tries, parcel.step + 1, now)
             else:
                 kind = Unknown if isinstance(error, AmbiguousAnswer) else Rejected
                 outcome = failed(kind, parcel, error) if error else delivered(parcel, answer)
-                if self._goes_on_after(parcel, outcome, tries, now):
+                if self._goes_on_after(parcel, outcome, job.tries, now):
                     continue
                 if users and parcel.user in users:  # told in its turn
                     parcel.outcome = ended(parcel, outcome)
@@ -459,14 +462,11 @@ class Dispatcher:
         return True
 
     def _go_on(self, parcel: Parcel, tries: Tries, step: int, now: float) -> None:
-        """Let another request of an event have its turn.
-
-        ``tries`` are the same for all that went together, so that they can go together again.
-        """
+        """Let another request of an event have its turn."""
         self._bytes -= len(parcel.item)
         parcel.step = step
         parcel.alone = False
-        parcel.tries = tries
+        parcel.tries = tries.afresh()
         self._bytes += len(parcel.item)
         self._return([parcel], now)
 
@@ -474,10 +474,9 @@ class Dispatcher:
         kind = in_doubt(job.tries)
         if isinstance(error, RequestRefused) and len(job.parcels) == 1:
             kind = Rejected  # of more than one the whole was refused, not each of them
-        tries = job.tries.afresh()
         for parcel in job.parcels:
             outcome = failed(kind, parcel, error)
-            if not self._goes_on_after(parcel, outcome, tries, now):
+            if not self._goes_on_after(parcel, outcome, job.tries, now):
                 self._land(parcel, outcome, now)
 
     # Settling ------------------------------------------------------------------------------------

@@ -83,12 +83,14 @@ class Stop:
 def _take(lane: Lane, room: Room | None, parcels: list[Parcel]) -> bool:
     """Take of a lane what can go and has room; whether that was all.
 
-    What was tried before goes with others of the same tries only: they have one deadline.
+    What was tried before goes only with others that were tried in the same way, for the same time.
     """
     taken = 0
     for parcel in lane.waiting[: lane.run]:
         is_another = bool(parcels) and parcel.tries is not parcels[0].tries
-        if is_another or (room is not None and not room.take(parcel.item)):
+        if (is_another and parcel.tries != parcels[0].tries) or (
+            room is not None and not room.take(parcel.item)
+        ):
             break
         parcels.append(parcel)
         taken += 1
