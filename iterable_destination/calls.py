@@ -330,4 +330,6 @@ def mark(call: Call, its_id: str | None = None) -> Mark:
         body.setdefault("id", its_id)
     event_name = body.get("eventName")
     update_only = call.update_only if isinstance(call, UpdateUser) else None
-    return Mark(type(call), who.email, who.user_id, event_name, encode(body), update_only)
+    # orjson leaves its bytes in a block of some kilobytes, which many that wait would fill.
+    text = bytes(memoryview(encode(body)))
+    return Mark(type(call), who.email, who.user_id, event_name, text, update_only)
