@@ -87,6 +87,8 @@ class Pace:
         second, count = self._counted
         self._counted = (second, count + 1) if now - second < 1 else (now, 1)
         release = Release(now)
+        while self._gone and self._gone[0].at < now - _WINDOW - _LATEST:
+            self._gone.popleft()  # it arrived more than a second ago, however late
         self._gone.append(release)
         return release
 

@@ -16,10 +16,10 @@ from iterable_destination import (
     Outcome,
     Patience,
     Settings,
-    answers,
     endpoints,
     errors,
 )
+from iterable_destination.connections import Received
 from iterable_destination.endpoints import Endpoint
 from tests import faulty_server as faulty
 from tests.delivering import (
@@ -59,6 +59,7 @@ class Answering(Client):
         self.status = status
         self._text = text
         self.paths: list[str] = []
+        vars(self)["_connections"] = self
 
     def request(
         self,
@@ -71,10 +72,13 @@ class Answering(Client):
         self.paths.append(endpoint.path)
         return super().request(endpoint, body, within=within, expects_code=expects_code)
 
-    def _answer(self, endpoint: Endpoint, body: bytes | None, within: float | None) -> Answer:
+    def exchange(self, endpoint: Endpoint, body: bytes | None, within: float | None) -> Received:
+        """Stand in for the connections, too."""
         del endpoint, within
-        status = self._status_for(body or b"")
-        return answers.read(status, self._text, secret=KEY, request_id=None, retry_after=None)
+        return Received(self._status_for(body or b""), {}, self._text)
+
+    def close(self) -> None:
+        """Leave what is not there."""
 
     def _status_for(self, body: bytes) -> int:
         del body
@@ -321,9 +325,9 @@ def test_threads_are_started_as_they_are_needed_and_used_again() -> None:
     seen: set[threading.Thread] = set()
 
     class Watching(Answering):
-        def _answer(self, *about: Any) -> Answer:
+        def exchange(self, *about: Any) -> Received:
             seen.add(threading.current_thread())
-            return super()._answer(*about)
+            return super().exchange(*about)
 
     with (
         Watching(200, BODIES["success"]) as client,
@@ -340,12 +344,14 @@ def test_a_job_has_the_same_body_each_time() -> None:
     for_bulk = endpoints.EVENTS_TRACK_BULK.path
 
     class Losing(Answering):
-        def _answer(self, endpoint: Endpoint, body: bytes | None, within: float | None) -> Answer:
+        def exchange(
+            self, endpoint: Endpoint, body: bytes | None, within: float | None
+        ) -> Received:
             assert endpoint.path == for_bulk
             bodies.append(body or b"")
             if len(bodies) < 4:
                 raise errors.AmbiguousAnswer("lost")
-            return super()._answer(endpoint, body, within)
+            return super().exchange(endpoint, body, within)
 
     with (
         Losing(200, BODIES["tally"]) as client,
