@@ -190,7 +190,8 @@ def test_a_body_in_chunks_that_stalls_is_to_be_sent_again(error: Exception) -> N
             time.sleep(0.1)
             return super().read(size)
 
-    environ = of_input(Stalls(error), **{"wsgi.input_terminated": True})
+    more: dict[str, Any] = {"wsgi.input_terminated": True}
+    environ = of_input(Stalls(error), **more)
     assert refused(within=0.05, **environ) == (503, NOT_WHOLE)
 
 
