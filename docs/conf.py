@@ -37,7 +37,7 @@ nitpick_ignore_regex = [
     # How validation learns where an item's fields came from: no caller's business.
     ("py:class", r"iterable_destination\.calls\.ItemPlace"),
     # What an application is made of: webhook_app makes both.
-    ("py:class", r"iterable_destination\.receiver\.Receiver"),
+    ("py:class", r"iterable_destination\.receiving\.Receiving"),
     # What an outcome keeps of its calls until somebody asks for them: likewise.
     ("py:class", r"iterable_destination\.calls\.Mark"),
 ]

@@ -12,7 +12,7 @@ settings = Settings.from_environment()
 path = os.environ.get("DEAD_LETTERS")  # a file on a disk that stays; none on Cloud Run
 application = webhook_app(
     settings,
-    shared_secret=os.environ["SEGMENT_SHARED_SECRET"].split() or "",  # none at all is refused
+    shared_secret=os.environ["SEGMENT_SHARED_SECRET"].split(),
     header_secrets={"X-Events-Secret": os.environ["SEGMENT_HEADER_SECRET"].split()},
     dead_letters=DeadLetters(path, secret=settings.api_key) if path else None,
 )

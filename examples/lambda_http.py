@@ -11,7 +11,7 @@ logging.getLogger("iterable_destination").setLevel(logging.INFO)
 
 application = webhook_app(
     Settings.from_environment(),
-    shared_secret=os.environ["SEGMENT_SHARED_SECRET"].split() or "",  # none at all is refused
+    shared_secret=os.environ["SEGMENT_SHARED_SECRET"].split(),
     header_secrets={"X-Events-Secret": os.environ["SEGMENT_HEADER_SECRET"].split()},
 )
 function = http_function(application)

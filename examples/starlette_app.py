@@ -13,7 +13,7 @@ from iterable_destination.webhook import webhook_app
 
 application = webhook_app(
     Settings.from_environment(),
-    shared_secret=os.environ["SEGMENT_SHARED_SECRET"].split() or "",  # none at all is refused
+    shared_secret=os.environ["SEGMENT_SHARED_SECRET"].split(),
     header_secrets={"X-Events-Secret": os.environ["SEGMENT_HEADER_SECRET"].split()},
 )
 

@@ -55,7 +55,7 @@ class Receiving(Closing):
             raise ValueError("time_limit and max_body must be above 0")
         self.time_limit: Final = time_limit
         self._in_headers: Final = {
-            _header(name): several(f"header_secrets[{name!r}]", secrets, in_header=True)
+            _header(name): several(f"header_secrets[{name!r}]", secrets or (), in_header=True)
             for name, secrets in (header_secrets or {}).items()
         }
         self._max_body: Final = max_body

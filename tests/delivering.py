@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import attrs
 
-from iterable_destination import Client, Destination, Outcome, Patience, Settings, endpoints
+from iterable_destination import Client, Destination, Outbox, Outcome, Patience, Settings, endpoints
 from iterable_destination.testing import Effect, LocalIterable
 
 #: Rates that never make a test wait.
@@ -130,6 +130,26 @@ def delivering(
         Destination(settings, client=client, **chosen) as destination,
     ):
         yield destination
+
+
+@contextmanager
+def held_by_a_thread(outbox: Outbox) -> Iterator[None]:
+    """Have a thread that does not let go of an outbox."""
+    is_held, may_end = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with outbox.lock:
+            is_held.set()
+            may_end.wait(PATIENCE)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    is_held.wait(PATIENCE)
+    try:
+        yield
+    finally:
+        may_end.set()
+        thread.join()
 
 
 def by_index(outcomes: Iterable[Outcome]) -> list[Outcome]:

@@ -76,10 +76,22 @@ def test_problems_of_the_first_refused_are_told() -> None:
     wrong = [{"path": f"traits.{n}", "message": "is wrong"} for n in range(7)]
     assert told == {
         "rejected": 7,
+        "errors": {"InvalidEvent": 1, "InvalidCall": 6},
         "problems": [
             {"index": 0, "problems": wrong[:5]},
             *({"index": n, "problems": wrong[:1]} for n in range(1, 5)),
         ],
+    }
+
+
+def test_errors_are_counted_by_their_names() -> None:
+    """So that an answer of 503 names its cause."""
+    kinds = (NotSent, NotSent, BadRequest)
+    outcomes = [Delivered(), *(Retryable(error=kind("any words")) for kind in kinds)]
+    assert content(outcomes) == {
+        "delivered": 1,
+        "retryable": 3,
+        "errors": {"NotSent": 2, "BadRequest": 1},
     }
 
 
@@ -89,4 +101,9 @@ def test_what_iterable_said_is_not_repeated() -> None:
         Retryable(message="ada@example.com", error=NotSent("ada@example.com")),
         Unknown(message="ada@example.com"),
     ]
-    assert content(outcomes) == {"rejected": 1, "retryable": 1, "unknown": 1}
+    assert content(outcomes) == {
+        "rejected": 1,
+        "retryable": 1,
+        "unknown": 1,
+        "errors": {"BadRequest": 1, "NotSent": 1},
+    }

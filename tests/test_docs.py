@@ -32,6 +32,7 @@ from iterable_destination import (
     handover,
     outcomes,
     receiving,
+    signatures,
     source,
     testing,
     webhook,
@@ -292,6 +293,7 @@ def test_code_stands_in_files_that_are_run(page: str) -> None:
 
 #: Modules whose words users read, and that the page of messages repeats.
 SPEAKING = (
+    "parcels",
     "validation",
     "events",
     "data_fields",
@@ -660,14 +662,25 @@ def usage(parameter: click.Parameter) -> str:
         return names
     if isinstance(parameter.type, click.Choice):
         return f"{names} {'|'.join(parameter.type.choices)}"
-    return f"{names} {parameter.metavar or parameter.type.name.upper()}"
+    kind = parameter.type.name.partition(" ")[0].upper()  # "integer range" too
+    return f"{names} {parameter.metavar or kind}"
+
+
+def every_command(group: click.Command, before: str = "") -> Iterator[tuple[str, click.Command]]:
+    """Yield every command by its whole name, such as ``source serve``."""
+    assert isinstance(group, click.Group)
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from every_command(command, f"{before}{name} ")
+        else:
+            yield before + name, command
 
 
 def test_the_page_of_the_command_line_names_every_command() -> None:
     table = CLI.partition("| Command ")[2].partition("\n\n")[0]
-    written = {span.split()[0] for row in rows(table) for span in code(row[0])}
-    assert isinstance(command_line, click.Group)
-    assert written == set(command_line.commands)
+    spans = [span for row in rows(table) for span in code(row[0])]
+    written = {re.sub(r" (\[FILE\]|FILE)$", "", span) for span in spans}
+    assert written == {name for name, _ in every_command(command_line)}
 
 
 def test_the_page_of_the_command_line_names_every_option_with_its_default() -> None:
@@ -679,21 +692,25 @@ def test_the_page_of_the_command_line_names_every_option_with_its_default() -> N
         for command in code(row[1])
     }
     everywhere = {", ".join(code(row[0])) for row in table if len(row) == 4 and row[1] == "all"}
-    defaults = {", ".join(code(row[0])): code(row[2]) for row in table if len(row) == 4}
-    assert isinstance(command_line, click.Group)
+    defaults = {
+        (command, ", ".join(code(row[0]))): code(row[2])
+        for row in table
+        if len(row) == 4
+        for command in code(row[1])
+    }
     options = {
         (name, usage(parameter)): parameter
-        for name, command in command_line.commands.items()
+        for name, command in every_command(command_line)
         for parameter in command.params
         if isinstance(parameter, click.Option)
     }
     assert written == set(options)
     shown_defaults = {
-        text: [str(parameter.default)]
-        for (_, text), parameter in options.items()
+        key: [str(parameter.default)]
+        for key, parameter in options.items()
         if isinstance(parameter.default, str | int) and not isinstance(parameter.default, bool)
     }
-    assert {text: defaults[text] for text in shown_defaults} == shown_defaults
+    assert {key: defaults[key] for key in shown_defaults} == shown_defaults
     assert everywhere == {"--version", "-h, --help"}
 
 
@@ -795,8 +812,8 @@ def refusals(module: str) -> set[tuple[int, str]]:
 
 
 def test_every_status_has_the_messages_that_the_pages_say() -> None:
-    modules = ("messages", "receiving", "receiver", "tracking_api", "wsgi", "webhook", "aws_lambda")
-    given = set().union(*map(refusals, modules))
+    modules = ("messages", "receiving", "receiver", "source_webhook", "tracking_api", "wsgi")
+    given = set().union(*map(refusals, (*modules, "webhook", "aws_lambda")))
     table = rows(section(HOSTS, "## Every status"))[1:]
     written = {(int(row[0]), gapped(text)) for row in table for text in code(row[1])}
     assert written == given
@@ -815,7 +832,13 @@ def test_the_limits_of_the_receiver_are_those_that_are_held() -> None:
         f"{receiving.TIME_LIMIT:g}"
     )
     assert limits["bytes of a body, before and after unpacking"] == f"{receiving.MAX_BODY:,}"
-    assert limits["events up to which each is sent singly, not in bulk"] == str(handover._FEW)
+    assert limits["events in a request"] == f"{receiving._MOST_EVENTS:,}"
+    largest = "bytes of an array in which its first element must end, to be signed"
+    assert limits[largest] == f"{signatures._LARGEST_ELEMENT:,}"
+    assert limits["calls that could go in one bulk, and up to which each goes singly"] == str(
+        handover._FEW
+    )
+    assert f"{receiving._MOST_EVENTS:,} events" in REFERENCE["reference/limits.md"]
     assert f"[{MAX_NESTING} levels]" in limits["nesting of an event"]
 
 

@@ -27,10 +27,11 @@ import functions_framework
 import pytest
 import requests
 
-from iterable_destination import InvalidSettings, Settings
+from iterable_destination import Destination, InvalidSettings, Settings
 from iterable_destination.serving import serving
 from iterable_destination.testing import LocalIterable
 from iterable_destination.webhook import webhook_app
+from tests.segment import KEY, running_segment
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
@@ -254,7 +255,7 @@ def test_a_google_function_delivers(
     assert variables
     source = str(EXAMPLES / "cloud_function" / "main.py")
     before = set(sys.modules)
-    app = functions_framework.create_app("segment", source)  # type: ignore[no-untyped-call]
+    app = functions_framework.create_app("receive", source)  # type: ignore[no-untyped-call]
     example.modules.extend(
         module
         for name, module in sys.modules.items()
@@ -389,6 +390,50 @@ def test_behind_api_gateway_events_are_delivered(
         assert (answer["statusCode"], json.loads(answer["body"])) == (200, {"delivered": 1})
     assert has_both(local_iterable)
     assert function(handed | {"body": "e30="}, Context())["statusCode"] == 401
+
+
+# --- from Iterable to Segment
+
+
+def test_what_iterable_posts_arrives_in_segment(monkeypatch: pytest.MonkeyPatch) -> None:
+    def emitted(address: str, name: str, value: str) -> int:
+        return iterable.emit(address, name, "u-7", headers={"Authorization": value})
+
+    monkeypatch.setenv("SEGMENT_WRITE_KEY", KEY)
+    monkeypatch.setenv("ITERABLE_WEBHOOK_TOKEN", "new-token old-token")
+    with running_segment() as segment, LocalIterable() as iterable:
+        monkeypatch.setenv("SEGMENT_BASE_URL", segment.url)
+        module = Example()("source_app")
+        settings = Settings(api_key=iterable.api_key, base_url=iterable.url)
+        with (
+            module.destination,
+            module.application,
+            serving(module.application, "127.0.0.1", 0) as address,
+            Destination(settings) as into_iterable,
+        ):
+            profile = PROFILE | {"traits": {"email": "ada@example.com"}}
+            assert into_iterable.send(profile).name == "delivered"
+            statuses = [
+                emitted(address, "emailOpen", "Bearer old-token"),
+                emitted(address, "emailClick", "new-token"),
+                emitted(address, "emailSend", "another"),
+            ]
+    assert statuses == [200, 200, 401]
+    assert [(event["userId"], event["event"]) for event in segment.events] == [
+        ("u-7", "Email Opened"),
+        ("u-7", "Email Link Clicked"),
+    ]
+    assert {event["integrations"]["Iterable"] for event in segment.events} == {False}
+
+
+@pytest.mark.parametrize("value", ["", " "])
+def test_the_source_does_not_run_without_a_token(
+    value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEGMENT_WRITE_KEY", KEY)
+    monkeypatch.setenv("ITERABLE_WEBHOOK_TOKEN", value)
+    with pytest.raises(InvalidSettings, match="tokens: must be a text that is not empty"):
+        Example()("source_app")
 
 
 # --- without Segment

@@ -34,6 +34,8 @@ from iterable_destination.errors import (
 from iterable_destination.outbox import Entry, Outbox
 from iterable_destination.translation import translate
 from tests import strategies
+from tests.delivering import held_by_a_thread
+from tests.receiving import Taking
 
 EVENT = {"type": "identify", "userId": "u-1", "traits": {"name": "Zoë"}}
 
@@ -375,6 +377,30 @@ def test_a_file_that_others_write_to_all_the_time_is_told(box: Outbox, path: Pat
     other.execute("COMMIT")
     other.close()
     assert box.add(EVENT) == 1
+
+
+@pytest.mark.parametrize("within", [-1.0, 0.0, 0.2])
+def test_others_are_waited_for_no_longer_than_there_is_time(path: Path, within: float) -> None:
+    with Outbox(path, patience=20) as box:
+        box.add(EVENT)
+        other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        other.execute("BEGIN IMMEDIATE")
+        with Taking() as taking, pytest.raises(OutboxError) as caught:
+            box.add_all([EVENT], within=within)
+        assert str(caught.value) == f"{path}: database is locked"
+        assert within - 0.1 <= taking.seconds < 2
+        threading.Timer(0.5, other.close).start()  # as patient as ever when nothing is said
+        assert box.add(EVENT) == 2
+
+
+def test_other_threads_are_waited_for_no_longer_than_there_is_time(path: Path) -> None:
+    with Outbox(path, patience=20) as box:
+        with held_by_a_thread(box), Taking() as taking, pytest.raises(OutboxError) as caught:
+            box.add_all([EVENT], within=0.2)
+        words = "other threads of this process do not let go of it"
+        assert str(caught.value) == f"{path}: {words}"
+        assert 0.1 <= taking.seconds < 2
+        assert box.add_all([EVENT], within=0) == [1]
 
 
 def test_a_log_that_others_do_not_let_begin_is_told(path: Path) -> None:

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import gzip
 import json
+import logging
+import sqlite3
+import time
 from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from iterable_destination import DeadLetters, Destination, Outbox, Settings, errors
+from iterable_destination import DeadLetters, Destination, Outbox, Settings, Translation, errors
 from iterable_destination.messages import Refused, Request
 from iterable_destination.receiver import Receiver
 from iterable_destination.testing import LocalIterable, Project, Script, faults
 from iterable_destination.webhook import webhook_app
-from tests.delivering import delivering, identify, settings_of, track, wait_until
+from tests.delivering import delivering, held_by_a_thread, identify, settings_of, track, wait_until
 from tests.faulty_server import refusing
 from tests.receiving import (
     JSON,
     SECRET,
     WRITE_KEY,
+    Taking,
     ask,
     basic,
     from_client,
@@ -53,7 +58,7 @@ def iterable() -> Iterator[LocalIterable]:
 
 @pytest.mark.parametrize(
     "nothing",
-    [{}, {"shared_secret": None}, {"shared_secret": []}, {"header_secrets": {}, "write_keys": ()}],
+    [{}, {"shared_secret": None}, {"header_secrets": {}, "write_keys": None}],
 )
 def test_where_nothing_says_who_may_send_it_refuses_to_start(nothing: dict[str, Any]) -> None:
     with pytest.raises(errors.InvalidSettings) as caught:
@@ -65,6 +70,8 @@ def test_where_nothing_says_who_may_send_it_refuses_to_start(nothing: dict[str, 
     ("options", "name"),
     [
         ({"shared_secret": ""}, "shared_secret"),
+        ({"shared_secret": []}, "shared_secret"),
+        ({"write_keys": ()}, "write_keys"),
         ({"shared_secret": ["a", ""]}, "shared_secret"),
         ({"shared_secret": b"bytes"}, "shared_secret"),
         ({"write_keys": ""}, "write_keys"),
@@ -81,6 +88,33 @@ def test_a_secret_that_is_none_is_refused(
     with pytest.raises(errors.InvalidSettings) as caught:
         webhook_app(KEYED, without_authentication=anybody, **options)
     assert str(caught.value) == f"{name}: must be a text that is not empty, or several"
+
+
+@pytest.mark.parametrize(
+    "secret", ["with space", " led", "ended ", "tab\t", "größe", "line\n", "\0"]
+)
+def test_what_cannot_come_in_a_header_is_no_secret(secret: str) -> None:
+    for options, name in (
+        ({"write_keys": ["good", secret]}, "write_keys"),
+        ({"header_secrets": {"X-Second": secret}}, "header_secrets['X-Second']"),
+    ):
+        with pytest.raises(errors.InvalidSettings) as caught:
+            webhook_app(KEYED, **options)
+        assert str(caught.value) == f"{name}: must be printable ASCII without spaces"
+
+
+def test_the_shared_secret_is_any_text(iterable: LocalIterable) -> None:
+    """It comes in no header: what is made of it does."""
+    with receiving(iterable, shared_secret="größer, with spaces") as app:
+        assert ask(app, *signed(track(1), "größer, with spaces")).told == DELIVERED
+
+
+@pytest.mark.parametrize("name", ["", "X Second", "X_Second", "X-Second:", "X-Größe", "X\r\nY"])
+def test_a_name_that_no_header_has_is_refused(name: str) -> None:
+    with pytest.raises(errors.InvalidSettings) as caught:
+        webhook_app(KEYED, header_secrets={name: "two"})
+    words = f"header_secrets[{name!r}]: must be a name of letters, digits and -"
+    assert str(caught.value) == words
 
 
 @pytest.mark.parametrize("options", [{"time_limit": 0}, {"time_limit": -1}, {"max_body": 0}])
@@ -191,11 +225,11 @@ def test_each_header_must_have_its_secret_besides_the_signature(iterable: LocalI
 
 
 def test_a_secret_in_a_header_is_enough_if_it_is_all_there_is(iterable: LocalIterable) -> None:
-    options = {"shared_secret": None, "header_secrets": {"Authorization": "Bearer abc"}}
+    options = {"shared_secret": None, "header_secrets": {"Authorization": "abc"}}
     body = text_of(track(1))
     with receiving(iterable, **options) as app:
-        assert ask(app, body, JSON | {"Authorization": "Bearer abc"}).told == DELIVERED
-        assert ask(app, body, JSON | {"Authorization": "Bearer"}).told == NO_HEADER
+        assert ask(app, body, JSON | {"Authorization": "abc"}).told == DELIVERED
+        assert ask(app, body, JSON | {"Authorization": "Bearer abc"}).told == NO_HEADER
 
 
 def test_anybody_may_send_if_that_was_said(iterable: LocalIterable) -> None:
@@ -255,13 +289,56 @@ def test_calls_that_iterable_has_no_use_for_are_skipped(name: str, iterable: Loc
 
 
 @pytest.mark.parametrize(
-    "authorization", ["", "Basic", basic("other"), basic(""), f"Bearer {WRITE_KEY}", WRITE_KEY]
+    "authorization", ["Basic", basic("other"), basic(""), f"Bearer {WRITE_KEY}", WRITE_KEY]
 )
 def test_another_write_key_is_401(authorization: str, iterable: LocalIterable) -> None:
     with receiving(iterable, write_keys=WRITE_KEY) as app:
         found = ask(app, b"no json", JSON | {"Authorization": authorization}, "/v1/batch")
     assert found.told == NO_KEY
     assert found.headers["www-authenticate"] == 'Basic realm="Segment write key"'
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_without_a_header_the_write_key_of_the_body_counts(
+    iterable: LocalIterable, *, packed: bool
+) -> None:
+    """As segment-analytics-python 2.3 sends it."""
+    body, headers = text_of({"batch": [track(1)], "writeKey": WRITE_KEY}), JSON
+    if packed:
+        body, headers = gzip.compress(body), headers | {"Content-Encoding": "gzip"}
+    with receiving(iterable, write_keys=["old", WRITE_KEY]) as app:
+        assert ask(app, body, headers, "/v1/batch").told == DELIVERED
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"batch": []},
+        {"writeKey": "other"},
+        {"writeKey": ""},
+        {"writeKey": None},
+        {"writeKey": 5},
+        [],
+    ],
+)
+def test_another_write_key_in_the_body_is_401(value: Any, iterable: LocalIterable) -> None:
+    with receiving(iterable, write_keys=WRITE_KEY) as app:
+        found = ask(app, text_of(value), JSON, "/v1/batch")
+    assert found.told == NO_KEY
+    assert found.headers["www-authenticate"] == 'Basic realm="Segment write key"'
+
+
+def test_a_header_that_does_not_fit_is_not_made_good_by_the_body(iterable: LocalIterable) -> None:
+    body = text_of({"batch": [track(1)], "writeKey": WRITE_KEY})
+    with receiving(iterable, write_keys=WRITE_KEY) as app:
+        assert ask(app, body, JSON | {"Authorization": basic("other")}, "/v1/batch").told == NO_KEY
+
+
+def test_the_write_key_of_a_body_is_not_sent_on() -> None:
+    event = track(1) | {"writeKey": WRITE_KEY}
+    with LocalIterable() as own, receiving(own, write_keys=WRITE_KEY) as app:
+        assert ask(app, text_of(event), JSON, "/v1/t").told == DELIVERED
+        assert WRITE_KEY not in str([request.body for request in own.project.requests])
 
 
 def test_the_secret_of_the_webhook_opens_nothing_else(iterable: LocalIterable) -> None:
@@ -293,6 +370,7 @@ def test_only_post_is_taken_and_only_json(path: str, iterable: LocalIterable) ->
 # What is answered --------------------------------------------------------------------------------
 
 INVALID = {"type": "track", "event": "A", "messageId": "m-9", "properties": {"email": 5}}
+REFUSED = {"InvalidEvent": 1}
 PROBLEMS = {
     "index": 1,
     "problems": [{"path": "userId", "message": "Must set either userId or email"}],
@@ -303,14 +381,14 @@ def test_events_that_are_refused_for_good_are_400_and_their_problems_are_told() 
     event = {"type": "track", "event": "A", "properties": {"secret": "4111-1111"}}
     with LocalIterable() as own, receiving(own) as app:
         told = ask(app, *signed([track(1), event])).told
-    assert told == (400, {"delivered": 1, "rejected": 1, "problems": [PROBLEMS]})
+    assert told == (400, {"delivered": 1, "rejected": 1, "errors": REFUSED, "problems": [PROBLEMS]})
 
 
 def test_what_iterable_said_stays_here() -> None:
     project = Project(forgotten={"u-1"}, echo_key=True)
     with LocalIterable(project) as own, receiving(own) as app:
         told = ask(app, *signed([identify(1), identify(2, "u-2")])).told
-    assert told == (400, {"delivered": 1, "rejected": 1})
+    assert told == (400, {"delivered": 1, "rejected": 1, "errors": {"ForgottenUser": 1}})
 
 
 def test_events_that_are_kept_as_dead_letters_are_done_with(tmp_path: Path) -> None:
@@ -324,7 +402,11 @@ def test_events_that_are_kept_as_dead_letters_are_done_with(tmp_path: Path) -> N
         event = {"type": "track", "event": "A", "messageId": "m-0"}
         told = ask(app, *signed([event, track(1)])).told
     kept = [json.loads(line) for line in path.read_bytes().splitlines()]
-    assert told == (200, {"rejected": 1, "unknown": 1, "problems": [PROBLEMS | {"index": 0}]})
+    status, content = told
+    names = content.pop("errors")
+    assert (names["InvalidEvent"], sum(names.values())) == (1, 2)
+    problems = [PROBLEMS | {"index": 0}]
+    assert (status, content) == (200, {"rejected": 1, "unknown": 1, "problems": problems})
     assert {each["messageId"]: each["deadLetter"]["outcome"] for each in kept} == {
         "m-0": "rejected",
         "m-1": "unknown",
@@ -341,7 +423,10 @@ def test_if_dead_letters_cannot_be_kept_the_events_are_to_be_sent_again(tmp_path
     ):
         path.unlink()
         path.mkdir()
-        assert ask(app, *signed(event)).told == (503, {"retryable": 1})
+        assert ask(app, *signed(event)).told == (
+            503,
+            {"retryable": 1, "errors": {"UnwritableFile": 1}},
+        )
 
 
 @pytest.mark.parametrize(
@@ -361,7 +446,9 @@ def test_what_may_be_accepted_later_is_503(fault: faults.Fault, name: str, count
         LocalIterable(faults=Script([fault] * 1_000)) as own,
         receiving(own, time_limit=0.4) as app,
     ):
-        assert ask(app, *signed(events)).told == (503, {name: count})
+        status, content = ask(app, *signed(events)).told
+    names = content.pop("errors")
+    assert (status, content, sum(names.values())) == (503, {name: count}, count)
 
 
 def test_what_goes_well_in_time_after_a_fault_is_200() -> None:
@@ -369,6 +456,41 @@ def test_what_goes_well_in_time_after_a_fault_is_200() -> None:
     with LocalIterable(faults=script) as own, receiving(own) as app:
         assert ask(app, *signed([track(1), track(2)])).told == (200, {"delivered": 2})
         assert len({effect.id for effect in own.project.effects if effect.created}) == 2
+
+
+# How much -----------------------------------------------------------------------------------------
+
+
+def test_so_many_events_are_taken_and_no_more() -> None:
+    """Each takes some time, even if it is nothing."""
+    many = (413, {"error": "the body must have at most 5,000 events"})
+    nothing = b"[%b]" % b",".join([b"{}"] * 100_000)
+    with LocalIterable() as own, receiving(own, write_keys=WRITE_KEY) as app:
+        with Taking() as taking:
+            assert ask(app, nothing, JSON | {"X-Signature": signature(b"{}")}).told == many
+        assert ask(app, *signed([track(n) for n in range(5_001)])).told == many
+        batch = from_client({"batch": [{}] * 5_001})
+        assert ask(app, *batch, "/v1/batch").told == many
+        status, content = ask(app, *signed([{}] * 5_000)).told
+        assert (status, content["rejected"]) == (400, 5_000)
+        assert own.project.requests == []
+    assert taking.seconds < 1
+
+
+def test_many_profiles_of_one_user_in_one_request_are_all_delivered_in_time() -> None:
+    """They go singly, one after another, without the bulk's rate of 5 a second."""
+    events = [identify(n, "u-1", traits={"step": n}) for n in range(100)]
+    with (
+        LocalIterable() as own,
+        webhook_app(settings_of(own), shared_secret=SECRET) as app,
+    ):
+        with Taking() as taking:
+            assert ask(app, *signed(events)).told == (200, {"delivered": 100})
+        user = own.project.user("u-1")
+        assert user is not None
+        assert user["dataFields"]["step"] == 99
+        assert {request.path for request in own.project.requests} == {"/api/users/update"}
+    assert taking.seconds < 4
 
 
 # The outbox --------------------------------------------------------------------------------------
@@ -429,6 +551,41 @@ def test_events_that_cannot_be_kept_are_to_be_sent_again(
     assert [each for each in caplog.messages if "kept:" in each] == [full]
 
 
+@pytest.mark.parametrize("holder", ["another program", "another thread"])
+def test_a_locked_outbox_is_waited_for_no_longer_than_there_is_time(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, holder: str
+) -> None:
+    path = tmp_path / "outbox.db"
+    with (
+        Outbox(path) as outbox,
+        receiving("http://127.0.0.1:9", outbox=outbox, time_limit=0.6) as app,
+    ):
+        with held(outbox, path, holder), Taking() as taking:
+            told = ask(app, *signed([track(1), track(2)])).told
+        assert len(outbox) == 0
+        assert ask(app, *signed([track(1), track(2)])).told == (200, {"kept": 2})
+    assert told == (503, {"error": "the events cannot be kept now"})
+    assert taking.seconds < 1.5
+    said = {
+        "another program": "database is locked",
+        "another thread": "other threads of this process do not let go of it",
+    }
+    assert f"events cannot be kept: {path}: {said[holder]}" in caplog.messages
+
+
+@contextmanager
+def held(outbox: Outbox, path: Path, holder: str) -> Iterator[None]:
+    """Keep others from writing to an outbox."""
+    if holder == "another thread":
+        with held_by_a_thread(outbox):
+            yield
+        return
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
 # Whoever the server is ---------------------------------------------------------------------------
 
 
@@ -457,4 +614,41 @@ def test_when_time_is_up_nothing_is_sent() -> None:
     ):
         reply = receiver.answer(_request(lambda _: body, headers), until=100.05)
         assert own.project.requests == []
-    assert (reply.status, reply.content) == (503, {"retryable": 2})
+    told = {"retryable": 2, "errors": {"NotSent": 2}}
+    assert (reply.status, reply.content) == (503, told)
+
+
+def test_when_time_is_up_events_are_not_even_translated() -> None:
+    body, headers = signed([identify(n, f"u-{n % 9}") for n in range(5_000)])
+    with (
+        LocalIterable() as own,
+        delivering(own, translator=_translates_nothing) as to,
+        Receiver(settings_of(own), shared_secret=SECRET, destination=to) as receiver,
+        Taking() as taking,
+    ):
+        reply = receiver.answer(_request(lambda _: body, headers), until=time.monotonic() - 1)
+        assert own.project.requests == []
+    told = {"retryable": 5_000, "errors": {"NotSent": 5_000}}
+    assert (reply.status, reply.content) == (503, told)
+    assert taking.seconds < 2
+
+
+def _translates_nothing(_event: Any, _settings: Settings) -> Translation:
+    raise AssertionError("there is no time to translate it")
+
+
+# What is in the log ------------------------------------------------------------------------------
+
+
+def test_nobody_forges_a_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    forged = "/x\r\nCRITICAL root all is lost\x1b[2J\u2028ö"
+    request = Request("PO\nST", forged, {"content-type": "application/json"}, lambda _: b"")
+    with Receiver(KEYED, shared_secret=SECRET) as receiver:
+        assert receiver.answer(request, until=0).status == 405
+    [record] = caplog.records
+    assert (record.name, record.levelname) == ("iterable_destination.receiving", "INFO")
+    expected = (
+        r"'PO\nST' '/x\r\nCRITICAL root all is lost\x1b[2J\u2028\xf6': only POST is taken here"
+    )
+    assert record.getMessage() == expected

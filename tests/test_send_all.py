@@ -605,6 +605,57 @@ def test_what_was_sent_in_the_time_given_is_delivered() -> None:
         assert {type(outcome.error) for outcome in at_once} == {NotSent}
 
 
+def test_after_the_time_given_nothing_is_translated_and_users_are_told_in_order() -> None:
+    def translator(_: Any, __: Settings) -> Translation:
+        raise AssertionError("there is no time to translate it")
+
+    events = history(2_000, 7)
+    with (
+        LocalIterable() as iterable,
+        delivering(iterable, translator=translator) as to,
+    ):
+        outcomes = list(to.send_all([*events, "no event", None], within=0))
+        assert iterable.project.requests == []
+    assert set(names(outcomes)) == {"retryable"}
+    assert {str(outcome.error) for outcome in outcomes} == {"not sent: the time given ran out"}
+    of_events = [outcome for outcome in outcomes if outcome.index < len(events)]
+    assert {events[each.index]["messageId"]: each.message_id for each in of_events} == {
+        event["messageId"]: event["messageId"] for event in events
+    }
+    for user in {event["userId"] for event in events}:
+        told = [each.index for each in of_events if events[each.index]["userId"] == user]
+        assert told == sorted(told)
+
+
+@pytest.mark.parametrize("count", [1, 8, 9])
+def test_few_calls_that_could_go_in_one_bulk_go_singly(count: int) -> None:
+    tracks = [track(n, f"u-{n}") for n in range(count)]
+    with LocalIterable() as iterable, delivering(iterable) as to:
+        assert set(names(to.send_all(tracks, few=8))) == {"delivered"}
+        paths = {request.path for request in iterable.project.requests}
+        singly = "/api/events/track"
+        assert paths == ({singly} if count <= 8 else {f"{singly}Bulk"})
+        assert len(iterable.project.effects) == count
+
+
+def test_without_a_number_of_few_calls_one_call_goes_in_a_bulk_too() -> None:
+    with LocalIterable() as iterable, delivering(iterable) as to:
+        assert names(to.send_all([track(1)])) == ["delivered"]
+        assert [each.path for each in iterable.project.requests] == ["/api/events/trackBulk"]
+
+
+def test_few_calls_that_go_singly_are_applied_in_each_users_order() -> None:
+    events = history(300, 5)
+    with LocalIterable() as iterable, delivering(iterable) as to:
+        outcomes = by_index(to.send_all(events, few=8))
+        ids = [effect.id for effect in iterable.project.effects if effect.id]
+    assert set(names(outcomes)) <= {"delivered", "skipped"}
+    place = {event["messageId"]: number for number, event in enumerate(events)}
+    for user in {event["userId"] for event in events}:
+        told = [place[each] for each in ids if events[place[each]]["userId"] == user]
+        assert told == sorted(told)
+
+
 def test_the_time_given_bounds_waiting_for_a_rate_too() -> None:
     path = endpoints.TRACK_PURCHASE.path
     with LocalIterable() as iterable, delivering(iterable, rates={path: 2}) as to:

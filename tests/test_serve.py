@@ -19,9 +19,9 @@ import click.testing
 import pytest
 
 from iterable_destination import Outbox, cli
-from iterable_destination.testing import Answer, Fault, LocalIterable, Received, faults
+from iterable_destination.testing import Answer, Fault, LocalIterable, Received, Script, faults
 from tests.delivering import PATIENCE, track, wait_until
-from tests.receiving import JSON, SECRET, WRITE_KEY, from_client, post, signed, text_of
+from tests.receiving import JSON, SECRET, WRITE_KEY, Taking, from_client, post, signed, text_of
 
 KEY = "local-iterable-api-key"
 ANYBODY = (
@@ -137,6 +137,65 @@ def test_with_an_outbox_events_are_taken_while_iterable_is_down(tmp_path: Path) 
         assert ended(process)[0] == 0
 
 
+@pytest.mark.parametrize("command", ["serve", "source serve", "emulate"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_as_soon_as_the_address_is_there_ends_it_in_order(
+    command: str, number: int
+) -> None:
+    variables = {
+        "ITERABLE_API_KEY": KEY,
+        "SEGMENT_SHARED_SECRET": SECRET,
+        "SEGMENT_WRITE_KEY": WRITE_KEY,
+        "ITERABLE_WEBHOOK_TOKEN": "token",
+    }
+    with subprocess.Popen(
+        [sys.executable, "-m", "iterable_destination", *command.split(), "--port", "0"],
+        env=os.environ | variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline().startswith("http://127.0.0.1:")
+            status, written, told = ended(process, number)
+        finally:
+            process.kill()
+    assert (status, written) == (0, "")
+    assert told.endswith("Stop it with Ctrl-C.\n")
+    assert "Traceback" not in told
+
+
+def test_what_is_on_disk_is_delivered_before_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.db"
+    slow = Script([faults.latency(0.5)])
+    with (
+        LocalIterable(faults=slow) as iterable,
+        started(iterable, "--outbox", str(path), SEGMENT_SHARED_SECRET=SECRET) as (url, process),
+    ):
+        assert post(url, *signed([track(1), track(2)])).told == (200, {"kept": 2})
+        assert ended(process)[0] == 0
+        assert {effect.id for effect in iterable.project.effects} == {"m-1", "m-2"}
+    with Outbox(path) as outbox:
+        assert outbox.read() == []
+
+
+def test_the_end_does_not_wait_for_ever(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.db"
+    stuck = Script([faults.stall(60)] * 100)
+    with (
+        LocalIterable(faults=stuck) as iterable,
+        started(iterable, "--outbox", str(path), SEGMENT_SHARED_SECRET=SECRET) as (url, process),
+    ):
+        assert post(url, *signed([track(1), track(2)])).told == (200, {"kept": 2})
+        with Taking() as taking:
+            status, _, told = ended(process)
+    assert (status, "Traceback" in told) == (0, False)
+    assert taking.seconds < 6
+    with Outbox(path) as outbox:
+        assert [entry.event["messageId"] for entry in outbox.read()] == ["m-1", "m-2"]
+
+
 def test_without_any_secret_it_refuses_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
     assert refused(monkeypatch, ITERABLE_API_KEY=KEY) == (2, ANYBODY)
     blank = {"SEGMENT_SHARED_SECRET": " ", "SEGMENT_WRITE_KEY": ""}
@@ -157,10 +216,11 @@ def test_a_port_that_is_taken_is_wrong_usage(monkeypatch: pytest.MonkeyPatch) ->
     assert told == (2, f"Error: 127.0.0.1, port {port}: Address already in use\n")
 
 
-@pytest.mark.parametrize("command", ["serve", "emulate"])
+@pytest.mark.parametrize("command", ["serve", "emulate", "source serve"])
 @pytest.mark.parametrize("port", ["-1", "65536", "70000"])
 def test_a_port_that_is_none_is_wrong_usage(command: str, port: str) -> None:
-    result = click.testing.CliRunner().invoke(cli.command_line, [command, "--port", port])
+    arguments = [*command.split(), "--port", port]
+    result = click.testing.CliRunner().invoke(cli.command_line, arguments)
     assert result.exit_code == 2
     assert f"'--port': {port} is not in the range 0<=x<=65535." in result.stderr
 

@@ -212,6 +212,32 @@ def test_white_space_holds_nobody_up() -> None:
     assert taking.seconds < 1
 
 
+@pytest.mark.parametrize("size", [3, 200_000, 249_999])
+def test_the_first_element_is_looked_for_at_the_beginning_only(size: int) -> None:
+    """Nobody knows yet who sent it; an event of Segment's has 32,000 bytes at most."""
+    element = b'"%b"' % (b"a" * (size - 3))
+    for body in (b"[%b]" % element, b"[%b,%b]" % (element, b'"\xc3\xb6"' * 200_000)):
+        assert signatures.first_element(body) == element
+
+
+def test_a_larger_first_element_fits_no_signature_and_costs_little() -> None:
+    element = b"[%b]" % b",".join([b"{}"] * 5_000_000)
+    body = b"[%b]" % element
+    with Taking() as taking:
+        assert signatures.first_element(body) is None
+        assert not signatures.is_signed(body, signature(element), [SECRET])
+    assert signatures.is_signed(body, signature(body), [SECRET])
+    assert taking.seconds < 0.5
+
+
+def test_a_letter_may_end_where_the_looking_ends() -> None:
+    for size in range(249_994, 250_003):
+        body = b'["%b",1]' % ("ö" * (size // 2)).encode()
+        first = signatures.first_element(body)
+        assert first in {None, body[1:-3]}
+        assert (first is None) == (len(body) - 3 > 250_000)
+
+
 # Secrets in headers ------------------------------------------------------------------------------
 
 

@@ -122,10 +122,10 @@ def test_only_post_is_taken(segment: Segment) -> None:
 def test_iterable_is_to_post_again_what_segment_does_not_take(segment: Segment) -> None:
     segment.answers = [500] * 5
     with destination(segment) as to:
-        assert answered(to) == (503, {"retryable": 1})
+        assert answered(to) == (503, {"retryable": 1, "errors": {"ServerError": 1}})
         assert answered(to) == (200, {"delivered": 1})
     with destination(segment, key="wrong") as to:
-        assert answered(to) == (503, {"retryable": 1})
+        assert answered(to) == (503, {"retryable": 1, "errors": {"Unauthorized": 1}})
 
 
 def test_what_is_refused_can_be_kept_instead(segment: Segment, tmp_path: Path) -> None:
@@ -152,6 +152,22 @@ def test_it_does_not_start_for_anybody_unless_told_so(segment: Segment) -> None:
             source_app(to)
         found = answered(to, tokens=None, without_authentication=True, headers={})
     assert found == (200, {"delivered": 1})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"tokens": []}, "tokens: must be a text that is not empty, or several"),
+        ({"tokens": ""}, "tokens: must be a text that is not empty, or several"),
+        ({"tokens": "Bearer token"}, "tokens: must be printable ASCII without spaces"),
+    ],
+)
+def test_a_token_that_is_none_is_refused(
+    segment: Segment, options: dict[str, Any], message: str
+) -> None:
+    with destination(segment) as to, pytest.raises(InvalidSettings) as caught:
+        source_app(to, without_authentication=True, **options)
+    assert str(caught.value) == message
 
 
 def test_the_full_circle_over_http(segment: Segment) -> None:

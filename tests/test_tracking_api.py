@@ -11,17 +11,30 @@ from iterable_destination.messages import Refused
 from iterable_destination.tracking_api import events_of, is_known
 
 TYPES = ("identify", "track", "page", "screen", "group", "alias")
+#: The names that clients on phones use.
+SHORT = {kind[0]: kind for kind in TYPES}
 EVENT = {"type": "track", "event": "A", "userId": "u-1"}
 
 
-@pytest.mark.parametrize("name", ["batch", "import", *TYPES])
+@pytest.mark.parametrize("name", ["batch", "b", "import", *TYPES, *SHORT])
 def test_segments_paths_are_known(name: str) -> None:
     assert is_known(f"/v1/{name}")
 
 
 @pytest.mark.parametrize(
     "path",
-    ["", "/", "/v1", "/v1/", "/v1/Batch", "/v1/batch/", "/v1/v1/batch", "/v2/batch", "/v1//batch"],
+    [
+        "",
+        "/",
+        "/v1",
+        "/v1/",
+        "/v1/Batch",
+        "/v1/batch/",
+        "/v1/v1/batch",
+        "/v2/batch",
+        "/v1//batch",
+        "/v1/d",
+    ],
 )
 def test_other_paths_are_not(path: str) -> None:
     assert not is_known(path)
@@ -34,7 +47,12 @@ def test_the_path_says_of_which_type_an_event_is(name: str) -> None:
     assert body == {"type": "delete", "userId": "u-1"}
 
 
-@pytest.mark.parametrize("name", ["batch", "import"])
+@pytest.mark.parametrize(("name", "kind"), [*SHORT.items()])
+def test_a_short_path_means_the_same(name: str, kind: str) -> None:
+    assert events_of(f"/v1/{name}", {"userId": "u-1"}) == [{"type": kind, "userId": "u-1"}]
+
+
+@pytest.mark.parametrize("name", ["batch", "b", "import"])
 def test_a_batch_has_events(name: str) -> None:
     assert events_of(f"/v1/{name}", {"batch": [EVENT, EVENT], "sentAt": "now"}) == [EVENT, EVENT]
     assert events_of(f"/v1/{name}", {"batch": []}) == []

@@ -112,13 +112,26 @@ def test_where_no_length_is_said_there_is_no_body(length: str | None) -> None:
     assert read(**of_input(io.BytesIO(b"the next request"), length)) == b""
 
 
-@pytest.mark.parametrize(
-    "said", [{"HTTP_TRANSFER_ENCODING": "Chunked"}, {"wsgi.input_terminated": True}]
-)
-def test_a_body_without_a_length_is_read_to_its_end(said: dict[str, Any]) -> None:
+@pytest.mark.parametrize("more", [{"HTTP_TRANSFER_ENCODING": "Chunked"}, {}])
+def test_a_body_without_a_length_is_read_to_its_end(more: dict[str, Any]) -> None:
+    said = {"wsgi.input_terminated": True} | more
     assert read(**of_input(io.BytesIO(b"a" * 100), **said)) == b"a" * 100
     too_long = refused(**of_input(io.BytesIO(b"a" * 101), **said))
     assert too_long == (413, {"error": "the body must have at most 100 bytes"})
+
+
+@pytest.mark.parametrize("coding", ["chunked", "Chunked", "gzip, chunked", "odd"])
+@pytest.mark.parametrize("length", [None, ""])
+def test_chunks_that_the_server_does_not_read_are_411(coding: str, length: str | None) -> None:
+    """Else it would wait for the end of a connection that stays open."""
+    told = refused(**of_input(None, length, HTTP_TRANSFER_ENCODING=coding))
+    words = "the length of the body must be said: this server takes no chunks"
+    assert told == (411, {"error": words})
+
+
+@pytest.mark.parametrize("stream", [io.BytesIO(b"a" * 9), io.BytesIO(b"a" * 10)])
+def test_a_body_that_is_late_is_to_be_sent_again_whole_or_not(stream: io.BytesIO) -> None:
+    assert refused(within=0, **of_input(stream, "10")) == (503, NOT_WHOLE)
 
 
 def test_what_is_too_long_by_its_length_is_not_read_at_all() -> None:
@@ -168,6 +181,18 @@ def test_a_body_that_drips_is_given_up_in_time_and_is_to_be_sent_again() -> None
         told = refused(within=0.2, **of_input(_Drips(0.01), "100"))
     assert told == (503, NOT_WHOLE)
     assert 0.2 <= taking.seconds < 1
+
+
+@pytest.mark.parametrize("error", [ConnectionResetError(), TimeoutError(), ValueError("odd")])
+def test_a_body_in_chunks_that_stalls_is_to_be_sent_again(error: Exception) -> None:
+    class Stalls(_Breaks):
+        def read(self, size: int) -> bytes:
+            time.sleep(0.1)
+            return super().read(size)
+
+    more: dict[str, Any] = {"wsgi.input_terminated": True}
+    environ = of_input(Stalls(error), **more)
+    assert refused(within=0.05, **environ) == (503, NOT_WHOLE)
 
 
 @pytest.mark.parametrize("name", SOCKETS)

@@ -1,4 +1,4 @@
-"""A Cloud Run function (Google Cloud Functions) for Segment's webhooks. Its name is segment."""
+"""A Cloud Run function (Google Cloud Functions) for Segment's webhooks. Its name is receive."""
 
 import logging
 import os
@@ -13,7 +13,7 @@ logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message
 
 application = webhook_app(
     Settings.from_environment(),
-    shared_secret=os.environ["SEGMENT_SHARED_SECRET"].split() or "",  # none at all is refused
+    shared_secret=os.environ["SEGMENT_SHARED_SECRET"].split(),
     header_secrets={"X-Events-Secret": os.environ["SEGMENT_HEADER_SECRET"].split()},
 )
-segment = functions_framework.http(http_function(application))
+receive = functions_framework.http(http_function(application))
