@@ -51,10 +51,11 @@ def test_a_body_is_the_items_in_their_envelope(bulk: Bulk) -> None:
     assert json.loads(bulk.body([b"1"])) == {key: [1]}
 
 
-def test_calls_with_a_bulk_are_those_that_iterable_has_one_for() -> None:
+def test_calls_with_a_bulk_are_those_that_there_is_one_for() -> None:
     assert {path: bulk.endpoint.path for path, bulk in BULKS.items()} == {
         "/api/users/update": "/api/users/bulkUpdate",
         "/api/events/track": "/api/events/trackBulk",
+        "/v1/track": "/v1/batch",
     }
     assert (USERS.one_of_a_user, EVENTS.one_of_a_user) == (True, False)
 
