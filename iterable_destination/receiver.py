@@ -18,6 +18,8 @@ from iterable_destination.outbox import Outbox
 from iterable_destination.receiving import MAX_BODY, TIME_LIMIT, Receiving, Secrets, several
 from iterable_destination.settings import Settings
 
+#: Bytes of a body that must be read to know who sends it; Segment's clients send 500,000 at most.
+_MOST_OF_STRANGERS: Final = 600_000
 _ANYBODY: Final = (
     "shared_secret: there is none, nor header_secrets or write_keys, so that anybody could send"
     " events; without_authentication=True lets them"
@@ -88,11 +90,12 @@ class Receiver(Receiving):
         is_here = self._write_keys or self._is_open
         if not is_here or not tracking_api.is_known(request.path):
             raise Refused(404, "there is nothing here")
-        body = request.read(self._max_body)
         authorization = request.header("authorization")
+        limit = self._max_body if authorization else min(self._max_body, _MOST_OF_STRANGERS)
+        body = request.read(limit)
         if authorization:
             self._check_write_key(signatures.user_name(authorization))
-        value = json_of(unpacked(body, request.header("content-encoding"), self._max_body))
+        value = json_of(unpacked(body, request.header("content-encoding"), limit))
         if not authorization:  # older clients have it in the body only
             self._check_write_key(value.get("writeKey") if isinstance(value, dict) else None)
         return tracking_api.events_of(request.path, value)

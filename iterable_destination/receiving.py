@@ -134,6 +134,6 @@ def several(name: str, secrets: Secrets | None, *, in_header: bool = False) -> t
     those = (secrets,) if isinstance(secrets, str) else tuple(secrets)
     if not those or not all(each and isinstance(each, str) for each in those):
         raise InvalidSettings(f"{name}: must be a text that is not empty, or several")
-    if in_header and not all(re.fullmatch("[!-~]+", each) for each in those):
-        raise InvalidSettings(f"{name}: must be printable ASCII without spaces")
+    if in_header and not all(re.fullmatch("[!-~]([ -~]*[!-~])?", each) for each in those):
+        raise InvalidSettings(f"{name}: must be printable ASCII, without spaces at its ends")
     return those

@@ -90,9 +90,7 @@ def test_a_secret_that_is_none_is_refused(
     assert str(caught.value) == f"{name}: must be a text that is not empty, or several"
 
 
-@pytest.mark.parametrize(
-    "secret", ["with space", " led", "ended ", "tab\t", "größe", "line\n", "\0"]
-)
+@pytest.mark.parametrize("secret", [" ", " led", "ended ", "tab\t", "größe", "line\n", "\0"])
 def test_what_cannot_come_in_a_header_is_no_secret(secret: str) -> None:
     for options, name in (
         ({"write_keys": ["good", secret]}, "write_keys"),
@@ -100,7 +98,7 @@ def test_what_cannot_come_in_a_header_is_no_secret(secret: str) -> None:
     ):
         with pytest.raises(errors.InvalidSettings) as caught:
             webhook_app(KEYED, **options)
-        assert str(caught.value) == f"{name}: must be printable ASCII without spaces"
+        assert str(caught.value) == f"{name}: must be printable ASCII, without spaces at its ends"
 
 
 def test_the_shared_secret_is_any_text(iterable: LocalIterable) -> None:

@@ -159,7 +159,7 @@ def test_it_does_not_start_for_anybody_unless_told_so(segment: Segment) -> None:
     [
         ({"tokens": []}, "tokens: must be a text that is not empty, or several"),
         ({"tokens": ""}, "tokens: must be a text that is not empty, or several"),
-        ({"tokens": "Bearer token"}, "tokens: must be printable ASCII without spaces"),
+        ({"tokens": " token"}, "tokens: must be printable ASCII, without spaces at its ends"),
     ],
 )
 def test_a_token_that_is_none_is_refused(
