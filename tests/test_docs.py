@@ -305,6 +305,7 @@ SPEAKING = (
     "batching",
     "rates",
     "dispatch",
+    "parcels",
     "delivery",
     "background",
     "courier",

@@ -414,3 +414,16 @@ def test_tries_of_one_subscription_are_not_taken_from_the_next(way: Way) -> None
     ):
         outcome = way(to, event())
     assert (outcome.name, outcome.attempts) == ("delivered", 10)
+
+
+def test_two_subscriptions_that_map_the_same_id_make_one_record(
+    iterable: LocalIterable, way: Way
+) -> None:
+    identified = [
+        attrs.evolve(each, mapping={**each.mapping, "id": {"@path": "$.messageId"}})
+        for each in (SUBSCRIPTIONS[0], AGAIN)
+    ]
+    with mapped(iterable, *identified) as to:
+        assert way(to, event()).name == "delivered"
+    found = [(each["eventName"], each["id"]) for each in iterable.project.events("u-1@x.com")]
+    assert found == [("Again", "m-1")]
