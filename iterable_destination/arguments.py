@@ -222,7 +222,7 @@ def checkpoint_of(path: str) -> Iterator[Checkpoint]:
 
 def stop(message: str) -> NoReturn:
     """End the program for wrong usage, settings or key."""
-    click.echo(f"Error: {message}", err=True)
+    click.echo(f"Error: {console.printable(message)}", err=True)
     sys.exit(WRONG_USAGE)
 
 

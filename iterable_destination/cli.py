@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 import attrs
 import click
 
+from iterable_destination import console
 from iterable_destination.arguments import (
     BASE_URL,
     DATA_CENTER,
@@ -124,14 +125,10 @@ def explain_command(file: str, settings_file: str | None, mappings: str | None) 
     refused = False
     with lines_of(file) as lines:
         for line in lines:
-            try:
-                event = line.event()
-                click.echo(f"line {line.number}, {event.get('type')} {event.get('messageId')}")
-                for each in explained(event, translator, settings):
-                    click.echo(each)
-            except (InvalidEvent, InvalidJSON) as error:
-                refused = True
-                click.echo(f"  refused: {error}")
+            told = explained(line, translator, settings)
+            refused |= told.is_refused
+            for each in told.lines:
+                click.echo(console.printable(each))
     sys.exit(SOME_FAILED if refused else 0)
 
 

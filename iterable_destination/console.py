@@ -148,6 +148,15 @@ def styled(outcome: str) -> str:
 _STYLED: Final = frozenset(f"[{style}]{name}[/]" for name, style in _STYLES.items())
 
 
+def printable(line: str) -> str:
+    """Return a line in which nothing can move the cursor or change what stands around it."""
+    if line.isprintable():
+        return line
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in line
+    )
+
+
 def compact(value: Any) -> str:
     """Return a value as one line of JSON, cut if it is long."""
     line = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

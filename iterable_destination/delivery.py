@@ -40,6 +40,7 @@ from iterable_destination.json_lines import Line
 from iterable_destination.outbox import Outbox
 from iterable_destination.outcomes import Outcome, Rejected, Retryable, Unknown
 from iterable_destination.parcels import (
+    TIME_IS_UP,
     Addressed,
     Job,
     Parcel,
@@ -197,6 +198,8 @@ class Destination(Closing, ForkAware):
 
     def _try(self, call: Call, tries: Tries) -> Answer:
         """Send a call until it is accepted or given up; then raise the last error."""
+        if tries.attempts and self._clock() > tries.until:  # an earlier call took all the time
+            raise NotSent(TIME_IS_UP)
         while True:
             release = self._wait_for_turn(call.endpoint, tries)
             try:
@@ -317,6 +320,7 @@ class Destination(Closing, ForkAware):
             attempts=outcome.attempts,
             message=str(error),
             error=error,
+            failures=outcome.failures,
         )
 
     def _pipeline(self, rules: Rules) -> Pipeline:

@@ -503,7 +503,8 @@ class Dispatcher:
         if lane.stop is not None:
             lane.stop.leave(lane)
         for parcel in lane.waiting:
-            self._settle(parcel, parcel.outcome or failed(in_doubt(parcel.tries), parcel, error))
+            outcome = failed(in_doubt(parcel.tries), parcel, error)
+            self._settle(parcel, parcel.outcome or ended(parcel, outcome))
         self._lanes.rest(lane)
 
     def _give_back(self, error: IterableDestinationError) -> None:

@@ -8,22 +8,55 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import attrs
+
 from iterable_destination.actions import Explanation, MappedTranslator, explain
 from iterable_destination.calls import Call
-from iterable_destination.errors import InvalidEvent, Note, Problem
+from iterable_destination.errors import InvalidEvent, InvalidJSON, Note, Problem
 from iterable_destination.intake import Translator
 from iterable_destination.json_codec import encode
+from iterable_destination.json_lines import Line
 from iterable_destination.origins import Origin, origins
 from iterable_destination.settings import Settings
-from iterable_destination.translation import translate
+from iterable_destination.translation import Translation, translate
 
 
-def explained(event: Any, translator: Translator, settings: Settings) -> Iterator[str]:
-    """Yield lines about an event: what fired, what is sent, and where each field came from."""
+@attrs.frozen
+class Explained:
+    """What is said about a line of input."""
+
+    lines: tuple[str, ...]
+    #: Whether it, or one of its subscriptions, is refused.
+    is_refused: bool
+
+
+def explained(line: Line, translator: Translator, settings: Settings) -> Explained:
+    """Say about an event what fired, what is sent, and where each field came from."""
+    try:
+        event = line.event()
+    except InvalidJSON as error:
+        return Explained((str(error), "  refused"), is_refused=True)
+    lines = [_title(line, event)]
+    try:
+        lines += _subscriptions(event, translator, settings)
+        translation = translator(event, settings)
+        lines += _requests(event, translation, translator, settings)
+    except InvalidEvent as error:
+        lines += ["  refused", *_indented("problem", error.problems)]
+        return Explained(tuple(lines), is_refused=True)
+    return Explained(tuple(lines), is_refused=bool(translation.errors))
+
+
+def _title(line: Line, event: dict[str, Any]) -> str:
+    named = [event.get("type"), event.get("messageId")]
+    words = " ".join([each for each in named if isinstance(each, str)])
+    return f"line {line.number}, {words}" if words else f"line {line.number}"
+
+
+def _subscriptions(event: Any, translator: Translator, settings: Settings) -> Iterator[str]:
     if isinstance(translator, MappedTranslator):
         for each in explain(event, translator.subscriptions, settings):
             yield from _subscription(each)
-    yield from _requests(event, translator, settings)
 
 
 def _subscription(each: Explanation) -> Iterator[str]:
@@ -38,13 +71,9 @@ def _subscription(each: Explanation) -> Iterator[str]:
         yield f"    skipped: {each.skipped}"
 
 
-def _requests(event: Any, translator: Translator, settings: Settings) -> Iterator[str]:
-    try:
-        translation = translator(event, settings)
-    except InvalidEvent as error:
-        yield "  refused"
-        yield from _indented("problem", error.problems)
-        return
+def _requests(
+    event: Any, translation: Translation, translator: Translator, settings: Settings
+) -> Iterator[str]:
     if translation.skipped is not None:
         yield f"  skipped: {translation.skipped}"
     found = origins(event, translator, settings)

@@ -50,14 +50,17 @@ def origins(
 
     A place is where a change changes the field; so an option of the event that makes a field what
     it is counts too. A date that is not written the usual way may have no place. The first 1,000
-    values of the event are tried. The event is never changed.
+    values of the event are tried. Where what JSON cannot hold decides which requests there are, no
+    field has a place. The event is never changed.
 
     Raises :exc:`~iterable_destination.errors.InvalidEvent` if the event cannot be sent.
     """
     chosen = settings or Settings()
-    translator(event, chosen)  # what is wrong with it would not be in the copy
+    fields = _fields(translator(event, chosen))  # what is wrong with it is not in the copy
     copy = data_fields(as_object(event) or {}, "", [], TEXTS_STAY)
     before = _fields(translator(copy, chosen))
+    if before.keys() != fields.keys():
+        return tuple([Origin(*key, ()) for key in fields])
     found: dict[tuple[int, str], list[str]] = {key: [] for key in before}
     for place, container, key in list(_leaves(copy))[:MAX_TRIED]:
         for field in _changed(container, key, before, lambda: translator(copy, chosen)):

@@ -102,7 +102,8 @@ def ended(parcel: Parcel, outcome: Outcome) -> Outcome:
         failures.append((parcel.subscriptions[parcel.step], outcome))
     if not failures:
         return outcome
-    _, gravest = max(failures, key=lambda failure: _GRAVITY.index(failure[1].name))
+    failed_ones = [each for _, each in failures] + [outcome] * (outcome.error is not None)
+    gravest = max(failed_ones, key=lambda each: _GRAVITY.index(each.name))
     told = [Failure(name, each.name, each.error) for name, each in failures if each.error]
     return attrs.evolve(
         gravest,

@@ -307,6 +307,7 @@ SPEAKING = (
     "batching",
     "rates",
     "dispatch",
+    "parcels",
     "delivery",
     "background",
     "courier",

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 
 from iterable_destination import InvalidEvent, Settings, translate
-from iterable_destination.actions import MappedTranslator
+from iterable_destination.actions import MappedTranslator, Subscription
 from iterable_destination.origins import MAX_TRIED, Origin, origins
 from tests import strategies
 
@@ -84,6 +84,24 @@ def test_a_mapped_destination_is_traced_too() -> None:
         Origin(0, "userId", ("userId",)),
         Origin(0, "eventName", ("event",)),
         Origin(0, "id", ("messageId",)),
+    )
+
+
+def test_places_are_left_out_where_a_copy_of_the_event_makes_other_requests() -> None:
+    event = {"type": "track", "event": "Order Completed", "userId": "u", "properties": {"total": 1}}
+    subscriptions = (
+        Subscription("Half", "trackEvent", 'type = "track"', {"@path": "$.context.half"}),
+        Subscription(
+            "Fine",
+            "trackEvent",
+            'type = "track"',
+            {"userId": {"@path": "$.userId"}, "eventName": "Fine"},
+        ),
+    )
+    half = {"half": {"userId": "u", "eventName": "Half", "dataFields": {"\ud800": 1}}}
+    assert origins(event | {"context": half}, MappedTranslator(subscriptions)) == (
+        Origin(0, "userId", ()),
+        Origin(0, "eventName", ()),
     )
 
 
