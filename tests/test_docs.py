@@ -361,7 +361,16 @@ SPEAKING = (
     "actions/translator",
 )
 #: Calls whose texts no user reads: patterns, the names of options, logs.
-SILENT = {"compile", "argument", "option", "group", "version_option", "debug", "TypeError"}
+SILENT = {
+    "compile",
+    "fullmatch",
+    "argument",
+    "option",
+    "group",
+    "version_option",
+    "debug",
+    "TypeError",
+}
 SILENT |= {"split", "frozenset", "command", "counts", "startswith"}
 #: How what is said to a database begins, which no user reads.
 DATABASE = ("CREATE ", "DELETE ", "INSERT ", "PRAGMA ", "SELECT ", "+ 1", "- 1")
@@ -807,7 +816,11 @@ def refusals(module: str) -> set[tuple[int, str]]:
         message = call.args[1] if len(call.args) > 1 else None
         if isinstance(message, ast.Name):
             message = texts.get(message.id)
-        for text in [] if message is None else _texts(message, {"_JSON": "application/json"}):
+        for text in (
+            []
+            if message is None
+            else _texts(message, {"_JSON": "application/json", "_MOST_EVENTS": "5000"})
+        ):
             found |= {(status, gapped(text)) for status in statuses if isinstance(status, int)}
     return {(status, text) for status, text in found if status >= 400 and text != "error"}
 
