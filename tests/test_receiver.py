@@ -551,12 +551,12 @@ def test_events_that_cannot_be_kept_are_to_be_sent_again(
 
 @pytest.mark.parametrize("holder", ["another program", "another thread"])
 def test_a_locked_outbox_is_waited_for_no_longer_than_there_is_time(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, holder: str
+    iterable: LocalIterable, tmp_path: Path, caplog: pytest.LogCaptureFixture, holder: str
 ) -> None:
     path = tmp_path / "outbox.db"
     with (
         Outbox(path) as outbox,
-        receiving("http://127.0.0.1:9", outbox=outbox, time_limit=0.6) as app,
+        receiving(iterable, outbox=outbox, time_limit=0.6) as app,
     ):
         with held(outbox, path, holder), Taking() as taking:
             told = ask(app, *signed([track(1), track(2)])).told
