@@ -254,12 +254,12 @@ def test_a_google_function_delivers(
 ) -> None:
     assert variables
     source = str(EXAMPLES / "cloud_function" / "main.py")
-    before = set(sys.modules)
+    before = dict(sys.modules)
     app = functions_framework.create_app("receive", source)  # type: ignore[no-untyped-call]
     example.modules.extend(
         module
         for name, module in sys.modules.items()
-        if name not in before and getattr(module, "__file__", None) == source
+        if before.get(name) is not module and getattr(module, "__file__", None) == source
     )
     assert len(example.modules) == 1
     client = app.test_client()
