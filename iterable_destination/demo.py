@@ -14,10 +14,13 @@ from iterable_destination.delivery import Destination
 from iterable_destination.errors import Invalid
 from iterable_destination.outcomes import Outcome
 from iterable_destination.settings import Settings
+from iterable_destination.source import Ignored, to_segment
 from iterable_destination.testing import LocalIterable, Project
 
 #: The two customers of the week whose end is shown.
 _SHOWN: Final = ("ada@example.com", "bruno@example.com")
+#: What the first of them is taken to have done with an email, by Iterable's names.
+_HAPPENED: Final = ("emailSend", "emailOpen", "emailClick")
 #: The event whose request is shown in full.
 _IN_FULL: Final = "wed-0924-order-ada"
 
@@ -30,6 +33,7 @@ def run() -> None:
         with Destination(settings) as destination:
             events = list(samples.week())
             outcomes = [destination.send(event, index=index) for index, event in enumerate(events)]
+        webhooks = [iterable.webhook(name, _SHOWN[0]) for name in _HAPPENED]
     console.table(
         "What was sent where",
         ("messageId", "Segment event", "outcome", "Iterable request, or why not"),
@@ -56,6 +60,11 @@ def run() -> None:
     )
     for email in _SHOWN:
         _show_user(iterable.project, email)
+    console.table(
+        f"What goes back to Segment when {_SHOWN[0]} gets an email",
+        ("Iterable's webhook", "Segment event", "userId", "timestamp"),
+        [_told(webhook) for webhook in webhooks],
+    )
     console.counts("The week's events by outcome", Counter(outcome.name for outcome in outcomes))
     console.text(
         "Next: `iterable-destination translate FILE` shows the same for your own events; "
@@ -73,6 +82,14 @@ def _sent(event: dict[str, Any], outcome: Outcome) -> tuple[str, str, str, str]:
         console.styled(outcome.name),
         happened,
     )
+
+
+def _told(webhook: dict[str, Any]) -> tuple[str, str, str, str]:
+    track = to_segment(webhook)
+    if isinstance(track, Ignored):
+        return (webhook["eventName"], track.reason, "", "")
+    who = track.user_id or track.anonymous_id
+    return (webhook["eventName"], track.event, str(who), str(track.timestamp))
 
 
 def _refused(outcome: Outcome) -> list[tuple[str, str, str]]:
