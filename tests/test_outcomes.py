@@ -16,6 +16,7 @@ from iterable_destination.errors import (
 )
 from iterable_destination.outcomes import (
     Delivered,
+    Failure,
     Outcome,
     Rejected,
     Retryable,
@@ -102,3 +103,17 @@ def test_an_outcome_is_immutable_and_given_by_name() -> None:
         Delivered().index = 1  # type: ignore[misc]
     with pytest.raises(TypeError):
         Delivered("m-1")  # type: ignore[call-arg]
+
+
+def test_a_summary_names_every_subscription_that_failed() -> None:
+    error = BadRequest("status 400: no", status=400)
+    outcome = Rejected(error=error, failures=(Failure("Tracks", "rejected", error),))
+    assert outcome.summary()["failures"] == [
+        {
+            "subscription": "Tracks",
+            "outcome": "rejected",
+            "type": "BadRequest",
+            "message": "status 400: no",
+        }
+    ]
+    assert "failures" not in Rejected(error=error).summary()
