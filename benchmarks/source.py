@@ -16,14 +16,12 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, Final
 
-from translate import json_round_trip, seconds
+from translate import best_times
 
 from iterable_destination import json_codec
 from iterable_destination.source import Ignored, SegmentTrack, to_segment
 from iterable_destination.source.collections import COLLECTIONS, Collection
 
-#: Webhooks whose times are taken together.
-SLICE = 100
 START = datetime(2026, 3, 2, 8, tzinfo=UTC)
 AGENTS = (
     "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)",
@@ -163,22 +161,6 @@ def read_and_translate(text: str) -> SegmentTrack | Ignored:
     return to_segment(json.loads(text))
 
 
-def best_times(corpus: list[dict[str, Any]], rounds: int) -> tuple[float, float]:
-    """Return the seconds for translating the corpus, and for its JSON, taken in turn."""
-    lines = [json.dumps(each) for each in corpus]
-    slices = [lines[start : start + SLICE] for start in range(0, len(lines), SLICE)]
-    works: tuple[Callable[[str], Any], ...] = (json.loads, read_and_translate, json_round_trip)
-    times = [
-        [[seconds(work, a_slice) for work in works] for a_slice in slices] for _ in range(rounds)
-    ]
-    translating = reading_and_writing = 0.0
-    for of_a_slice in zip(*times, strict=True):
-        reading, with_translating, round_trip = map(min, zip(*of_a_slice, strict=True))
-        translating += with_translating - reading
-        reading_and_writing += round_trip
-    return translating, reading_and_writing
-
-
 def report(count: int, rounds: int) -> None:
     """Print the ratio for each collection and for all."""
     by_wire: dict[str, list[dict[str, Any]]] = {each.wire: [] for each in COLLECTIONS}
@@ -190,7 +172,7 @@ def report(count: int, rounds: int) -> None:
     print(f"{'collection':24}{'webhooks':>9}{'to_segment':>14}{'loads + dumps':>16}{'ratio':>8}")
     totals = [0.0, 0.0]
     for wire, corpus in by_wire.items():
-        times = best_times(corpus, rounds)
+        times = best_times(corpus, rounds, read_and_translate)
         totals = [total + time for total, time in zip(totals, times, strict=True)]
         report_line(wire, len(corpus), *times)
     report_line("all", count, *totals)

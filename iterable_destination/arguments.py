@@ -11,7 +11,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -35,7 +35,7 @@ from iterable_destination.errors import (
     UnwritableFile,
 )
 from iterable_destination.intake import Translator
-from iterable_destination.json_codec import decode
+from iterable_destination.json_codec import decode, encode
 from iterable_destination.json_lines import Line, open_lines
 from iterable_destination.outbox import Outbox
 from iterable_destination.settings import Settings
@@ -218,6 +218,32 @@ def checkpoint_of(path: str) -> Iterator[Checkpoint]:
             yield checkpoint
     except (CheckpointInUse, InvalidCheckpoint, UnwritableFile) as error:
         stop(str(error))
+
+
+def write_each(file: str, result_of: Callable[[Line], dict[str, Any]]) -> NoReturn:
+    """Write a JSON line for each line of input, and end: with status 1 if some were refused."""
+    refused = False
+    with lines_of(file) as lines:
+        for line in lines:
+            result = result_of(line)
+            refused |= "error" in result or "errors" in result
+            sys.stdout.buffer.write(encode(result) + b"\n")
+    sys.exit(SOME_FAILED if refused else 0)
+
+
+def serve_until_interrupted(application: Any, host: str, port: int) -> None:
+    """Serve an application for development, and print its address."""
+    from iterable_destination.serving import serving  # noqa: PLC0415 - other commands start quicker
+
+    with ExitStack() as stack:
+        try:
+            address = stack.enter_context(serving(application, host, port))
+        except OSError as error:
+            stop(f"{host}, port {port}: {error.strerror}")
+        wait = stack.enter_context(interruption())
+        click.echo(address)
+        click.echo("A server for development. Stop it with Ctrl-C.", err=True)
+        wait()
 
 
 def stop(message: str) -> NoReturn:

@@ -35,14 +35,15 @@ from iterable_destination.arguments import (
     interruption,
     lines_of,
     outbox_of,
+    serve_until_interrupted,
     settings_of,
     stop,
     translator_of,
+    write_each,
 )
 from iterable_destination.errors import InvalidEvent, InvalidJSON, InvalidSettings, OutboxError
 from iterable_destination.explaining import explained
 from iterable_destination.intake import Translator
-from iterable_destination.json_codec import encode
 from iterable_destination.json_lines import Line
 from iterable_destination.outbox import Outbox
 from iterable_destination.report import Report, deliver
@@ -76,13 +77,7 @@ def translate_command(file: str, settings_file: str | None, mappings: str | None
     each line one line is written, in order: its calls, why it is skipped, or its problems.
     """
     settings, translator = settings_of(settings_file), translator_of(mappings)
-    refused = False
-    with lines_of(file) as lines:
-        for line in lines:
-            result = _translated(line, translator, settings)
-            refused |= "error" in result or "errors" in result
-            sys.stdout.buffer.write(encode(result) + b"\n")
-    sys.exit(SOME_FAILED if refused else 0)
+    write_each(file, lambda line: _translated(line, translator, settings))
 
 
 def _translated(line: Line, translator: Translator, settings: Settings) -> dict[str, Any]:
@@ -234,7 +229,7 @@ def serve(  # noqa: PLR0913, PLR0917 - options
     SEGMENT_WRITE_KEY. Several of either are separated by spaces. In production any WSGI server
     runs the same application.
     """
-    from iterable_destination import serving, webhook  # noqa: PLC0415 - other commands start quicker
+    from iterable_destination import webhook  # noqa: PLC0415 - other commands start quicker
 
     settings = settings_of(settings_file, data_center=data_center, base_url=base_url)
     with ExitStack() as stack:
@@ -249,15 +244,9 @@ def serve(  # noqa: PLR0913, PLR0917 - options
                 outbox=outbox,
                 destination=to,
             )
-            address = stack.enter_context(serving.serving(application, host, port))
         except InvalidSettings:
             stop(_ANYBODY)
-        except OSError as error:
-            stop(f"{host}, port {port}: {error.strerror}")
-        with interruption() as wait:
-            click.echo(address)
-            click.echo("A server for development. Stop it with Ctrl-C.", err=True)
-            wait()
+        serve_until_interrupted(application, host, port)
         to.close(SOON)
 
 

@@ -6,7 +6,6 @@ What may live here: arguments, lines in and lines out, exit statuses. Nothing th
 from __future__ import annotations
 
 import os
-import sys
 from contextlib import ExitStack
 from typing import Any, Final
 
@@ -18,19 +17,17 @@ from iterable_destination.arguments import (
     FILE,
     OUTBOX,
     PORT,
-    SOME_FAILED,
     SOON,
     WITHOUT_AUTHENTICATION,
     error_of,
-    interruption,
     json_object,
     letters_of,
-    lines_of,
     outbox_of,
+    serve_until_interrupted,
     stop,
+    write_each,
 )
 from iterable_destination.errors import InvalidJSON, InvalidSettings, InvalidWebhook
-from iterable_destination.json_codec import encode
 from iterable_destination.json_lines import Line
 from iterable_destination.segment import SegmentDestination
 from iterable_destination.segment_client import SegmentClient
@@ -62,13 +59,7 @@ def translate(file: str, options_file: str | None) -> None:
     problems.
     """
     options = options_of(options_file)
-    refused = False
-    with lines_of(file) as lines:
-        for line in lines:
-            result = _translated(line, options)
-            refused |= "error" in result
-            sys.stdout.buffer.write(encode(result) + b"\n")
-    sys.exit(SOME_FAILED if refused else 0)
+    write_each(file, lambda line: _translated(line, options))
 
 
 @source.command()
@@ -96,7 +87,7 @@ def serve(  # noqa: PLR0913, PLR0917 - options
     must send the token in ITERABLE_WEBHOOK_TOKEN, of which there can be several, separated by
     spaces.
     """
-    from iterable_destination import serving, source_webhook  # noqa: PLC0415 - as in cli
+    from iterable_destination import source_webhook  # noqa: PLC0415 - as in cli
 
     write_key = os.environ.get("SEGMENT_WRITE_KEY", "")
     with ExitStack() as stack:
@@ -115,15 +106,9 @@ def serve(  # noqa: PLR0913, PLR0917 - options
                 without_authentication=without_authentication,
                 outbox=outbox,
             )
-            address = stack.enter_context(serving.serving(application, host, port))
         except InvalidSettings:
             stop(_ANYBODY)
-        except OSError as error:
-            stop(f"{host}, port {port}: {error.strerror}")
-        with interruption() as wait:
-            click.echo(address)
-            click.echo("A server for development. Stop it with Ctrl-C.", err=True)
-            wait()
+        serve_until_interrupted(application, host, port)
         to.close(SOON)
 
 

@@ -6,9 +6,22 @@ import json
 from pathlib import Path
 from typing import Any
 
+import attrs
+
+from iterable_destination.errors import Invalid
+
 CLASSIC = Path(__file__).parent / "golden" / "classic"
 SOURCE = CLASSIC.parent / "source"
 ACTIONS = Path(__file__).parent / "golden" / "actions"
+
+
+def refusal(error: Invalid) -> dict[str, Any]:
+    """Return an error as the command line writes it."""
+    return {
+        "type": type(error).__name__,
+        "message": str(error),
+        "problems": [attrs.asdict(problem) for problem in error.problems],
+    }
 
 
 def cases(folder: Path) -> dict[str, dict[str, Any]]:

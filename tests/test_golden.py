@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from iterable_destination import InvalidEvent, Settings, translate
-from tests.golden_cases import CLASSIC, cases
+from tests.golden_cases import CLASSIC, cases, refusal
 
 CASES = cases(CLASSIC)
 
@@ -26,9 +26,7 @@ def line(event: Any, settings: dict[str, Any]) -> dict[str, Any]:
     try:
         result = translate(event, chosen)
     except InvalidEvent as error:
-        problems = [attrs.asdict(problem) for problem in error.problems]
-        described = {"type": "InvalidEvent", "message": str(error), "problems": problems}
-        return {"messageId": error.message_id, "error": described}
+        return {"messageId": error.message_id, "error": refusal(error)}
     if result.skipped is not None:
         return {"messageId": result.message_id, "skipped": result.skipped}
     calls = [

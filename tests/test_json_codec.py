@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import math
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,15 +22,7 @@ from iterable_destination.json_codec import (
 )
 from tests.strategies import nest, scalars, sendable
 
-
-@pytest.fixture(params=[True, False], ids=["orjson", "json"], autouse=True)
-def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Run every test with orjson and with the standard library."""
-    if request.param and not json_codec.HAS_ORJSON:
-        pytest.skip("orjson is not installed")
-    with monkeypatch.context() as patch:
-        patch.setattr(json_codec, "HAS_ORJSON", request.param)
-        yield
+pytestmark = pytest.mark.usefixtures("each_json_library")
 
 
 DECODED: list[tuple[bytes, Any]] = [

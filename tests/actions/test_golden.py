@@ -16,7 +16,7 @@ from iterable_destination.actions import (
     subscriptions_from_json,
 )
 from iterable_destination.actions.directives import DIRECTIVES
-from tests.golden_cases import ACTIONS, cases
+from tests.golden_cases import ACTIONS, cases, refusal
 
 CASES = cases(ACTIONS)
 
@@ -26,9 +26,7 @@ def line(event: Any, translator: MappedTranslator, settings: Settings) -> dict[s
     try:
         result = translator(event, settings)
     except InvalidEvent as error:
-        problems = [attrs.asdict(problem) for problem in error.problems]
-        described = {"type": "InvalidEvent", "message": str(error), "problems": problems}
-        return {"messageId": error.message_id, "error": described}
+        return {"messageId": error.message_id, "error": refusal(error)}
     if result.skipped is not None:
         return {"messageId": result.message_id, "skipped": result.skipped}
     written: dict[str, Any] = {"messageId": result.message_id, "calls": calls(result)}

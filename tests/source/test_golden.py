@@ -17,7 +17,7 @@ from iterable_destination.source.collections import (
     SEND_SKIPS,
     Collection,
 )
-from tests.golden_cases import SOURCE, cases
+from tests.golden_cases import SOURCE, cases, refusal
 
 CASES = cases(SOURCE)
 
@@ -34,9 +34,7 @@ def line(webhook: Any, options: dict[str, Any]) -> dict[str, Any]:
     try:
         result = to_segment(webhook, SourceOptions(**options))
     except InvalidWebhook as error:
-        problems = [attrs.asdict(problem) for problem in error.problems]
-        described = {"type": "InvalidWebhook", "message": str(error), "problems": problems}
-        return {"error": described}
+        return {"error": refusal(error)}
     if isinstance(result, Ignored):
         return {"ignored": result.reason}
     notes = {"notes": [attrs.asdict(note) for note in result.notes]} if result.notes else {}

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from iterable_destination import json_codec
 from iterable_destination.source import SourceOptions, ordinary, to_segment
 from iterable_destination.source.ordinary import ordinary as straight
 
@@ -21,14 +19,7 @@ WEBHOOK: dict[str, Any] = {
 OPTIONS = SourceOptions()
 
 
-@pytest.fixture(params=[True, False], ids=["orjson", "json"], autouse=True)
-def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Run every test with orjson and with the standard library."""
-    if request.param and not json_codec.HAS_ORJSON:
-        pytest.skip("orjson is not installed")
-    with monkeypatch.context() as patch:
-        patch.setattr(json_codec, "HAS_ORJSON", request.param)
-        yield
+pytestmark = pytest.mark.usefixtures("each_json_library")
 
 
 def opened(**fields: Any) -> dict[str, Any]:
