@@ -22,7 +22,7 @@ _MADE_UP: Final = 0.01
 #: The second over which a server counts, and a little more, for its clock is not ours.
 _WINDOW: Final = 1.005
 #: Seconds at most by which a request is taken to have arrived late, if its answer came late.
-_LATEST: Final = 0.25
+_LATEST: Final = 0.5
 #: So many answers tell how long one usually takes at least.
 _USUAL: Final = 16
 #: After a 429 the pace is this part of what it was …
