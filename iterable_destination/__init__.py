@@ -45,7 +45,8 @@ from iterable_destination.outcomes import (
 )
 from iterable_destination.patience import Patience
 from iterable_destination.settings import Settings
-from iterable_destination.translation import Translation, translate
+from iterable_destination.translation import Translation
+from iterable_destination.translators import translate
 
 __all__ = [
     "Answer",

@@ -19,7 +19,6 @@ import attrs
 import click
 
 from iterable_destination import console
-from iterable_destination.actions import MappedTranslator, subscriptions_from_json
 from iterable_destination.checkpoint import Checkpoint
 from iterable_destination.dead_letters import DeadLetters
 from iterable_destination.delivery import Destination
@@ -34,12 +33,11 @@ from iterable_destination.errors import (
     UnreadableInput,
     UnwritableFile,
 )
-from iterable_destination.intake import Translator
 from iterable_destination.json_codec import decode, encode
 from iterable_destination.json_lines import Line, open_lines
 from iterable_destination.outbox import Outbox
 from iterable_destination.settings import Settings
-from iterable_destination.translation import translate
+from iterable_destination.translators import Translator, translator_of
 
 SOME_FAILED: Final = 1
 WRONG_USAGE: Final = 2
@@ -105,9 +103,13 @@ def interruption() -> Iterator[Callable[[], None]]:
     yield wait
 
 
-def settings_of(path: str | None, **arguments: Any) -> Settings:
+def settings_of(path: str | None, mappings: str | None = None, **arguments: Any) -> Settings:
     """Read the settings file, the environment and the arguments; the later ones win."""
     chosen = {name: value for name, value in arguments.items() if value}
+    if mappings is not None:
+        chosen["mappings"] = _json(mappings)
+        if not isinstance(chosen["mappings"], list):
+            stop(f"{mappings}: must be a JSON list of subscriptions")
     try:
         settings = Settings() if path is None else _settings_file(path)
         return attrs.evolve(Settings.from_environment(base=settings), **chosen)
@@ -115,19 +117,13 @@ def settings_of(path: str | None, **arguments: Any) -> Settings:
         stop(str(error))
 
 
-def translator_of(path: str | None) -> Translator:
-    """Return the translator of a file of subscriptions; without one it is the classic mapping."""
-    if path is None:
-        return translate
-    with warnings.catch_warnings(record=True) as unknown:
-        warnings.simplefilter("always")
+def chosen_translator(settings: Settings) -> Translator:
+    """Return what translates as settings say."""
+    with warnings_told("mappings"):
         try:
-            return MappedTranslator(subscriptions_from_json(_json(path)))
+            return translator_of(settings)
         except InvalidSubscription as error:
-            stop(f"{path}: {error}")
-        finally:
-            for warning in unknown:
-                click.echo(f"{path}: {warning.message}", err=True)
+            stop(str(error))
 
 
 def json_object(path: str, of: str) -> dict[str, Any]:
@@ -149,15 +145,23 @@ def _json(path: str) -> Any:
 
 def _settings_file(path: str) -> Settings:
     given = json_object(path, "settings")
-    with warnings.catch_warnings(record=True) as unknown:
-        warnings.simplefilter("always")
+    with warnings_told(path):
         try:
             return Settings.from_mapping(given)
         except InvalidSettings as error:
             stop(f"{path}: {error}")
+
+
+@contextmanager
+def warnings_told(about: str) -> Iterator[None]:
+    """Write the warnings of what is read, a line each, even if it ends in an error."""
+    with warnings.catch_warnings(record=True) as unknown:
+        warnings.simplefilter("always")
+        try:
+            yield
         finally:
             for warning in unknown:
-                click.echo(f"{path}: {warning.message}", err=True)
+                click.echo(f"{about}: {warning.message}", err=True)
 
 
 @contextmanager
@@ -171,14 +175,12 @@ def lines_of(path: str) -> Iterator[Iterable[Line]]:
 
 
 @contextmanager
-def destination_of(
-    settings: Settings, dead_letters: str | None, mappings: str | None = None
-) -> Iterator[Destination]:
+def destination_of(settings: Settings, dead_letters: str | None) -> Iterator[Destination]:
     """Make a destination, with a file of dead letters if one is named."""
     with letters_of(dead_letters, settings.api_key) as letters:
         try:
             destination = Destination(
-                settings, translator=translator_of(mappings), dead_letters=letters
+                settings, translator=chosen_translator(settings), dead_letters=letters
             )
         except InvalidSettings as error:
             stop(f"{error}; set the variable ITERABLE_API_KEY")

@@ -30,6 +30,7 @@ from iterable_destination.arguments import (
     SOON,
     WITHOUT_AUTHENTICATION,
     checkpoint_of,
+    chosen_translator,
     destination_of,
     error_of,
     interruption,
@@ -38,18 +39,17 @@ from iterable_destination.arguments import (
     serve_until_interrupted,
     settings_of,
     stop,
-    translator_of,
     write_each,
 )
 from iterable_destination.errors import InvalidEvent, InvalidJSON, InvalidSettings, OutboxError
 from iterable_destination.explaining import explained
-from iterable_destination.intake import Translator
 from iterable_destination.json_lines import Line
 from iterable_destination.outbox import Outbox
 from iterable_destination.report import Report, deliver
 from iterable_destination.settings import Settings
 from iterable_destination.source_cli import source
 from iterable_destination.translation import Translation
+from iterable_destination.translators import Translator
 
 _ANYBODY: Final = (
     "set the variable SEGMENT_SHARED_SECRET, or SEGMENT_WRITE_KEY, so that not anybody can send"
@@ -76,7 +76,8 @@ def translate_command(file: str, settings_file: str | None, mappings: str | None
     FILE has one JSON event a line (.gz too); without it, or with -, standard input is read. For
     each line one line is written, in order: its calls, why it is skipped, or its problems.
     """
-    settings, translator = settings_of(settings_file), translator_of(mappings)
+    settings = settings_of(settings_file, mappings)
+    translator = chosen_translator(settings)
     write_each(file, lambda line: _translated(line, translator, settings))
 
 
@@ -116,7 +117,8 @@ def explain_command(file: str, settings_file: str | None, mappings: str | None) 
     With --mappings, which subscriptions fire and by which part of their trigger. For each request,
     which field came from where in the event.
     """
-    settings, translator = settings_of(settings_file), translator_of(mappings)
+    settings = settings_of(settings_file, mappings)
+    translator = chosen_translator(settings)
     refused = False
     with lines_of(file) as lines:
         for line in lines:
@@ -154,9 +156,9 @@ def send(  # noqa: PLR0913, PLR0917 - options
     from the settings file. For each event one line is written as soon as it is settled, a user's
     in their order; a summary goes to standard error.
     """
-    settings = settings_of(settings_file, data_center=data_center, base_url=base_url)
+    settings = settings_of(settings_file, mappings, data_center=data_center, base_url=base_url)
     with ExitStack() as stack:
-        to = stack.enter_context(destination_of(settings, dead_letters, mappings))
+        to = stack.enter_context(destination_of(settings, dead_letters))
         kept = None if checkpoint is None else stack.enter_context(checkpoint_of(checkpoint))
         lines = stack.enter_context(lines_of(file))
         report = Report(kept, unknown_is_settled=dead_letters is not None)
@@ -187,12 +189,12 @@ def drain(  # noqa: PLR0913, PLR0917 - options
     skipped or rejected is removed, and written about as by `send`; what is retryable or unknown
     stays.
     """
-    settings = settings_of(settings_file, data_center=data_center, base_url=base_url)
+    settings = settings_of(settings_file, mappings, data_center=data_center, base_url=base_url)
     if not Path(file).is_file():
         stop(f"{file}: there is no such file")
     report = Report(None)
     try:
-        with destination_of(settings, dead_letters, mappings) as to, Outbox(file) as outbox:
+        with destination_of(settings, dead_letters) as to, Outbox(file) as outbox:
             for outcome in to.drain(outbox):
                 report([outcome])
             report.summary(to.counters)
@@ -231,10 +233,10 @@ def serve(  # noqa: PLR0913, PLR0917 - options
     """
     from iterable_destination import webhook  # noqa: PLC0415 - other commands start quicker
 
-    settings = settings_of(settings_file, data_center=data_center, base_url=base_url)
+    settings = settings_of(settings_file, mappings, data_center=data_center, base_url=base_url)
     with ExitStack() as stack:
         outbox = None if outbox_file is None else stack.enter_context(outbox_of(outbox_file))
-        to = stack.enter_context(destination_of(settings, dead_letters, mappings))
+        to = stack.enter_context(destination_of(settings, dead_letters))
         try:
             application = webhook.webhook_app(
                 settings,

@@ -35,7 +35,7 @@ from iterable_destination.errors import (
     UnwritableFile,
 )
 from iterable_destination.forks import ForkAware
-from iterable_destination.intake import Intake, Translator, event_of
+from iterable_destination.intake import Intake, event_of
 from iterable_destination.json_lines import Line
 from iterable_destination.outbox import Outbox
 from iterable_destination.outcomes import Outcome, Rejected, Retryable, Unknown
@@ -54,7 +54,7 @@ from iterable_destination.patience import Breaker, Patience, Tries
 from iterable_destination.pipeline import Pipeline, Settled
 from iterable_destination.rates import Rates, Release
 from iterable_destination.settings import Settings
-from iterable_destination.translation import translate
+from iterable_destination.translators import Translator, translator_of
 
 _log: Final = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ class Destination(Closing, ForkAware):
         settings: Settings,
         *,
         client: Client | None = None,
-        translator: Translator = translate,
+        translator: Translator | None = None,
         patience: Patience | None = None,
         rates: Mapping[str, float | None] | None = None,
         workers: int = 8,
@@ -94,7 +94,8 @@ class Destination(Closing, ForkAware):
         """Make a destination; nothing is sent yet.
 
         ``client`` None makes one from ``settings``, and closes it; a client that is handed in is
-        its owner's to close. ``patience`` None is the default one. ``rates`` are requests per
+        its owner's to close. ``translator`` None is the classic mapping, or the ``mappings`` of
+        ``settings``. ``patience`` None is the default one. ``rates`` are requests per
         second by path, above 0, such as ``{"/api/users/bulkUpdate": 2.5}`` where others send to the
         same project; None is no limit, and for paths that are not named Iterable's documented limit
         holds. ``workers`` requests at most are under way at once in :meth:`send_all`, 1 to 64.
@@ -105,10 +106,12 @@ class Destination(Closing, ForkAware):
         go back, ``chance(a, b)`` a number between.
 
         Raises :exc:`~errors.InvalidSettings` if a client is to be made and there is no
-        ``api_key``, and :exc:`ValueError` for a number out of bounds.
+        ``api_key``, :exc:`~errors.InvalidSubscription` for mistakes in ``mappings``, and
+        :exc:`ValueError` for a number out of bounds.
         """
         if not (1 <= workers <= _MOST_WORKERS and window >= 1):
             raise ValueError("workers must be from 1 to 64, and window at least 1")
+        by_settings = translator_of(settings)  # what is wrong with their mappings is told now
         self._settings: Final = settings
         self._owns_client: Final = client is None
         self._client: Final = Client(settings, clock=clock) if client is None else client
@@ -125,7 +128,7 @@ class Destination(Closing, ForkAware):
         self._workers: Final = workers
         self._intake: Final = Intake(
             settings,
-            translator,
+            by_settings if translator is None else translator,
             stamp_ids=stamp_ids,
             keeps_sources=dead_letters is not None,
         )

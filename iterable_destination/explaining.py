@@ -13,12 +13,12 @@ import attrs
 from iterable_destination.actions import Explanation, MappedTranslator, explain
 from iterable_destination.calls import Call
 from iterable_destination.errors import InvalidEvent, InvalidJSON, Note, Problem
-from iterable_destination.intake import Translator
 from iterable_destination.json_codec import encode
 from iterable_destination.json_lines import Line
 from iterable_destination.origins import Origin, origins
 from iterable_destination.settings import Settings
-from iterable_destination.translation import Translation, translate
+from iterable_destination.translation import Translation
+from iterable_destination.translators import Translator
 
 
 @attrs.frozen
@@ -77,14 +77,16 @@ def _requests(
     if translation.skipped is not None:
         yield f"  skipped: {translation.skipped}"
     found = origins(event, translator, settings)
-    for number, call in enumerate(translation.calls):
-        yield from _request(call, [each for each in found if each.call == number])
-    if translator is translate:  # of subscriptions they were told above
+    names = translation.subscriptions or (None,) * len(translation.calls)
+    for number, (call, name) in enumerate(zip(translation.calls, names, strict=True)):
+        yield from _request(call, name, [each for each in found if each.call == number])
+    if not isinstance(translator, MappedTranslator):  # of subscriptions they were told above
         yield from _indented("note", translation.notes)
 
 
-def _request(call: Call, fields: Iterable[Origin]) -> Iterator[str]:
-    yield f"  {call.endpoint.method} {call.endpoint.path}"
+def _request(call: Call, subscription: str | None, fields: Iterable[Origin]) -> Iterator[str]:
+    of = "" if subscription is None else f", of {subscription}"
+    yield f"  {call.endpoint.method} {call.endpoint.path}{of}"
     for each in fields:
         places = ", ".join(each.places) or "no single place in the event"
         yield f"    {each.field} from {places}"

@@ -1,7 +1,7 @@
-"""Functions: a translator of one's own around the classic mapping, a method for each call type.
+"""Functions: a translator of one's own around a mapping, a method for each call type.
 
 What may live here: which method an event goes to, and what becomes of whatever that returns or
-raises. What an event is mapped to by itself is the classic mapping's to say.
+raises. What an event is mapped to by itself is the mapping's to say.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any, Final
 import attrs
 
 from iterable_destination import validation
+from iterable_destination.actions.reading import Reading
 from iterable_destination.calls import Call, TrackEvent, TrackPurchase, UpdateUser
 from iterable_destination.data_fields import data_fields
 from iterable_destination.errors import (
@@ -27,7 +28,8 @@ from iterable_destination.json_codec import encode
 from iterable_destination.plain import kind
 from iterable_destination.plain_event import plain_event
 from iterable_destination.settings import Settings
-from iterable_destination.translation import Translation, translate
+from iterable_destination.translation import Translation
+from iterable_destination.translators import translate
 
 #: What a method may return: the requests to make, or None for none.
 Returned = Translation | Call | Iterable[Call] | None
@@ -63,42 +65,45 @@ class DestinationFunction:
     """
 
     def on_identify(self, event: dict[str, Any], settings: Settings, /) -> Returned:
-        """Return the calls of an identify; by default those of the classic mapping."""
-        return self.classic(event, settings)
+        """Return the calls of an identify; by default what :meth:`translate` makes of it."""
+        return self.translate(event, settings)
 
     def on_track(self, event: dict[str, Any], settings: Settings, /) -> Returned:
-        """Return the calls of a track; by default those of the classic mapping."""
-        return self.classic(event, settings)
+        """Return the calls of a track; by default what :meth:`translate` makes of it."""
+        return self.translate(event, settings)
 
     def on_page(self, event: dict[str, Any], settings: Settings, /) -> Returned:
-        """Return the calls of a page; by default those of the classic mapping."""
-        return self.classic(event, settings)
+        """Return the calls of a page; by default what :meth:`translate` makes of it."""
+        return self.translate(event, settings)
 
     def on_screen(self, event: dict[str, Any], settings: Settings, /) -> Returned:
-        """Return the calls of a screen; by default those of the classic mapping."""
-        return self.classic(event, settings)
+        """Return the calls of a screen; by default what :meth:`translate` makes of it."""
+        return self.translate(event, settings)
 
     def on_group(self, event: dict[str, Any], settings: Settings, /) -> Returned:
-        """Return the calls of a group; by default it is not supported."""
-        raise _unsupported(event, settings)
+        """Return the calls of a group; by default what :meth:`translate` makes of it."""
+        return self.translate(event, settings)
 
     def on_alias(self, event: dict[str, Any], settings: Settings, /) -> Returned:
-        """Return the calls of an alias; by default it is not supported."""
-        raise _unsupported(event, settings)
+        """Return the calls of an alias; by default what :meth:`translate` makes of it."""
+        return self.translate(event, settings)
 
     def on_delete(self, event: dict[str, Any], settings: Settings, /) -> Returned:
-        """Return the calls of a delete; by default it is not supported."""
-        raise _unsupported(event, settings)
+        """Return the calls of a delete; by default what :meth:`translate` makes of it."""
+        return self.translate(event, settings)
 
-    def classic(self, event: dict[str, Any], settings: Settings, /) -> Translation:
-        """Translate an event by the classic mapping, as :func:`translate` does."""
+    def translate(self, event: dict[str, Any], settings: Settings, /) -> Translation:
+        """Translate an event as there were no function: as :func:`translate` does by default.
+
+        That is the classic mapping, or the mappings that the settings have.
+        """
         return translate(event, settings)
 
     def __call__(self, event: Any, settings: Settings, /) -> Translation:
         """Translate a Segment event by the method of its call type.
 
-        What Segment has no method for, and what is switched off for Iterable by the event's
-        ``integrations``, is translated as :func:`translate` does. ``event`` is never changed.
+        What there is no method for, and what is switched off for Iterable by the event's
+        ``integrations``, goes to :meth:`translate` at once. ``event`` is never changed.
 
         Raises :exc:`InvalidEvent` for an event, or for calls, that cannot be sent, and
         :exc:`FunctionError` as the method does, but neither :exc:`DropEvent` nor
@@ -106,8 +111,8 @@ class DestinationFunction:
         """
         reading = Event(event)
         name = METHODS.get(reading.type)
-        if name is None or reading.switched_off():
-            return translate(event, settings)
+        if name is None or _switched_off(reading, settings):
+            return self.translate(event, settings)
         try:
             return self._given(name, reading, settings)
         except (DropEvent, EventNotSupported) as reason:
@@ -129,9 +134,11 @@ class DestinationFunction:
             raise FunctionFailed(f"{name} failed with {type(error).__name__}") from error
 
 
-def _unsupported(event: dict[str, Any], settings: Settings) -> EventNotSupported:
-    """Return what says in the classic mapping's words that Iterable has no use for an event."""
-    return EventNotSupported(translate(event, settings).skipped or "")
+def _switched_off(event: Event, settings: Settings) -> str | None:
+    """Return why an event is not for this destination, by its name in the mapping's kind."""
+    if settings.mappings is None:
+        return event.switched_off()
+    return Reading(event.raw).switched_off
 
 
 def _copy(value: Any) -> Any:
@@ -166,16 +173,16 @@ def _noted(
 ) -> Translation:
     """Return the translation that has these calls.
 
-    If what the classic mapping makes of the event, as it was left, is among them, or was changed
-    to one of them, its notes and its ``messageId`` are theirs.
+    If what the mapping makes of the event, as it was left, is among them, or was changed to one of
+    them, its notes and its ``messageId`` are theirs.
     """
     try:
-        classic = translate(event, settings)
+        mapped = translate(event, settings)
     except InvalidEvent:
         return Translation(message_id, calls)
     about = [(type(call), call.identity) for call in calls]
-    if any((type(call), call.identity) in about for call in classic.calls):
-        return attrs.evolve(classic, calls=calls)
+    if any((type(call), call.identity) in about for call in mapped.calls):
+        return attrs.evolve(mapped, calls=calls)
     return Translation(message_id, calls)
 
 

@@ -6,7 +6,7 @@ What may live here: translating, ids, and who an event is about. Nothing is sent
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
 import attrs
@@ -40,8 +40,7 @@ from iterable_destination.parcels import TIME_IS_UP, Addressed, Parcel, about, f
 from iterable_destination.plain_event import plain_event
 from iterable_destination.settings import Settings
 from iterable_destination.translation import Translation
-
-Translator = Callable[[Any, Settings], Translation]
+from iterable_destination.translators import Translator
 
 _log: Final = logging.getLogger(__name__)
 

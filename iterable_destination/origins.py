@@ -17,7 +17,8 @@ from iterable_destination.dates import TEXTS_STAY, usual_date
 from iterable_destination.errors import InvalidEvent
 from iterable_destination.plain import as_object
 from iterable_destination.settings import Settings
-from iterable_destination.translation import Translation, translate
+from iterable_destination.translation import Translation
+from iterable_destination.translators import Translator, translate
 
 #: Values of an event that are tried; those after them are not.
 MAX_TRIED: Final = 1_000
@@ -43,7 +44,7 @@ class Origin:
 
 def origins(
     event: Any,
-    translator: Callable[[Any, Settings], Translation] = translate,
+    translator: Translator = translate,
     settings: Settings | None = None,
 ) -> tuple[Origin, ...]:
     """Return from where each field of an event's requests came, in the order of the bodies.

@@ -10,11 +10,11 @@ from typing import Any, Final, cast
 
 from iterable_destination.background import PATIENCE_AT_THE_END
 from iterable_destination.delivery import Destination
-from iterable_destination.intake import Translator
 from iterable_destination.segment_client import AnalyticsClient, SegmentCall, SegmentClient
 from iterable_destination.settings import Settings
 from iterable_destination.source import Ignored, SourceOptions, to_segment
 from iterable_destination.translation import Translation
+from iterable_destination.translators import Translator
 
 
 class SegmentDestination(Destination):

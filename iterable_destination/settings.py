@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
@@ -72,6 +72,19 @@ def _url(instance: Any, attribute: attrs.Attribute[str | None], value: Any) -> N
 _NOT_IN_URL: Final = re.compile(r"[@?#]|[^!-~]")
 
 
+def _elements(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _list(_: Any, attribute: attrs.Attribute[Sequence[Any] | None], value: Any) -> None:
+    if value is not None and not isinstance(value, tuple):
+        raise InvalidSettings(f"{attribute.name}: must be a list, not {kind(value)}")
+
+
+def _shortened(mappings: Sequence[Any] | None) -> str:
+    return "[...]" if mappings else repr(mappings)
+
+
 @attrs.frozen(kw_only=True)
 class Settings:
     """What can be chosen. Immutable; a wrong type or value raises :exc:`InvalidSettings`.
@@ -98,6 +111,13 @@ class Settings:
     )
     #: Another server, such as a local Iterable; None is that of the data center.
     base_url: str | None = attrs.field(default=None, validator=_url)
+    #: A mapped destination instead of the classic mapping: its subscriptions, at most 50, as
+    #: Segment writes them or as :class:`~iterable_destination.actions.Subscription`; None is the
+    #: classic mapping. Mistakes in them are found where they are read first, by a
+    #: :class:`~iterable_destination.Destination` when it is made. Not copied: do not change it.
+    mappings: Sequence[Any] | None = attrs.field(
+        default=None, converter=_elements, validator=_list, hash=False, repr=_shortened
+    )
     #: Skip events with neither email nor userId instead of refusing them: most web traffic is
     #: anonymous.
     skip_anonymous: bool = attrs.field(default=False, validator=_boolean)
@@ -157,7 +177,7 @@ class Settings:
         return attrs.evolve(base or cls(), **chosen)
 
     def __getstate__(self) -> dict[str, Any]:
-        return attrs.asdict(self, filter=attrs.filters.exclude("api_key"))
+        return attrs.asdict(self, recurse=False, filter=attrs.filters.exclude("api_key"))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         for name, value in ({"api_key": None} | state).items():

@@ -31,7 +31,7 @@ FLOORS: dict[int, set[str]] = {
     },
     2: {
         *("classic", "actions", "source", "validation", "answers", "ordinary", "translation"),
-        "functions",
+        *("functions", "translators"),
         "origins",
         *("batching", "patience", "rates", "parcels", "lanes", "stops", "dispatch"),
         *("signatures", "messages", "tracking_api", "acceptance"),

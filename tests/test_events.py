@@ -18,7 +18,7 @@ from iterable_destination.events import (
     fold,
     looks_like_email,
 )
-from iterable_destination.translation import translate
+from iterable_destination.translators import translate
 
 TRACK: dict[str, Any] = {"type": "track", "event": "Signed Up"}
 IDENTIFY: dict[str, Any] = {"type": "identify", "userId": "u-1"}

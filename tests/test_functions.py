@@ -537,7 +537,7 @@ class Renaming(DestinationFunction):
 
     def on_identify(self, event: dict[str, Any], settings: Settings) -> Returned:
         new = event["traits"].pop("newEmail", None)
-        calls = self.classic(event, settings).calls
+        calls = self.translate(event, settings).calls
         if new is None:
             return calls
         return [*calls, UpdateEmail(Identity(event["traits"]["email"], None), new)]

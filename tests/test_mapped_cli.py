@@ -152,29 +152,31 @@ def test_unknown_keys_are_named_on_standard_error(tmp_path: Path) -> None:
     path = written(tmp_path, [EVENTS | {"colour": "red"}])
     result = run("translate", "--mappings", path, stdin=lines(SEEN))
     assert result.exit_code == 0
-    assert result.stderr == f"{path}: unknown key 'colour' of a subscription is passed over\n"
+    assert result.stderr == "mappings: unknown key 'colour' of a subscription is passed over\n"
     assert outputs(result) == [{"messageId": "m-1", "calls": [TRACKED]}]
 
 
 MANY_PROBLEMS = (
-    "[0].partnerAction: no such action; there are trackEvent, updateUser, updateCart, trackPurchase"
-    "; [1].enabled: must be true or false, not a number"
-    "; [1].subscribe: at character 8: expected a text in double quotes, a number, true, false"
-    " or null"
+    "mappings[0].partnerAction: no such action; there are "
+    "trackEvent, updateUser, updateCart, trackPurchase"
+    "; mappings[1].enabled: must be true or false, not a number"
+    "; mappings[1].subscribe: at character 8: "
+    "expected a text in double quotes, a number, true, false or null"
 )
 #: A file of mappings that is wrong, and what is said of it.
 WRONG = [
-    (b"no JSON", "no JSON: Expecting value: line 1 column 1 (char 0)"),
-    ({}, "$: must be a list of subscriptions, not an object"),
+    (b"no JSON", "{path}: no JSON: Expecting value: line 1 column 1 (char 0)"),
+    ({}, "{path}: must be a JSON list of subscriptions"),
+    (b"null", "{path}: must be a JSON list of subscriptions"),
     (
         [EVENTS | {"partnerAction": "nope"}, PLANS | {"subscribe": "type = ", "enabled": 1}],
         MANY_PROBLEMS,
     ),
     (
         [EVENTS | {"mapping": {"dataFields": {"a": {"@liq\x1buid": 1}}}}],
-        "[0].mapping.dataFields.a.@liq\\x1buid: there is no such directive",
+        "mappings[0].mapping.dataFields.a.@liq\\x1buid: there is no such directive",
     ),
-    ([EVENTS] * 51, "$: 51 subscriptions; a destination has at most 50"),
+    ([EVENTS] * 51, "mappings: 51 subscriptions; a destination has at most 50"),
 ]
 COMMANDS = [("translate",), ("explain",), ("send",), ("drain", "events.outbox"), ("serve",)]
 
@@ -186,7 +188,18 @@ def test_wrong_mappings_are_wrong_usage_with_every_problem(
     path = written(tmp_path, content)
     result = run("translate", "--mappings", path, stdin=lines(SEEN))
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr == f"Error: {path}: {message}\n"
+    assert result.stderr == f"Error: {message.replace('{path}', path)}\n"
+
+
+def test_mappings_may_stand_among_the_settings_and_those_of_the_option_win(tmp_path: Path) -> None:
+    settings = tmp_path / "settings.json"
+    settings.write_text(json.dumps({"mappings": [EVENTS | {"shape": "round"}]}))
+    result = run("translate", "--settings", str(settings), stdin=lines(SEEN))
+    assert outputs(result) == [{"messageId": "m-1", "calls": [TRACKED]}]
+    assert result.stderr == "mappings: unknown key 'shape' of a subscription is passed over\n"
+    none = ("--mappings", written(tmp_path, []))
+    (line,) = outputs(run("translate", "--settings", str(settings), *none, stdin=lines(SEEN)))
+    assert "skipped" in line
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -318,7 +331,7 @@ def test_subscriptions_are_explained_by_what_decided(mappings: str) -> None:
           Events: fired, by type = "track"
             payload: {"userId":"u-1","eventName":"Seen"}
           Plans: did not fire, by properties.plan != null
-          POST /api/events/track
+          POST /api/events/track, of Events
             userId from userId
             eventName from event
         line 2, track m-2
@@ -326,10 +339,10 @@ def test_subscriptions_are_explained_by_what_decided(mappings: str) -> None:
             payload: {"userId":"u-1","eventName":"Seen"}
           Plans: fired, by type = "track" and properties.plan != null
             payload: {"userId":"u-1","dataFields":{"plan":"pro"},"mergeNestedObjects":true}
-          POST /api/events/track
+          POST /api/events/track, of Events
             userId from userId
             eventName from event
-          POST /api/users/update
+          POST /api/users/update, of Plans
             userId from userId
             dataFields.plan from properties.plan
             mergeNestedObjects from properties.merge
@@ -341,7 +354,7 @@ def test_subscriptions_are_explained_by_what_decided(mappings: str) -> None:
             payload: {"userId":7,"dataFields":{"plan":"pro"},"mergeNestedObjects":"yes"}
             coerced: userId: a number, taken as a string
             problem: mergeNestedObjects: must be true or false, not this string
-          POST /api/events/track
+          POST /api/events/track, of Events
             userId from userId
             eventName from event
         line 4, page m-5
@@ -362,7 +375,7 @@ def test_a_constant_has_no_place(tmp_path: Path) -> None:
           Events: fired, by type = "page"
             payload: {"eventName":"Page","userId":"u-1"}
           Plans: did not fire, by it is switched off
-          POST /api/events/track
+          POST /api/events/track, of Events
             userId from userId
             eventName from no single place in the event
         """
@@ -453,5 +466,5 @@ def test_places_are_not_guessed_where_half_of_an_event_is_no_text(mappings: str)
         PAID | {"event": "\ud800"}, options=("--mappings", mappings), status=1
     ).splitlines()
     assert told[-1].startswith("    ")
-    assert [each for each in told if "POST" in each] == ["  POST /api/users/update"]
+    assert [each for each in told if "POST" in each] == ["  POST /api/users/update, of Plans"]
     assert [each for each in told if "eventName from" in each] == []

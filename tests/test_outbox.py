@@ -32,7 +32,7 @@ from iterable_destination.errors import (
     QueueFull,
 )
 from iterable_destination.outbox import Entry, Outbox
-from iterable_destination.translation import translate
+from iterable_destination.translators import translate
 from tests import strategies
 from tests.delivering import held_by_a_thread
 from tests.receiving import Taking

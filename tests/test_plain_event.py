@@ -24,7 +24,7 @@ from iterable_destination.data_fields import MAX_NESTING as MAX_FIELDS_NESTING
 from iterable_destination.errors import InvalidEvent, Problem
 from iterable_destination.plain_event import MAX_NESTING, PlainEvent, plain_event, unreadable
 from iterable_destination.settings import Settings
-from iterable_destination.translation import translate
+from iterable_destination.translators import translate
 from tests import strategies
 
 ALL_PAGES = Settings(track_all_pages=True)

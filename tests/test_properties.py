@@ -20,7 +20,7 @@ from iterable_destination.dates import iterable_date, read_date
 from iterable_destination.errors import InvalidEvent, Problem
 from iterable_destination.events import fold
 from iterable_destination.settings import Settings
-from iterable_destination.translation import translate
+from iterable_destination.translators import translate
 from tests import strategies
 from tests.schema import violations
 

@@ -22,6 +22,7 @@ DEFAULTS = {
     "track_named_pages": True,
     "data_center": "US",
     "base_url": None,
+    "mappings": None,
     "skip_anonymous": False,
 }
 
@@ -39,6 +40,7 @@ OTHERS: list[tuple[str | None, str, Any, Any]] = [
     ("trackNamedPages", "track_named_pages", False, False),
     ("dataCenterLocation", "data_center", "europe", "EU"),
     (None, "base_url", "http://localhost:8080", "http://localhost:8080"),
+    (None, "mappings", [{"name": "One"}], ({"name": "One"},)),
     (None, "skip_anonymous", True, True),
 ]
 

@@ -22,7 +22,8 @@ import pytest
 from iterable_destination import data_fields, ordinary
 from iterable_destination.errors import InvalidEvent
 from iterable_destination.settings import Settings
-from iterable_destination.translation import Translation, translate
+from iterable_destination.translation import Translation
+from iterable_destination.translators import translate
 from tests.golden_cases import CLASSIC, cases
 
 #: A text larger than any request.

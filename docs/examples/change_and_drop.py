@@ -15,7 +15,7 @@ class Tidy(DestinationFunction):
         if event.get("event") == "signup_v2":
             event["event"] = "Signed Up"
         event.get("properties", {}).pop("internalNotes", None)
-        return self.classic(event, settings)
+        return self.translate(event, settings)
 
 
 tidy = Tidy()

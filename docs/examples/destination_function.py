@@ -17,7 +17,7 @@ class EmailChanges(DestinationFunction):
     def on_identify(self, event: dict[str, Any], settings: Settings) -> list[Call]:
         """Write the profile, then change the email to the trait ``newEmail`` if there is one."""
         new_email = event["traits"].pop("newEmail", None)
-        calls = list(self.classic(event, settings).calls)
+        calls = list(self.translate(event, settings).calls)
         if new_email is not None:
             calls.append(UpdateEmail(Identity(email=event["traits"]["email"]), new_email))
         return calls

@@ -4,10 +4,9 @@ import json
 from pathlib import Path
 
 from iterable_destination import Destination, Settings
-from iterable_destination.actions import MappedTranslator, subscriptions_from_json
 
-written = json.loads(Path("subscriptions.json").read_text("utf-8"))
-translator = MappedTranslator(subscriptions_from_json(written))
+mapped = Settings(mappings=json.loads(Path("subscriptions.json").read_text("utf-8")))
+settings = Settings.from_environment(base=mapped)
 
 event = {
     "messageId": "m-1002",
@@ -17,7 +16,7 @@ event = {
     "properties": {"plan": "pro", "email": "no email"},
 }
 
-with Destination(Settings.from_environment(), translator=translator) as destination:
+with Destination(settings) as destination:
     outcome = destination.send(event)
 
 print(outcome.name)

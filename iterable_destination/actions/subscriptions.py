@@ -122,6 +122,8 @@ class Subscription:
 def subscriptions_from_json(subscriptions: Any) -> tuple[Subscription, ...]:
     """Read a list of subscriptions as Segment writes them, see :meth:`Subscription.from_json`.
 
+    An element may be a :class:`Subscription` already.
+
     Raises :exc:`~iterable_destination.errors.InvalidSubscription` with every mistake in any of
     them, and for more than 50.
     """
@@ -133,7 +135,8 @@ def subscriptions_from_json(subscriptions: Any) -> tuple[Subscription, ...]:
     read = []
     for index, element in enumerate(elements):
         try:
-            read.append(Subscription.from_json(element))
+            is_read = isinstance(element, Subscription)
+            read.append(element if is_read else Subscription.from_json(element))
         except InvalidSubscription as error:
             problems += [_inside(f"[{index}]", problem) for problem in error.problems]
     if problems:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from iterable_destination.errors import InvalidEvent
-from iterable_destination.translation import Translation, translate
+from iterable_destination.translation import Translation
+from iterable_destination.translators import translate
 
 LEAST: dict[str, Any] = {"product_id": "p-1", "name": "Go", "price": 1}
 NO_NUMBER = "must be a number, or a string of digits with at most one dot"

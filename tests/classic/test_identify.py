@@ -8,7 +8,7 @@ import pytest
 
 from iterable_destination.endpoints import MANAGED_FIELDS
 from iterable_destination.errors import InvalidEvent
-from iterable_destination.translation import translate
+from iterable_destination.translators import translate
 
 IDENTIFY: dict[str, Any] = {"type": "identify", "userId": "u-1"}
 FROM_CONTEXT = ["app", "device", "ip", "locale", "location", "page", "timezone", "userAgent"]

@@ -8,7 +8,7 @@ import pytest
 
 from iterable_destination.errors import InvalidEvent
 from iterable_destination.settings import Settings
-from iterable_destination.translation import translate
+from iterable_destination.translators import translate
 
 BY_OWN_NAME = Settings(map_all_pages_to_single_event_name=False, track_all_pages=True)
 NONE = Settings(track_categorized_pages=False, track_named_pages=False)

@@ -8,7 +8,7 @@ import pytest
 
 from iterable_destination.errors import InvalidEvent
 from iterable_destination.settings import Settings
-from iterable_destination.translation import translate
+from iterable_destination.translators import translate
 
 USER: dict[str, Any] = {"userId": "u-1"}
 PRODUCTS: dict[str, Any] = {"products": [], "total": 1}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from iterable_destination.errors import InvalidEvent
-from iterable_destination.translation import translate
+from iterable_destination.translators import translate
 
 TRACK: dict[str, Any] = {"type": "track", "event": "Signed Up", "userId": "u-1"}
 

@@ -1,0 +1,78 @@
+"""Translators: the classic mapping, or mappings of one's own where the settings have some.
+
+What may live here: which of the two it is, and the way of an event through the classic decisions,
+with nothing of any one of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, Final
+
+from iterable_destination import classic, validation
+from iterable_destination.actions import MappedTranslator, subscriptions_from_json
+from iterable_destination.errors import InvalidEvent, InvalidSubscription, Problem
+from iterable_destination.events import Event
+from iterable_destination.ordinary import ordinary
+from iterable_destination.settings import Settings
+from iterable_destination.translation import Translation
+
+Translator = Callable[[Any, Settings], Translation]
+
+_DEFAULTS: Final = Settings()
+#: Settings whose mappings are kept as they were read.
+_MOST_SETTINGS: Final = 16
+
+
+def translate(event: Any, settings: Settings | None = None) -> Translation:
+    """Translate a Segment event as Segment's classic Iterable destination does.
+
+    ``event`` is a Segment event as a ``dict`` or any other ``Mapping``; it is never changed, and
+    the result shares no part of it that could change. ``settings`` None is the default settings;
+    where they have ``mappings``, it is translated by these, see
+    :class:`~iterable_destination.actions.MappedTranslator`.
+
+    Raises :exc:`~iterable_destination.errors.InvalidEvent` with every problem of the event (of
+    one that has no type, only that), and never anything else for what is in it; but what a
+    ``Mapping`` of your own raises when it is read is not caught. Raises
+    :exc:`~iterable_destination.errors.InvalidSubscription` for mistakes in ``mappings``.
+    """
+    chosen = settings or _DEFAULTS
+    if chosen.mappings is not None:
+        return mapped_translator(chosen)(event, chosen)
+    call = ordinary(event, chosen)
+    return _carefully(event, chosen) if call is None else Translation(event["messageId"], (call,))
+
+
+def translator_of(settings: Settings) -> Translator:
+    """Return what translates as settings say, with their mappings read.
+
+    Raises :exc:`~iterable_destination.errors.InvalidSubscription` with every mistake in these.
+    """
+    return translate if settings.mappings is None else mapped_translator(settings)
+
+
+@lru_cache(maxsize=_MOST_SETTINGS)
+def mapped_translator(settings: Settings) -> MappedTranslator:
+    """Return the translator of settings that have mappings; raises as :func:`translator_of`."""
+    try:
+        return MappedTranslator(subscriptions_from_json(settings.mappings))
+    except InvalidSubscription as error:
+        raise InvalidSubscription(map(_in_settings, error.problems)) from None
+
+
+def _in_settings(problem: Problem) -> Problem:
+    return Problem(f"mappings{problem.path.removeprefix('$')}", problem.message)
+
+
+def _carefully(event: Any, settings: Settings) -> Translation:
+    """Translate any event, naming all that is to be noted or refused."""
+    reading = Event(event)
+    call = classic.translate(reading, settings)
+    if isinstance(call, str):
+        return Translation(reading.message_id, skipped=call, notes=tuple(reading.notes))
+    problems = reading.problems + validation.problems(call)
+    if problems:
+        raise InvalidEvent(problems, reading.message_id)
+    return Translation(reading.message_id, (call,), notes=tuple(reading.notes))
