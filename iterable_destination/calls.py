@@ -292,6 +292,8 @@ class UpdateEmail:
 
 
 Call = UpdateUser | TrackEvent | UpdateCart | TrackPurchase | UpdateEmail
+#: The kinds of which Iterable keeps one record for each id.
+WITH_ID: Final = (TrackEvent, TrackPurchase)
 
 
 class Mark(NamedTuple):
@@ -326,7 +328,7 @@ class Mark(NamedTuple):
 def mark(call: Call, its_id: str | None = None) -> Mark:
     """Return a call's mark, with this id if it is not None and the call has none of its own."""
     body, who = call.body(), call.identity
-    if its_id is not None and isinstance(call, TrackEvent | TrackPurchase):
+    if its_id is not None and isinstance(call, WITH_ID):
         body.setdefault("id", its_id)
     event_name = body.get("eventName")
     update_only = call.update_only if isinstance(call, UpdateUser) else None

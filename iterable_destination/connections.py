@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
-from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -52,10 +51,7 @@ _HANDSHAKE_FAILURES: Final = frozenset(
 
 
 class _Session(requests.Session):
-    """A session that never looks where a redirect leads to; `requests` would, even if unasked."""
-
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """Say that there is none."""
+    """A session whose end is the end of its connections."""
 
     def close(self) -> None:
         """Close the connections now; `requests` would leave them to the garbage collector."""
@@ -72,9 +68,12 @@ class _Connection:
     """A session, what the environment says about proxies and TLS, and requests made ready.
 
     Asking the environment anew for each request takes longer than all the rest of preparing it.
+    Requests are handed to the session's adapter itself: what a session does after that, redirects
+    and cookies, is not wanted.
     """
 
     session: _Session
+    adapter: requests.adapters.BaseAdapter
     sending: dict[str, Any]
     templates: dict[tuple[str, str], requests.PreparedRequest] = attrs.field(factory=dict)
 
@@ -102,6 +101,8 @@ class Received:
         None if it names none, none that can be read, or a date where it says no ``Date``.
         """
         header = self.headers.get("Retry-After", "").strip()
+        if not header:
+            return None
         if header.isascii() and header.isdigit():
             return min(float(header), _A_DAY)
         try:
@@ -189,12 +190,8 @@ class Connections(Closing, ForkAware):
         if body is not None:
             prepared.body = body
             prepared.headers["Content-Length"] = str(len(body))
-        response = connection.session.send(
-            prepared,
-            timeout=timeout,
-            allow_redirects=False,
-            stream=True,
-            **connection.sending,
+        response = connection.adapter.send(
+            prepared, stream=True, timeout=timeout, **connection.sending
         )
         with response:
             return response, self._body(response, timeout[1])
@@ -225,10 +222,9 @@ class Connections(Closing, ForkAware):
                 **self._headers,
             }
         )
-        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         environment = session.merge_environment_settings(self._url, {}, None, None, None)
         sending = {key: value for key, value in environment.items() if key != "stream"}
-        return _Connection(session, sending)
+        return _Connection(session, session.get_adapter(self._url), sending)
 
     def _body(self, response: requests.Response, timeout: float) -> bytes:
         """Read the whole body, but not for longer than the read timeout nor without bound.

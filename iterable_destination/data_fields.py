@@ -106,7 +106,8 @@ def finish(  # noqa: C901, PLR0912 - the hot path
 
     ``as_date`` returns a text that may be a date as it is to be sent. ``copy`` is a shallow copy
     whose keys are known to be good. It is left half done if something in it is no plain JSON; then
-    one of :data:`NOT_PLAIN` is raised.
+    one of :data:`NOT_PLAIN` is raised; so it is for a float that may be a whole number of more than
+    64 bits, which some libraries read as one.
 
     Copying the whole and overwriting the few values that change is far quicker than building it
     anew; exact types are quicker to ask for than ``isinstance``; and a call for each value would
@@ -136,7 +137,7 @@ def finish(  # noqa: C901, PLR0912 - the hot path
             if not -TOO_LARGE < value < TOO_LARGE:
                 raise NotPlain
         elif its_type is float:
-            if value - value:  # NaN for NaN and infinity, else 0
+            if not -_LONG < value < _LONG:  # nor are NaN and infinity
                 raise NotPlain
         elif value is None:
             nulls += 1
@@ -145,6 +146,7 @@ def finish(  # noqa: C901, PLR0912 - the hot path
     return nulls
 
 
+_LONG: Final = 2.0**63
 _TOO_DEEP: Final = f"is nested more than {MAX_NESTING} levels deep"
 
 

@@ -12,6 +12,7 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
+from itertools import count
 from math import inf
 from typing import Any, Final, Self
 
@@ -187,7 +188,7 @@ class Destination(Closing, ForkAware):
             if outcome.error is not None:
                 step = next_after_failure(kinds, parcel.subscriptions, parcel.step)
                 if step is not None:
-                    parcel.failures.append((parcel.subscriptions[parcel.step], outcome))
+                    parcel.failures += ((parcel.subscriptions[parcel.step], outcome),)
                     tries.accepted()
         return ended(parcel, outcome)
 
@@ -280,10 +281,15 @@ class Destination(Closing, ForkAware):
             pipeline.close()
 
     def _parcels(self, events: Iterable[Any], stop_at: float) -> Iterator[Addressed]:
-        """Yield the parcels of events; what comes too late is not even translated."""
-        for index, event in enumerate(events):
-            is_late = stop_at < inf and self._clock() >= stop_at
-            yield (self._intake.late if is_late else self._intake.addressed)(index, event)
+        """Return the parcels of events; what comes too late is not even translated."""
+        if stop_at == inf:
+            return map(self._intake.addressed, count(), events)
+
+        def addressed(index: int, event: Any) -> Addressed:
+            is_late = self._clock() >= stop_at
+            return (self._intake.late if is_late else self._intake.addressed)(index, event)
+
+        return map(addressed, count(), events)
 
     def _take(self, pipeline: Pipeline, stop_at: float) -> Settled:
         """Wait for outcomes, or for the end of the time given."""

@@ -119,11 +119,6 @@ class Rules:
         return wait
 
 
-def _is_whole(parcel: Parcel) -> bool:
-    """Whether nothing but the request that is under way decides how an event ends."""
-    return len(parcel.marks) == 1 and not parcel.failures
-
-
 class Dispatcher:
     """Decides. Not for several threads at once; ``now`` is always on one clock, in seconds."""
 
@@ -161,7 +156,8 @@ class Dispatcher:
         self._serial += 1
         parcel.serial = self._serial
         self.pending += 1
-        self._bytes += len(parcel.item)
+        size = len(parcel.item)
+        self._bytes += size
         self._last_add = now
         if not keys and (parcel.outcome or not parcel.marks):
             self._settle(parcel, parcel.outcome or delivered(parcel, None))
@@ -174,7 +170,7 @@ class Dispatcher:
         if stop is None:
             return not lane.flying and self._line_up(lane, now)
         if self._goes_to(parcel, stop) and stop.takes_more_of(lane):
-            stop.extend(lane, len(parcel.item))
+            stop.extend(lane, size)
             return stop.is_full
         return False
 
@@ -230,7 +226,12 @@ class Dispatcher:
         """Return how many of a user's parcels can go together from a stop, and their bytes."""
         first = waiting[0]
         run, size = 1, len(first.item)
-        if not first.is_at_its_last or stop.bulk is None or stop.bulk.one_of_a_user:
+        if (
+            len(waiting) == 1
+            or not first.is_at_its_last
+            or stop.bulk is None
+            or stop.bulk.one_of_a_user
+        ):
             return run, size
         for parcel in islice(waiting, 1, MAX_BULK_ITEMS):
             if not self._goes_to(parcel, stop):
@@ -337,8 +338,8 @@ class Dispatcher:
     def _bulk_answered(self, job: Job, bulk: Bulk, answer: Answer, now: float) -> None:
         errors: list[ApiError | None] = [None] * len(job.parcels)
         if bulk.tells_of_items:
-            errors = batching.verdicts(answer, [parcel.mark for parcel in job.parcels])
-        if not any(errors) and all(map(_is_whole, job.parcels)):
+            errors = batching.verdicts(answer, job.marks)
+        if not any(errors) and job.is_whole:
             self._accepted(job.parcels, answer, now)
             return
         doubtful, users = [], set()
@@ -457,7 +458,7 @@ class Dispatcher:
         step = next_after_failure(kinds, parcel.subscriptions, parcel.step)
         if step is None:
             return False
-        parcel.failures.append((parcel.subscriptions[parcel.step], outcome))
+        parcel.failures += ((parcel.subscriptions[parcel.step], outcome),)
         self._go_on(parcel, tries, step, now)
         return True
 

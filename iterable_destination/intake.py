@@ -12,14 +12,7 @@ from typing import Any, Final
 import attrs
 
 from iterable_destination import endpoints
-from iterable_destination.calls import (
-    Call,
-    Identity,
-    TrackEvent,
-    TrackPurchase,
-    UpdateEmail,
-    mark,
-)
+from iterable_destination.calls import WITH_ID, Call, Identity, UpdateEmail, mark
 from iterable_destination.errors import (
     DropEvent,
     EventNotSupported,
@@ -40,7 +33,7 @@ from iterable_destination.parcels import TIME_IS_UP, Addressed, Parcel, about, f
 from iterable_destination.plain_event import plain_event
 from iterable_destination.settings import Settings
 from iterable_destination.translation import Translation
-from iterable_destination.translators import Translator
+from iterable_destination.translators import Translator, ordinary_call, translate
 
 _log: Final = logging.getLogger(__name__)
 
@@ -66,6 +59,7 @@ class Intake:
     ) -> None:
         self._settings: Final = settings
         self._translator: Final = translator
+        self._is_classic: Final = translator is translate and settings.mappings is None
         self._stamp_ids: Final = stamp_ids
         self._keeps_sources: Final = keeps_sources
 
@@ -87,6 +81,8 @@ class Intake:
         be changed afterwards.
         """
         if isinstance(source, Line):
+            if self._is_classic and (ordinary := self._ordinary(source)) is not None:
+                return ordinary
             index = source.number - 1
         elif isinstance(source, Entry):
             index = source.number
@@ -121,8 +117,21 @@ class Intake:
             _subscribed(parcel, translation)
         if translation.skipped is not None:
             parcel.outcome = Skipped(**about(parcel), message=translation.skipped)
-        its_id = message_id if self._stamp_ids and _is_id(message_id) else None
-        return parcel, translation.calls, its_id
+        return parcel, translation.calls, self._its_id(message_id)
+
+    def _ordinary(self, line: Line) -> Addressed | None:
+        """Do the same as :meth:`addressed`, but quickly; None for a line that has to be read."""
+        found = ordinary_call(line.text, self._settings)
+        if found is None:
+            return None
+        message_id, call = found
+        marks = (mark(call, self._its_id(message_id)),)
+        source = line if self._keeps_sources else None
+        return Parcel(line.number - 1, message_id, (), marks, source=source), keys_of(marks)
+
+    def _its_id(self, message_id: str | None) -> str | None:
+        """Return the id that the calls of an event with this ``messageId`` are to have, if any."""
+        return message_id if self._stamp_ids and _is_id(message_id) else None
 
 
 def _subscribed(parcel: Parcel, translation: Translation) -> None:
@@ -131,7 +140,7 @@ def _subscribed(parcel: Parcel, translation: Translation) -> None:
         parcel.subscriptions = translation.subscriptions
     for each in translation.errors:
         error = InvalidEvent(each.problems, parcel.message_id)
-        parcel.failures.append((each.subscription, failed(Rejected, parcel, error)))
+        parcel.failures += ((each.subscription, failed(Rejected, parcel, error)),)
 
 
 def _ended(index: int, source: Any, error: _Ending) -> Parcel:
@@ -169,7 +178,7 @@ def _ids(calls: tuple[Call, ...], its_id: str | None) -> Iterator[str | None]:
     """Yield the ids that calls are given: two of one event must not be one record in Iterable."""
     count = 0
     for call in calls:
-        count += isinstance(call, TrackEvent | TrackPurchase)
+        count += isinstance(call, WITH_ID)
         again = its_id if its_id is None or count < 2 else f"{its_id}#{count}"  # noqa: PLR2004
         yield again if _is_id(again) else None
 
@@ -187,7 +196,7 @@ def _is_id(message_id: str | None) -> bool:
 
 
 def _with_id(call: Call, its_id: str | None) -> Call:
-    if isinstance(call, TrackEvent | TrackPurchase) and call.id is None:
+    if isinstance(call, WITH_ID) and call.id is None:
         return attrs.evolve(call, id=its_id)
     return call
 

@@ -40,34 +40,33 @@ class Lanes:
 
         Returns its lane, and the lanes that became a part of it by this.
         """
-        if len(keys) == 1:  # for the sake of speed: most events name their user in one way
-            (key,) = keys
-            lane = self._lanes.get(key) or self._new(key)
-            merged: list[Lane] = []
-        else:
+        known = set(map(self._lanes.get, keys))
+        merged: list[Lane] = []
+        if len(known) > 1:
             lane, merged = self._lane(keys)
+        else:  # for the sake of speed: all names of nearly every user are known, or none is
+            lane = known.pop() or self._new(keys)
         if self._idle:
             self._idle.pop(lane, None)
         lane.waiting.append(parcel)
         parcel.lane = lane
         return lane, merged
 
-    def _new(self, key: str) -> Lane:
-        lane = self._lanes[key] = Lane()
-        lane.keys = (key,)
+    def _new(self, keys: set[str]) -> Lane:
+        lane = Lane()
+        lane.keys = tuple(keys)
+        self._lanes.update(dict.fromkeys(keys, lane))
         return lane
 
     def _lane(self, keys: set[str]) -> tuple[Lane, list[Lane]]:
-        known = [self._lanes[key] for key in keys if key in self._lanes]
-        distinct = list(dict.fromkeys(known))
-        lane = distinct[0] if distinct else Lane()
-        for other in distinct[1:]:
+        """Return the lane of a user some of whose names are known, maybe as several users."""
+        new = [key for key in keys if key not in self._lanes]
+        lane, *others = dict.fromkeys(self._lanes[key] for key in keys if key in self._lanes)
+        for other in others:
             self._merge(lane, other)
-        if len(known) < len(keys):
-            new = [key for key in keys if key not in self._lanes]
-            lane.keys += tuple(new)
-            self._lanes.update(dict.fromkeys(new, lane))
-        return lane, distinct[1:]
+        lane.keys += tuple(new)
+        self._lanes.update(dict.fromkeys(new, lane))
+        return lane, others
 
     def _merge(self, lane: Lane, other: Lane) -> None:
         self._idle.pop(other, None)

@@ -35,7 +35,7 @@ class Parcel:
     #: The name of the subscription that each of them is of; empty if there are none.
     subscriptions: tuple[str, ...] = ()
     #: What failed of the event already, while others of its subscriptions go on.
-    failures: list[tuple[str, Outcome]] = attrs.field(factory=list)
+    failures: tuple[tuple[str, Outcome], ...] = ()
     #: What was handed in, for dead letters; None if it is not kept.
     source: Any = None
     #: How it ended before anything was sent; None if there is something to send.
@@ -167,11 +167,21 @@ class Job:
         """The name of the stop where it waits to be sent again."""
         return self.endpoint.path if self.bulk is None else self.bulk.name
 
+    @property
+    def marks(self) -> list[Mark]:
+        """The marks of the calls in it."""
+        return [parcel.marks[parcel.step] for parcel in self.parcels]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing else decides how its events end."""
+        return all(len(each.marks) == 1 and not each.failures for each in self.parcels)
+
     def body(self) -> bytes:
         """Return the request's body, the same each time."""
         if self.bulk is None:
             return self.parcels[0].item
-        return self.bulk.body([parcel.item for parcel in self.parcels])
+        return self.bulk.body([mark.body for mark in self.marks])
 
     def part(self, parcels: list[Parcel]) -> Job:
         """Return a job of some of the parcels, which goes on where this one ended."""

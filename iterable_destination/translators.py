@@ -12,8 +12,10 @@ from typing import Any, Final
 
 from iterable_destination import classic, validation
 from iterable_destination.actions import MappedTranslator, subscriptions_from_json
+from iterable_destination.calls import Call
 from iterable_destination.errors import InvalidEvent, InvalidSubscription, Problem
 from iterable_destination.events import Event
+from iterable_destination.json_codec import decode_quickly
 from iterable_destination.ordinary import ordinary
 from iterable_destination.settings import Settings
 from iterable_destination.translation import Translation
@@ -43,6 +45,19 @@ def translate(event: Any, settings: Settings | None = None) -> Translation:
         return mapped_translator(chosen)(event, chosen)
     call = ordinary(event, chosen)
     return _carefully(event, chosen) if call is None else Translation(event["messageId"], (call,))
+
+
+def ordinary_call(text: bytes, settings: Settings) -> tuple[str, Call] | None:
+    """Return the ``messageId`` and the call of an ordinary event in JSON, to the classic mapping.
+
+    None for any other text. As for :func:`translate`, but nothing is made that is thrown away.
+    """
+    try:
+        event = decode_quickly(text)
+    except ValueError:
+        return None
+    call = ordinary(event, settings)  # none for what may be a long whole number
+    return None if call is None else (event["messageId"], call)
 
 
 def translator_of(settings: Settings) -> Translator:

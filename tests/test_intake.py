@@ -7,6 +7,8 @@ from typing import Any
 
 import attrs
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from iterable_destination import (
     InvalidEvent,
@@ -27,6 +29,7 @@ from iterable_destination.intake import Intake, event_of
 from iterable_destination.json_lines import Line
 from iterable_destination.outbox import Entry
 from iterable_destination.parcels import Parcel
+from tests import strategies
 from tests.delivering import cart, identify, order, track
 
 WHO = Identity(None, "u-1")
@@ -235,3 +238,78 @@ def test_the_message_id_is_known_of_whatever_a_translator_refuses(
             raise error
 
         assert taken(event, translator=raises)[0].message_id == message_id
+
+
+# Lines --------------------------------------------------------------------------------------------
+
+
+def known(addressed: tuple[Parcel, set[str]]) -> tuple[Any, ...]:
+    """Return all that is known of a parcel but its index."""
+    parcel, keys = addressed
+    outcome = parcel.outcome
+    how = None if outcome is None else (outcome.name, outcome.message, str(outcome.error))
+    return parcel.message_id, parcel.notes, parcel.marks, how, keys
+
+
+@pytest.mark.usefixtures("each_json_library")
+@given(strategies.json_events | strategies.read_events, st.booleans())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_line_comes_to_the_same_as_its_event(event: Any, stamp_ids: bool) -> None:  # noqa: FBT001
+    line = Line(8, json.dumps(event).encode())
+    mapped = taken(line.event(), stamp_ids=stamp_ids)
+    assert known(taken(line, stamp_ids=stamp_ids)) == known(mapped)
+
+
+LONG = 12345678901234567890123
+ORDER = {"product_id": "p-1", "name": "Go", "price": 2.5, "quantity": 1}
+
+
+@pytest.mark.usefixtures("each_json_library")
+@pytest.mark.parametrize(
+    "event",
+    [
+        identify(1, traits={"n": LONG}),
+        identify(1, traits={"n": [{"m": -LONG}]}),
+        identify(1, context={"ip": LONG}),
+        track(1, properties={"n": LONG}),
+        order(1, properties={"total": LONG, "products": [ORDER]}),
+        order(1, properties={"total": 5, "products": [ORDER | {"price": LONG}]}),
+        order(1, properties={"total": 5, "products": [ORDER | {"quantity": LONG}]}),
+        order(1, properties={"total": 5, "products": [ORDER | {"colour": LONG}]}),
+    ],
+    ids=str,
+)
+def test_no_digit_of_a_long_number_in_a_line_is_lost(event: Any) -> None:
+    usual = {"timestamp": "2023-02-05T20:42:10.123Z", "context": {}} | event
+    parcel, _ = taken(Line(1, json.dumps(usual).encode()))
+    if parcel.outcome is None:
+        assert str(LONG) in parcel.item.decode()
+    else:
+        assert parcel.outcome.name == "rejected"
+
+
+@pytest.mark.parametrize("text", [b"", b"[]", b"{", b"NaN", b"\xff", b'{"type":"track"}'])
+def test_a_line_that_is_no_ordinary_event_is_read(text: bytes) -> None:
+    line = Line(3, text)
+    parcel, _ = taken(line)
+    assert (parcel.index, parcel.outcome and parcel.outcome.name) == (2, "rejected")
+
+
+@pytest.mark.parametrize("keeps_sources", [True, False])
+def test_a_line_is_kept_for_dead_letters_if_they_are_kept(*, keeps_sources: bool) -> None:
+    usual = {"timestamp": "2023-02-05T20:42:10.123Z", "context": {}}
+    for event in (track(1), track(1) | usual):
+        line = Line(3, json.dumps(event).encode())
+        parcel, _ = taken(line, keeps_sources=keeps_sources)
+        assert (parcel.source is line, parcel.index) == (keeps_sources, 2)
+
+
+def test_lines_go_by_the_mapping_and_the_function_that_were_chosen() -> None:
+    usual = {"timestamp": "2023-02-05T20:42:10.123Z", "context": {}}
+    line = Line(1, json.dumps(track(1) | usual).encode())
+    of_own = Settings(mappings=[])
+    assert (
+        Intake(of_own, translate, stamp_ids=True, keeps_sources=False).addressed(0, line)[0].outcome
+    )
+    assert taken(line, translator=lambda *_: Translation("m-1", skipped="no"))[0].outcome
+    assert taken(line)[0].outcome is None
