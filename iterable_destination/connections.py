@@ -50,6 +50,18 @@ _HANDSHAKE_FAILURES: Final = frozenset(
 )
 
 
+class _Adapter(requests.adapters.HTTPAdapter):
+    """Looks for its pool of connections once: all requests go to one server, in one way."""
+
+    _pool: Any = None
+
+    def get_connection_with_tls_context(self, *given: Any, **named: Any) -> Any:
+        """Return the pool; `requests` before 2.32 does not ask."""
+        if self._pool is None:
+            self._pool = super().get_connection_with_tls_context(*given, **named)
+        return self._pool
+
+
 class _Session(requests.Session):
     """A session whose end is the end of its connections."""
 
@@ -73,7 +85,7 @@ class _Connection:
     """
 
     session: _Session
-    adapter: requests.adapters.BaseAdapter
+    adapter: _Adapter
     sending: dict[str, Any]
     templates: dict[tuple[str, str], requests.PreparedRequest] = attrs.field(factory=dict)
 
@@ -224,7 +236,9 @@ class Connections(Closing, ForkAware):
         )
         environment = session.merge_environment_settings(self._url, {}, None, None, None)
         sending = {key: value for key, value in environment.items() if key != "stream"}
-        return _Connection(session, session.get_adapter(self._url), sending)
+        adapter = _Adapter()
+        session.mount(self._url, adapter)
+        return _Connection(session, adapter, sending)
 
     def _body(self, response: requests.Response, timeout: float) -> bytes:
         """Read the whole body, but not for longer than the read timeout nor without bound.

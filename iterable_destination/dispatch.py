@@ -340,7 +340,7 @@ class Dispatcher:
         if bulk.tells_of_items:
             errors = batching.verdicts(answer, job.marks)
         if not any(errors) and job.is_whole:
-            self._accepted(job.parcels, answer, now)
+            self._accepted(job, answer, now)
             return
         doubtful, users = [], set()
         for parcel, error in zip(job.parcels, errors, strict=True):
@@ -361,16 +361,15 @@ class Dispatcher:
                     self._land(parcel, outcome, now)
         self._alone(doubtful, attrs.evolve(job.tries, is_ambiguous=True), now)
 
-    def _accepted(self, parcels: list[Parcel], answer: Answer, now: float) -> None:
+    def _accepted(self, job: Job, answer: Answer, now: float) -> None:
         """Settle a bulk that was accepted whole: as :meth:`_land` for each, but quicker."""
+        parcels = job.parcels
         self.pending -= len(parcels)
+        self._bytes -= sum([len(mark.body) for mark in job.marks])
         self._rules.counters.outcomes[Delivered.name] += len(parcels)
-        for parcel in parcels:
-            self._bytes -= len(parcel.item)
-            self.settled.append((parcel, delivered(parcel, answer)))
-            ready = self._lanes.settled(parcel)
-            if ready is not None:
-                self._line_up(ready, now)
+        self.settled += [(parcel, delivered(parcel, answer)) for parcel in parcels]
+        for lane in filter(None, map(self._lanes.settled, parcels)):
+            self._line_up(lane, now)
 
     def failed(self, job: Job, error: ApiError, now: float) -> None:
         """Take note that a job had no answer, or one that is an error."""

@@ -6,7 +6,7 @@ without them is quicker to make.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import attrs
 
@@ -69,6 +69,17 @@ class Outcome:
     #: The subscriptions that failed, of which the gravest failure is the outcome; empty for an
     #: event that was translated without any.
     failures: tuple[Failure, ...] = ()
+
+    @classmethod
+    def of(cls, fields: dict[str, Any]) -> Self:
+        """Return the outcome that has these fields, all of them, by the names they are kept under.
+
+        ``fields`` becomes its own. This takes a third of the time that a constructor takes, for
+        there is one outcome for each event.
+        """
+        outcome = cls.__new__(cls)
+        object.__setattr__(outcome, "__dict__", fields)  # it is frozen
+        return outcome
 
     @property
     def calls(self) -> tuple[Call, ...]:

@@ -207,15 +207,19 @@ def delivered(parcel: Parcel, answer: Answer | None) -> Outcome:
     if answer is None:
         return Delivered(**about(parcel))
     tries = parcel.tries
-    return Delivered(
-        index=parcel.index,
-        message_id=parcel.message_id,
-        notes=parcel.notes,
-        calls=parcel.marks,
-        attempts=0 if tries is None else tries.attempts,
-        code=answer.code,
-        message=answer.message,
-        request_id=answer.request_id,
+    return Delivered.of(
+        {
+            "message_id": parcel.message_id,
+            "index": parcel.index,
+            "_calls": parcel.marks,
+            "notes": parcel.notes,
+            "attempts": 0 if tries is None else tries.attempts,
+            "code": answer.code,
+            "message": answer.message,
+            "request_id": answer.request_id,
+            "error": None,
+            "failures": (),
+        }
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import attrs
 import pytest
 
+from iterable_destination.answers import Answer
 from iterable_destination.errors import (
     BadRequest,
     InvalidEvent,
@@ -23,6 +24,7 @@ from iterable_destination.outcomes import (
     Skipped,
     Unknown,
 )
+from iterable_destination.parcels import Parcel, delivered
 
 NAMES: dict[type[Outcome], str] = {
     Delivered: "delivered",
@@ -117,3 +119,20 @@ def test_a_summary_names_every_subscription_that_failed() -> None:
         }
     ]
     assert "failures" not in Rejected(error=error).summary()
+
+
+def test_an_outcome_that_is_made_quickly_is_like_any_other() -> None:
+    made = Delivered(message_id="m-1", index=3, attempts=2, code="Success", request_id="r-1")
+    same = Delivered.of(dict(vars(made)))
+    assert (same, repr(same), same.summary()) == (made, repr(made), made.summary())
+    assert attrs.evolve(same, index=4) == attrs.evolve(made, index=4)
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        same.index = 5  # type: ignore[misc]
+
+
+def test_what_is_told_of_an_accepted_event_has_every_field() -> None:
+    told = delivered(Parcel(3, "m-1"), Answer(200, {}, "Success", "", "r-1"))
+    assert list(vars(told)) == list(vars(Delivered()))
+    assert told == Delivered(
+        message_id="m-1", index=3, code="Success", message="", request_id="r-1"
+    )
