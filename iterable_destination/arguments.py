@@ -36,6 +36,7 @@ from iterable_destination.errors import (
 from iterable_destination.json_codec import decode, encode
 from iterable_destination.json_lines import Line, open_lines
 from iterable_destination.outbox import Outbox
+from iterable_destination.report import Report, deliver
 from iterable_destination.settings import Settings
 from iterable_destination.translators import Translator, translator_of
 
@@ -75,6 +76,11 @@ MAPPINGS = click.option(
     "--mappings",
     metavar="FILE",
     help="A JSON list of subscriptions, as Segment writes them, instead of the classic mapping.",
+)
+CHECKPOINT = click.option(
+    "--checkpoint",
+    metavar="FILE",
+    help="Keep in FILE what is settled, and go on there when run again with the same input.",
 )
 #: A TCP port.
 PORT: Final = click.IntRange(0, 65_535)
@@ -220,6 +226,15 @@ def checkpoint_of(path: str) -> Iterator[Checkpoint]:
             yield checkpoint
     except (CheckpointInUse, InvalidCheckpoint, UnwritableFile) as error:
         stop(str(error))
+
+
+def send_lines(
+    stack: ExitStack, file: str, to: Destination, checkpoint: str | None, *, keeps_letters: bool
+) -> int:
+    """Deliver the lines of a file, write what became of each, and return the exit status."""
+    kept = None if checkpoint is None else stack.enter_context(checkpoint_of(checkpoint))
+    lines = stack.enter_context(lines_of(file))
+    return deliver(lines, to, Report(kept, unknown_is_settled=keeps_letters))
 
 
 def write_each(file: str, result_of: Callable[[Line], dict[str, Any]]) -> NoReturn:

@@ -19,6 +19,7 @@ import click
 from iterable_destination import console
 from iterable_destination.arguments import (
     BASE_URL,
+    CHECKPOINT,
     DATA_CENTER,
     DEAD_LETTERS,
     FILE,
@@ -29,13 +30,13 @@ from iterable_destination.arguments import (
     SOME_FAILED,
     SOON,
     WITHOUT_AUTHENTICATION,
-    checkpoint_of,
     chosen_translator,
     destination_of,
     error_of,
     interruption,
     lines_of,
     outbox_of,
+    send_lines,
     serve_until_interrupted,
     settings_of,
     stop,
@@ -45,7 +46,7 @@ from iterable_destination.errors import InvalidEvent, InvalidJSON, InvalidSettin
 from iterable_destination.explaining import explained
 from iterable_destination.json_lines import Line
 from iterable_destination.outbox import Outbox
-from iterable_destination.report import Report, deliver
+from iterable_destination.report import Report
 from iterable_destination.settings import Settings
 from iterable_destination.source_cli import source
 from iterable_destination.translation import Translation
@@ -136,11 +137,7 @@ def explain_command(file: str, settings_file: str | None, mappings: str | None) 
 @BASE_URL
 @DEAD_LETTERS
 @MAPPINGS
-@click.option(
-    "--checkpoint",
-    metavar="FILE",
-    help="Keep in FILE what is settled, and go on there when run again with the same input.",
-)
+@CHECKPOINT
 def send(  # noqa: PLR0913, PLR0917 - options
     file: str,
     settings_file: str | None,
@@ -159,10 +156,7 @@ def send(  # noqa: PLR0913, PLR0917 - options
     settings = settings_of(settings_file, mappings, data_center=data_center, base_url=base_url)
     with ExitStack() as stack:
         to = stack.enter_context(destination_of(settings, dead_letters))
-        kept = None if checkpoint is None else stack.enter_context(checkpoint_of(checkpoint))
-        lines = stack.enter_context(lines_of(file))
-        report = Report(kept, unknown_is_settled=dead_letters is not None)
-        status = deliver(lines, to, report)
+        status = send_lines(stack, file, to, checkpoint, keeps_letters=dead_letters is not None)
     sys.exit(status)
 
 

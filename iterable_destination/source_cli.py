@@ -6,13 +6,16 @@ What may live here: arguments, lines in and lines out, exit statuses. Nothing th
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
 import attrs
 import click
 
 from iterable_destination.arguments import (
+    CHECKPOINT,
     DEAD_LETTERS,
     FILE,
     OUTBOX,
@@ -23,6 +26,7 @@ from iterable_destination.arguments import (
     json_object,
     letters_of,
     outbox_of,
+    send_lines,
     serve_until_interrupted,
     stop,
     write_each,
@@ -41,6 +45,8 @@ _ANYBODY: Final = (
 _OPTIONS = click.option(
     "--options", "options_file", metavar="FILE", help="A JSON object of the source's options."
 )
+_REGION = click.option("--region", type=click.Choice(["US", "EU"]), default="US", show_default=True)
+_BASE_URL = click.option("--base-url", metavar="URL", help="Another server instead of Segment's.")
 
 
 @click.group()
@@ -63,11 +69,38 @@ def translate(file: str, options_file: str | None) -> None:
 
 
 @source.command()
+@FILE
+@_OPTIONS
+@_REGION
+@_BASE_URL
+@DEAD_LETTERS
+@CHECKPOINT
+def send(  # noqa: PLR0913, PLR0917 - options
+    file: str,
+    options_file: str | None,
+    region: str,
+    base_url: str | None,
+    dead_letters: str | None,
+    checkpoint: str | None,
+) -> None:
+    """Deliver each webhook to Segment, many at a time.
+
+    FILE is read as by `source translate`, and may be one of dead letters. The write key is taken
+    from the variable SEGMENT_WRITE_KEY. For each webhook one line is written as soon as it is
+    settled; a summary goes to standard error.
+    """
+    with ExitStack() as stack:
+        to = stack.enter_context(segment_of(region, base_url, options_file, dead_letters))
+        status = send_lines(stack, file, to, checkpoint, keeps_letters=dead_letters is not None)
+    sys.exit(status)
+
+
+@source.command()
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=PORT, default=8081, show_default=True, help="0 picks a free one.")
 @_OPTIONS
-@click.option("--region", type=click.Choice(["US", "EU"]), default="US", show_default=True)
-@click.option("--base-url", metavar="URL", help="Another server instead of Segment's.")
+@_REGION
+@_BASE_URL
 @DEAD_LETTERS
 @OUTBOX
 @WITHOUT_AUTHENTICATION
@@ -89,16 +122,9 @@ def serve(  # noqa: PLR0913, PLR0917 - options
     """
     from iterable_destination import source_webhook  # noqa: PLC0415 - as in cli
 
-    write_key = os.environ.get("SEGMENT_WRITE_KEY", "")
     with ExitStack() as stack:
-        letters = stack.enter_context(letters_of(dead_letters, write_key or None))
         outbox = None if outbox_file is None else stack.enter_context(outbox_of(outbox_file))
-        try:
-            client = SegmentClient(write_key, region=region, base_url=base_url)
-        except InvalidSettings as error:
-            stop(f"{error}; set the variable SEGMENT_WRITE_KEY")
-        options = options_of(options_file)
-        to = stack.enter_context(SegmentDestination(client, options=options, dead_letters=letters))
+        to = stack.enter_context(segment_of(region, base_url, options_file, dead_letters))
         try:
             application = source_webhook.source_app(
                 to,
@@ -110,6 +136,22 @@ def serve(  # noqa: PLR0913, PLR0917 - options
             stop(_ANYBODY)
         serve_until_interrupted(application, host, port)
         to.close(SOON)
+
+
+@contextmanager
+def segment_of(
+    region: str, base_url: str | None, options_file: str | None, dead_letters: str | None
+) -> Iterator[SegmentDestination]:
+    """Make a destination in Segment, with a file of dead letters if one is named."""
+    write_key = os.environ.get("SEGMENT_WRITE_KEY", "")
+    options = options_of(options_file)
+    with letters_of(dead_letters, write_key or None) as letters:
+        try:
+            client = SegmentClient(write_key, region=region, base_url=base_url)
+        except InvalidSettings as error:
+            stop(f"{error}; set the variable SEGMENT_WRITE_KEY")
+        with SegmentDestination(client, options=options, dead_letters=letters) as to:
+            yield to
 
 
 def _translated(line: Line, options: SourceOptions) -> dict[str, Any]:
