@@ -9,7 +9,11 @@ from __future__ import annotations
 import hmac
 import io
 import json
+import os
+import signal
 import socket
+import subprocess
+import sys
 import time
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
@@ -177,3 +181,28 @@ class Taking:
 
     def __exit__(self, *_: object) -> None:
         self.seconds = time.monotonic() - self._began
+
+
+@contextmanager
+def running(*command: str, **variables: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Run a command that serves, and give the address that it prints, and its process."""
+    words = [sys.executable, "-m", "iterable_destination", *command, "--port", "0"]
+    with subprocess.Popen(
+        words,
+        env=os.environ | variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline().rstrip("\n"), process
+        finally:
+            process.kill()
+
+
+def ended(process: subprocess.Popen[str], number: int = signal.SIGTERM) -> tuple[int, str, str]:
+    """End a command, and return its status and what else it wrote."""
+    process.send_signal(number)
+    written, told = process.communicate(timeout=PATIENCE)
+    return process.returncode, written, told

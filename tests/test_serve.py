@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,8 +18,19 @@ import pytest
 
 from iterable_destination import Outbox, cli
 from iterable_destination.testing import Answer, Fault, LocalIterable, Received, Script, faults
-from tests.delivering import PATIENCE, track, wait_until
-from tests.receiving import JSON, SECRET, WRITE_KEY, Taking, from_client, post, signed, text_of
+from tests.delivering import track, wait_until
+from tests.receiving import (
+    JSON,
+    SECRET,
+    WRITE_KEY,
+    Taking,
+    ended,
+    from_client,
+    post,
+    running,
+    signed,
+    text_of,
+)
 
 KEY = "local-iterable-api-key"
 ANYBODY = (
@@ -58,24 +67,10 @@ def refused(monkeypatch: pytest.MonkeyPatch, *arguments: str, **variables: str) 
 def started(
     iterable: LocalIterable, *arguments: str, **variables: str
 ) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """Run the command, and give the address that it prints; it must be ended in an orderly way."""
-    command = [sys.executable, "-m", "iterable_destination", "serve", "--port", "0", *arguments]
-    env = os.environ | {"ITERABLE_API_KEY": KEY, "ITERABLE_BASE_URL": iterable.url} | variables
-    with subprocess.Popen(
-        command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            assert process.stdout is not None
-            yield process.stdout.readline().rstrip("\n"), process
-        finally:
-            process.kill()
-
-
-def ended(process: subprocess.Popen[str], number: int = signal.SIGTERM) -> tuple[int, str, str]:
-    """End the command, and return its status and what else it wrote."""
-    process.send_signal(number)
-    written, told = process.communicate(timeout=PATIENCE)
-    return process.returncode, written, told
+    """Run the command, and give the address that it prints, and its process."""
+    to = {"ITERABLE_API_KEY": KEY, "ITERABLE_BASE_URL": iterable.url}
+    with running("serve", *arguments, **to, **variables) as begun:
+        yield begun
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -148,19 +143,9 @@ def test_a_signal_as_soon_as_the_address_is_there_ends_it_in_order(
         "SEGMENT_WRITE_KEY": WRITE_KEY,
         "ITERABLE_WEBHOOK_TOKEN": "token",
     }
-    with subprocess.Popen(
-        [sys.executable, "-m", "iterable_destination", *command.split(), "--port", "0"],
-        env=os.environ | variables,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            assert process.stdout is not None
-            assert process.stdout.readline().startswith("http://127.0.0.1:")
-            status, written, told = ended(process, number)
-        finally:
-            process.kill()
+    with running(*command.split(), **variables) as (url, process):
+        assert url.startswith("http://127.0.0.1:")
+        status, written, told = ended(process, number)
     assert (status, written) == (0, "")
     assert told.endswith("Stop it with Ctrl-C.\n")
     assert "Traceback" not in told

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from iterable_destination.source import SegmentTrack, to_segment
-from tests.delivering import PATIENCE, wait_until
-from tests.receiving import JSON, post, text_of
+from tests.delivering import wait_until
+from tests.receiving import JSON, ended, post, running, text_of
 from tests.segment import KEY, Segment, running_segment
 from tests.test_cli import outputs, run
 from tests.test_report import lines_of
@@ -134,22 +129,10 @@ def test_without_a_write_key_nothing_begins(
 # source serve -------------------------------------------------------------------------------------
 
 
-@contextmanager
-def serving(segment: Segment, *arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """Run the command, and give the address that it prints."""
-    words = ["source", "serve", "--port", "0", "--base-url", segment.url, *arguments]
-    with subprocess.Popen(
-        [sys.executable, "-m", "iterable_destination", *words],
-        env=os.environ | {"ITERABLE_WEBHOOK_TOKEN": f"old {TOKEN}"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            assert process.stdout is not None
-            yield process.stdout.readline().rstrip("\n"), process
-        finally:
-            process.kill()
+def serving(segment: Segment, *arguments: str) -> Any:
+    """Run the command, and give the address that it prints, and its process."""
+    words = ("source", "serve", "--base-url", segment.url, *arguments)
+    return running(*words, ITERABLE_WEBHOOK_TOKEN=f"old {TOKEN}")
 
 
 def posted(url: str, given: Any, token: str = TOKEN) -> tuple[int, Any]:
@@ -162,10 +145,9 @@ def test_a_server_sends_webhooks_on_and_ends_when_told_to(segment: Segment) -> N
         assert posted(url, UNKNOWN) == (200, {"skipped": 1})
         assert posted(url, webhook(2), "another")[0] == 401
         assert posted(url, NOBODY)[0] == 400
-        process.send_signal(signal.SIGTERM)
-        told = process.communicate(timeout=PATIENCE)
-    assert (process.returncode, told[0]) == (0, "")
-    words, refused, *more = told[1].splitlines()
+        status, written, told = ended(process)
+    assert (status, written) == (0, "")
+    words, refused, *more = told.splitlines()
     assert words == "A server for development. Stop it with Ctrl-C."
     assert ("InvalidWebhook" in refused, more) == (True, [])
     assert ids(segment) == [id_of(webhook(1))]
