@@ -68,7 +68,7 @@ BASE_URL = click.option(
 DEAD_LETTERS = click.option(
     "--dead-letters",
     metavar="FILE",
-    help="Add rejected and unknown events to FILE, which `send` takes again.",
+    help="Add rejected and unknown events to FILE, which can be sent again.",
 )
 
 
@@ -123,13 +123,13 @@ def settings_of(path: str | None, mappings: str | None = None, **arguments: Any)
         stop(str(error))
 
 
-def chosen_translator(settings: Settings) -> Translator:
-    """Return what translates as settings say."""
-    with warnings_told("mappings"):
-        try:
+def chosen_translator(settings: Settings, file: str | None) -> Translator:
+    """Return what translates as settings say, whose mappings are from this file if any are."""
+    try:
+        with warnings_told(str(file)):
             return translator_of(settings)
-        except InvalidSubscription as error:
-            stop(str(error))
+    except InvalidSubscription as error:
+        stop(f"{file}: {error}")
 
 
 def json_object(path: str, of: str) -> dict[str, Any]:
@@ -151,11 +151,11 @@ def _json(path: str) -> Any:
 
 def _settings_file(path: str) -> Settings:
     given = json_object(path, "settings")
-    with warnings_told(path):
-        try:
+    try:
+        with warnings_told(path):
             return Settings.from_mapping(given)
-        except InvalidSettings as error:
-            stop(f"{path}: {error}")
+    except InvalidSettings as error:
+        stop(f"{path}: {error}")
 
 
 @contextmanager
@@ -181,13 +181,17 @@ def lines_of(path: str) -> Iterator[Iterable[Line]]:
 
 
 @contextmanager
-def destination_of(settings: Settings, dead_letters: str | None) -> Iterator[Destination]:
-    """Make a destination, with a file of dead letters if one is named."""
+def destination_of(
+    settings: Settings, mappings: str | None, dead_letters: str | None
+) -> Iterator[Destination]:
+    """Make a destination, with a file of dead letters if one is named.
+
+    The ``mappings`` of the settings are from this file if any are.
+    """
+    translator = chosen_translator(settings, mappings)
     with letters_of(dead_letters, settings.api_key) as letters:
         try:
-            destination = Destination(
-                settings, translator=chosen_translator(settings), dead_letters=letters
-            )
+            destination = Destination(settings, translator=translator, dead_letters=letters)
         except InvalidSettings as error:
             stop(f"{error}; set the variable ITERABLE_API_KEY")
         with destination:

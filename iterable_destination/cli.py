@@ -78,7 +78,7 @@ def translate_command(file: str, settings_file: str | None, mappings: str | None
     each line one line is written, in order: its calls, why it is skipped, or its problems.
     """
     settings = settings_of(settings_file, mappings)
-    translator = chosen_translator(settings)
+    translator = chosen_translator(settings, mappings or settings_file)
     write_each(file, lambda line: _translated(line, translator, settings))
 
 
@@ -115,11 +115,11 @@ def _result(translation: Translation) -> dict[str, Any]:
 def explain_command(file: str, settings_file: str | None, mappings: str | None) -> None:
     """Say for each event why it becomes what it becomes, for people to read.
 
-    With --mappings, which subscriptions fire and by which part of their trigger. For each request,
+    With mappings, which subscriptions fire and by which part of their trigger. For each request,
     which field came from where in the event.
     """
     settings = settings_of(settings_file, mappings)
-    translator = chosen_translator(settings)
+    translator = chosen_translator(settings, mappings or settings_file)
     refused = False
     with lines_of(file) as lines:
         for line in lines:
@@ -155,7 +155,7 @@ def send(  # noqa: PLR0913, PLR0917 - options
     """
     settings = settings_of(settings_file, mappings, data_center=data_center, base_url=base_url)
     with ExitStack() as stack:
-        to = stack.enter_context(destination_of(settings, dead_letters))
+        to = stack.enter_context(destination_of(settings, mappings or settings_file, dead_letters))
         status = send_lines(stack, file, to, checkpoint, keeps_letters=dead_letters is not None)
     sys.exit(status)
 
@@ -188,7 +188,10 @@ def drain(  # noqa: PLR0913, PLR0917 - options
         stop(f"{file}: there is no such file")
     report = Report(None)
     try:
-        with destination_of(settings, dead_letters) as to, Outbox(file) as outbox:
+        with (
+            destination_of(settings, mappings or settings_file, dead_letters) as to,
+            Outbox(file) as outbox,
+        ):
             for outcome in to.drain(outbox):
                 report([outcome])
             report.summary(to.counters)
@@ -230,7 +233,7 @@ def serve(  # noqa: PLR0913, PLR0917 - options
     settings = settings_of(settings_file, mappings, data_center=data_center, base_url=base_url)
     with ExitStack() as stack:
         outbox = None if outbox_file is None else stack.enter_context(outbox_of(outbox_file))
-        to = stack.enter_context(destination_of(settings, dead_letters))
+        to = stack.enter_context(destination_of(settings, mappings or settings_file, dead_letters))
         try:
             application = webhook.webhook_app(
                 settings,

@@ -28,10 +28,9 @@ from iterable_destination.durable import (
 from iterable_destination.forks import ForkAware
 from iterable_destination.outcomes import Outcome
 from iterable_destination.plain import as_object
-from iterable_destination.plain_event import PlainEvent, plain_event, unreadable
+from iterable_destination.plain_event import DEAD_LETTER, PlainEvent, plain_event, unreadable
 
 #: The key that is added to an event; Segment has none of this name, and nothing reads it.
-KEY: Final = "deadLetter"
 #: So many places that JSON cannot hold are named in a line.
 _MOST_PROBLEMS: Final = 20
 
@@ -129,7 +128,7 @@ class DeadLetters(Closing, ForkAware):
         about["time"] = self._clock().isoformat(timespec="milliseconds").replace("+00:00", "Z")
         if letter.line is not None:
             about["line"] = letter.line.rstrip(b"\r\n").decode("utf-8", "backslashreplace")
-            return PlainEvent({KEY: self._redacted(about)}).encoded()
+            return PlainEvent({DEAD_LETTER: self._redacted(about)}).encoded()
         plain = _plain(letter.event)
         if plain.problems:
             about["notJSON"] = [attrs.asdict(each) for each in plain.problems[:_MOST_PROBLEMS]]
@@ -137,7 +136,7 @@ class DeadLetters(Closing, ForkAware):
         if not isinstance(event, dict):  # nothing to be sent again, but not to be lost either
             event, about = {}, about | {"event": event}
         about = _kept_before(event) | about
-        whole = {**event, KEY: self._redacted(about)}
+        whole = {**event, DEAD_LETTER: self._redacted(about)}
         return attrs.evolve(plain, value=whole).encoded()
 
     def _redacted(self, about: dict[str, Any]) -> Any:
@@ -148,8 +147,8 @@ def _plain(event: Any) -> PlainEvent:
     """Return an event in its plain form without what an earlier round added."""
     try:
         fields = as_object(event)
-        if fields is not None and KEY in fields:
-            event = {key: value for key, value in fields.items() if key != KEY}
+        if fields is not None and DEAD_LETTER in fields:
+            event = {key: value for key, value in fields.items() if key != DEAD_LETTER}
         return plain_event(event)
     except Exception as error:  # noqa: BLE001 - a Mapping of its own may raise anything
         return unreadable(event, f"cannot be read: {type(error).__name__}")
@@ -204,7 +203,7 @@ def _last_byte(file: int, size: int) -> bytes:
 
 def _kept_before(event: dict[str, Any]) -> dict[str, Any]:
     """Return what an earlier dead letter kept of what was no event, so that it is kept again."""
-    before = event.get(KEY)
+    before = event.get(DEAD_LETTER)
     if not isinstance(before, dict):
         return {}
     return {key: before[key] for key in ("line", "event") if key in before}

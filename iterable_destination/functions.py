@@ -21,6 +21,7 @@ from iterable_destination.errors import (
     FunctionError,
     FunctionFailed,
     InvalidEvent,
+    InvalidSubscription,
     Problem,
 )
 from iterable_destination.events import Event
@@ -105,7 +106,8 @@ class DestinationFunction:
         What there is no method for, and what is switched off for Iterable by the event's
         ``integrations``, goes to :meth:`translate` at once. ``event`` is never changed.
 
-        Raises :exc:`InvalidEvent` for an event, or for calls, that cannot be sent, and
+        Raises :exc:`InvalidEvent` for an event, or for calls, that cannot be sent,
+        :exc:`InvalidSubscription` for mistakes in the settings' mappings, and
         :exc:`FunctionError` as the method does, but neither :exc:`DropEvent` nor
         :exc:`EventNotSupported`: these are the reason why there are no calls.
         """
@@ -128,7 +130,7 @@ class DestinationFunction:
             else:
                 translation = _noted(_calls(returned, name), own, settings, reading.message_id)
             return _judged(_with_reason(translation, name))
-        except (FunctionError, InvalidEvent):
+        except (FunctionError, InvalidEvent, InvalidSubscription):
             raise
         except Exception as error:
             raise FunctionFailed(f"{name} failed with {type(error).__name__}") from error
@@ -174,7 +176,8 @@ def _noted(
     """Return the translation that has these calls.
 
     If what the mapping makes of the event, as it was left, is among them, or was changed to one of
-    them, its notes and its ``messageId`` are theirs.
+    them, its notes and its ``messageId`` are theirs. They are of no subscriptions: what the method
+    made of several is one thing, of which the first failure is the end.
     """
     try:
         mapped = translate(event, settings)
@@ -182,7 +185,7 @@ def _noted(
         return Translation(message_id, calls)
     about = [(type(call), call.identity) for call in calls]
     if any((type(call), call.identity) in about for call in mapped.calls):
-        return attrs.evolve(mapped, calls=calls)
+        return Translation(mapped.message_id, calls, notes=mapped.notes)
     return Translation(message_id, calls)
 
 

@@ -21,6 +21,7 @@ from iterable_destination.errors import (
     Invalid,
     InvalidEvent,
     InvalidJSON,
+    InvalidWebhook,
     NotSent,
     RetryError,
 )
@@ -161,6 +162,8 @@ def _outcome(parcel: Parcel, error: _Ending) -> Outcome:
 def _message_id(source: Any, error: _Ending) -> str | None:
     if isinstance(error, Invalid) and error.message_id is not None:
         return error.message_id
+    if isinstance(error, InvalidWebhook):  # no event, whatever it has under that name
+        return None
     try:
         return Event(event_of(source)).message_id
     except InvalidEvent as unreadable:

@@ -31,6 +31,8 @@ MAX_NESTING: Final = data_fields.MAX_NESTING + 12
 _MOST_BITS: Final = 2_000
 #: What is shown of a value that JSON cannot hold, in characters.
 _LONGEST_EXCERPT: Final = 500
+#: The key at the top of an event under which a dead letter says what became of it.
+DEAD_LETTER: Final = "deadLetter"
 #: Fields at the top of an event that are read as text, and where a date counts as nothing or is
 #: refused. Written as text it would be taken for one.
 _NEVER_DATES: Final = frozenset({"event", "messageId", "type", "userId"})

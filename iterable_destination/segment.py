@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any, Final, cast
 
 from iterable_destination.background import PATIENCE_AT_THE_END
-from iterable_destination.dead_letters import KEY
 from iterable_destination.delivery import Destination
 from iterable_destination.segment_client import AnalyticsClient, SegmentCall, SegmentClient
 from iterable_destination.settings import Settings
@@ -62,8 +61,6 @@ class SegmentDestination(Destination):
 
 def _translator(options: SourceOptions | None) -> Translator:
     def translator(webhook: Any, _: Settings) -> Translation:
-        if isinstance(webhook, dict) and KEY in webhook:  # a dead letter: its id is the webhook's
-            webhook = {key: value for key, value in webhook.items() if key != KEY}
         result = to_segment(webhook, options)
         if isinstance(result, Ignored):
             return Translation(None, skipped=result.reason)

@@ -121,6 +121,8 @@ class Settings:
     #: Skip events with neither email nor userId instead of refusing them: most web traffic is
     #: anonymous.
     skip_anonymous: bool = attrs.field(default=False, validator=_boolean)
+    #: What others made of these settings, by its name, so that they make it once.
+    made: dict[str, Any] = attrs.field(factory=dict, init=False, eq=False, repr=False)
 
     @property
     def url(self) -> str:
@@ -177,10 +179,10 @@ class Settings:
         return attrs.evolve(base or cls(), **chosen)
 
     def __getstate__(self) -> dict[str, Any]:
-        return attrs.asdict(self, recurse=False, filter=attrs.filters.exclude("api_key"))
+        return {name: getattr(self, name) for name in _NAMES if name != "api_key"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        for name, value in ({"api_key": None} | state).items():
+        for name, value in ({"api_key": None, "made": {}} | state).items():
             object.__setattr__(self, name, value)
 
     def __copy__(self) -> Self:
@@ -208,7 +210,7 @@ _OURS: Final = {
     "trackNamedPages": "track_named_pages",
     "dataCenterLocation": "data_center",
 }
-_NAMES: Final = frozenset(field.name for field in attrs.fields(Settings))
+_NAMES: Final = frozenset(field.name for field in attrs.fields(Settings) if field.init)
 _VARIABLES: Final = {
     "ITERABLE_API_KEY": "api_key",
     "ITERABLE_DATA_CENTER": "data_center",

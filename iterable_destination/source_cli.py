@@ -149,7 +149,7 @@ def segment_of(
         try:
             client = SegmentClient(write_key, region=region, base_url=base_url)
         except InvalidSettings as error:
-            stop(f"{error}; set the variable SEGMENT_WRITE_KEY")
+            stop(str(error) if write_key else f"{error}; set the variable SEGMENT_WRITE_KEY")
         with SegmentDestination(client, options=options, dead_letters=letters) as to:
             yield to
 

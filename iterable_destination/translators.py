@@ -7,7 +7,6 @@ with nothing of any one of them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any, Final
 
 from iterable_destination import classic, validation
@@ -23,8 +22,7 @@ from iterable_destination.translation import Translation
 Translator = Callable[[Any, Settings], Translation]
 
 _DEFAULTS: Final = Settings()
-#: Settings whose mappings are kept as they were read.
-_MOST_SETTINGS: Final = 16
+_MAPPED: Final = "mapped translator"
 
 
 def translate(event: Any, settings: Settings | None = None) -> Translation:
@@ -68,13 +66,19 @@ def translator_of(settings: Settings) -> Translator:
     return translate if settings.mappings is None else mapped_translator(settings)
 
 
-@lru_cache(maxsize=_MOST_SETTINGS)
 def mapped_translator(settings: Settings) -> MappedTranslator:
-    """Return the translator of settings that have mappings; raises as :func:`translator_of`."""
-    try:
-        return MappedTranslator(subscriptions_from_json(settings.mappings))
-    except InvalidSubscription as error:
-        raise InvalidSubscription(map(_in_settings, error.problems)) from None
+    """Return the translator of settings that have mappings; raises as :func:`translator_of`.
+
+    It stays with the settings: equal ones may differ, since ``True == 1``.
+    """
+    translator: MappedTranslator | None = settings.made.get(_MAPPED)
+    if translator is None:
+        try:
+            translator = MappedTranslator(subscriptions_from_json(settings.mappings))
+        except InvalidSubscription as error:
+            raise InvalidSubscription(map(_in_settings, error.problems)) from None
+        settings.made[_MAPPED] = translator
+    return translator
 
 
 def _in_settings(problem: Problem) -> Problem:

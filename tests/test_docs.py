@@ -621,6 +621,7 @@ def test_the_table_of_settings_names_all_with_their_defaults() -> None:
             [variables[field.name]] if field.name in variables else [],
         ]
         for field in attrs.fields(Settings)
+        if field.init
     ]
     assert written == expected
 

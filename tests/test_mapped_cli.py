@@ -152,12 +152,12 @@ def test_unknown_keys_are_named_on_standard_error(tmp_path: Path) -> None:
     path = written(tmp_path, [EVENTS | {"colour": "red"}])
     result = run("translate", "--mappings", path, stdin=lines(SEEN))
     assert result.exit_code == 0
-    assert result.stderr == "mappings: unknown key 'colour' of a subscription is passed over\n"
+    assert result.stderr == f"{path}: unknown key 'colour' of a subscription is passed over\n"
     assert outputs(result) == [{"messageId": "m-1", "calls": [TRACKED]}]
 
 
 MANY_PROBLEMS = (
-    "mappings[0].partnerAction: no such action; there are "
+    "{path}: mappings[0].partnerAction: no such action; there are "
     "trackEvent, updateUser, updateCart, trackPurchase"
     "; mappings[1].enabled: must be true or false, not a number"
     "; mappings[1].subscribe: at character 8: "
@@ -174,9 +174,9 @@ WRONG = [
     ),
     (
         [EVENTS | {"mapping": {"dataFields": {"a": {"@liq\x1buid": 1}}}}],
-        "mappings[0].mapping.dataFields.a.@liq\\x1buid: there is no such directive",
+        "{path}: mappings[0].mapping.dataFields.a.@liq\\x1buid: there is no such directive",
     ),
-    ([EVENTS] * 51, "mappings: 51 subscriptions; a destination has at most 50"),
+    ([EVENTS] * 51, "{path}: mappings: 51 subscriptions; a destination has at most 50"),
 ]
 COMMANDS = [("translate",), ("explain",), ("send",), ("drain", "events.outbox"), ("serve",)]
 
@@ -193,10 +193,10 @@ def test_wrong_mappings_are_wrong_usage_with_every_problem(
 
 def test_mappings_may_stand_among_the_settings_and_those_of_the_option_win(tmp_path: Path) -> None:
     settings = tmp_path / "settings.json"
-    settings.write_text(json.dumps({"mappings": [EVENTS | {"shape": "round"}]}))
+    settings.write_text(json.dumps({"mappings": [EVENTS | {"colour": "red"}]}))
     result = run("translate", "--settings", str(settings), stdin=lines(SEEN))
     assert outputs(result) == [{"messageId": "m-1", "calls": [TRACKED]}]
-    assert result.stderr == "mappings: unknown key 'shape' of a subscription is passed over\n"
+    assert result.stderr == f"{settings}: unknown key 'colour' of a subscription is passed over\n"
     none = ("--mappings", written(tmp_path, []))
     (line,) = outputs(run("translate", "--settings", str(settings), *none, stdin=lines(SEEN)))
     assert "skipped" in line

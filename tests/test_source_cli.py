@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -86,6 +87,30 @@ def test_dead_letters_are_delivered_with_the_id_they_would_have_had(
     assert [line["outcome"] for line in outputs(again)] == ["delivered"]
     assert ids(segment) == [id_of(webhook(1))]
     assert "notes" not in json.dumps(segment.events)
+
+
+def test_dead_letters_are_shown_as_they_are_delivered() -> None:
+    letter = webhook(1) | {"deadLetter": {"outcome": "rejected"}}
+    shown = [run("source", "translate", stdin=lines_of([each])) for each in (webhook(1), letter)]
+    assert outputs(shown[0]) == outputs(shown[1])
+    assert to_segment(MappingProxyType(letter)) == to_segment(webhook(1))
+
+
+@pytest.mark.parametrize(
+    ("address", "key"), [("ftp://x", KEY), ("http://127.0.0.1:1", "key\nof two lines")]
+)
+def test_what_is_wrong_is_said_and_no_more(
+    address: str, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEGMENT_WRITE_KEY", key)
+    result = run("source", "send", "--base-url", address, stdin=lines_of([webhook(1)]))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "SEGMENT_WRITE_KEY" not in result.stderr
+
+
+def test_a_refused_webhook_has_no_id_whatever_it_has_under_that_name(segment: Segment) -> None:
+    (line,) = outputs(sent(segment, stdin=lines_of([NOBODY | {"messageId": "m-1"}])))
+    assert (line["messageId"], line["outcome"]) == (None, "rejected")
 
 
 def test_with_a_checkpoint_nothing_is_sent_twice(segment: Segment, tmp_path: Path) -> None:

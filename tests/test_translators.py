@@ -15,6 +15,7 @@ from iterable_destination.calls import Call
 from iterable_destination.errors import InvalidEvent, InvalidSettings, InvalidSubscription
 from iterable_destination.functions import METHODS, Returned
 from iterable_destination.testing import LocalIterable
+from iterable_destination.translators import translator_of
 from tests.golden_cases import CLASSIC, cases
 
 MOVED = {
@@ -124,6 +125,27 @@ def test_mappings_are_settings_like_others() -> None:
     assert pickle.loads(pickle.dumps(read)) == read  # noqa: S301 - our own
 
 
+@pytest.mark.parametrize("values", [(True, 1, 1.0), (0, False, -0.0), (5, 5.0)], ids=str)
+def test_mappings_that_are_equal_to_python_are_not_taken_for_each_other(values: Any) -> None:
+    for value in values:
+        mapping = {"userId": "u-1", "eventName": "Moved", "dataFields": {"v": value}}
+        [call] = translate(SEEN, Settings(mappings=[MOVED | {"mapping": mapping}])).calls
+        assert repr(call.body()["dataFields"]) == repr({"v": value})
+    translate(SEEN, OWN)
+    with pytest.raises(InvalidSubscription, match=r"^mappings\[0\]\.enabled: must be true or fal"):
+        translate(SEEN, Settings(mappings=[MOVED | {"enabled": 1}]))
+
+
+def test_mappings_are_read_once_for_each_settings() -> None:
+    many = [Settings(mappings=[MOVED]) for _ in range(100)]
+    read = [translator_of(settings) for settings in many]
+    assert [translator_of(settings) for settings in many] == read
+    assert len(set(map(id, read))) == 100
+    copies = [attrs.evolve(many[0]), pickle.loads(pickle.dumps(many[0]))]  # noqa: S301 - our own
+    for each in copies:
+        assert names(translate(SEEN, each).calls) == ["Moved"]
+
+
 # A function around mappings -----------------------------------------------------------------------
 
 
@@ -159,6 +181,53 @@ def test_what_is_switched_off_for_a_mapped_destination_comes_to_no_function(
     integrations: dict[str, bool], count: int
 ) -> None:
     assert len(Twice()(SEEN | {"integrations": integrations}, OWN).calls) == count
+
+
+PROFILE = MOVED | {
+    "name": "Profile",
+    "partnerAction": "updateUser",
+    "mapping": {"userId": {"@path": "$.userId"}, "dataFields": {"a": 1}},
+}
+BAD = MOVED | {"name": "Bad", "mapping": {"userId": {"@path": "$.userId"}}}
+
+
+class Chosen(DestinationFunction):
+    """Sends calls of the mapping as it likes."""
+
+    def __init__(self, choose: Any) -> None:
+        self._choose = choose
+
+    def on_track(self, event: dict[str, Any], settings: Settings, /) -> Returned:
+        returned: Returned = self._choose(self.translate(event, settings))
+        return returned
+
+
+@pytest.mark.parametrize(
+    "choose",
+    [
+        lambda made: list(made.calls),
+        lambda made: made.calls[::-1],
+        lambda made: [*made.calls, made.calls[0]],
+        lambda made: made.calls[0],
+    ],
+    ids=["all", "reversed", "more", "one"],
+)
+def test_calls_that_a_function_chose_are_of_no_subscriptions(choose: Any) -> None:
+    made = Chosen(choose)(SEEN, Settings(mappings=[MOVED, PROFILE, BAD]))
+    assert (made.subscriptions, made.errors, made.message_id) == ((), (), "m-1")
+    assert made.calls
+
+
+def test_a_translation_that_a_function_returns_keeps_its_subscriptions() -> None:
+    settings = Settings(mappings=[MOVED, PROFILE, BAD])
+    assert Chosen(lambda made: made)(SEEN, settings) == translate(SEEN, settings)
+    assert translate(SEEN, settings).subscriptions == ("Moved", "Profile")
+
+
+@pytest.mark.parametrize("function", [DestinationFunction(), Twice(), Chosen(lambda made: made)])
+def test_mistakes_in_mappings_are_not_called_the_functions(function: Any) -> None:
+    with pytest.raises(InvalidSubscription, match=PROBLEMS):
+        function(SEEN, Settings(mappings=WRONG))
 
 
 def test_a_function_may_choose_the_mapping_itself() -> None:

@@ -12,6 +12,7 @@ from iterable_destination.dates import read_as_iso
 from iterable_destination.errors import InvalidWebhook, Note, Problem
 from iterable_destination.events import as_id
 from iterable_destination.plain import as_object, kind, says_nothing, scalar
+from iterable_destination.plain_event import DEAD_LETTER
 from iterable_destination.source.names import Names
 from iterable_destination.source.plain_copy import PlainCopy
 
@@ -20,10 +21,15 @@ _KEYS: Final = frozenset({"email", "userId", "eventName", "dataFields"})
 
 
 def as_webhook(raw: Any) -> dict[Any, Any]:
-    """Return a webhook as a ``dict``; raises :exc:`InvalidWebhook` if it is no object."""
+    """Return a webhook as a ``dict``; raises :exc:`InvalidWebhook` if it is no object.
+
+    What a dead letter says besides the webhook is left out: it is not Iterable's.
+    """
     body = as_object(raw)
     if body is None:
         raise InvalidWebhook([Problem("$", f"a webhook is an object, not {kind(raw)}")])
+    if DEAD_LETTER in body:
+        return {key: value for key, value in body.items() if key != DEAD_LETTER}
     return body
 
 
