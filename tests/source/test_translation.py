@@ -321,3 +321,15 @@ def test_an_invalid_webhook_has_no_message_id() -> None:
         to_segment([])
     assert caught.value.message_id is None
     assert caught.value.problems == (Problem("$", "a webhook is an object, not a list"),)
+
+
+@given(webhooks)
+def test_a_dead_letter_is_its_webhook(webhook: Any) -> None:
+    letter = webhook | {"deadLetter": {"outcome": "rejected"}}
+    assert made(letter) == made(MappingProxyType(letter)) == made(webhook)
+
+
+def test_a_dead_letter_is_refused_for_what_its_webhook_is() -> None:
+    webhook = {"eventName": "emailOpen", "dataFields": {"createdAt": "soon"}}
+    assert problems(webhook | {"deadLetter": None}) == problems(webhook)
+    assert made(WEBHOOK | {"deadLetter": None}) == made(WEBHOOK) is not None
