@@ -232,13 +232,12 @@ def checkpoint_of(path: str) -> Iterator[Checkpoint]:
         stop(str(error))
 
 
-def send_lines(
-    stack: ExitStack, file: str, to: Destination, checkpoint: str | None, *, keeps_letters: bool
-) -> int:
+def send_lines(file: str, to: Destination, checkpoint: str | None) -> int:
     """Deliver the lines of a file, write what became of each, and return the exit status."""
-    kept = None if checkpoint is None else stack.enter_context(checkpoint_of(checkpoint))
-    lines = stack.enter_context(lines_of(file))
-    return deliver(lines, to, Report(kept, unknown_is_settled=keeps_letters))
+    with ExitStack() as stack:
+        kept = None if checkpoint is None else stack.enter_context(checkpoint_of(checkpoint))
+        lines = stack.enter_context(lines_of(file))
+        return deliver(lines, to, Report(kept, unknown_is_settled=to.keeps_dead_letters))
 
 
 def write_each(file: str, result_of: Callable[[Line], dict[str, Any]]) -> NoReturn:

@@ -67,6 +67,11 @@ class Bulk:
         return self.opening + b",".join(items) + _CLOSING
 
 
+def stop_name(endpoint: Endpoint, bulk: Bulk | None) -> str:
+    """Return the name of the place where calls wait that go in this bulk, or singly."""
+    return endpoint.path if bulk is None else bulk.name
+
+
 #: The bulk for the calls of an endpoint; other calls are sent singly.
 BULKS: Final = {
     endpoints.USERS_UPDATE.path: Bulk(

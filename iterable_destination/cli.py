@@ -154,9 +154,8 @@ def send(  # noqa: PLR0913, PLR0917 - options
     in their order; a summary goes to standard error.
     """
     settings = settings_of(settings_file, mappings, data_center=data_center, base_url=base_url)
-    with ExitStack() as stack:
-        to = stack.enter_context(destination_of(settings, mappings or settings_file, dead_letters))
-        status = send_lines(stack, file, to, checkpoint, keeps_letters=dead_letters is not None)
+    with destination_of(settings, mappings or settings_file, dead_letters) as to:
+        status = send_lines(file, to, checkpoint)
     sys.exit(status)
 
 

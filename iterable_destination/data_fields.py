@@ -147,7 +147,8 @@ def finish(  # noqa: C901, PLR0912 - the hot path
 
 
 _LONG: Final = 2.0**63
-_TOO_DEEP: Final = f"is nested more than {MAX_NESTING} levels deep"
+#: What is wrong with what is nested deeper than can be sent.
+TOO_DEEP: Final = f"is nested more than {MAX_NESTING} levels deep"
 
 
 class CarefulCopy:
@@ -166,7 +167,7 @@ class CarefulCopy:
         try:
             copy: dict[str, Any] = self._copy(fields, path, MAX_NESTING) or {}
         except RecursionError:  # the caller is deep in calls itself
-            self._refuse(path, _TOO_DEEP)
+            self._refuse(path, TOO_DEEP)
             return {}
         return copy
 
@@ -197,7 +198,7 @@ class CarefulCopy:
         self, value: Any, entries: Iterable[Any], path: str, depth: int, copy: Callable[..., Any]
     ) -> Any:
         if id(value) in self._inside or not depth:
-            self._refuse(path, "contains itself" if id(value) in self._inside else _TOO_DEEP)
+            self._refuse(path, "contains itself" if id(value) in self._inside else TOO_DEEP)
             return None
         self._inside.add(id(value))
         try:

@@ -18,7 +18,7 @@ import attrs
 
 from iterable_destination import batching
 from iterable_destination.answers import Answer
-from iterable_destination.batching import BULKS, ONLY_UPDATE, Bulk
+from iterable_destination.batching import BULKS, ONLY_UPDATE, Bulk, stop_name
 from iterable_destination.calls import Call
 from iterable_destination.counters import Counters
 from iterable_destination.endpoints import MAX_BODY_BYTES, MAX_BULK_ITEMS, Endpoint
@@ -192,7 +192,7 @@ class Dispatcher:
         return self._stop_of(mark.kind.endpoint, None)
 
     def _stop_of(self, endpoint: Endpoint, bulk: Bulk | None) -> Stop:
-        name = endpoint.path if bulk is None else bulk.name
+        name = stop_name(endpoint, bulk)
         stop = self._stops.get(name)
         if stop is None:
             stop = self._stops[name] = Stop(endpoint, bulk)

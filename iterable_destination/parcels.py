@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 import attrs
 
 from iterable_destination.answers import Answer
-from iterable_destination.batching import Bulk
+from iterable_destination.batching import Bulk, stop_name
 from iterable_destination.calls import Call, Mark, UpdateEmail
 from iterable_destination.endpoints import Endpoint
 from iterable_destination.errors import ApiError, IterableDestinationError, Note
@@ -50,11 +50,6 @@ class Parcel:
     tries: Tries | None = None
     #: Where it waits or waited; set when it begins to.
     lane: Lane = attrs.field(init=False)
-
-    @property
-    def mark(self) -> Mark:
-        """The mark of the request that is next."""
-        return self.marks[self.step]
 
     @property
     def is_at_its_last(self) -> bool:
@@ -165,7 +160,7 @@ class Job:
     @property
     def stop(self) -> str:
         """The name of the stop where it waits to be sent again."""
-        return self.endpoint.path if self.bulk is None else self.bulk.name
+        return stop_name(self.endpoint, self.bulk)
 
     @property
     def marks(self) -> list[Mark]:

@@ -89,9 +89,8 @@ def send(  # noqa: PLR0913, PLR0917 - options
     from the variable SEGMENT_WRITE_KEY. For each webhook one line is written as soon as it is
     settled; a summary goes to standard error.
     """
-    with ExitStack() as stack:
-        to = stack.enter_context(segment_of(region, base_url, options_file, dead_letters))
-        status = send_lines(stack, file, to, checkpoint, keeps_letters=dead_letters is not None)
+    with segment_of(region, base_url, options_file, dead_letters) as to:
+        status = send_lines(file, to, checkpoint)
     sys.exit(status)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from typing import Final
 
-from iterable_destination.batching import Bulk, Room
+from iterable_destination.batching import Bulk, Room, stop_name
 from iterable_destination.endpoints import Endpoint
 from iterable_destination.parcels import Job, Lane, Parcel
 
@@ -18,7 +18,7 @@ class Stop:
 
     def __init__(self, endpoint: Endpoint, bulk: Bulk | None) -> None:
         #: The endpoint's path, or another name where there are several for one.
-        self.name: Final = endpoint.path if bulk is None else bulk.name
+        self.name: Final = stop_name(endpoint, bulk)
         self.endpoint: Final = endpoint
         self.bulk: Final = bulk
         self.lanes: Final[OrderedDict[Lane, None]] = OrderedDict()

@@ -87,7 +87,7 @@ def said(error: type[errors.ApiError], **about: Any) -> errors.ApiError:
 
 def bulk_answer(job: Job, lost: Iterable[Parcel] = (), **changes: Any) -> Answer:
     """Return the true answer to a bulk of which some items are refused for who they are about."""
-    calls = [parcel.mark for parcel in lost]
+    calls = [parcel.marks[parcel.step] for parcel in lost]
     body = {
         "successCount": len(job.parcels) - len(calls),
         "failCount": len(calls),
@@ -461,7 +461,7 @@ class Moody:
             self.referee.applied.setdefault((parcel.index, parcel.step))
 
     def _cause(self, parcel: Parcel) -> str | None:
-        call = parcel.mark
+        call = parcel.marks[parcel.step]
         if call.event_name in self.disallowed:
             return "disallowed"
         return "forgotten" if keys_of([call.identity]) & self.forgotten else None
@@ -493,7 +493,7 @@ class Moody:
         for parcel in lost:
             if self.lists == "incomplete" and self.referee.dice.random() < 0.5:
                 continue
-            call = parcel.mark
+            call = parcel.marks[parcel.step]
             if causes[parcel.index] == "disallowed" and call.event_name is not None:
                 names.append(call.event_name)
             elif f"@{call.identity.email or ''}".lower() in self.forgotten:

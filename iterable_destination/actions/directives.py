@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from iterable_destination.actions import shapes, texts
-from iterable_destination.actions.options import Make, Options, Reader, Resolve
+from iterable_destination.actions.options import METADATA, Make, Options, Reader, Resolve
 from iterable_destination.actions.paths import NOTHING, BadPath, OneKey, getter, read_path
 from iterable_destination.actions.sizes import bounded
 from iterable_destination.data_fields import data_fields
@@ -23,9 +23,6 @@ from iterable_destination.plain import kind, scalar
 MAX_VALUES: Final = 10_000
 #: From here on what a mapping makes is counted for each event.
 _MANY_VALUES: Final = 500
-
-#: What tools write beside a directive; it means nothing here.
-_METADATA: Final = "_metadata"
 
 
 class ReadMapping(Reader):
@@ -78,7 +75,7 @@ class ReadMapping(Reader):
 
     def _directive(self, names: list[str], value: dict[str, Any], path: str) -> Resolve:
         name = names[0]
-        if value.keys() - {name, _METADATA}:
+        if value.keys() - {name, METADATA}:
             self.refuse(path, f"{name} must be the only key of its object")
         elif name in DIRECTIVES:
             options = Options(self, name, value[name], f"{path}.{name}")

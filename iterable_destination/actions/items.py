@@ -14,6 +14,7 @@ from iterable_destination.actions import coercion
 from iterable_destination.actions.coercion import Findings
 from iterable_destination.actions.payloads import (
     NUMBER,
+    PLAIN,
     TEXT,
     WHOLE,
     Field,
@@ -23,7 +24,7 @@ from iterable_destination.actions.payloads import (
 )
 from iterable_destination.data_fields import data_fields
 from iterable_destination.dates import DAYS_STAY
-from iterable_destination.plain import SCALARS, as_list, as_object, scalar
+from iterable_destination.plain import as_list, as_object, scalar
 
 #: What is sent of an item. It may have any other keys too.
 _FIELDS: Final = (
@@ -44,7 +45,7 @@ _NOT_DATA: Final = _SENT | {"product_id", "category", "image_url"}
 
 def items(value: Any, path: str, found: Findings) -> list[dict[str, Any]]:
     """Return a list of items; a lone object is a list of one, and nulls in it go."""
-    plain = value if type(value) in _PLAIN else scalar(value)
+    plain = value if type(value) in PLAIN else scalar(value)
     elements = as_list(plain) if as_object(plain) is None else [plain]
     if elements is None:
         coercion.an_object(plain, f"{path}[0]", found)
@@ -54,10 +55,6 @@ def items(value: Any, path: str, found: Findings) -> list[dict[str, Any]]:
         for index, element in enumerate(elements)
         if element is not None
     ]
-
-
-#: Types that stand for themselves.
-_PLAIN: Final = SCALARS | {dict, list}
 
 
 def _is_ordinary(item: Any) -> bool:

@@ -14,8 +14,8 @@ from iterable_destination.plain import kind
 #: Gives what a part of a mapping says for an event, or :data:`~paths.NOTHING`.
 Resolve = Callable[[Any], Any]
 
-#: What tools write beside options; it means nothing here.
-_METADATA: Final = "_metadata"
+#: What tools write beside a directive or its options; it means nothing here.
+METADATA: Final = "_metadata"
 
 
 class Unmappable(Exception):
@@ -74,7 +74,7 @@ class Options:
         if not isinstance(self.given, dict):
             self.refuse(f"must be an object, not {kind(self.given)}")
         for key in self._fields:
-            if key not in {*known, _METADATA}:
+            if key not in {*known, METADATA}:
                 self.refuse(f"unknown; there are {', '.join(known)}", f".{key}")
 
     def has(self, key: str) -> bool:

@@ -108,9 +108,9 @@ def _never(_: Any) -> bool:
 
 
 def _says_nothing(value: Any, field: Field) -> bool:
-    plain = value if type(value) in _PLAIN else scalar(value)
+    plain = value if type(value) in PLAIN else scalar(value)
     return plain is None or (isinstance(plain, str) and not plain and not field.takes_empty)
 
 
 #: Types that stand for themselves.
-_PLAIN: Final = SCALARS | {dict, list}
+PLAIN: Final = SCALARS | {dict, list}

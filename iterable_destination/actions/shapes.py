@@ -13,7 +13,7 @@ from typing import Any
 from iterable_destination.actions.options import Options, Resolve, Unmappable, is_directive
 from iterable_destination.actions.paths import NOTHING, BadPath, getter, read_path
 from iterable_destination.actions.sizes import bounded
-from iterable_destination.data_fields import MAX_NESTING
+from iterable_destination.data_fields import MAX_NESTING, TOO_DEEP
 from iterable_destination.endpoints import MAX_BODY_BYTES
 from iterable_destination.plain import as_list, as_object, kind, scalar
 
@@ -102,7 +102,7 @@ def _flat(
         yield separator.join(keys), value
         return
     if len(keys) >= MAX_NESTING:
-        raise Unmappable(f"is nested more than {MAX_NESTING} levels deep")
+        raise Unmappable(TOO_DEEP)
     for key, inner in inside:
         yield from _flat(scalar(inner), (*keys, str(key)), separator, keeps_lists=keeps_lists)
 
@@ -155,6 +155,6 @@ def _without_nulls(value: Any, room: int) -> Any:
     if fields is None:
         return plain
     if not room:
-        raise Unmappable(f"is nested more than {MAX_NESTING} levels deep")
+        raise Unmappable(TOO_DEEP)
     kept = {key: _without_nulls(inner, room - 1) for key, inner in fields.items()}
     return {key: inner for key, inner in kept.items() if inner is not None}

@@ -21,7 +21,7 @@ from iterable_destination.actions.options import Resolve, nothing
 from iterable_destination.actions.payloads import Field
 from iterable_destination.actions.presets import PRESETS_JSON
 from iterable_destination.actions.tokens import BadTrigger
-from iterable_destination.data_fields import MAX_NESTING
+from iterable_destination.data_fields import TOO_DEEP
 from iterable_destination.errors import InvalidSubscription, Problem
 from iterable_destination.json_codec import decode
 from iterable_destination.plain import as_list, as_object, kind, says_nothing
@@ -181,7 +181,7 @@ def _fires(subscription: Subscription, problems: list[Problem]) -> Trigger | Non
     except BadTrigger as error:
         problems.append(Problem("trigger", str(error)))
     except RecursionError:  # the caller is deep in calls itself
-        problems.append(Problem("trigger", _TOO_DEEP))
+        problems.append(Problem("trigger", TOO_DEEP))
     return None
 
 
@@ -193,11 +193,8 @@ def _resolve(subscription: Subscription, problems: list[Problem]) -> tuple[Any, 
     try:
         return read_mapping(mapping, "mapping", problems)
     except RecursionError:  # the caller is deep in calls itself
-        problems.append(Problem("mapping", _TOO_DEEP))
+        problems.append(Problem("mapping", TOO_DEEP))
         return {}, nothing
-
-
-_TOO_DEEP: Final = f"is nested more than {MAX_NESTING} levels deep"
 
 
 def _first(names: tuple[str, ...], given: Mapping[Any, Any]) -> str:

@@ -19,7 +19,7 @@ from iterable_destination.actions.payloads import coerced
 from iterable_destination.actions.reading import Reading
 from iterable_destination.actions.subscriptions import PRESETS, Subscription, too_many
 from iterable_destination.calls import Call
-from iterable_destination.data_fields import MAX_NESTING
+from iterable_destination.data_fields import TOO_DEEP
 from iterable_destination.errors import InvalidEvent, InvalidSubscription, Note, Problem
 from iterable_destination.plain import as_object, kind, scalar
 from iterable_destination.settings import Settings
@@ -210,5 +210,4 @@ def _judge(made: Mapped, calls: tuple[Call, ...], settings: Settings) -> None:
 
 def too_deep(reading: Reading) -> InvalidEvent:
     """Return the error for an event that is nested too deeply to be read where we are."""
-    message = f"is nested more than {MAX_NESTING} levels deep"
-    return InvalidEvent([Problem("$", message)], reading.message_id)
+    return InvalidEvent([Problem("$", TOO_DEEP)], reading.message_id)
