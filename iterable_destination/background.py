@@ -19,7 +19,7 @@ from iterable_destination.intake import Intake
 from iterable_destination.outcomes import Outcome
 from iterable_destination.pipeline import Pipeline, Settled
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = logging.getLogger("iterable_destination.delivery")
 
 #: Seconds that closing, and so the end of the interpreter, waits for events to be sent.
 PATIENCE_AT_THE_END: Final = 30.0

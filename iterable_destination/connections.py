@@ -24,7 +24,7 @@ from iterable_destination.endpoints import Endpoint
 from iterable_destination.errors import AmbiguousAnswer, ApiError, NotConnected, WrongAddress
 from iterable_destination.forks import ForkAware
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = logging.getLogger("iterable_destination.io")
 
 _A_DAY: Final = 86_400.0
 #: Much more than any answer of Iterable's; who sends more is not Iterable.

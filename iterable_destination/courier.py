@@ -23,7 +23,7 @@ from iterable_destination.outbox import Entry, Outbox
 from iterable_destination.outcomes import Outcome, Retryable, Unknown
 from iterable_destination.pipeline import Pipeline, Settled
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = logging.getLogger("iterable_destination.delivery")
 
 #: Outcomes of events that stay in the outbox: only an answer that is certain removes one.
 _STAYS: Final = frozenset({Retryable.name, Unknown.name})

@@ -57,7 +57,7 @@ from iterable_destination.rates import Rates, Release
 from iterable_destination.settings import Settings
 from iterable_destination.translators import Translator, translator_of
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = logging.getLogger("iterable_destination.delivery")
 
 #: Seconds beyond the time given in which an answer may still come in.
 _GRACE: Final = 0.05

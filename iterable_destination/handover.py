@@ -13,7 +13,7 @@ from iterable_destination import acceptance
 from iterable_destination.delivery import Destination
 from iterable_destination.outcomes import Outcome
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = logging.getLogger("iterable_destination.receivers")
 
 #: Calls that are sent singly: somebody waits, and a bulk may have to wait for its turn.
 _FEW: Final = 8

@@ -36,7 +36,7 @@ from iterable_destination.settings import Settings
 from iterable_destination.translation import Translation
 from iterable_destination.translators import Translator, ordinary_call, translate
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = logging.getLogger("iterable_destination.delivery")
 
 #: What says that an event can never be sent, or not now, or need not be.
 _Ending = Invalid | InvalidJSON | FunctionError | NotSent

@@ -20,7 +20,7 @@ from iterable_destination.handover import deliver
 from iterable_destination.messages import Refused, Reply, Request
 from iterable_destination.outbox import Outbox
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = logging.getLogger("iterable_destination.receivers")
 
 #: One secret, or several while they are changed.
 Secrets = str | Sequence[str]

@@ -13,7 +13,7 @@ from threading import Thread
 from typing import Any, Final
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = logging.getLogger("iterable_destination.receivers")
 
 #: Seconds that a connection may be silent.
 _SILENCE: Final = 10.0

@@ -23,7 +23,7 @@ from iterable_destination.wsgi import answered, request_of
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = logging.getLogger("iterable_destination.receivers")
 
 
 class WebhookApp(Closing):

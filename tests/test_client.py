@@ -1185,7 +1185,7 @@ def test_the_key_is_in_no_log(script: Script, caplog: pytest.LogCaptureFixture) 
         except errors.ApiError:
             logging.getLogger("iterable_destination").exception("it failed")
     names = {record.name for record in caplog.records}
-    assert "iterable_destination.connections" in names
+    assert "iterable_destination.io" in names
     assert "urllib3.connectionpool" in names
     for record in caplog.records:
         assert_hidden(record.getMessage(), record.__dict__, record.exc_text or "")
