@@ -18,7 +18,7 @@ from corpus import call_kind, events
 from translate import best_times, report_line
 
 from iterable_destination import Translation
-from iterable_destination.actions import (
+from iterable_destination.mapping.actions import (
     DEFAULT_MAPPINGS,
     PRESETS,
     PRESETS_JSON,

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from translate import best_times
 
-from iterable_destination import json_codec
+from iterable_destination.model import json_codec
 from iterable_destination.source import Ignored, SegmentTrack, to_segment
 from iterable_destination.source.collections import COLLECTIONS, Collection
 

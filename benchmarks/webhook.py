@@ -42,7 +42,7 @@ TURNS: Final = 3
 
 OURS: Final = f"""
 from iterable_destination import Destination, Settings
-from iterable_destination.webhook import webhook_app
+from iterable_destination.receivers.segment import webhook_app
 
 settings = Settings.from_environment()
 paths = ("events/track", "events/trackBulk", "users/update", "users/bulkUpdate")

@@ -6,7 +6,7 @@ from flask import Flask
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from iterable_destination import Settings
-from iterable_destination.webhook import webhook_app
+from iterable_destination.receivers.segment import webhook_app
 
 app = Flask(__name__)
 application = webhook_app(

@@ -4,7 +4,7 @@ import logging
 import os
 
 from iterable_destination import DeadLetters, Settings
-from iterable_destination.webhook import webhook_app
+from iterable_destination.receivers.segment import webhook_app
 
 logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
 

@@ -4,8 +4,8 @@ import logging
 import os
 
 from iterable_destination import Settings
-from iterable_destination.aws_lambda import http_function
-from iterable_destination.webhook import webhook_app
+from iterable_destination.receivers.aws_lambda import http_function
+from iterable_destination.receivers.segment import webhook_app
 
 logging.getLogger("iterable_destination").setLevel(logging.INFO)
 

@@ -3,7 +3,7 @@
 import logging
 
 from iterable_destination import Destination, Settings
-from iterable_destination.aws_lambda import sqs_function
+from iterable_destination.receivers.aws_lambda import sqs_function
 
 logging.getLogger("iterable_destination").setLevel(logging.INFO)
 

@@ -2,10 +2,10 @@
 
 import os
 
-from iterable_destination.segment import SegmentDestination
-from iterable_destination.segment_client import SegmentClient
+from iterable_destination.delivery.segment_destination import SegmentDestination
+from iterable_destination.io.segment_client import SegmentClient
+from iterable_destination.receivers.iterable import source_app
 from iterable_destination.source import SourceOptions
-from iterable_destination.source_webhook import source_app
 
 client = SegmentClient(
     os.environ["SEGMENT_WRITE_KEY"],

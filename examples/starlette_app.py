@@ -9,7 +9,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
 from iterable_destination import Settings
-from iterable_destination.webhook import webhook_app
+from iterable_destination.receivers.segment import webhook_app
 
 application = webhook_app(
     Settings.from_environment(),

@@ -1,10 +1,8 @@
 """Segment events in, Iterable requests out: Segment's Iterable destination as a library."""
 
-from iterable_destination.answers import Answer
-from iterable_destination.client import Client
-from iterable_destination.counters import Counters
-from iterable_destination.dead_letters import DeadLetters
-from iterable_destination.delivery import Destination
+from iterable_destination.delivery.destination import Destination
+from iterable_destination.delivery.engine.counters import Counters
+from iterable_destination.delivery.engine.retry import Patience
 from iterable_destination.errors import (
     ApiError,
     ConfigurationError,
@@ -33,9 +31,12 @@ from iterable_destination.errors import (
     ServerError,
     ValidationError,
 )
-from iterable_destination.functions import DestinationFunction
-from iterable_destination.outbox import Outbox
-from iterable_destination.outcomes import (
+from iterable_destination.io.dead_letters import DeadLetters
+from iterable_destination.io.iterable_client import Client
+from iterable_destination.io.outbox import Outbox
+from iterable_destination.mapping.function import DestinationFunction
+from iterable_destination.mapping.translate import translate
+from iterable_destination.model.outcomes import (
     Delivered,
     Outcome,
     Rejected,
@@ -43,10 +44,9 @@ from iterable_destination.outcomes import (
     Skipped,
     Unknown,
 )
-from iterable_destination.patience import Patience
-from iterable_destination.settings import Settings
-from iterable_destination.translation import Translation
-from iterable_destination.translators import translate
+from iterable_destination.model.responses import Answer
+from iterable_destination.model.settings import Settings
+from iterable_destination.model.translation import Translation
 
 __all__ = [
     "Answer",

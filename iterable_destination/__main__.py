@@ -8,7 +8,7 @@ import sys
 def main() -> None:
     """Run the command line, or say what it needs that is not installed."""
     try:
-        from iterable_destination.cli import command_line  # noqa: PLC0415 - may be missing
+        from iterable_destination.cli.main import command_line  # noqa: PLC0415 - may be missing
     except ModuleNotFoundError as error:
         if error.name not in {"click", "rich"}:
             raise

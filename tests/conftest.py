@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from iterable_destination import json_codec
+from iterable_destination.model import json_codec
 
 settings.register_profile("dev", deadline=None, max_examples=60)
 settings.register_profile("ci", settings.get_profile("dev"), derandomize=True, database=None)

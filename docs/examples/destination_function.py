@@ -3,7 +3,7 @@
 from typing import Any
 
 from iterable_destination import Destination, DestinationFunction, Settings
-from iterable_destination.calls import Call, Identity, UpdateEmail
+from iterable_destination.model.calls import Call, Identity, UpdateEmail
 from iterable_destination.testing import LocalIterable, Project
 
 

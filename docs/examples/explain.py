@@ -1,6 +1,6 @@
 """Ask what each subscription makes of an event, and why."""
 
-from iterable_destination.actions import Subscription, explain
+from iterable_destination.mapping.actions import Subscription, explain
 
 subscriptions = [
     Subscription(

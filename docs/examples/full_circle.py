@@ -3,10 +3,10 @@
 from typing import Any
 
 from iterable_destination import Destination, Settings
-from iterable_destination.segment import SegmentDestination
-from iterable_destination.segment_client import AnalyticsClient
-from iterable_destination.serving import serving
-from iterable_destination.source_webhook import source_app
+from iterable_destination.delivery.segment_destination import SegmentDestination
+from iterable_destination.io.segment_client import AnalyticsClient
+from iterable_destination.receivers.dev_server import serving
+from iterable_destination.receivers.iterable import source_app
 from iterable_destination.testing import LocalIterable
 
 

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from iterable_destination.actions import MappedTranslator, subscriptions_from_json
+from iterable_destination.mapping.actions import MappedTranslator, subscriptions_from_json
 
 written = json.loads(Path("subscriptions.json").read_text("utf-8"))
 translate = MappedTranslator(subscriptions_from_json(written))

@@ -1,6 +1,6 @@
 """Ask from where each field of a request came."""
 
-from iterable_destination.origins import origins
+from iterable_destination.mapping.origins import origins
 
 event = {
     "type": "identify",

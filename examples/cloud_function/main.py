@@ -6,8 +6,8 @@ import os
 import functions_framework
 
 from iterable_destination import Settings
-from iterable_destination.cloud_functions import http_function
-from iterable_destination.webhook import webhook_app
+from iterable_destination.receivers.cloud_functions import http_function
+from iterable_destination.receivers.segment import webhook_app
 
 logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
 

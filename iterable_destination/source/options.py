@@ -10,10 +10,10 @@ from typing import Any, Final, NamedTuple
 
 import attrs
 
-from iterable_destination.data_fields import surrogate_problem
-from iterable_destination.endpoints import MAX_SEGMENT_EVENT_BYTES
 from iterable_destination.errors import InvalidSettings
-from iterable_destination.plain import as_object, kind
+from iterable_destination.model.endpoints import MAX_SEGMENT_EVENT_BYTES
+from iterable_destination.model.json_copy import surrogate_problem
+from iterable_destination.model.json_values import as_object, kind
 from iterable_destination.source.collections import COLLECTIONS, SEND_SKIPS, is_email
 from iterable_destination.source.names import AS_THEY_ARE, SNAKE_CASE, Names
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from iterable_destination.events import as_id
-from iterable_destination.plain import kind, says_nothing
+from iterable_destination.model.json_values import kind, says_nothing
+from iterable_destination.model.segment_event import as_id
 from iterable_destination.source.names import Names
 
 #: Properties by their names.

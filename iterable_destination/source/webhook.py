@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from iterable_destination.dates import read_as_iso
 from iterable_destination.errors import InvalidWebhook, Note, Problem
-from iterable_destination.events import as_id
-from iterable_destination.plain import as_object, kind, says_nothing, scalar
-from iterable_destination.plain_event import DEAD_LETTER
+from iterable_destination.model.dates import read_as_iso
+from iterable_destination.model.json_copy import PlainCopy
+from iterable_destination.model.json_values import as_object, kind, says_nothing, scalar
+from iterable_destination.model.segment_event import as_id
+from iterable_destination.model.serialization import DEAD_LETTER
 from iterable_destination.source.names import Names
-from iterable_destination.source.plain_copy import PlainCopy
 
 #: The keys of a webhook.
 _KEYS: Final = frozenset({"email", "userId", "eventName", "dataFields"})

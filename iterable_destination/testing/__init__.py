@@ -33,13 +33,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from iterable_destination.testing.answers import Answer
-    from iterable_destination.testing.faults import (
-        Fault,
-        Faults,
-        RandomFaults,
-        Received,
-        Script,
-    )
+    from iterable_destination.testing.faults import Fault, Faults, RandomFaults, Received, Script
     from iterable_destination.testing.identity import ProjectType
     from iterable_destination.testing.ledger import Effect, Request
     from iterable_destination.testing.project import Project

@@ -13,7 +13,7 @@ from typing import Final, Self
 
 import attrs
 
-from iterable_destination.endpoints import MAX_BODY_BYTES
+from iterable_destination.model.endpoints import MAX_BODY_BYTES
 
 #: The largest body that is read to its end, to be answered 413; a larger one ends the connection.
 MAX_READ_BYTES: Final = 16 * MAX_BODY_BYTES

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 
 import attrs
 
-from iterable_destination.endpoints import MAX_USER_ID_LENGTH
+from iterable_destination.model.endpoints import MAX_USER_ID_LENGTH
 from iterable_destination.testing.answers import Refusal, refusal
 
 #: How a project tells users apart: by email, by userId, or by either.

@@ -25,7 +25,7 @@ from typing import Any, Final
 
 import attrs
 
-from iterable_destination.endpoints import MANAGED_FIELDS
+from iterable_destination.model.endpoints import MANAGED_FIELDS
 from iterable_destination.testing import identity
 from iterable_destination.testing.answers import Refusal, refusal
 from iterable_destination.testing.identity import Identity, ProjectType

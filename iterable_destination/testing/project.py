@@ -20,7 +20,7 @@ from urllib.parse import parse_qsl
 
 import attrs
 
-from iterable_destination.endpoints import API_KEY_HEADER, MAX_BODY_BYTES, REQUEST_ID_HEADER
+from iterable_destination.model.endpoints import API_KEY_HEADER, MAX_BODY_BYTES, REQUEST_ID_HEADER
 from iterable_destination.testing import routes, schema
 from iterable_destination.testing.answers import Answer, Refusal, not_found, refusal
 from iterable_destination.testing.identity import PROJECT_TYPES, ProjectType

@@ -14,7 +14,7 @@ from typing import Any
 
 import attrs
 
-from iterable_destination.endpoints import MAX_ID_BYTES
+from iterable_destination.model.endpoints import MAX_ID_BYTES
 from iterable_destination.testing.answers import refusal
 
 

@@ -12,8 +12,8 @@ from urllib.parse import unquote
 
 import attrs
 
-from iterable_destination import endpoints
-from iterable_destination.endpoints import Endpoint
+from iterable_destination.model import endpoints
+from iterable_destination.model.endpoints import Endpoint
 from iterable_destination.testing import schema, tracking, users, webhooks
 from iterable_destination.testing.answers import Answer
 from iterable_destination.testing.shapes import Definition

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 
 import attrs
 
-from iterable_destination.endpoints import INT32, INT64
+from iterable_destination.model.endpoints import INT32, INT64
 
 #: A place in the body (``obj.events[0].eventName``) and the name of what is wrong there.
 Found = tuple[str, str]

@@ -17,7 +17,7 @@ from iterable_destination.source.collections import (
     SEND_SKIPS,
     Collection,
 )
-from tests.golden_cases import SOURCE, cases, refusal
+from tests.support.golden_cases import SOURCE, cases, refusal
 
 CASES = cases(SOURCE)
 

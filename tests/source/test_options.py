@@ -11,7 +11,7 @@ import attrs
 import pytest
 
 from iterable_destination import InvalidSettings
-from iterable_destination.endpoints import MAX_SEGMENT_EVENT_BYTES
+from iterable_destination.model.endpoints import MAX_SEGMENT_EVENT_BYTES
 from iterable_destination.source import SourceOptions
 from iterable_destination.source.collections import COLLECTIONS, SEND_SKIPS, is_email
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from iterable_destination.testing import Project
-from tests.testing.asking import fields, post, refused, track, update
+from tests.support.asking import fields, post, refused, track, update
 
 ADA = "ada@example.com"
 BOB = "bob@example.com"

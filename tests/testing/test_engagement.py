@@ -10,7 +10,7 @@ from iterable_destination.source import SegmentTrack, to_segment
 from iterable_destination.source.collections import COLLECTIONS
 from iterable_destination.testing import LocalIterable
 from iterable_destination.testing.engagement import EVENTS
-from tests.delivering import delivering, identify
+from tests.support.delivering import delivering, identify
 
 
 @pytest.fixture

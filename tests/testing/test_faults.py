@@ -29,7 +29,7 @@ from iterable_destination.testing import (
     Script,
     faults,
 )
-from tests.testing.asking import SUCCESS
+from tests.support.asking import SUCCESS
 
 ADA = "ada@example.com"
 UPDATE = "/api/users/update"

@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from iterable_destination.testing import Effect, Project
-from tests.testing.asking import ask, fields, get, post, track, update
+from tests.support.asking import ask, fields, get, post, track, update
 
 ADA = "ada@example.com"
 BOB = "bob@example.com"

@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from iterable_destination.testing import Answer, Project, ProjectType, Request
-from tests.testing.asking import NOW, SUCCESS, ask, get, post, refused, track, update
+from tests.support.asking import NOW, SUCCESS, ask, get, post, refused, track, update
 
 ADA = "ada@example.com"
 PAGE = (

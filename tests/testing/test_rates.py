@@ -7,7 +7,7 @@ import pytest
 from iterable_destination.testing import Project
 from iterable_destination.testing.answers import Refusal
 from iterable_destination.testing.rates import Rates
-from tests.testing.asking import NOW, post, track
+from tests.support.asking import NOW, post, track
 
 ADA = "ada@example.com"
 

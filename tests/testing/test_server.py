@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from iterable_destination.testing import Answer, LocalIterable, Project, Received
-from tests.testing.asking import NOW
+from tests.support.asking import NOW
 
 ADA = "ada@example.com"
 

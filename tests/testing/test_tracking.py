@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from iterable_destination.testing import Project, ProjectType
-from tests.testing.asking import LATER, NOW, SUCCESS, fields, get, post, refused, track, update
+from tests.support.asking import LATER, NOW, SUCCESS, fields, get, post, refused, track, update
 
 ADA = "ada@example.com"
 BOB = "bob@example.com"

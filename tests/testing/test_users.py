@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from iterable_destination.testing import Project, ProjectType
-from tests.testing.asking import (
+from tests.support.asking import (
     LATER,
     LATER_TEXT,
     NOW_TEXT,

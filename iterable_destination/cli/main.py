@@ -1,0 +1,288 @@
+"""The command line: a thin door over translating and delivering.
+
+What may live here: arguments, lines in and lines out, exit statuses. Nothing that decides.
+
+Exit status: 0 all went well or was skipped, 1 some events did not, 2 wrong usage, settings or key.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import attrs
+import click
+
+from iterable_destination.cli import console
+from iterable_destination.cli.explain import explained
+from iterable_destination.cli.options import (
+    BASE_URL,
+    CHECKPOINT,
+    DATA_CENTER,
+    DEAD_LETTERS,
+    FILE,
+    MAPPINGS,
+    OUTBOX,
+    PORT,
+    SETTINGS,
+    SOME_FAILED,
+    SOON,
+    WITHOUT_AUTHENTICATION,
+    chosen_translator,
+    destination_of,
+    error_of,
+    interruption,
+    lines_of,
+    outbox_of,
+    send_lines,
+    serve_until_interrupted,
+    settings_of,
+    stop,
+    write_each,
+)
+from iterable_destination.cli.report import Report
+from iterable_destination.cli.source import source
+from iterable_destination.errors import InvalidEvent, InvalidJSON, InvalidSettings, OutboxError
+from iterable_destination.io.json_lines import Line
+from iterable_destination.io.outbox import Outbox
+from iterable_destination.mapping.translate import Translator
+from iterable_destination.model.settings import Settings
+from iterable_destination.model.translation import Translation
+
+_ANYBODY: Final = (
+    "set the variable SEGMENT_SHARED_SECRET, or SEGMENT_WRITE_KEY, so that not anybody can send"
+    " events; or say --without-authentication"
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="iterable-destination")
+def command_line() -> None:
+    """Segment events in, Iterable requests out.
+
+    Begin with `demo`: it needs no account and sends nothing out of this machine.
+    """
+
+
+@command_line.command(name="translate")
+@FILE
+@SETTINGS
+@MAPPINGS
+def translate_command(file: str, settings_file: str | None, mappings: str | None) -> None:
+    """Show what Iterable would be sent for each event.
+
+    FILE has one JSON event a line (.gz too); without it, or with -, standard input is read. For
+    each line one line is written, in order: its calls, why it is skipped, or its problems.
+    """
+    settings = settings_of(settings_file, mappings)
+    translator = chosen_translator(settings, mappings or settings_file)
+    write_each(file, lambda line: _translated(line, translator, settings))
+
+
+def _translated(line: Line, translator: Translator, settings: Settings) -> dict[str, Any]:
+    try:
+        return _result(translator(line.event(), settings))
+    except InvalidJSON as error:
+        return {"line": line.number, "error": error_of(error)}
+    except InvalidEvent as error:
+        return {"messageId": error.message_id, "error": error_of(error)}
+
+
+def _result(translation: Translation) -> dict[str, Any]:
+    result: dict[str, Any] = {"messageId": translation.message_id}
+    if translation.skipped is not None:
+        return result | {"skipped": translation.skipped}
+    result["calls"] = [
+        {"method": call.endpoint.method, "path": call.endpoint.path, "body": call.body()}
+        for call in translation.calls
+    ]
+    for call, name in zip(result["calls"], translation.subscriptions, strict=False):
+        call["subscription"] = name
+    if translation.errors:
+        result["errors"] = [attrs.asdict(each) for each in translation.errors]
+    if translation.notes:
+        result["notes"] = [attrs.asdict(note) for note in translation.notes]
+    return result
+
+
+@command_line.command(name="explain")
+@FILE
+@SETTINGS
+@MAPPINGS
+def explain_command(file: str, settings_file: str | None, mappings: str | None) -> None:
+    """Say for each event why it becomes what it becomes, for people to read.
+
+    With mappings, which subscriptions fire and by which part of their trigger. For each request,
+    which field came from where in the event.
+    """
+    settings = settings_of(settings_file, mappings)
+    translator = chosen_translator(settings, mappings or settings_file)
+    refused = False
+    with lines_of(file) as lines:
+        for line in lines:
+            told = explained(line, translator, settings)
+            refused |= told.is_refused
+            for each in told.lines:
+                click.echo(console.printable(each))
+    sys.exit(SOME_FAILED if refused else 0)
+
+
+@command_line.command()
+@FILE
+@SETTINGS
+@DATA_CENTER
+@BASE_URL
+@DEAD_LETTERS
+@MAPPINGS
+@CHECKPOINT
+def send(  # noqa: PLR0913, PLR0917 - options
+    file: str,
+    settings_file: str | None,
+    data_center: str | None,
+    base_url: str | None,
+    dead_letters: str | None,
+    mappings: str | None,
+    checkpoint: str | None,
+) -> None:
+    """Deliver each event to Iterable, many at a time.
+
+    FILE is read as by `translate`. The key is taken from the variable ITERABLE_API_KEY, or else
+    from the settings file. For each event one line is written as soon as it is settled, a user's
+    in their order; a summary goes to standard error.
+    """
+    settings = settings_of(settings_file, mappings, data_center=data_center, base_url=base_url)
+    with destination_of(settings, mappings or settings_file, dead_letters) as to:
+        status = send_lines(file, to, checkpoint)
+    sys.exit(status)
+
+
+@command_line.command()
+@click.argument("file")
+@SETTINGS
+@DATA_CENTER
+@BASE_URL
+@click.option(
+    "--dead-letters", metavar="FILE", help="Add rejected events to FILE, which `send` takes again."
+)
+@MAPPINGS
+def drain(  # noqa: PLR0913, PLR0917 - options
+    file: str,
+    settings_file: str | None,
+    data_center: str | None,
+    base_url: str | None,
+    dead_letters: str | None,
+    mappings: str | None,
+) -> None:
+    """Deliver what is in an outbox.
+
+    FILE is one that a program keeps its events in until they are delivered. What is delivered,
+    skipped or rejected is removed, and written about as by `send`; what is retryable or unknown
+    stays.
+    """
+    settings = settings_of(settings_file, mappings, data_center=data_center, base_url=base_url)
+    if not Path(file).is_file():
+        stop(f"{file}: there is no such file")
+    report = Report(None)
+    try:
+        with (
+            destination_of(settings, mappings or settings_file, dead_letters) as to,
+            Outbox(file) as outbox,
+        ):
+            for outcome in to.drain(outbox):
+                report([outcome])
+            report.summary(to.counters)
+    except OutboxError as error:
+        stop(str(error))
+    sys.exit(report.status)
+
+
+@command_line.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", type=PORT, default=8080, show_default=True, help="0 picks a free one.")
+@SETTINGS
+@DATA_CENTER
+@BASE_URL
+@DEAD_LETTERS
+@MAPPINGS
+@OUTBOX
+@WITHOUT_AUTHENTICATION
+def serve(  # noqa: PLR0913, PLR0917 - options
+    host: str,
+    port: int,
+    settings_file: str | None,
+    data_center: str | None,
+    base_url: str | None,
+    dead_letters: str | None,
+    mappings: str | None,
+    outbox_file: str | None,
+    without_authentication: bool,  # noqa: FBT001 - an option
+) -> None:
+    """Receive events over HTTP until interrupted, and print the address. For development.
+
+    It takes what Segment's Webhooks destination sends, signed with the secret in the variable
+    SEGMENT_SHARED_SECRET, and under /v1/ what Segment's clients send with the write key in
+    SEGMENT_WRITE_KEY. Several of either are separated by spaces. In production any WSGI server
+    runs the same application.
+    """
+    from iterable_destination.receivers.segment import webhook_app  # noqa: PLC0415 - starts quicker
+
+    settings = settings_of(settings_file, mappings, data_center=data_center, base_url=base_url)
+    with ExitStack() as stack:
+        outbox = None if outbox_file is None else stack.enter_context(outbox_of(outbox_file))
+        to = stack.enter_context(destination_of(settings, mappings or settings_file, dead_letters))
+        try:
+            application = webhook_app(
+                settings,
+                shared_secret=os.environ.get("SEGMENT_SHARED_SECRET", "").split() or None,
+                write_keys=os.environ.get("SEGMENT_WRITE_KEY", "").split() or None,
+                without_authentication=without_authentication,
+                outbox=outbox,
+                destination=to,
+            )
+        except InvalidSettings:
+            stop(_ANYBODY)
+        serve_until_interrupted(application, host, port)
+        to.close(SOON)
+
+
+command_line.add_command(source)
+
+
+@command_line.command()
+def demo() -> None:
+    """Send a small shop's week to a local Iterable, and show what comes of it."""
+    from iterable_destination.cli import demo as story  # noqa: PLC0415 - other commands start quicker
+
+    story.run()
+
+
+@command_line.command()
+@click.option("--port", type=PORT, default=0, show_default=True, help="0 picks a free one.")
+@click.option(
+    "--project-type",
+    type=click.Choice(["email", "userid", "hybrid"]),
+    default="hybrid",
+    show_default=True,
+    help="How the project knows its users.",
+)
+def emulate(port: int, project_type: Literal["email", "userid", "hybrid"]) -> None:
+    """Run a local Iterable until interrupted, and print the address it listens on.
+
+    It takes the key in ITERABLE_API_KEY, or any key if that is not set.
+    """
+    from iterable_destination.testing import LocalIterable, Project  # noqa: PLC0415 - as above
+
+    key = os.environ.get("ITERABLE_API_KEY") or None
+    project = Project(project_type=project_type, api_key=key)
+    try:
+        server = LocalIterable(project, port=port).start()
+    except OSError as error:
+        stop(f"port {port}: {error.strerror}")
+    with interruption() as wait:
+        click.echo(server.url)
+        click.echo("Stop it with Ctrl-C.", err=True)
+        wait()
+    server.stop()

@@ -1,0 +1,182 @@
+"""The command line of the source: webhooks of Iterable's in, Segment's events out.
+
+What may live here: arguments, lines in and lines out, exit statuses. Nothing that decides.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, Final
+
+import attrs
+import click
+
+from iterable_destination.cli.options import (
+    CHECKPOINT,
+    DEAD_LETTERS,
+    FILE,
+    OUTBOX,
+    PORT,
+    SOON,
+    WITHOUT_AUTHENTICATION,
+    error_of,
+    json_object,
+    letters_of,
+    outbox_of,
+    send_lines,
+    serve_until_interrupted,
+    stop,
+    write_each,
+)
+from iterable_destination.delivery.segment_destination import SegmentDestination
+from iterable_destination.errors import InvalidJSON, InvalidSettings, InvalidWebhook
+from iterable_destination.io.json_lines import Line
+from iterable_destination.io.segment_client import SegmentClient
+from iterable_destination.source import Ignored, SourceOptions, to_segment
+
+_ANYBODY: Final = (
+    "set the variable ITERABLE_WEBHOOK_TOKEN, so that not anybody can send webhooks; or say"
+    " --without-authentication"
+)
+
+_OPTIONS = click.option(
+    "--options", "options_file", metavar="FILE", help="A JSON object of the source's options."
+)
+_REGION = click.option("--region", type=click.Choice(["US", "EU"]), default="US", show_default=True)
+_BASE_URL = click.option("--base-url", metavar="URL", help="Another server instead of Segment's.")
+
+
+@click.group()
+def source() -> None:
+    """Iterable's webhooks in, Segment events out."""
+
+
+@source.command()
+@FILE
+@_OPTIONS
+def translate(file: str, options_file: str | None) -> None:
+    """Show what Segment would be sent for each webhook.
+
+    FILE has one JSON webhook a line (.gz too); without it, or with -, standard input is read.
+    For each line one line is written, in order: its track call, why it is ignored, or its
+    problems.
+    """
+    options = options_of(options_file)
+    write_each(file, lambda line: _translated(line, options))
+
+
+@source.command()
+@FILE
+@_OPTIONS
+@_REGION
+@_BASE_URL
+@DEAD_LETTERS
+@CHECKPOINT
+def send(  # noqa: PLR0913, PLR0917 - options
+    file: str,
+    options_file: str | None,
+    region: str,
+    base_url: str | None,
+    dead_letters: str | None,
+    checkpoint: str | None,
+) -> None:
+    """Deliver each webhook to Segment, many at a time.
+
+    FILE is read as by `source translate`, and may be one of dead letters. The write key is taken
+    from the variable SEGMENT_WRITE_KEY. For each webhook one line is written as soon as it is
+    settled; a summary goes to standard error.
+    """
+    with segment_of(region, base_url, options_file, dead_letters) as to:
+        status = send_lines(file, to, checkpoint)
+    sys.exit(status)
+
+
+@source.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", type=PORT, default=8081, show_default=True, help="0 picks a free one.")
+@_OPTIONS
+@_REGION
+@_BASE_URL
+@DEAD_LETTERS
+@OUTBOX
+@WITHOUT_AUTHENTICATION
+def serve(  # noqa: PLR0913, PLR0917 - options
+    host: str,
+    port: int,
+    options_file: str | None,
+    region: str,
+    base_url: str | None,
+    dead_letters: str | None,
+    outbox_file: str | None,
+    without_authentication: bool,  # noqa: FBT001 - an option
+) -> None:
+    """Receive Iterable's webhooks until interrupted, and print the address. For development.
+
+    They are sent on to Segment with the write key in the variable SEGMENT_WRITE_KEY. Iterable
+    must send the token in ITERABLE_WEBHOOK_TOKEN, of which there can be several, separated by
+    spaces.
+    """
+    from iterable_destination.receivers import iterable as source_webhook  # noqa: PLC0415 - as in cli
+
+    with ExitStack() as stack:
+        outbox = None if outbox_file is None else stack.enter_context(outbox_of(outbox_file))
+        to = stack.enter_context(segment_of(region, base_url, options_file, dead_letters))
+        try:
+            application = source_webhook.source_app(
+                to,
+                tokens=os.environ.get("ITERABLE_WEBHOOK_TOKEN", "").split() or None,
+                without_authentication=without_authentication,
+                outbox=outbox,
+            )
+        except InvalidSettings:
+            stop(_ANYBODY)
+        serve_until_interrupted(application, host, port)
+        to.close(SOON)
+
+
+@contextmanager
+def segment_of(
+    region: str, base_url: str | None, options_file: str | None, dead_letters: str | None
+) -> Iterator[SegmentDestination]:
+    """Make a destination in Segment, with a file of dead letters if one is named."""
+    write_key = os.environ.get("SEGMENT_WRITE_KEY", "")
+    options = options_of(options_file)
+    with letters_of(dead_letters, write_key or None) as letters:
+        try:
+            client = SegmentClient(write_key, region=region, base_url=base_url)
+        except InvalidSettings as error:
+            stop(str(error) if write_key else f"{error}; set the variable SEGMENT_WRITE_KEY")
+        with SegmentDestination(client, options=options, dead_letters=letters) as to:
+            yield to
+
+
+def _translated(line: Line, options: SourceOptions) -> dict[str, Any]:
+    try:
+        found = to_segment(line.event(), options)
+    except InvalidJSON as error:
+        return {"line": line.number, "error": error_of(error)}
+    except InvalidWebhook as error:
+        return {"error": error_of(error)}
+    if isinstance(found, Ignored):
+        return {"ignored": found.reason}
+    result: dict[str, Any] = {"track": found.body()}
+    if found.notes:
+        result["notes"] = [attrs.asdict(note) for note in found.notes]
+    return result
+
+
+def options_of(path: str | None) -> SourceOptions:
+    """Read the source's options; without a file they are the default ones."""
+    if path is None:
+        return SourceOptions()
+    given = json_object(path, "options")
+    known = {field.name for field in attrs.fields(SourceOptions) if field.init}
+    for name in given.keys() - known:
+        stop(f"{path}: {name}: there is no such option")
+    try:
+        return SourceOptions(**given)
+    except InvalidSettings as error:
+        stop(f"{path}: {error}")

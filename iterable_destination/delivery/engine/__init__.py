@@ -1,0 +1,1 @@
+"""Which request goes out next, and what follows from its response. Sans-I/O."""

@@ -1,0 +1,211 @@
+"""Courier: what is in an outbox is delivered, and removed once it is settled.
+
+What may live here: the rounds that are made through an outbox, and the thread that makes them. An
+event leaves the outbox only when its outcome was told, so that a kill at any moment loses none.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from math import inf
+from typing import Any, Final
+
+import attrs
+
+from iterable_destination.delivery.prepare import Intake
+from iterable_destination.delivery.worker_pool import Pipeline, Settled
+from iterable_destination.errors import NotSent, OutboxError, OutboxInUse
+from iterable_destination.io.lifecycle import Closing, closed_at_exit
+from iterable_destination.io.outbox import Entry, Outbox
+from iterable_destination.model.outcomes import Outcome, Retryable, Unknown
+
+_log: Final = logging.getLogger("iterable_destination.delivery.destination")
+
+#: Outcomes of events that stay in the outbox: only an answer that is certain removes one.
+_STAYS: Final = frozenset({Retryable.name, Unknown.name})
+#: Events that are read from the file at once.
+_PAGE: Final = 500
+#: Seconds between two looks at whether other processes have added something, or went away.
+_LOOK: Final = 0.2
+#: Seconds until what is retryable is tried again, at first and at most.
+_FIRST_WAIT: Final = 1.0
+_LONGEST_WAIT: Final = 60.0
+#: Seconds that a round goes on reading after something in it was retryable.
+_GOES_ON: Final = 2.0
+#: Seconds that the end of the interpreter waits; what is not sent then is on disk.
+_AT_EXIT: Final = 5.0
+
+
+@attrs.frozen
+class Round:
+    """One way through what is to be delivered."""
+
+    pipeline: Pipeline
+    intake: Intake
+    tell: Callable[[Settled], list[Outcome]]
+
+    def run(self, sources: Iterable[Any]) -> Iterator[list[Outcome]]:
+        """Deliver, and yield outcomes as they come; the pipeline is closed at the end."""
+        parcels = (self.intake.addressed(0, source) for source in sources)
+        try:
+            for settled in self.pipeline.run(parcels):
+                yield self.tell(settled)
+        finally:
+            self.pipeline.close()
+
+
+def deliver(outbox: Outbox, one_round: Round, *, goes_on: float = inf) -> Iterator[list[Outcome]]:
+    """Deliver what is in an outbox once, and yield outcomes, in lists.
+
+    Events are removed when the caller asks for the next list. The last one is the last in the
+    outbox, or what was read ``goes_on`` seconds after the first that stays in it.
+    """
+    patience = _Patience(goes_on)
+    for outcomes in one_round.run(_entries(outbox, patience)):
+        yield outcomes
+        outbox.remove(outcome.index for outcome in outcomes if outcome.name not in _STAYS)
+        if any(outcome.name in _STAYS for outcome in outcomes):
+            patience.begin()
+
+
+class _Patience:
+    """Ends a round by and by, so that what was retryable in it has its turn again."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._until: float | None = None
+
+    def begin(self) -> None:
+        if self._until is None:
+            self._until = time.monotonic() + self._seconds
+
+    @property
+    def is_over(self) -> bool:
+        return self._until is not None and time.monotonic() > self._until
+
+
+def _entries(outbox: Outbox, patience: _Patience) -> Iterator[Entry]:
+    after = 0
+    while not patience.is_over and (entries := outbox.read(after, _PAGE)):
+        yield from entries
+        after = entries[-1].number
+
+
+class Courier(Closing):
+    """A thread that delivers from an outbox whenever no other process does.
+
+    ``make_round`` gives what one way through the outbox needs. ``on_outcomes`` is told in the
+    thread.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        make_round: Callable[[], Round],
+        on_outcomes: Callable[[list[Outcome]], None],
+    ) -> None:
+        self._outbox: Final = outbox
+        self._make_round: Final = make_round
+        self._on_outcomes: Final = on_outcomes
+        self._is_closed = False
+        self._begin()
+        self._at_exit: Final = closed_at_exit(self)
+
+    def _begin(self) -> None:
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._round: Round | None = None
+        self._thread: threading.Thread | None = threading.Thread(
+            target=self._run, name="iterable-courier", daemon=True
+        )
+        self._thread.start()
+
+    def forget(self) -> None:
+        """Have a thread of its own in a child process, from its first event on."""
+        self._thread = None
+
+    def enqueue(self, event: Any) -> int:
+        """Take an event, and return its number when it is on disk."""
+        if self._is_closed:
+            raise NotSent("the destination is closed")
+        number = self._outbox.add(event)
+        if self._thread is None:
+            self._begin()
+        self._wake.set()
+        return number
+
+    def flush(self, timeout: float | None = None) -> int:
+        """Wait until the outbox is empty, whoever delivers; return how many events are left."""
+        until = None if timeout is None else time.monotonic() + timeout
+        self._wake.set()
+        while (left := len(self._outbox)) and (until is None or time.monotonic() < until):
+            time.sleep(_LOOK / 10)
+        return left
+
+    def close(self, timeout: float | None = _AT_EXIT) -> int:
+        """Send what waits for so many seconds, then stop; return how many events are left on disk.
+
+        A second time nothing happens.
+        """
+        if self._is_closed:
+            return 0
+        self._is_closed = True
+        atexit.unregister(self._at_exit)
+        if self._thread is None:
+            return len(self._outbox)
+        try:
+            self.flush(timeout)
+        finally:
+            self._stopping.set()
+            self._wake.set()
+            self._abandon()
+            self._thread.join()
+        return len(self._outbox)
+
+    def _abandon(self) -> None:
+        """Wait for no answer any more, if it is time to stop."""
+        one_round = self._round
+        if one_round is not None and self._stopping.is_set():
+            one_round.pipeline.abandon()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                with self._outbox.delivering():
+                    self._deliver()
+            except OutboxInUse:
+                self._stopping.wait(_LOOK)
+            except OutboxError as error:
+                _log.error("%s", error)
+                self._stopping.wait(_FIRST_WAIT)
+            except Exception:  # noqa: BLE001 - the next round may go better
+                _log.exception("a round through the outbox ended early")
+                self._stopping.wait(_FIRST_WAIT)
+
+    def _deliver(self) -> None:
+        wait = _FIRST_WAIT
+        while not self._stopping.is_set():
+            self._wake.clear()
+            if self._go_round():
+                self._stopping.wait(wait)
+                wait = min(2 * wait, _LONGEST_WAIT)
+            else:
+                wait = _FIRST_WAIT
+                self._wake.wait(_LOOK)
+
+    def _go_round(self) -> bool:
+        """Deliver what there is; whether nothing came of it, so that it is time to wait."""
+        if not self._outbox.read(0, 1):
+            return False
+        names = set()
+        self._round = self._make_round()
+        self._abandon()  # if it was closed at this moment
+        for outcomes in deliver(self._outbox, self._round, goes_on=_GOES_ON):
+            self._on_outcomes(outcomes)
+            names |= {outcome.name for outcome in outcomes}
+        self._round = None
+        return names <= _STAYS

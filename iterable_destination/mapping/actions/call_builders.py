@@ -1,0 +1,115 @@
+"""Bodies: a mapped payload → the calls that its action makes.
+
+What may live here: what each action makes of its fields. The calls are judged by
+:mod:`~iterable_destination.model.validation` like any others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from iterable_destination.mapping.actions.coercion import Findings
+from iterable_destination.model import endpoints
+from iterable_destination.model.calls import (
+    Call,
+    Identity,
+    Profile,
+    TrackEvent,
+    TrackPurchase,
+    UpdateCart,
+    UpdateEmail,
+    UpdateUser,
+)
+from iterable_destination.model.dates import DAYS_STAY
+from iterable_destination.model.json_copy import data_fields
+
+Payload = dict[str, Any]
+
+
+def _track_event(payload: Payload, found: Findings) -> tuple[Call, ...]:
+    return (
+        TrackEvent(
+            Identity(payload.get("email"), payload.get("userId")),
+            payload["eventName"],
+            _fields(payload.get("dataFields", {}), "dataFields", found),
+            payload.get("createdAt"),
+            _id(payload, found),
+            campaign_id=payload.get("campaignId"),
+            template_id=payload.get("templateId"),
+        ),
+    )
+
+
+def _update_user(payload: Payload, found: Findings) -> tuple[Call, ...]:
+    identity = Identity(payload.get("email"), payload.get("userId"))
+    update = UpdateUser(
+        identity,
+        _profile(payload, "", found),
+        payload.get("mergeNestedObjects"),
+        update_only=payload.get("updateOnly"),
+    )
+    new_email = payload.get("newEmail")
+    return (update,) if new_email is None else (update, UpdateEmail(identity, new_email))
+
+
+def _update_cart(payload: Payload, found: Findings) -> tuple[Call, ...]:
+    identity, profile = _user(payload, found)
+    return (UpdateCart(identity, payload["items"], profile=profile),)
+
+
+def _track_purchase(payload: Payload, found: Findings) -> tuple[Call, ...]:
+    identity, profile = _user(payload, found)
+    fields = payload.get("dataFields", {}).copy()
+    fields.pop("products", None)
+    return (
+        TrackPurchase(
+            identity,
+            payload["items"],
+            payload["total"],
+            _fields(fields, "dataFields", found),
+            payload.get("createdAt"),
+            payload.get("campaignId"),
+            payload.get("templateId"),
+            _id(payload, found),
+            profile=profile,
+        ),
+    )
+
+
+#: What makes the calls of each action, by its slug. An :class:`UpdateEmail` goes out only after
+#: the call before it was accepted.
+CALLS: Final[dict[str, Callable[[Payload, Findings], tuple[Call, ...]]]] = {
+    "trackEvent": _track_event,
+    "updateUser": _update_user,
+    "updateCart": _update_cart,
+    "trackPurchase": _track_purchase,
+}
+
+
+def _fields(fields: dict[Any, Any], path: str, found: Findings) -> dict[str, Any]:
+    return data_fields(fields, path, found.problems, DAYS_STAY)
+
+
+def _profile(payload: Payload, path: str, found: Findings) -> dict[str, Any]:
+    """Return the fields of a profile, with the phone number if one is mapped, or null."""
+    profile = _fields(payload.get("dataFields", {}), f"{path}dataFields", found)
+    if "phoneNumber" in payload:
+        profile["phoneNumber"] = payload["phoneNumber"]
+    return profile
+
+
+def _user(payload: Payload, found: Findings) -> tuple[Identity, Profile]:
+    user = payload["user"]
+    sources = "user.email", "user.userId"
+    identity = Identity(user.get("email"), user.get("userId"), *sources)
+    return identity, Profile(_profile(user, "user.", found), user.get("mergeNestedObjects"))
+
+
+def _id(payload: Payload, found: Findings) -> str | None:
+    """Return an id that Iterable takes; a longer one is left out, as it only guards repeats."""
+    its_id: str | None = payload.get("id")
+    if its_id is None or len(its_id.encode()) <= endpoints.MAX_ID_BYTES:
+        return its_id
+    found.note("id", f"left out: an id has at most {endpoints.MAX_ID_BYTES} bytes")
+    return None

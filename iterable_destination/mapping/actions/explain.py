@@ -1,0 +1,89 @@
+"""Explanations: for each subscription why it fired or not, and what it made of an event.
+
+What may live here: telling. Nothing is decided here that the translator does not decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import attrs
+
+from iterable_destination.errors import Note, Problem
+from iterable_destination.mapping.actions.paths import NOTHING
+from iterable_destination.mapping.actions.reading import Reading
+from iterable_destination.mapping.actions.subscriptions import PRESETS, Subscription
+from iterable_destination.mapping.actions.translator import ANONYMOUS, Mapped, mapped, too_deep
+from iterable_destination.model.calls import Call
+from iterable_destination.model.dates import TEXTS_STAY
+from iterable_destination.model.json_copy import data_fields
+from iterable_destination.model.settings import Settings
+
+_OFF: Final = "it is switched off"
+
+
+@attrs.frozen
+class Explanation:
+    """What one subscription made of an event, and why."""
+
+    #: The subscription's name.
+    subscription: str
+    #: Whether it fired.
+    fired: bool
+    #: The part of the trigger that decided it, as it is written; or in words what did.
+    because: str
+    #: What the mapping gave, before anything was coerced; None if it did not fire. What JSON
+    #: cannot hold is None in it.
+    payload: Any = attrs.field(default=None, repr=False)
+    #: What was coerced or left out, with places in the payload.
+    coercions: tuple[Note, ...] = ()
+    #: The calls that are made; none if there are problems.
+    calls: tuple[Call, ...] = ()
+    #: Why there are no calls.
+    problems: tuple[Problem, ...] = ()
+    #: Why nothing is sent although nothing is wrong, or None.
+    skipped: str | None = None
+
+
+def explain(
+    event: Any,
+    subscriptions: Iterable[Subscription] = PRESETS,
+    settings: Settings | None = None,
+) -> tuple[Explanation, ...]:
+    """Explain what each subscription makes of an event, in their order.
+
+    The calls are those that a :class:`~iterable_destination.mapping.actions.MappedTranslator` makes.
+    Raises :exc:`~iterable_destination.errors.InvalidEvent` if the event cannot be read.
+    """
+    reading = Reading(event)
+    try:
+        return tuple([_explained(each, reading, settings or Settings()) for each in subscriptions])
+    except RecursionError:  # the caller is deep in calls itself
+        raise too_deep(reading) from None
+
+
+def _explained(subscription: Subscription, reading: Reading, settings: Settings) -> Explanation:
+    name = subscription.name
+    if reading.switched_off is not None or not subscription.enabled:
+        return Explanation(name, fired=False, because=reading.switched_off or _OFF)
+    fired, part = subscription.fires.deciding(reading.body)
+    because = subscription.trigger[part.start : part.end]
+    if not fired:
+        return Explanation(name, fired, because)
+    return _told(name, because, mapped(subscription, reading.body, settings))
+
+
+def _told(name: str, because: str, made: Mapped) -> Explanation:
+    given = None if made.payload is NOTHING else made.payload
+    payload = data_fields({"payload": given}, "", [], TEXTS_STAY)["payload"]
+    return Explanation(
+        name,
+        True,  # noqa: FBT003 - it fired
+        because,
+        payload,
+        tuple(made.notes),
+        made.calls,
+        tuple(made.problems),
+        ANONYMOUS if made.is_anonymous else None,
+    )

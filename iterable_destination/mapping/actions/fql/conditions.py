@@ -1,0 +1,195 @@
+"""Clauses: what a trigger asks of an event, as values.
+
+What may live here: what each comparison means, and how an event is judged by them.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import attrs
+
+from iterable_destination.mapping.actions.paths import NOTHING, Get
+from iterable_destination.model.json_values import SCALARS, scalar
+
+Test = Callable[[Any], bool]
+
+
+@attrs.frozen(slots=False)
+class Clause:
+    """One question to an event: a field, and what is asked of it."""
+
+    #: The field's name, as it is written.
+    field: str
+    get: Get = attrs.field(eq=False, repr=False)
+    test: Test = attrs.field(eq=False, repr=False)
+    #: Where it stands in the trigger.
+    start: int
+    end: int
+    #: Returns whether an event is as the clause says.
+    holds: Callable[[dict[Any, Any]], bool] = attrs.field(init=False, eq=False, repr=False)
+
+    @holds.default
+    def _holds(self) -> Callable[[dict[Any, Any]], bool]:
+        get, test = self.get, self.test  # bound once, since this is asked of every event
+        return lambda event: test(get(event))
+
+    def given(self, known: Mapping[str, Any]) -> Trigger | bool:
+        """Return what is left to ask where some fields are known already."""
+        return self.test(known[self.field]) if self.field in known else self
+
+    def deciding(self, event: dict[Any, Any]) -> tuple[bool, Trigger]:
+        """Return whether it holds, and the part that decides it: itself."""
+        return self.holds(event), self
+
+
+@attrs.frozen(slots=False)
+class Group:
+    """Clauses joined by ``and`` or by ``or``."""
+
+    parts: tuple[Trigger, ...]
+    #: The verdict of one part that is that of all: False of ``and``, True of ``or``.
+    stops_at: bool
+    start: int
+    end: int
+
+    def holds(self, event: dict[Any, Any]) -> bool:
+        """Whether the event is as the clauses say together."""
+        stop = self.stops_at
+        for part in self.parts:
+            if part.holds(event) is stop:
+                return stop
+        return not stop
+
+    def given(self, known: Mapping[str, Any]) -> Trigger | bool:
+        """Return what is left to ask where some fields are known already."""
+        rest = [part.given(known) for part in self.parts]
+        if self.stops_at in rest:
+            return self.stops_at
+        open_parts = tuple([part for part in rest if not isinstance(part, bool)])
+        if not open_parts:
+            return not self.stops_at
+        return open_parts[0] if len(open_parts) == 1 else attrs.evolve(self, parts=open_parts)
+
+    def deciding(self, event: dict[Any, Any]) -> tuple[bool, Trigger]:
+        """Return whether it holds, and the part that decides it: one, or all together."""
+        for part in self.parts:
+            holds, decided = part.deciding(event)
+            if holds is self.stops_at:
+                return holds, decided
+        return not self.stops_at, self
+
+
+Trigger = Clause | Group
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _plain(value: Any) -> Any:
+    return value if type(value) in _PLAIN else scalar(value)
+
+
+#: Types that stand for themselves; quicker to ask for than what :func:`scalar` does.
+_PLAIN: Final = SCALARS | {type(NOTHING), dict, list}
+
+
+def same_text(text: str) -> Test:
+    """Ask for this text."""
+
+    def test(value: Any) -> bool:
+        plain = value if type(value) in _PLAIN else scalar(value)
+        return type(plain) is str and plain == text
+
+    return test
+
+
+def same_number(number: float) -> Test:
+    """Ask for this number; a text of digits is none."""
+    return compared(operator.eq, number)
+
+
+def other_number(number: float) -> Test:
+    """Ask for a number that is another one; what is no number is not."""
+    return compared(operator.ne, number)
+
+
+def compared(compare: Callable[[Any, Any], bool], number: float) -> Test:
+    """Ask for a number that compares so with this one."""
+
+    def test(value: Any) -> bool:
+        plain = _plain(value)
+        return _is_number(plain) and compare(plain, number)
+
+    return test
+
+
+def same_constant(constant: bool | None) -> Test:  # noqa: FBT001 - one of three constants
+    """Ask for true or false; or for null, which a missing field is too."""
+
+    def test(value: Any) -> bool:
+        return (None if value is NOTHING else _plain(value)) is constant
+
+    return test
+
+
+def opposite(test: Test) -> Test:
+    """Ask for what another test denies."""
+
+    def opposed(value: Any) -> bool:
+        return not test(value)
+
+    return opposed
+
+
+def of_text(wanted: Callable[[str], bool], *, negated: bool) -> Test:
+    """Ask something of a text; what is no text is neither so nor otherwise."""
+
+    def test(value: Any) -> bool:
+        plain = _plain(value)
+        return isinstance(plain, str) and wanted(plain) is not negated
+
+    return test
+
+
+def contains(part: str) -> Callable[[str], bool]:
+    """Return whether a text contains another."""
+    return lambda text: part in text
+
+
+def matches(pattern: str) -> Callable[[str], bool]:
+    """Return whether a text matches a pattern, in which ``*`` stands for any text.
+
+    What stands between two ``*`` is looked for once, from the left, so the time it takes grows
+    with the length of the text and no faster.
+    """
+    first, *others = pattern.split("*")
+    if not others:
+        return lambda text: text == pattern
+    *middle, last = others
+    shortest = len(first) + len(last)
+
+    def test(text: str) -> bool:
+        if len(text) < shortest or not (text.startswith(first) and text.endswith(last)):
+            return False
+        place, end = len(first), len(text) - len(last)
+        for part in middle:
+            place = text.find(part, place, end)
+            if place < 0:
+                return False
+            place += len(part)
+        return True
+
+    return test
+
+
+#: The operators that compare numbers only.
+ORDERS: Final[dict[str, Callable[[Any, Any], bool]]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}

@@ -1,0 +1,117 @@
+"""Items: the products of a cart or a purchase, coerced and made as Iterable takes them.
+
+What may live here: the table of an item's fields, and what becomes of its other keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any, Final
+
+from iterable_destination.mapping.actions import coercion
+from iterable_destination.mapping.actions.coercion import Findings
+from iterable_destination.mapping.actions.payload import (
+    NUMBER,
+    PLAIN,
+    TEXT,
+    WHOLE,
+    Field,
+    coerced,
+    is_short,
+    is_small,
+)
+from iterable_destination.model.dates import DAYS_STAY
+from iterable_destination.model.json_copy import data_fields
+from iterable_destination.model.json_values import as_list, as_object, scalar
+
+#: What is sent of an item. It may have any other keys too.
+_FIELDS: Final = (
+    Field("id", coercion.text, TEXT, required=True),
+    Field("name", coercion.text, TEXT, required=True),
+    Field("quantity", coercion.integer, WHOLE, required=True),
+    Field("price", coercion.number, NUMBER, required=True),
+    Field("sku", coercion.text, TEXT),
+    Field("url", coercion.text, TEXT),
+    Field("imageUrl", coercion.text, TEXT),
+    Field("description", coercion.text, TEXT),
+)
+_REQUIRED: Final = {field.name for field in _FIELDS if field.required}
+_SENT: Final = frozenset({field.name for field in _FIELDS} | {"categories"})
+#: Keys of an item that do not go to its ``dataFields``.
+_NOT_DATA: Final = _SENT | {"product_id", "category", "image_url"}
+
+
+def items(value: Any, path: str, found: Findings) -> list[dict[str, Any]]:
+    """Return a list of items; a lone object is a list of one, and nulls in it go."""
+    plain = value if type(value) in PLAIN else scalar(value)
+    elements = as_list(plain) if as_object(plain) is None else [plain]
+    if elements is None:
+        coercion.an_object(plain, f"{path}[0]", found)
+        return []
+    return [
+        _finished(element) if _is_ordinary(element) else _item(element, f"{path}[{index}]", found)
+        for index, element in enumerate(elements)
+        if element is not None
+    ]
+
+
+def _is_ordinary(item: Any) -> bool:
+    """Whether an item has what it must, nothing else, and all of it such that it can be sent."""
+    texts = _texts(tuple(item)) if type(item) is dict else None
+    if texts is None:
+        return False
+    price, quantity = item["price"], item["quantity"]
+    if type(quantity) is not int or type(price) not in _NUMBERS:
+        return False
+    try:
+        together = "".join(texts(item))
+    except TypeError:  # one of them is no text
+        return False
+    return is_small(price) and is_small(quantity) and is_short(together) is not None
+
+
+_NUMBERS: Final = (float, int)
+
+
+@lru_cache(maxsize=500)
+def _texts(keys: tuple[Any, ...]) -> Callable[[Any], tuple[str, ...]] | None:
+    """Return what gives an item's texts; None if there is a key too few or too many.
+
+    Items of the same keys come again and again.
+    """
+    if not _REQUIRED.issubset(keys) or not _SENT.issuperset(keys):
+        return None
+    return itemgetter(*[key for key in keys if key not in {"price", "quantity"}])
+
+
+def _finished(given: dict[str, Any]) -> dict[str, Any]:
+    item = given.copy()
+    if "categories" in item:
+        item["categories"] = [item["categories"]]
+    item["dataFields"] = {}
+    return item
+
+
+def _item(value: Any, path: str, found: Findings) -> dict[str, Any]:
+    """Return an item as Iterable takes it."""
+    found.is_ordinary = False
+    given = coercion.an_object(value, path, found)
+    if given is None:
+        return {}
+    item = coerced(_FIELDS, given, f"{path}.", found)
+    categories = scalar(given.get("categories"))
+    if categories is not None:
+        item["categories"] = _categories(categories, f"{path}.categories", found)
+    rest = {key: value for key, value in given.items() if key not in _NOT_DATA}
+    item["dataFields"] = data_fields(rest, path, found.problems, DAYS_STAY)
+    return item
+
+
+def _categories(value: Any, path: str, found: Findings) -> list[Any]:
+    """Return a lone category as a list of one; a list stays one."""
+    elements = as_list(value)
+    if elements is None:
+        return [coercion.text(value, path, found)]
+    return list(map(scalar, elements))

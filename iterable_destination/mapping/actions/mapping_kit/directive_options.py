@@ -1,0 +1,132 @@
+"""Options: what stands behind a directive's name, checked while it is read.
+
+What may live here: the few forms that an option can have, and the words for one that has another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
+
+from iterable_destination.mapping.actions.paths import NOTHING
+from iterable_destination.model.json_values import kind
+
+#: Gives what a part of a mapping says for an event, or :data:`~paths.NOTHING`.
+Resolve = Callable[[Any], Any]
+
+#: What tools write beside a directive or its options; it means nothing here.
+METADATA: Final = "_metadata"
+
+
+class Unmappable(Exception):
+    """What a mapping says of this event cannot be made; the message says why."""
+
+
+class Reader(Protocol):
+    """What a directive needs of whoever reads the mapping."""
+
+    def read(self, value: Any, path: str) -> Resolve:
+        """Return the function for a part of the mapping."""
+
+    def refuse(self, path: str, message: str) -> None:
+        """Add a problem."""
+
+
+def nothing(_: Any) -> Any:
+    """Give nothing for every event."""
+    return NOTHING
+
+
+class Options:
+    """What is given to one directive, and where it stands."""
+
+    def __init__(self, reader: Reader, name: str, given: Any, path: str) -> None:
+        self._reader = reader
+        self.name: Final = name
+        self.given: Final = given
+        self.path: Final = path
+
+    @property
+    def _fields(self) -> dict[str, Any]:
+        return self.given if isinstance(self.given, dict) else {}
+
+    @property
+    def begins_with_directive(self) -> bool:
+        """Whether a list is given whose first element is made by a directive."""
+        return isinstance(self.given, list) and any(map(is_directive, self.given[:1]))
+
+    def refuse(self, message: str, place: str = "") -> None:
+        """Add a problem of the directive, or of a place below it."""
+        self._reader.refuse(f"{self.path}{place}", message)
+
+    def whole(self) -> Resolve:
+        """Read what is given as a part of the mapping."""
+        return self._reader.read(self.given, self.path)
+
+    def text_or_directive(self) -> Resolve:
+        """Read what is given, which must be a text or a directive."""
+        if not isinstance(self.given, str) and not is_directive(self.given):
+            self.refuse(f"must be a string or a directive, not {kind(self.given)}")
+        return self.whole()
+
+    def is_object(self, *known: str) -> None:
+        """Make sure that an object is given, with no other keys than these."""
+        if not isinstance(self.given, dict):
+            self.refuse(f"must be an object, not {kind(self.given)}")
+        for key in self._fields:
+            if key not in {*known, METADATA}:
+                self.refuse(f"unknown; there are {', '.join(known)}", f".{key}")
+
+    def has(self, key: str) -> bool:
+        """Whether an option is given."""
+        return key in self._fields
+
+    def get(self, key: str) -> Any:
+        """Return an option as it is given, or None."""
+        return self._fields.get(key)
+
+    def part(self, key: str, *, required: bool = False) -> Resolve:
+        """Read an option as a part of the mapping; where it is not given it gives nothing."""
+        if key in self._fields:
+            return self._reader.read(self._fields[key], f"{self.path}.{key}")
+        if required:
+            self.refuse("missing", f".{key}")
+        return nothing
+
+    def element(self, index: int) -> Resolve:
+        """Read an element of the list that is given."""
+        return self._reader.read(self.given[index], f"{self.path}[{index}]")
+
+    def choice(self, key: str, choices: Sequence[str]) -> str:
+        """Return an option that must be one of these words."""
+        value = self._fields.get(key)
+        if isinstance(value, str) and value in choices:
+            return value
+        self.refuse(f"must be {' or '.join(choices)}", f".{key}")
+        return choices[0]
+
+    def text(self, key: str, default: str | None = None) -> str:
+        """Return an option that must be a text; one without a default must not be empty."""
+        value = self._fields.get(key, default)
+        if isinstance(value, str) and (value or default is not None):
+            return value
+        empty = value is None or value == ""
+        problem = "missing" if empty else f"must be a string, not {kind(value)}"
+        self.refuse(problem, f".{key}")
+        return ""
+
+    def flag(self, key: str, *, default: bool) -> bool:
+        """Return an option that must be true or false."""
+        value = self._fields.get(key, default)
+        if not isinstance(value, bool):
+            self.refuse(f"must be true or false, not {kind(value)}", f".{key}")
+        return value is True
+
+
+#: Makes the function of one directive.
+Make = Callable[[Options], Resolve]
+
+
+def is_directive(value: Any) -> bool:
+    """Whether a part of a mapping is a directive."""
+    return isinstance(value, dict) and any(key.startswith("@") for key in value)

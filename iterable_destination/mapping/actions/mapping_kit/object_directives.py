@@ -1,0 +1,165 @@
+"""Directives that make objects and lists of others.
+
+What may live here: ``@arrayPath``, ``@flatten``, ``@merge``, ``@transform`` and
+``@excludeWhenNull``. What a directive is given by another is counted first, see
+:mod:`~iterable_destination.mapping.actions.mapping_kit.limits`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from iterable_destination.mapping.actions.mapping_kit.directive_options import (
+    Options,
+    Resolve,
+    Unmappable,
+    is_directive,
+)
+from iterable_destination.mapping.actions.mapping_kit.limits import bounded
+from iterable_destination.mapping.actions.paths import NOTHING, BadPath, getter, read_path
+from iterable_destination.model.endpoints import MAX_BODY_BYTES
+from iterable_destination.model.json_copy import MAX_NESTING, TOO_DEEP
+from iterable_destination.model.json_values import as_list, as_object, kind, scalar
+
+
+def array_path(options: Options) -> Resolve:
+    """``@arrayPath``: a list, and what each of its elements becomes."""
+    given = options.given
+    if not isinstance(given, list) or not 1 <= len(given) <= 2:  # noqa: PLR2004 - path and shape
+        options.refuse("must be a list of a path and perhaps a shape")
+        return lambda _: NOTHING
+    source = _source(options)
+    shape = options.element(1) if len(given) > 1 and given[1] != {} else None
+    if shape is None:
+        return source
+
+    def resolve(data: Any) -> Any:
+        found = source(data)
+        elements = found if type(found) is list else _elements(found)
+        if elements is None:
+            return found
+        shaped = [shape(element) for element in elements]
+        return [None if value is NOTHING else value for value in shaped]
+
+    return resolve
+
+
+def _elements(found: Any) -> list[Any] | None:
+    """Return the elements of any list; a lone object is one of one, and all else is none."""
+    plain = scalar(found)
+    return as_list(plain) if as_object(plain) is None else [plain]
+
+
+def _source(options: Options) -> Resolve:
+    """Read the first element: a path, or a directive that gives the list itself."""
+    path = options.given[0]
+    if isinstance(path, str):
+        try:
+            return getter(read_path(path))
+        except BadPath as error:
+            options.refuse(str(error), "[0]")
+    elif not is_directive(path):
+        options.refuse(f"must be a string or a directive, not {kind(path)}", "[0]")
+    wanted = options.element(0)
+    return lambda data: bounded(wanted(data))
+
+
+def flatten(options: Options) -> Resolve:
+    """``@flatten``: an object in one level, the keys of each way joined by the separator."""
+    options.is_object("value", "separator", "omitArrays")
+    separator = options.text("separator")
+    keeps_lists = options.flag("omitArrays", default=False)
+    wanted = options.part("value", required=True)
+
+    def resolve(data: Any) -> Any:
+        value = scalar(bounded(wanted(data)))
+        if _inside(value, keeps_lists=keeps_lists) is None:
+            return value
+        flat, room = {}, MAX_BODY_BYTES
+        for key, inner in _flat(value, (), separator, keeps_lists=keeps_lists):
+            flat[key] = inner
+            room -= len(key)
+            if room < 0:
+                raise Unmappable(f"makes keys of more than {MAX_BODY_BYTES:,} characters")
+        return flat
+
+    return resolve
+
+
+def _inside(value: Any, *, keeps_lists: bool) -> Iterable[tuple[Any, Any]] | None:
+    """Return keys and values of what is to be flattened further; None of anything else."""
+    fields = as_object(value)
+    if fields is not None:
+        for key in fields:
+            if not isinstance(key, str):
+                raise Unmappable(f"has a key that is {kind(key)}; JSON's keys are strings")
+        return fields.items()
+    elements = None if keeps_lists else as_list(value)
+    return None if elements is None else enumerate(elements)
+
+
+def _flat(
+    value: Any, keys: tuple[str, ...], separator: str, *, keeps_lists: bool
+) -> Iterator[tuple[str, Any]]:
+    inside = _inside(value, keeps_lists=keeps_lists)
+    if inside is None:
+        yield separator.join(keys), value
+        return
+    if len(keys) >= MAX_NESTING:
+        raise Unmappable(TOO_DEEP)
+    for key, inner in inside:
+        yield from _flat(scalar(inner), (*keys, str(key)), separator, keeps_lists=keeps_lists)
+
+
+def merge(options: Options) -> Resolve:
+    """``@merge``: several objects in one; of a key in two the right one's value, or the left's."""
+    options.is_object("objects", "direction")
+    direction = options.choice("direction", ("right", "left"))
+    objects = options.get("objects")
+    if not isinstance(objects, list):
+        options.refuse(f"must be a list of objects, not {kind(objects)}", ".objects")
+    wanted = options.part("objects")
+
+    def resolve(data: Any) -> dict[Any, Any]:
+        found = [fields for value in wanted(data) if (fields := as_object(scalar(value)))]
+        merged: dict[Any, Any] = {}
+        for fields in found if direction == "right" else reversed(found):
+            merged |= fields
+        return merged
+
+    return resolve
+
+
+def transform(options: Options) -> Resolve:
+    """``@transform``: a mapping of what another mapping gives."""
+    options.is_object("apply", "mapping")
+    for key in ("apply", "mapping"):
+        value = options.get(key)
+        if options.has(key) and not isinstance(value, dict):
+            options.refuse(f"must be an object, not {kind(value)}", f".{key}")
+    apply = options.part("apply", required=True)
+    mapping = options.part("mapping", required=True)
+    return lambda data: mapping(bounded(apply(data)))
+
+
+def exclude_when_null(options: Options) -> Resolve:
+    """``@excludeWhenNull``: a value without the nulls in its objects, or nothing for null."""
+    wanted = options.whole()
+
+    def resolve(data: Any) -> Any:
+        value = _without_nulls(bounded(wanted(data)), MAX_NESTING)
+        return NOTHING if value is None else value
+
+    return resolve
+
+
+def _without_nulls(value: Any, room: int) -> Any:
+    plain = scalar(value)
+    fields = as_object(plain)
+    if fields is None:
+        return plain
+    if not room:
+        raise Unmappable(TOO_DEEP)
+    kept = {key: _without_nulls(inner, room - 1) for key, inner in fields.items()}
+    return {key: inner for key, inner in kept.items() if inner is not None}

@@ -1,0 +1,110 @@
+"""Paths: where in an event, or in one element of a list, a value stands.
+
+What may live here: how a path is written, and how it is followed. A path is read once and then
+followed for every event, so following it is quick and reading it may take its time.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+from iterable_destination.model.json_values import SCALARS, as_list, as_object, scalar
+
+#: What a path or a directive gives where there is nothing. It is not null, which is a value.
+NOTHING: Final[Any] = object()
+
+Get = Callable[[Any], Any]
+
+#: One step: a name, a place in a list, or a key in quotes. A dot before it separates it.
+_STEP: Final = re.compile(
+    r"""\.?(?:\[(?:(?P<index>[0-9]{1,9})|'(?P<single>[^']*)'|"(?P<double>[^"]*)")\]"""
+    r"""|(?P<name>[^.\[\]]+))"""
+)
+_MOST_DIGITS: Final = 9
+#: Types that have nothing inside: JSON's scalars, and that of :data:`NOTHING`.
+_LEAVES: Final = SCALARS | {type(NOTHING)}
+
+
+class BadPath(ValueError):
+    """A text is no path."""
+
+
+def read_path(text: str) -> tuple[str, ...]:
+    """Return the keys that a path names, from the outside in; ``$``, ``$.`` and ``""`` name none.
+
+    Raises :exc:`BadPath` with the place of the first character that cannot be read.
+    """
+    start = 1 if text == "$" or text.startswith(("$.", "$[")) else 0
+    if text[start:] == ".":
+        return ()
+    if not start and text.startswith("."):
+        raise BadPath("is no path: see character 1")
+    keys: list[str] = []
+    while start < len(text):
+        step = _STEP.match(text, start)
+        if step is None or (keys and step["name"] is not None and text[start] != "."):
+            raise BadPath(f"is no path: see character {start + 1}")
+        keys.append(next(key for key in step.group("index", "single", "double", "name") if key))
+        start = step.end()
+    return tuple(keys)
+
+
+class OneKey:
+    """Follows a path of one key, as the shapes of lists have; it can be asked for the key."""
+
+    __slots__ = ("key",)
+
+    def __init__(self, key: str) -> None:
+        self.key: Final = key
+
+    def __call__(self, data: Any) -> Any:
+        """Return what stands under the key."""
+        return data.get(self.key, NOTHING) if type(data) is dict else _step(data, self.key)
+
+
+def getter(keys: tuple[str, ...]) -> Get:
+    """Return a function that follows these keys into a value, or gives :data:`NOTHING`."""
+    if not keys:
+        return _itself
+    if len(keys) == 1:
+        return OneKey(keys[0])
+    return _two(*keys) if len(keys) == 2 else _many(keys)  # noqa: PLR2004 - as its name says
+
+
+def _itself(data: Any) -> Any:
+    return data
+
+
+def _two(first: str, second: str) -> Get:
+    def get(data: Any) -> Any:
+        inner = data.get(first, NOTHING) if type(data) is dict else _step(data, first)
+        return inner.get(second, NOTHING) if type(inner) is dict else _step(inner, second)
+
+    return get
+
+
+def _many(keys: tuple[str, ...]) -> Get:
+    def get(data: Any) -> Any:
+        for key in keys:
+            data = data.get(key, NOTHING) if type(data) is dict else _step(data, key)
+            if data is NOTHING:
+                break
+        return data
+
+    return get
+
+
+def _step(data: Any, key: str) -> Any:
+    """Take one step into anything but a ``dict``: other objects, and lists by number."""
+    if type(data) in _LEAVES:
+        return NOTHING
+    data = scalar(data)
+    fields = as_object(data)
+    if fields is not None:
+        return fields.get(key, NOTHING)
+    elements = as_list(data)
+    if elements is None or not (key.isascii() and key.isdigit() and len(key) <= _MOST_DIGITS):
+        return NOTHING
+    return elements[int(key)] if int(key) < len(elements) else NOTHING

@@ -1,0 +1,238 @@
+"""Subscriptions: which events a mapped destination sends, and as what.
+
+What may live here: a subscription as a value, and how it is read from Segment's JSON. Trigger and
+mapping are read once, here, and every mistake in them is named at once.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, Self
+
+import attrs
+
+from iterable_destination.errors import InvalidSubscription, Problem
+from iterable_destination.mapping.actions.fields import fields_of
+from iterable_destination.mapping.actions.fql.conditions import Trigger
+from iterable_destination.mapping.actions.fql.lexer import BadTrigger
+from iterable_destination.mapping.actions.fql.parser import read_trigger
+from iterable_destination.mapping.actions.mapping_kit.compiler import read_mapping
+from iterable_destination.mapping.actions.mapping_kit.directive_options import Resolve, nothing
+from iterable_destination.mapping.actions.payload import Field
+from iterable_destination.mapping.actions.presets import PRESETS_JSON
+from iterable_destination.model.json_codec import decode
+from iterable_destination.model.json_copy import TOO_DEEP
+from iterable_destination.model.json_values import as_list, as_object, kind, says_nothing
+
+#: Subscriptions of one destination (Segment's product document: "a maximum of 50 mappings").
+MAX_SUBSCRIPTIONS: Final = 50
+
+#: The actions, by their slugs, and what Segment calls them.
+ACTIONS: Final = {
+    "trackEvent": "Custom Event",
+    "updateUser": "Upsert User",
+    "updateCart": "Cart Updates",
+    "trackPurchase": "Track Purchase",
+}
+
+#: Our names, and those that Segment's libraries, its API and its Terraform provider use, the
+#: first that is there. A mapping may be a text in JSON, as Terraform keeps it.
+_NAMES: Final = {
+    "name": ("name",),
+    "action": ("partnerAction", "actionSlug", "action"),
+    "trigger": ("subscribe", "trigger"),
+    "mapping": ("mapping", "settings"),
+    "enabled": ("enabled",),
+}
+#: What else Segment says of a subscription; it means nothing here.
+_PASSED_OVER: Final = frozenset(
+    {"id", "actionId", "action_id", "destinationId", "destination_id", "type"}
+    | {"modelId", "model_id", "reverseETLSchedule", "reverse_etl_schedule", "_metadata"}
+)
+
+
+@attrs.frozen(slots=False)
+class Subscription:
+    """One mapping of a mapped destination: which events, which action, and from where its fields.
+
+    Raises :exc:`~iterable_destination.errors.InvalidSubscription` with every mistake in it.
+    """
+
+    #: What outcomes, errors and explanations call it.
+    name: str
+    #: ``trackEvent``, ``updateUser``, ``updateCart`` or ``trackPurchase``.
+    action: str
+    #: Which events, in FQL: ``type = "track" and event = "Signed Up"``.
+    trigger: str
+    #: The action's fields: values and directives. It is copied.
+    mapping: Mapping[str, Any] = attrs.field(repr=False)
+    #: Whether it is switched on.
+    enabled: bool = True
+    #: The trigger as it was read.
+    fires: Trigger = attrs.field(init=False, eq=False, repr=False)
+    #: The action's fields that the mapping can fill.
+    fields: tuple[Field, ...] = attrs.field(init=False, eq=False, repr=False)
+    #: Gives the mapped payload of an event.
+    resolve: Resolve = attrs.field(init=False, eq=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        problems = [*_problems(self)]
+        fires, (mapping, resolve) = _fires(self, problems), _resolve(self, problems)
+        if problems:
+            raise InvalidSubscription(problems)
+        fields = fields_of(self.action, mapping)
+        read = {"fires": fires, "mapping": mapping, "fields": fields, "resolve": resolve}
+        for name, value in read.items():
+            object.__setattr__(self, name, value)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.name, self.action, self.trigger, self.mapping, self.enabled)
+
+    @classmethod
+    def from_json(cls, subscription: Any) -> Self:
+        """Read a subscription as Segment writes it.
+
+        That is ``name``, ``enabled`` (true if it is not there), ``partnerAction``, ``subscribe``
+        and ``mapping``, or the API's and Terraform's ``actionSlug``, ``trigger`` and
+        ``settings``. Without a name it has its action's. Keys that mean nothing are passed over
+        with a :exc:`UserWarning`.
+
+        Raises :exc:`~iterable_destination.errors.InvalidSubscription` with every mistake.
+        """
+        given = as_object(subscription)
+        if given is None:
+            message = f"a subscription is an object, not {kind(subscription)}"
+            raise InvalidSubscription([Problem("$", message)])
+        _warn_of_others(given)
+        found = {ours: _first(names, given) for ours, names in _NAMES.items()}
+        chosen: dict[str, Any] = {ours: given.get(theirs) for ours, theirs in found.items()}
+        chosen["mapping"] = _decoded(chosen["mapping"])
+        if chosen["enabled"] is None:
+            chosen["enabled"] = True
+        if chosen["name"] is None and isinstance(chosen["action"], str):
+            chosen["name"] = ACTIONS.get(chosen["action"], chosen["action"])
+        try:
+            return cls(**chosen)
+        except InvalidSubscription as error:
+            raise InvalidSubscription(_as_written(error.problems, found)) from None
+
+
+def subscriptions_from_json(subscriptions: Any) -> tuple[Subscription, ...]:
+    """Read a list of subscriptions as Segment writes them, see :meth:`Subscription.from_json`.
+
+    An element may be a :class:`Subscription` already.
+
+    Raises :exc:`~iterable_destination.errors.InvalidSubscription` with every mistake in any of
+    them, and for more than 50.
+    """
+    elements = as_list(subscriptions)
+    if elements is None:
+        message = f"must be a list of subscriptions, not {kind(subscriptions)}"
+        raise InvalidSubscription([Problem("$", message)])
+    problems = too_many(elements)
+    read = []
+    for index, element in enumerate(elements):
+        try:
+            is_read = isinstance(element, Subscription)
+            read.append(element if is_read else Subscription.from_json(element))
+        except InvalidSubscription as error:
+            problems += [_inside(f"[{index}]", problem) for problem in error.problems]
+    if problems:
+        raise InvalidSubscription(problems)
+    return tuple(read)
+
+
+def too_many(subscriptions: Sequence[Any]) -> list[Problem]:
+    """Return the problem of a destination that has more subscriptions than it may have."""
+    count = len(subscriptions)
+    if count <= MAX_SUBSCRIPTIONS:
+        return []
+    message = f"{count:,} subscriptions; a destination has at most {MAX_SUBSCRIPTIONS}"
+    return [Problem("$", message)]
+
+
+def _problems(subscription: Subscription) -> Iterator[Problem]:
+    """Yield what is wrong with the single fields."""
+    name: Any = subscription.name
+    action: Any = subscription.action
+    enabled: Any = subscription.enabled
+    for field, value in (("name", name), ("action", action)):
+        if not isinstance(value, str) or not value:
+            yield Problem(field, _no_text(value))
+    if isinstance(action, str) and action and action not in ACTIONS:
+        yield Problem("action", f"no such action; there are {', '.join(ACTIONS)}")
+    if not isinstance(enabled, bool):
+        yield Problem("enabled", f"must be true or false, not {kind(enabled)}")
+
+
+def _no_text(value: Any) -> str:
+    return "missing" if says_nothing(value) else f"must be a string, not {kind(value)}"
+
+
+def _fires(subscription: Subscription, problems: list[Problem]) -> Trigger | None:
+    trigger: Any = subscription.trigger
+    if not isinstance(trigger, str) or not trigger:
+        problems.append(Problem("trigger", _no_text(trigger)))
+        return None
+    try:
+        return read_trigger(trigger)
+    except BadTrigger as error:
+        problems.append(Problem("trigger", str(error)))
+    except RecursionError:  # the caller is deep in calls itself
+        problems.append(Problem("trigger", TOO_DEEP))
+    return None
+
+
+def _resolve(subscription: Subscription, problems: list[Problem]) -> tuple[Any, Resolve]:
+    mapping: Any = subscription.mapping
+    if mapping is None:
+        problems.append(Problem("mapping", "missing"))
+        return {}, nothing
+    try:
+        return read_mapping(mapping, "mapping", problems)
+    except RecursionError:  # the caller is deep in calls itself
+        problems.append(Problem("mapping", TOO_DEEP))
+        return {}, nothing
+
+
+def _first(names: tuple[str, ...], given: Mapping[Any, Any]) -> str:
+    return next((name for name in names if given.get(name) is not None), names[0])
+
+
+def _warn_of_others(given: Mapping[Any, Any]) -> None:
+    known = {name for names in _NAMES.values() for name in names} | _PASSED_OVER
+    for key in given:
+        if key not in known:
+            message = f"unknown key {key!r} of a subscription is passed over"
+            warnings.warn(message, stacklevel=3)
+
+
+def _decoded(mapping: Any) -> Any:
+    """Return a mapping that is kept as a JSON text; other texts stay, to be refused."""
+    if not isinstance(mapping, str):
+        return mapping
+    try:
+        return decode(mapping.encode())
+    except ValueError:
+        return mapping
+
+
+def _as_written(problems: Iterable[Problem], found: Mapping[str, str]) -> list[Problem]:
+    """Return problems whose places begin with the keys as they were written."""
+    return [
+        Problem(_FIRST_WORD.sub(lambda word: found[word[0]], problem.path), problem.message)
+        for problem in problems
+    ]
+
+
+_FIRST_WORD: Final = re.compile(rf"\A(?:{'|'.join(_NAMES)})\b")
+
+
+def _inside(place: str, problem: Problem) -> Problem:
+    return Problem(place if problem.path == "$" else f"{place}.{problem.path}", problem.message)
+
+
+#: The four subscriptions that Segment proposes.
+PRESETS: Final = tuple(map(Subscription.from_json, PRESETS_JSON))

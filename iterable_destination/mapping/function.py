@@ -1,0 +1,218 @@
+"""Functions: a translator of one's own around a mapping, a method for each call type.
+
+What may live here: which method an event goes to, and what becomes of whatever that returns or
+raises. What an event is mapped to by itself is the mapping's to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import attrs
+
+from iterable_destination.errors import (
+    DropEvent,
+    EventNotSupported,
+    FunctionError,
+    FunctionFailed,
+    InvalidEvent,
+    InvalidSubscription,
+    Problem,
+)
+from iterable_destination.mapping.actions.reading import Reading
+from iterable_destination.mapping.translate import translate
+from iterable_destination.model import validation
+from iterable_destination.model.calls import Call, TrackEvent, TrackPurchase, UpdateUser
+from iterable_destination.model.json_codec import encode
+from iterable_destination.model.json_copy import data_fields
+from iterable_destination.model.json_values import kind
+from iterable_destination.model.segment_event import Event
+from iterable_destination.model.serialization import plain_event
+from iterable_destination.model.settings import Settings
+from iterable_destination.model.translation import Translation
+
+#: What a method may return: the requests to make, or None for none.
+Returned = Translation | Call | Iterable[Call] | None
+
+#: Segment's call types, and the methods that are given their events.
+METHODS: Final = {
+    "identify": "on_identify",
+    "track": "on_track",
+    "page": "on_page",
+    "screen": "on_screen",
+    "group": "on_group",
+    "alias": "on_alias",
+    "delete": "on_delete",
+}
+
+
+class DestinationFunction:
+    """A translator that is made by subclassing: ``Destination(settings, translator=Mine())``.
+
+    There is a method for each of Segment's call types. It is given the event as plain JSON in a
+    ``dict`` of its own, to be changed as it likes, and the settings. It returns a
+    :class:`Translation`, one call or several, in the order in which they are to be sent, or None
+    if nothing is to be sent. It may also raise:
+
+    - :exc:`DropEvent` or :exc:`EventNotSupported`: the event is skipped.
+    - :exc:`InvalidEventPayload`, :exc:`ValidationError` or :exc:`InvalidEvent`: it is rejected.
+    - :exc:`RetryError`: it is retryable. Nothing is sent of it, and later events of the user it
+      was about as it was handed in wait until it was handed in again.
+    - anything else: it is rejected with :exc:`FunctionFailed`.
+
+    The methods are called in whichever threads hand in events, and again for an event that is
+    handed in again: they should not act on anything outside.
+    """
+
+    def on_identify(self, event: dict[str, Any], settings: Settings, /) -> Returned:
+        """Return the calls of an identify; by default what :meth:`translate` makes of it."""
+        return self.translate(event, settings)
+
+    def on_track(self, event: dict[str, Any], settings: Settings, /) -> Returned:
+        """Return the calls of a track; by default what :meth:`translate` makes of it."""
+        return self.translate(event, settings)
+
+    def on_page(self, event: dict[str, Any], settings: Settings, /) -> Returned:
+        """Return the calls of a page; by default what :meth:`translate` makes of it."""
+        return self.translate(event, settings)
+
+    def on_screen(self, event: dict[str, Any], settings: Settings, /) -> Returned:
+        """Return the calls of a screen; by default what :meth:`translate` makes of it."""
+        return self.translate(event, settings)
+
+    def on_group(self, event: dict[str, Any], settings: Settings, /) -> Returned:
+        """Return the calls of a group; by default what :meth:`translate` makes of it."""
+        return self.translate(event, settings)
+
+    def on_alias(self, event: dict[str, Any], settings: Settings, /) -> Returned:
+        """Return the calls of an alias; by default what :meth:`translate` makes of it."""
+        return self.translate(event, settings)
+
+    def on_delete(self, event: dict[str, Any], settings: Settings, /) -> Returned:
+        """Return the calls of a delete; by default what :meth:`translate` makes of it."""
+        return self.translate(event, settings)
+
+    def translate(self, event: dict[str, Any], settings: Settings, /) -> Translation:
+        """Translate an event as there were no function: as :func:`translate` does by default.
+
+        That is the classic mapping, or the mappings that the settings have.
+        """
+        return translate(event, settings)
+
+    def __call__(self, event: Any, settings: Settings, /) -> Translation:
+        """Translate a Segment event by the method of its call type.
+
+        What there is no method for, and what is switched off for Iterable by the event's
+        ``integrations``, goes to :meth:`translate` at once. ``event`` is never changed.
+
+        Raises :exc:`InvalidEvent` for an event, or for calls, that cannot be sent,
+        :exc:`InvalidSubscription` for mistakes in the settings' mappings, and
+        :exc:`FunctionError` as the method does, but neither :exc:`DropEvent` nor
+        :exc:`EventNotSupported`: these are the reason why there are no calls.
+        """
+        reading = Event(event)
+        name = METHODS.get(reading.type)
+        if name is None or _switched_off(reading, settings):
+            return self.translate(event, settings)
+        try:
+            return self._given(name, reading, settings)
+        except (DropEvent, EventNotSupported) as reason:
+            return Translation(reading.message_id, skipped=str(reason))
+
+    def _given(self, name: str, reading: Event, settings: Settings) -> Translation:
+        """Give an event to a method, and return what comes of it; its own errors are wrapped."""
+        own = _copy(plain_event(reading.raw).value)
+        try:
+            returned = getattr(self, name)(own, settings)
+            if isinstance(returned, Translation):
+                translation = attrs.evolve(returned, calls=_calls(returned.calls, name))
+            else:
+                translation = _noted(_calls(returned, name), own, settings, reading.message_id)
+            return _judged(_with_reason(translation, name))
+        except (FunctionError, InvalidEvent, InvalidSubscription):
+            raise
+        except Exception as error:
+            raise FunctionFailed(f"{name} failed with {type(error).__name__}") from error
+
+
+def _switched_off(event: Event, settings: Settings) -> str | None:
+    """Return why an event is not for this destination, by its name in the mapping's kind."""
+    if settings.mappings is None:
+        return event.switched_off()
+    return Reading(event.raw).switched_off
+
+
+def _copy(value: Any) -> Any:
+    """Return a deep copy of a JSON value."""
+    if type(value) is dict:
+        return {key: _copy(inner) for key, inner in value.items()}
+    if type(value) is list:
+        return [_copy(inner) for inner in value]
+    return value
+
+
+def _calls(returned: Any, name: str) -> tuple[Call, ...]:
+    """Return what a method returned, one call or several or None, as calls."""
+    if returned is None:
+        return ()
+    each = returned if isinstance(returned, Iterable) else (returned,)
+    calls = each if isinstance(each, tuple) else tuple(each)
+    for call in calls:
+        if not isinstance(call, Call):
+            raise FunctionFailed(f"{name} returned {kind(call)}, which is no call")
+    return calls
+
+
+def _with_reason(translation: Translation, name: str) -> Translation:
+    if translation.calls or translation.skipped is not None:
+        return translation
+    return attrs.evolve(translation, skipped=f"{name} returned nothing to send")
+
+
+def _noted(
+    calls: tuple[Call, ...], event: Any, settings: Settings, message_id: str | None
+) -> Translation:
+    """Return the translation that has these calls.
+
+    If what the mapping makes of the event, as it was left, is among them, or was changed to one of
+    them, its notes and its ``messageId`` are theirs. They are of no subscriptions: what the method
+    made of several is one thing, of which the first failure is the end.
+    """
+    try:
+        mapped = translate(event, settings)
+    except InvalidEvent:
+        return Translation(message_id, calls)
+    about = [(type(call), call.identity) for call in calls]
+    if any((type(call), call.identity) in about for call in mapped.calls):
+        return Translation(mapped.message_id, calls, notes=mapped.notes)
+    return Translation(message_id, calls)
+
+
+def _judged(translation: Translation) -> Translation:
+    """Return a translation that can be sent; raise :exc:`InvalidEvent` for one that cannot."""
+    problems: list[Problem] = []
+    calls = tuple([_own(call, problems) for call in translation.calls])
+    for call in calls:
+        problems += validation.problems(call)
+    if not problems and not all(map(_is_json, calls)):
+        problems.append(Problem("$", "a call of the function has a value that JSON cannot hold"))
+    if problems:
+        raise InvalidEvent(problems, translation.message_id)
+    return attrs.evolve(translation, calls=calls)
+
+
+def _own(call: Call, problems: list[Problem]) -> Call:
+    """Return a call with its fields copied as those of an event are, with Iterable's dates."""
+    if isinstance(call, UpdateUser | TrackEvent | TrackPurchase):
+        copied = data_fields(call.data_fields, "dataFields", problems)
+        return attrs.evolve(call, data_fields=copied)
+    return call
+
+
+def _is_json(call: Call) -> bool:
+    try:
+        encode(call.body())
+    except (TypeError, ValueError):
+        return False
+    return True

@@ -1,0 +1,336 @@
+"""Calls: requests to be made, as values. Each knows its endpoint and makes its body.
+
+What may live here: the keys of Iterable's JSON, and nothing about where a value came from but the
+place's name. A call is made by a translator and judged by ``validation``; until then its fields may
+hold anything. A field that is None is left out of the body. What is said of a person does not show
+in a ``repr``. The classes have no slots, because a frozen class without them is quicker to make.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final, NamedTuple, Self
+
+import attrs
+
+from iterable_destination.model import endpoints
+from iterable_destination.model.endpoints import Endpoint
+from iterable_destination.model.json_codec import decode, encode
+
+#: Not to be changed; a plain ``dict`` so that calls can be pickled.
+NO_SOURCES: Final[Mapping[str, str]] = {}
+
+
+@attrs.frozen(slots=False)
+class Identity:
+    """Who a call is about: an email, a userId, or both."""
+
+    #: The email, or None if there is none.
+    email: str | None = attrs.field(default=None, repr=False)
+    #: The user's own id, or None if there is none.
+    user_id: str | None = attrs.field(default=None, repr=False)
+    #: Where the email was found in the event.
+    email_source: str = attrs.field(default="email", eq=False)
+    #: Where the userId was found in the event.
+    user_id_source: str = attrs.field(default="userId", eq=False)
+    #: Keys that look like an identity under another name; looked for only where one is missing.
+    lookalikes: tuple[str, ...] = attrs.field(default=(), eq=False)
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether there is neither email nor userId."""
+        return self.email is None and self.user_id is None
+
+    @classmethod
+    def of_body(cls, body: Mapping[str, Any]) -> Self:
+        """Return who a body, or the part of it about the user, names."""
+        return cls(body.get("email"), body.get("userId"))
+
+    def body(self) -> dict[str, Any]:
+        """Return the fields that are known, as a new ``dict``."""
+        body = {}
+        if self.email is not None:
+            body["email"] = self.email
+        if self.user_id is not None:
+            body["userId"] = self.user_id
+        return body
+
+
+@attrs.frozen(slots=False)
+class ItemPlace:
+    """An item, and where its fields were found in the event."""
+
+    #: The item, as Iterable takes it.
+    item: dict[str, Any] = attrs.field(repr=False)
+    #: The product's place in the event.
+    path: str
+    #: The product's own keys, by the item's.
+    keys: Mapping[str, str] = NO_SOURCES
+
+    def source(self, key: str) -> str:
+        """Return the place in the event of one of the item's keys."""
+        return f"{self.path}.{self.keys.get(key, key)}"
+
+
+@attrs.frozen(slots=False)
+class UpdateUser:
+    """Create a user, or lay ``data_fields`` over the profile."""
+
+    endpoint: ClassVar[Endpoint] = endpoints.USERS_UPDATE
+
+    identity: Identity
+    data_fields: dict[str, Any] = attrs.field(factory=dict, repr=False)
+    #: True merges objects at the top of the profile, False replaces them; None leaves it to
+    #: Iterable, which replaces.
+    merge_nested_objects: bool | None = None
+    #: Where fields of the body were found in the event.
+    sources: Mapping[str, str] = attrs.field(default=NO_SOURCES, eq=False, repr=False)
+    #: True asks that nobody be created. Only a bulk request (``bulkUpdate``) can say so; it is not
+    #: in the body.
+    update_only: bool | None = None
+
+    def body(self) -> dict[str, Any]:
+        """Return the request's body, a new ``dict``."""
+        body = self.identity.body()
+        body["dataFields"] = self.data_fields
+        if self.merge_nested_objects is not None:
+            body["mergeNestedObjects"] = self.merge_nested_objects
+        return body
+
+    @classmethod
+    def of_body(cls, body: dict[str, Any]) -> Self:
+        """Return the call that has this body."""
+        merges = body.get("mergeNestedObjects")
+        return cls(Identity.of_body(body), body["dataFields"], merges)
+
+
+@attrs.frozen(slots=False)
+class TrackEvent:
+    """Record a custom event."""
+
+    endpoint: ClassVar[Endpoint] = endpoints.EVENTS_TRACK
+
+    identity: Identity
+    event_name: str | None
+    data_fields: dict[str, Any] = attrs.field(factory=dict, repr=False)
+    #: Whole unix seconds; None is the time of receipt.
+    created_at: int | None = None
+    #: At most 512 bytes; an event of the same id is updated. None: Iterable makes one up.
+    id: str | None = None
+    #: Where fields of the body were found in the event.
+    sources: Mapping[str, str] = attrs.field(default=NO_SOURCES, eq=False, repr=False)
+    campaign_id: int | None = None
+    template_id: int | None = None
+
+    def body(self) -> dict[str, Any]:
+        """Return the request's body, a new ``dict``."""
+        body = self.identity.body()
+        body["eventName"] = self.event_name
+        if self.created_at is not None:
+            body["createdAt"] = self.created_at
+        body["dataFields"] = self.data_fields
+        if self.id is not None:
+            body["id"] = self.id
+        if self.campaign_id is not None:
+            body["campaignId"] = self.campaign_id
+        if self.template_id is not None:
+            body["templateId"] = self.template_id
+        return body
+
+    @classmethod
+    def of_body(cls, body: dict[str, Any]) -> Self:
+        """Return the call that has this body."""
+        return cls(
+            Identity.of_body(body),
+            body["eventName"],
+            body["dataFields"],
+            body.get("createdAt"),
+            body.get("id"),
+            campaign_id=body.get("campaignId"),
+            template_id=body.get("templateId"),
+        )
+
+
+@attrs.frozen(slots=False)
+class Profile:
+    """What a cart or a purchase says of its user besides who it is."""
+
+    data_fields: dict[str, Any] = attrs.field(factory=dict, repr=False)
+    #: As in :class:`UpdateUser`.
+    merge_nested_objects: bool | None = None
+
+    def body(self) -> dict[str, Any]:
+        """Return the part of the body that says so, a new ``dict``."""
+        body: dict[str, Any] = {"dataFields": self.data_fields}
+        if self.merge_nested_objects is not None:
+            body["mergeNestedObjects"] = self.merge_nested_objects
+        return body
+
+    @classmethod
+    def of_user(cls, user: Mapping[str, Any]) -> Self | None:
+        """Return what the part of a body about the user says; None if it says only who."""
+        if "dataFields" not in user:
+            return None
+        return cls(user["dataFields"], user.get("mergeNestedObjects"))
+
+
+def _user(identity: Identity, profile: Profile | None) -> dict[str, Any]:
+    user = identity.body()
+    return user if profile is None else user | profile.body()
+
+
+@attrs.frozen(slots=False)
+class UpdateCart:
+    """Replace the user's cart."""
+
+    endpoint: ClassVar[Endpoint] = endpoints.UPDATE_CART
+
+    identity: Identity
+    #: As Iterable takes them: ``id``, ``name``, ``price``, ``quantity`` and so on. An empty list
+    #: empties the cart.
+    items: list[dict[str, Any]] = attrs.field(repr=False)
+    #: Where the items' fields were found in the event; None if they come from elsewhere.
+    places: list[ItemPlace] | None = attrs.field(default=None, eq=False, repr=False)
+    #: What is laid over the user's profile; None if nothing is.
+    profile: Profile | None = None
+
+    def body(self) -> dict[str, Any]:
+        """Return the request's body, a new ``dict``."""
+        return {"user": _user(self.identity, self.profile), "items": self.items}
+
+    @classmethod
+    def of_body(cls, body: dict[str, Any]) -> Self:
+        """Return the call that has this body."""
+        user = body["user"]
+        return cls(Identity.of_body(user), body["items"], profile=Profile.of_user(user))
+
+
+@attrs.frozen(slots=False)
+class TrackPurchase:
+    """Record a purchase; Iterable also empties the user's cart."""
+
+    endpoint: ClassVar[Endpoint] = endpoints.TRACK_PURCHASE
+
+    identity: Identity
+    #: As Iterable takes them: ``id``, ``name``, ``price``, ``quantity`` and so on.
+    items: list[dict[str, Any]] = attrs.field(repr=False)
+    total: float | None
+    data_fields: dict[str, Any] = attrs.field(factory=dict, repr=False)
+    #: Whole unix seconds; None is the time of receipt.
+    created_at: int | None = None
+    campaign_id: int | None = None
+    template_id: int | None = None
+    #: At most 512 bytes; a purchase of the same id is updated. None: Iterable makes one up.
+    id: str | None = None
+    #: Where fields of the body were found in the event.
+    sources: Mapping[str, str] = attrs.field(default=NO_SOURCES, eq=False, repr=False)
+    #: Where the items' fields were found in the event; None if they come from elsewhere.
+    places: list[ItemPlace] | None = attrs.field(default=None, eq=False, repr=False)
+    #: What is laid over the user's profile; None if nothing is.
+    profile: Profile | None = None
+
+    def body(self) -> dict[str, Any]:
+        """Return the request's body, a new ``dict``."""
+        body = {
+            "user": _user(self.identity, self.profile),
+            "items": self.items,
+            "total": self.total,
+            "createdAt": self.created_at,
+            "campaignId": self.campaign_id,
+            "templateId": self.template_id,
+            "dataFields": self.data_fields,
+            "id": self.id,
+        }
+        return {key: value for key, value in body.items() if value is not None}
+
+    @classmethod
+    def of_body(cls, body: dict[str, Any]) -> Self:
+        """Return the call that has this body."""
+        return cls(
+            Identity.of_body(body["user"]),
+            body["items"],
+            body.get("total"),
+            body["dataFields"],
+            body.get("createdAt"),
+            body.get("campaignId"),
+            body.get("templateId"),
+            body.get("id"),
+            profile=Profile.of_user(body["user"]),
+        )
+
+
+@attrs.frozen(slots=False)
+class UpdateEmail:
+    """Change a user's email, in a project that knows its users by email.
+
+    No Segment call does this by itself; it is sent with
+    :meth:`iterable_destination.Client.update_email`, by a function of one's own, or after an
+    :class:`UpdateUser` of a subscription that maps ``newEmail``.
+    """
+
+    endpoint: ClassVar[Endpoint] = endpoints.USERS_UPDATE_EMAIL
+
+    #: Who the user is now. If both are given Iterable goes by the email.
+    identity: Identity
+    new_email: str = attrs.field(repr=False)
+
+    def body(self) -> dict[str, Any]:
+        """Return the request's body, a new ``dict``."""
+        body = {
+            "currentEmail": self.identity.email,
+            "currentUserId": self.identity.user_id,
+            "newEmail": self.new_email,
+        }
+        return {key: value for key, value in body.items() if value is not None}
+
+    @classmethod
+    def of_body(cls, body: dict[str, Any]) -> Self:
+        """Return the call that has this body."""
+        email, user_id = body.get("currentEmail"), body.get("currentUserId")
+        return cls(Identity(email, user_id, "currentEmail", "currentUserId"), body["newEmail"])
+
+
+Call = UpdateUser | TrackEvent | UpdateCart | TrackPurchase | UpdateEmail
+#: The kinds of which Iterable keeps one record for each id.
+WITH_ID: Final = (TrackEvent, TrackPurchase)
+
+
+class Mark(NamedTuple):
+    """What is to be known of a call while it is under way; the rest is in its body.
+
+    Of very many calls the bodies as bytes take far less memory than as Python's values.
+    """
+
+    kind: type[Call]
+    email: str | None
+    user_id: str | None
+    #: None for what is no event.
+    event_name: str | None
+    #: The call's body in JSON.
+    body: bytes
+    #: As in :class:`UpdateUser`.
+    update_only: bool | None = None
+
+    @property
+    def identity(self) -> Identity:
+        """Who the call is about."""
+        return Identity(self.email, self.user_id)
+
+    def call(self) -> Call:
+        """Return the call, but for where in the event its fields were found."""
+        call = self.kind.of_body(decode(self.body))
+        if self.update_only is not None and isinstance(call, UpdateUser):
+            return attrs.evolve(call, update_only=self.update_only)
+        return call
+
+
+def mark(call: Call, its_id: str | None = None) -> Mark:
+    """Return a call's mark, with this id if it is not None and the call has none of its own."""
+    body, who = call.body(), call.identity
+    if its_id is not None and isinstance(call, WITH_ID):
+        body.setdefault("id", its_id)
+    event_name = body.get("eventName")
+    update_only = call.update_only if isinstance(call, UpdateUser) else None
+    # orjson leaves its bytes in a block of some kilobytes, which many that wait would fill.
+    text = bytes(memoryview(encode(body)))
+    return Mark(type(call), who.email, who.user_id, event_name, text, update_only)

@@ -1,0 +1,272 @@
+"""A Segment event, read once: who, when, for whom, with which options.
+
+What may live here: Segment's paths, and every rule of precedence between them. Nothing here
+knows what Iterable's JSON looks like. An event is never changed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal
+from functools import lru_cache
+from math import isfinite
+from typing import Any, Final, TypeVar
+
+from iterable_destination.errors import InvalidEvent, Note, Problem, shortened
+from iterable_destination.model.calls import Identity
+from iterable_destination.model.json_values import TOO_LARGE, as_object, kind, says_nothing, scalar
+
+T = TypeVar("T")
+
+#: The name under which an event's ``integrations`` speak of this destination.
+INTEGRATION: Final = "Iterable"
+
+#: Keys that look like a mistaken email or userId, folded: Iterable only ever sees the right ones.
+LOOKALIKE_EMAILS: Final = frozenset(
+    {"customeremail", "useremail", "contactemail", "emailaddress", "mail"}
+)
+LOOKALIKE_USER_IDS: Final = frozenset({"userid", "uid", "customerid"})
+
+_LOOKS_LIKE_EMAIL: Final = re.compile(r".+@.+\..+")
+#: No identity is longer, see ``endpoints``; and this many characters cannot be slow to search.
+_LONGEST_IDENTITY: Final = 1_000
+
+
+def fold(key: str) -> str:
+    """Return a key without case and punctuation; a dot stays, as it does in Segment."""
+    return _PUNCTUATION.sub("", key).lower()
+
+
+_PUNCTUATION: Final = re.compile(r"[^a-zA-Z0-9.]+")
+
+
+def first_keys(keys: Iterable[Any], names: frozenset[str]) -> dict[str, str]:
+    """Return, for each folded name that is there, the first key in order that stands for it."""
+    found: dict[str, str] = {}
+    for key in keys:
+        name = fold(key) if isinstance(key, str) else ""
+        if name in names:
+            found.setdefault(name, key)
+    return found
+
+
+#: The fields that are looked up, folded: of traits and properties, and of the integrations.
+_NAMES: Final = frozenset(
+    {"email", "phone", "phones", "created", "createdat", "products", "total", "all", "iterable"}
+    | LOOKALIKE_EMAILS
+    | LOOKALIKE_USER_IDS
+)
+
+
+@lru_cache(maxsize=500)
+def names_of(keys: tuple[Any, ...]) -> dict[str, str]:
+    """Find the single fields among the keys of an object: the same keys come again and again."""
+    return first_keys(keys, _NAMES)
+
+
+class Event:
+    """One Segment event and what was noticed while reading it."""
+
+    __slots__ = (
+        "context",
+        "context_path",
+        "fields",
+        "integrations",
+        "keys",
+        "notes",
+        "path",
+        "problems",
+        "raw",
+        "type",
+    )
+
+    def __init__(self, raw: Any) -> None:
+        """Read an event; raises :exc:`InvalidEvent` if it is no object or has no type."""
+        body = as_object(raw)
+        if body is None:
+            raise InvalidEvent([Problem("$", f"an event is an object, not {kind(raw)}")])
+        self.raw: dict[Any, Any] = body
+        #: What makes the event invalid, found so far.
+        self.problems: list[Problem] = []
+        #: What was changed or looks wrong, found so far.
+        self.notes: list[Note] = []
+        #: The call type, whatever it says.
+        self.type: str = self._type()
+        try:
+            "".join(body)  # a TypeError unless all are strings
+        except TypeError:
+            self.refuse("$", "has a key that is no string, as JSON's keys are")
+        #: The place of the event's own fields: ``traits`` of an identify, else ``properties``.
+        self.path = "traits" if self.type == "identify" else "properties"
+        #: The event's own fields; empty if there are none.
+        self.fields = self._own_fields()
+        #: The keys of those own fields that are looked up, by folded name. Not to be changed.
+        self.keys = names_of(tuple(self.fields))
+        #: Which destinations the event is for, and their options; empty if it does not say.
+        self.integrations = self._or_passed_over("integrations", body.get("integrations"))
+        #: The name under which :attr:`context` was found.
+        self.context_path = "context" if body.get("options") is None else "options"
+        #: The context, which older libraries call ``options``; empty if there is none.
+        self.context = self._or_passed_over(self.context_path, body.get(self.context_path))
+
+    def _type(self) -> str:
+        its_type = self.get("type")
+        if isinstance(its_type, str) and its_type:
+            return its_type
+        wrong = f"must be a string, not {kind(its_type)}"
+        message = "missing" if says_nothing(its_type) else wrong
+        raise InvalidEvent([Problem("type", message)], self.message_id)
+
+    def _own_fields(self) -> dict[Any, Any]:
+        value = self.raw.get(self.path)
+        fields = as_object(value)
+        if fields is None and value is not None:
+            self.refuse(self.path, f"must be an object, not {kind(value)}")
+        return fields or {}
+
+    def _or_passed_over(self, path: str, value: Any) -> dict[Any, Any]:
+        fields = as_object(value)
+        if fields is None and value is not None:
+            self.note(path, f"passed over: must be an object, not {kind(value)}")
+        return fields or {}
+
+    def refuse(self, path: str, message: str) -> None:
+        """Add a problem."""
+        self.problems.append(Problem(path, message))
+
+    def note(self, path: str, message: str) -> None:
+        """Add a note."""
+        self.notes.append(Note(path, message))
+
+    def get(self, key: str) -> Any:
+        """Return a field at the top of the event as a JSON scalar, or None."""
+        return scalar(self.raw.get(key))
+
+    def find(self, name: str) -> Any:
+        """Return the own field of this folded name as a JSON scalar, or None."""
+        key = self.keys.get(name)
+        return None if key is None else scalar(self.fields[key])
+
+    def source(self, name: str) -> str:
+        """Return the place of an own field; the place to look at if it is not there."""
+        return f"{self.path}.{self.keys.get(name, name)}"
+
+    @property
+    def message_id(self) -> str | None:
+        """The event's ``messageId`` as a string, or None."""
+        message_id = as_id(self.get("messageId"))
+        return message_id if isinstance(message_id, str) else None
+
+    def switched_off(self) -> str | None:
+        """Say why the event is not for Iterable, or None if it is."""
+        integrations = self.integrations
+        if INTEGRATION in integrations:
+            off = scalar(integrations[INTEGRATION]) is False
+            return f"integrations.{INTEGRATION} is false" if off else None
+        key = names_of(tuple(integrations)).get("all")
+        if key is None or scalar(integrations[key]) is not False:
+            return None
+        return f"integrations.{shortened(key)} is false and integrations.{INTEGRATION} is absent"
+
+    def option(self, name: str) -> tuple[Any, str]:
+        """Return one of the event's options for Iterable and its place; None if it is not set."""
+        for path, values in (
+            ("integrations", self.integrations),
+            (self.context_path, self.context),
+        ):
+            if "iterable" in names_of(tuple(values)):
+                spellings = [key for key in values if isinstance(key, str)]
+                folded = [key for key in spellings if fold(key) == "iterable"]
+                for key in (INTEGRATION, *folded):
+                    options = as_object(values.get(key))
+                    if options is not None:
+                        return scalar(options.get(name)), f"{path}.{key}.{name}"
+        return None, ""
+
+    def timestamp(self, read: Callable[[Any], T | None]) -> T | None:
+        """Return when it happened, as ``read`` reads it; None if the event does not say.
+
+        If it says something that is no date, that is a problem.
+        """
+        value = self.raw.get("timestamp")
+        if value is None:
+            return None
+        moment = read(value)
+        if moment is None:
+            self.refuse("timestamp", "is no date: give ISO 8601, or unix seconds or milliseconds")
+        return moment
+
+    def identity(self) -> Identity:
+        """Return who the event is about, with the email from the first place that has one."""
+        user_id = as_id(given := self.get("userId"))
+        if user_id is not given:
+            self.note("userId", "a number, sent as a string")
+        email = None
+        if self.path != "traits" and "traits" in self.context:
+            traits = self._context_traits()
+            key = names_of(tuple(traits)).get("email")
+            if key is not None:
+                email, source = _said(traits[key]), f"{self.context_path}.traits.{key}"
+        if email is None:
+            email, source = _said(self.find("email")), self.source("email")
+        if email is None and looks_like_email(user_id):
+            email, source = user_id, "userId"
+        if says_nothing(user_id):
+            user_id = None
+        if email is None or user_id is None:
+            return self._half_known(email, source, user_id)
+        return Identity(email, user_id, source)
+
+    def _context_traits(self) -> dict[Any, Any]:
+        return self._or_passed_over(f"{self.context_path}.traits", self.context.get("traits"))
+
+    def _half_known(self, email: Any, source: str, user_id: Any) -> Identity:
+        """Return who the event is about if the email or the userId is not known, or neither."""
+        lookalikes = tuple(self._lookalikes(email, user_id))
+        if email is not None or user_id is not None:
+            right = "email" if email is None else "userId"
+            for path in lookalikes:
+                self.note(path, f"looks like the {right}, which is only read from {right!r}")
+        return Identity(email, user_id, source, lookalikes=lookalikes)
+
+    def _lookalikes(self, email: Any, user_id: Any) -> Iterator[str]:
+        names = frozenset[str]()
+        if email is None:
+            names |= LOOKALIKE_EMAILS
+        if user_id is None:
+            names |= LOOKALIKE_USER_IDS
+            top = (key for key in self.raw if key != "userId")
+            yield from first_keys(top, LOOKALIKE_USER_IDS).values()
+        yield from _places(self.path, self.keys, names)
+        traits = as_object(self.context.get("traits"))
+        if traits:
+            yield from _places(f"{self.context_path}.traits", names_of(tuple(traits)), names)
+
+
+def _places(path: str, keys: dict[str, str], names: frozenset[str]) -> Iterator[str]:
+    return (f"{path}.{key}" for name, key in keys.items() if name in names)
+
+
+def _said(identity: Any) -> Any:
+    """Return what is said of an identity as a JSON scalar; ``""`` says nothing."""
+    said = scalar(identity)
+    return None if says_nothing(said) else said
+
+
+def looks_like_email(user_id: Any) -> bool:
+    """Whether a userId serves as the email too, as loosely as Segment judges it."""
+    return (
+        isinstance(user_id, str)
+        and len(user_id) < _LONGEST_IDENTITY
+        and _LOOKS_LIKE_EMAIL.search(user_id) is not None
+    )
+
+
+def as_id(value: Any) -> Any:
+    """Return a number as its decimal string (``1.0`` as ``"1"``), anything else as it is."""
+    if type(value) is float and isfinite(value):
+        return format(Decimal(repr(value)).normalize(), "f") if value else "0"
+    if type(value) is int and -TOO_LARGE < value < TOO_LARGE:
+        return str(value)
+    return value

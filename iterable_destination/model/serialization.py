@@ -1,0 +1,197 @@
+"""Any event as plain JSON, to be kept in a file or a queue and translated later.
+
+What may live here: how each Python value is written so that nothing is lost of it that the
+translation would have seen. An event that can be sent is translated from its plain form to the
+same calls. One that cannot be sent stays one that cannot: what JSON has no words for is written
+as a list of what it looked like and a NaN, which is read again and refused wherever it matters,
+and which can be taken for no object, text or number. An event is never changed.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import reprlib
+from collections.abc import Callable, Iterable
+from datetime import date, datetime
+from typing import Any, Final
+
+import attrs
+
+from iterable_destination.errors import Problem
+from iterable_destination.model import json_copy as data_fields
+from iterable_destination.model.dates import in_utc
+from iterable_destination.model.json_codec import encode
+from iterable_destination.model.json_values import SCALARS, as_list, as_object, kind, scalar
+
+#: Objects and lists inside each other, counted from the event itself: ``dataFields`` may begin a
+#: few levels down, and all of them are to be kept.
+MAX_NESTING: Final = data_fields.MAX_NESTING + 12
+#: Whole numbers of more bits cannot always be written by Python. They are far above what is sent.
+_MOST_BITS: Final = 2_000
+#: What is shown of a value that JSON cannot hold, in characters.
+_LONGEST_EXCERPT: Final = 500
+#: The key at the top of an event under which a dead letter says what became of it.
+DEAD_LETTER: Final = "deadLetter"
+#: Fields at the top of an event that are read as text, and where a date counts as nothing or is
+#: refused. Written as text it would be taken for one.
+_NEVER_DATES: Final = frozenset({"event", "messageId", "type", "userId"})
+
+
+@attrs.frozen
+class PlainEvent:
+    """An event as JSON's own values."""
+
+    #: A JSON value, in which NaN and infinity may stand as well. It is the event itself if that
+    #: was plain already, so it is not to be changed.
+    value: Any = attrs.field(repr=False)
+    #: What JSON cannot hold, with its place, in the order of the event; empty if it holds all.
+    problems: tuple[Problem, ...] = ()
+    #: Whether there is no NaN and no infinity in :attr:`value`.
+    is_finite: bool = True
+
+    def encoded(self) -> bytes:
+        """Return the value in one line, without its line break, as ``json_codec.decode`` reads it.
+
+        NaN and infinity are written as Python does, which other readers may not take.
+        """
+        if self.is_finite:
+            return encode(self.value)
+        return json.dumps(self.value, separators=(",", ":")).encode()
+
+
+def plain_event(event: Any) -> PlainEvent:
+    """Return an event, or whatever was handed in as one, in its plain form.
+
+    A ``datetime`` becomes ISO 8601 in UTC (a naive one is UTC), a ``date`` its day, an ``Enum``
+    its value, ``Decimal`` and other numbers the nearest number, ``UUID`` its text, a ``Mapping``
+    an object and a sequence a list. Nothing is refused, but what a ``Mapping`` of your own raises
+    when it is read is not caught, and :exc:`RecursionError` is raised where the caller has left
+    too little room for some hundred calls.
+    """
+    if _is_plain(event, MAX_NESTING):
+        return PlainEvent(event)
+    copying = _Copying()
+    value = copying.copy(event, "", MAX_NESTING)
+    return PlainEvent(value, tuple(copying.problems), copying.is_finite)
+
+
+def unreadable(event: Any, reason: str) -> PlainEvent:
+    """Return something to keep in place of an event that cannot be read at all."""
+    return PlainEvent(_in_words(reason, event), (Problem("$", reason),), is_finite=False)
+
+
+def _is_plain(value: Any, depth: int) -> bool:
+    """Whether a value is JSON as it stands, judged quickly."""
+    its_type = type(value)
+    if its_type is dict or its_type is list:
+        if not depth:
+            return False
+        for key in value if its_type is dict else ():
+            if type(key) is not str:
+                return False
+        for inner in value.values() if its_type is dict else value:
+            if type(inner) is not str and not _is_plain(inner, depth - 1):
+                return False
+        return True
+    if its_type is float:
+        return math.isfinite(value)
+    if its_type is int:
+        return bool(value.bit_length() <= _MOST_BITS)
+    return its_type in SCALARS
+
+
+class _Copying:
+    """Copies any Python value, and writes down what could not be copied."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+        self.is_finite = True
+        self._inside: set[int] = set()
+
+    def copy(self, value: Any, path: str, depth: int) -> Any:
+        """Copy a value that stands ``MAX_NESTING - depth`` levels deep in the event."""
+        value = scalar(value)
+        if (fields := as_object(value)) is not None:
+            return self._container(value, fields.items(), path, depth, self._object)
+        if (elements := as_list(value)) is not None:
+            return self._container(value, enumerate(elements), path, depth, self._list)
+        if isinstance(value, date) and not (depth == MAX_NESTING - 1 and path in _NEVER_DATES):
+            text = _written(value)
+            return self._refused(value, path, _NO_DATE) if text is None else text
+        if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+            return self._refused(value, path, "is a number too large to be written")
+        if type(value) not in SCALARS:
+            return self._refused(value, path, f"is {kind(value)}, which JSON cannot hold")
+        if isinstance(value, float) and not math.isfinite(value):
+            self.is_finite = False
+        return value
+
+    def _container(
+        self, value: Any, entries: Iterable[Any], path: str, depth: int, copy: Callable[..., Any]
+    ) -> Any:
+        if id(value) in self._inside:
+            return self._refused(value, path, "contains itself")
+        if not depth:
+            return self._refused(value, path, f"is nested more than {MAX_NESTING} levels deep")
+        self._inside.add(id(value))
+        try:
+            return copy(entries, path, depth - 1)
+        finally:
+            self._inside.discard(id(value))
+
+    def _object(self, items: Iterable[tuple[Any, Any]], path: str, depth: int) -> dict[str, Any]:
+        copy: dict[str, Any] = {}
+        for key, value in items:
+            name = str.__str__(key) if isinstance(key, str) else self._name(key, path)
+            while name in copy:
+                name += "'"
+            copy[name] = self.copy(value, f"{path}.{name}" if path else name, depth)
+        return copy
+
+    def _list(self, items: Iterable[tuple[int, Any]], path: str, depth: int) -> list[Any]:
+        return [self.copy(value, f"{path}[{index}]", depth) for index, value in items]
+
+    def _name(self, key: Any, path: str) -> str:
+        """Return a key that is refused like the one it stands for, and never looked up."""
+        self._note(path, f"has a key that is {kind(key)}; JSON's keys are strings")
+        return f"\ud800not a string: {_excerpt(key)}"
+
+    def _refused(self, value: Any, path: str, reason: str) -> list[Any]:
+        self._note(path, reason)
+        self.is_finite = False
+        return _in_words(reason, value)
+
+    def _note(self, path: str, reason: str) -> None:
+        self.problems.append(Problem(path or "$", reason))
+
+
+_NO_DATE: Final = "is a date outside the years 1 to 9999"
+
+
+def _written(moment: date) -> str | None:
+    """Return a date as ISO 8601, or None if it is none that can be written."""
+    try:
+        utc = in_utc(moment)
+    except (ValueError, OverflowError):
+        return None
+    if isinstance(moment, datetime):
+        return f"{utc.replace(tzinfo=None).isoformat()}Z"
+    return utc.date().isoformat()
+
+
+def _in_words(reason: str, value: Any) -> list[Any]:
+    return [f"{reason}: {_excerpt(value)}", math.nan]
+
+
+_REPR: Final = reprlib.Repr()
+_REPR.maxlevel = 3
+_REPR.maxstring = _REPR.maxother = _REPR.maxlong = 200
+
+
+def _excerpt(value: Any) -> str:
+    """Return the beginning of a value's ``repr``; of one that has none, its type."""
+    try:
+        return _REPR.repr(value)[:_LONGEST_EXCERPT]
+    except Exception:  # noqa: BLE001 - a repr may do and raise anything
+        return f"a value of type {type(value).__name__}"

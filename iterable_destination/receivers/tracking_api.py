@@ -1,0 +1,52 @@
+"""Tracking API: the events of a request to Segment's own HTTP API.
+
+What may live here: the paths and bodies that Segment's clients send.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from iterable_destination.receivers.http import Refused
+
+PREFIX: Final = "/v1/"
+#: Names of a batch; clients on phones use the short one.
+_BATCHES: Final = frozenset({"batch", "b", "import"})
+#: The call types by the names of their paths, of which there are short ones too.
+_TYPES: Final = {
+    name: kind
+    for kind in ("identify", "track", "page", "screen", "group", "alias")
+    for name in (kind, kind[0])
+}
+#: What a batch says once for all of its events; what an event says itself wins.
+_SHARED: Final = ("context", "integrations")
+
+
+def is_known(path: str) -> bool:
+    """Whether Segment's clients send to this path."""
+    return path.startswith(PREFIX) and path.removeprefix(PREFIX) in _BATCHES | _TYPES.keys()
+
+
+def events_of(path: str, body: Any) -> list[Any]:
+    """Return the events of a body; raises :exc:`Refused` if it is not as the path wants it."""
+    if not isinstance(body, dict):
+        raise Refused(400, "the body must be a JSON object")
+    name = path.removeprefix(PREFIX)
+    if name in _TYPES:
+        return [body | {"type": _TYPES[name]}]
+    batch = body.get("batch")
+    if not isinstance(batch, list):
+        raise Refused(400, "batch: must be a list of events")
+    shared = {key: body[key] for key in _SHARED if isinstance(body.get(key), dict)}
+    return [_with(event, shared) for event in batch] if shared else batch
+
+
+def _with(event: Any, shared: dict[str, dict[str, Any]]) -> Any:
+    if not isinstance(event, dict):
+        return event
+    merged = dict(event)
+    for key, values in shared.items():
+        own = event.get(key)
+        if own is None or isinstance(own, dict):
+            merged[key] = values | (own or {})
+    return merged

@@ -1,0 +1,505 @@
+"""Batching: bodies as full as they may be, and no item called accepted that was not."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import event, example, given, settings
+from hypothesis import strategies as st
+
+from iterable_destination import errors
+from iterable_destination.delivery.engine.bulk import BULKS, Bulk, Room, suspects, verdicts
+from iterable_destination.model import endpoints
+from iterable_destination.model.calls import Call, Identity, TrackEvent, UpdateUser
+from iterable_destination.model.endpoints import MAX_BODY_BYTES, MAX_BULK_ITEMS
+from iterable_destination.model.json_codec import encode
+from iterable_destination.model.responses import Answer
+
+EVENTS = BULKS[endpoints.EVENTS_TRACK.path]
+USERS = BULKS[endpoints.USERS_UPDATE.path]
+
+
+# --- What fits ---------------------------------------------------------------------------------
+
+
+def text_of(size: int) -> bytes:
+    """Return a JSON text of so many bytes."""
+    return b'"' + b"x" * (size - 2) + b'"'
+
+
+def filled(bulk: Bulk, items: list[bytes]) -> tuple[list[bytes], list[bytes]]:
+    """Return the items that go in one body, and those that do not."""
+    room = Room(bulk)
+    taken: list[bytes] = []
+    for place, item in enumerate(items):
+        if not room.take(item):
+            return taken, items[place:]
+        taken.append(item)
+    return taken, []
+
+
+@pytest.mark.parametrize("bulk", [EVENTS, USERS])
+def test_a_body_is_the_items_in_their_envelope(bulk: Bulk) -> None:
+    items = [{"email": "zoë@x.com"}, {"userId": "u", "dataFields": {}}]
+    key = "events" if bulk is EVENTS else "users"
+    body = bulk.body([encode(item) for item in items])
+    assert json.loads(body) == {key: items}
+    assert json.loads(bulk.body([b"1"])) == {key: [1]}
+
+
+def test_calls_with_a_bulk_are_those_that_iterable_or_segment_has_one_for() -> None:
+    assert {path: bulk.endpoint.path for path, bulk in BULKS.items()} == {
+        "/api/users/update": "/api/users/bulkUpdate",
+        "/api/events/track": "/api/events/trackBulk",
+        "/v1/track": "/v1/batch",
+    }
+    assert (USERS.one_of_a_user, EVENTS.one_of_a_user) == (True, False)
+
+
+@pytest.mark.parametrize("bulk", [EVENTS, USERS])
+@pytest.mark.parametrize("count", [1, 2, 3, 999, 1_000])
+@pytest.mark.parametrize("over", [-1, 0, 1])
+def test_a_body_is_filled_to_the_last_byte_and_never_over(
+    bulk: Bulk, count: int, over: int
+) -> None:
+    envelope = len(bulk.body([])) + count - 1
+    small = [b"{}"] * (count - 1)
+    last = text_of(MAX_BODY_BYTES - envelope - 2 * (count - 1) + over)
+    assert len(bulk.body([*small, last])) == MAX_BODY_BYTES + over
+    taken, left = filled(bulk, [*small, last])
+    assert (len(taken), len(left)) == ((count, 0) if over <= 0 else (count - 1, 1))
+
+
+def test_a_body_has_a_thousand_items_at_most() -> None:
+    taken, left = filled(EVENTS, [b"1"] * 1_001)
+    assert (len(taken), len(left)) == (MAX_BULK_ITEMS, 1)
+
+
+def test_bytes_count_and_not_characters() -> None:
+    item = encode({"name": "ë" * 1_000_000})
+    assert len(item) > 2_000_000
+    taken, left = filled(EVENTS, [item, item])
+    assert (len(taken), len(left)) == (1, 1)
+    assert len(EVENTS.body([item, item])) > MAX_BODY_BYTES
+
+
+@pytest.mark.parametrize("bulk", [EVENTS, USERS])
+def test_an_item_that_fills_a_body_alone_has_room_and_a_larger_one_has_none(bulk: Bulk) -> None:
+    assert Room(bulk).take(text_of(bulk.room))
+    assert len(bulk.body([text_of(bulk.room)])) == MAX_BODY_BYTES
+    assert not Room(bulk).take(text_of(bulk.room + 1))
+
+
+def test_what_has_no_room_takes_none() -> None:
+    room = Room(EVENTS)
+    assert room.take(text_of(3_000_000))
+    assert not room.take(text_of(1_000_000))
+    assert room.take(text_of(999_000))
+
+
+sizes = st.lists(
+    st.integers(2, 50) | st.integers(100_000, 2_000_000) | st.just(EVENTS.room), max_size=12
+)
+
+
+@given(sizes)
+def test_bodies_are_filled_in_order_and_fit(lengths: list[int]) -> None:
+    left, sent = [text_of(length) for length in lengths], 0
+    while left:
+        taken, left = filled(EVENTS, left)
+        assert taken  # never an empty bulk, so that it comes to an end
+        assert len(EVENTS.body(taken)) <= MAX_BODY_BYTES
+        sent += len(taken)
+        if left:
+            assert len(EVENTS.body([*taken, left[0]])) > MAX_BODY_BYTES
+    assert sent == len(lengths)
+
+
+# --- What became of each -----------------------------------------------------------------------
+
+
+@attrs.frozen
+class Sent:
+    """What is known of an item that was sent."""
+
+    identity: Identity
+    event_name: str | None = None
+
+
+def sent_of(call: Call) -> Sent:
+    return Sent(call.identity, call.event_name if isinstance(call, TrackEvent) else None)
+
+
+def user(email: str | None = None, user_id: str | None = None) -> Sent:
+    return sent_of(UpdateUser(Identity(email, user_id)))
+
+
+def seen(name: str, email: str | None = None, user_id: str | None = None) -> Sent:
+    return sent_of(TrackEvent(Identity(email, user_id), name))
+
+
+def answered(body: Mapping[str, Any]) -> Answer:
+    return Answer(200, body, request_id="r-1")
+
+
+def judged(body: Mapping[str, Any], *sent: Sent) -> list[type[errors.ApiError] | None]:
+    """Return the kind of each verdict."""
+    found = verdicts(answered(body), sent)
+    return [None if error is None else type(error) for error in found]
+
+
+ANN, BOB, CY = user("Ann@X.com"), user(user_id="Bob"), user("cy@x.com", "cy")
+DOUBT = errors.AmbiguousAnswer
+
+
+def test_all_are_accepted_if_all_are_counted_and_none_is_listed() -> None:
+    body = {"successCount": 3, "failCount": 0, "failedUpdates": {}, "invalidEmails": []}
+    assert judged(body, ANN, BOB, CY) == [None, None, None]
+
+
+CAUSES = {
+    "invalid": errors.BadRequest,
+    "notFound": errors.BadRequest,
+    "invalidData": errors.BadRequest,
+    "somethingNew": errors.BadRequest,
+    "forgotten": errors.ForgottenUser,
+    "conflict": errors.IdentityConflict,
+}
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_what_is_listed_is_refused_for_the_cause_it_is_listed_under(cause: str) -> None:
+    failed = {f"{cause}Emails": ["ann@x.com"], f"{cause}UserIds": ["Bob"]}
+    body = {"successCount": 1, "failCount": 2, "failedUpdates": failed}
+    assert judged(body, ANN, BOB, CY) == [CAUSES[cause], CAUSES[cause], None]
+    error = verdicts(answered(body), [ANN])[0]
+    assert error is not None
+    assert error.message == f"the answer to a bulk request lists it under {cause}Emails"
+    assert (error.status, error.request_id) == (200, "r-1")
+
+
+@pytest.mark.parametrize("key", ["invalidEmails", "invalidUserIds"])
+def test_the_deprecated_lists_at_the_top_count_too(key: str) -> None:
+    body = {"successCount": 1, "failCount": 1, key: ["cy@x.com", "cy"]}
+    assert judged(body, ANN, CY) == [None, errors.BadRequest]
+
+
+def test_the_newer_lists_say_more_than_their_copies_at_the_top() -> None:
+    body = {
+        "successCount": 0,
+        "failCount": 1,
+        "failedUpdates": {"forgottenEmails": ["ann@x.com"]},
+        "invalidEmails": ["ann@x.com"],
+    }
+    assert judged(body, ANN) == [errors.ForgottenUser]
+
+
+@pytest.mark.parametrize("listed", ["ann@x.com", "ANN@X.COM", "Ann@X.com"])
+def test_an_email_is_found_in_any_case(listed: str) -> None:
+    body = {"successCount": 0, "failCount": 1, "failedUpdates": {"invalidEmails": [listed]}}
+    assert judged(body, ANN) == [errors.BadRequest]
+
+
+def test_a_user_id_is_found_only_as_it_is_written() -> None:
+    body = {"successCount": 1, "failCount": 1, "failedUpdates": {"invalidUserIds": ["bob"]}}
+    assert judged(body, user(user_id="bob"), BOB) == [errors.BadRequest, None]
+
+
+def test_an_event_name_that_is_disallowed_refuses_events_of_this_name() -> None:
+    body = {"successCount": 1, "failCount": 1, "disallowedEventNames": ["Secret"]}
+    assert judged(body, seen("Secret", "a@x.com"), seen("secret", "a@x.com")) == [
+        errors.EventDisallowed,
+        None,
+    ]
+    assert judged(body, user("a@x.com"), user("b@x.com")) == [DOUBT, DOUBT]
+
+
+def test_what_did_nothing_is_accepted() -> None:
+    body = {
+        "successCount": 2,
+        "failCount": 0,
+        "noOpEmails": ["ann@x.com"],
+        "noOpUserIds": ["Bob"],
+    }
+    assert judged(body, ANN, BOB) == [None, None]
+
+
+@pytest.mark.parametrize("count", [None, "3", True, -1, 3.0, [], {}])
+@pytest.mark.parametrize("key", ["successCount", "failCount"])
+def test_without_both_counts_what_is_not_listed_is_in_doubt(key: str, count: Any) -> None:
+    failed = {"invalidEmails": ["ann@x.com"]}
+    body = {"successCount": 2, "failCount": 1, "failedUpdates": failed, key: count}
+    assert judged(body, ANN, BOB, CY) == [errors.BadRequest, DOUBT, DOUBT]
+    del body[key]
+    assert judged(body, ANN, BOB, CY) == [errors.BadRequest, DOUBT, DOUBT]
+
+
+def test_if_more_failed_than_are_listed_the_others_are_in_doubt() -> None:
+    body = {"successCount": 1, "failCount": 2, "failedUpdates": {"invalidEmails": ["ann@x.com"]}}
+    assert judged(body, ANN, BOB, CY) == [errors.BadRequest, DOUBT, DOUBT]
+
+
+def test_if_fewer_succeeded_than_are_not_listed_those_are_in_doubt() -> None:
+    body = {"successCount": 2, "failCount": 0}
+    assert judged(body, ANN, BOB, CY) == [DOUBT, DOUBT, DOUBT]
+
+
+def test_if_fewer_failed_than_are_listed_those_are_in_doubt() -> None:
+    body = {"successCount": 2, "failCount": 1, "failedUpdates": {"invalidEmails": ["ann@x.com"]}}
+    found = judged(body, seen("a", "ann@x.com"), seen("b", "ann@x.com"), seen("c", "b@x.com"))
+    assert found[:2] == [DOUBT, DOUBT]
+
+
+def test_a_name_that_is_listed_for_another_item_hides_nobody_who_is_not_listed() -> None:
+    """The second item fails and is listed by both names; the first has one of them, and is fine.
+
+    Cy's failed too, and is not listed. So two are listed and two failed, but not the same two.
+    """
+    body = {
+        "successCount": 1,
+        "failCount": 2,
+        "failedUpdates": {"invalidEmails": ["bob@x.com"], "invalidUserIds": ["bob"]},
+    }
+    found = judged(body, user(user_id="bob"), user("bob@x.com", "bob"), user("cy@x.com"))
+    assert found[2] is not None
+
+
+NO_LISTS: list[Any] = [None, "ann@x.com", 3, True, {"ann@x.com": 1}, [None, 3, ["ann@x.com"], {}]]
+
+
+@pytest.mark.parametrize("garbage", NO_LISTS)
+def test_what_is_no_list_of_texts_lists_nobody(garbage: Any) -> None:
+    body = {
+        "successCount": 1,
+        "failCount": 0,
+        "invalidEmails": garbage,
+        "invalidUserIds": garbage,
+        "disallowedEventNames": garbage,
+        "failedUpdates": {"invalidEmails": garbage, "odd": garbage, "oddUserIds": garbage},
+    }
+    assert judged(body, ANN) == [None]
+    assert judged({**body, "failedUpdates": garbage}, ANN) == [None]
+    assert judged({**body, "failCount": 1, "successCount": 0}, ANN) == [DOUBT]
+
+
+def test_a_doubt_says_which_answer_left_it() -> None:
+    [error] = verdicts(answered({}), [ANN])
+    assert error is not None
+    assert (error.status, error.request_id) == (200, "r-1")
+    assert "does not say" in error.message
+
+
+# Emails and userIds that are easily taken for one another, and who was sent and failed.
+EMAILS = ["Ann@x.com", "ann@x.com", "bob@x.com", "BOB@X.com", "cy@x.com"]
+USER_IDS = ["ann", "Ann", "bob", "cy", "ann@x.com"]
+NAMES = [None, "Seen", "Seen", "Secret", "seen"]
+REASONS = ["invalid", "notFound", "forgotten", "conflict", "invalidData"]
+GARBAGE: list[Any] = [None, "many", -1, True, 2.5, [], {}, "ann@x.com"]
+
+
+@attrs.frozen
+class Told:
+    """Items, what truly became of each (why it failed, or None), and what the answer says."""
+
+    sent: list[Sent]
+    truth: list[str | None]
+    body: dict[str, Any]
+
+
+def items_of(dice: random.Random) -> list[Sent]:
+    sent = []
+    for _ in range(dice.randint(1, 12)):
+        email, user_id = dice.choice(EMAILS), dice.choice(USER_IDS)
+        known = dice.choice([(email, None), (None, user_id), (email, user_id)])
+        sent.append(Sent(Identity(*known), dice.choice(NAMES)))
+    return sent
+
+
+def truth_about(dice: random.Random, sent: list[Sent]) -> list[str | None]:
+    """Say who fails: a user, or an event name, for all items alike."""
+    chosen = dice.sample([email.lower() for email in EMAILS] + USER_IDS, dice.randint(0, 3))
+    lost = {name: dice.choice(REASONS) for name in chosen}
+    lost_names = dice.choice([(), (), ("Secret",), ("seen", "Secret")])
+    return [
+        "disallowed"
+        if item.event_name in lost_names
+        else lost.get((item.identity.email or "").lower()) or lost.get(item.identity.user_id or "")
+        for item in sent
+    ]
+
+
+def lists_of(dice: random.Random, sent: list[Sent], truth: list[str | None]) -> dict[str, Any]:
+    """Return an answer's lists of those that failed, by email, by userId, or by both."""
+    failed: dict[str, Any] = {}
+    body: dict[str, Any] = {"failedUpdates": failed, "disallowedEventNames": []}
+    old = dice.random() < 0.5
+    for item, cause in zip(sent, truth, strict=True):
+        if cause == "disallowed":
+            body["disallowedEventNames"].append(item.event_name)
+        elif cause is not None:
+            names = [("Emails", item.identity.email), ("UserIds", item.identity.user_id)]
+            known = [(kind, name) for kind, name in names if name is not None]
+            for kind, name in dice.sample(known, dice.randint(1, len(known))):
+                shown = name.lower() if kind == "Emails" else name
+                failed.setdefault(f"{cause}{kind}", []).append(shown)
+                if old:
+                    body.setdefault(f"invalid{kind}", []).append(shown)
+    return body
+
+
+def whole(seed: int) -> Told:
+    """Return an answer that lists every item that failed, and counts truly."""
+    dice = random.Random(seed)  # noqa: S311 - chance, not secrecy
+    sent = items_of(dice)
+    truth = truth_about(dice, sent)
+    body = lists_of(dice, sent, truth)
+    lost = len(truth) - truth.count(None)
+    body |= {"successCount": len(truth) - lost, "failCount": lost}
+    body |= dice.choice([{}, {"noOpEmails": ["ann@x.com"]}, {"createdFields": ["a"]}])
+    return Told(sent, truth, body)
+
+
+def gapped(seed: int) -> Told:
+    """Return an answer that counts truly or not at all, and whose lists may lack anything."""
+    told = whole(seed)
+    dice = random.Random(seed + 1)  # noqa: S311
+    failed, body = told.body["failedUpdates"], told.body
+    for lists in (failed, body):
+        for key in [key for key in lists if not key.endswith("Count")]:
+            kind = dice.choice(["whole", "whole", "whole", "none", "some", "garbage"])
+            if kind == "none":
+                del lists[key]
+            elif kind == "some" and isinstance(lists[key], list):
+                lists[key] = [each for each in lists[key] if dice.random() < 0.5]
+            elif kind == "garbage":
+                lists[key] = dice.choice(GARBAGE)
+    for key in ("successCount", "failCount"):
+        if dice.random() < 0.1:
+            body[key] = dice.choice(GARBAGE)
+    return Told(told.sent, told.truth, body)
+
+
+seeds = st.integers(0, 2**64)
+
+
+def excuses(told: Told) -> list[tuple[int, Sent, str | None, errors.ApiError | None]]:
+    found = verdicts(answered(told.body), told.sent)
+    assert len(found) == len(told.sent)
+    return list(zip(range(len(found)), told.sent, told.truth, found, strict=True))
+
+
+@given(seeds)
+@settings(max_examples=4_000)
+def test_what_failed_is_never_called_accepted(seed: int) -> None:
+    told = gapped(seed)
+    for _, item, cause, error in excuses(told):
+        assert cause is None or error is not None, (item, told)
+
+
+@given(seeds)
+@settings(max_examples=500)
+def test_no_verdict_repeats_who_it_is_about(seed: int) -> None:
+    for _, item, _, error in excuses(gapped(seed)):
+        if error is None:
+            continue
+        said = " ".join([error.message, str(error), repr(error), str(error.params)]).lower()
+        for name in (item.identity.email, item.identity.user_id):
+            assert name is None or name.lower() not in said
+
+
+@given(seeds)
+@settings(max_examples=2_000)
+def test_a_whole_and_true_answer_leaves_no_doubt_about_separate_users(seed: int) -> None:
+    """Users that share no name are told apart for certain, however often each occurs."""
+    told = whole(seed)
+    users = {
+        ((item.identity.email or "").lower(), item.identity.user_id or "") for item in told.sent
+    }
+    for place in (0, 1):
+        names = [names[place] for names in users if names[place]]
+        if len(set(names)) < len(names):
+            return
+    event("separate users")
+    for _, _, cause, error in excuses(told):
+        assert (cause is None) == (error is None)
+        assert not isinstance(error, DOUBT)
+        if cause == "disallowed":
+            assert isinstance(error, errors.EventDisallowed)
+        elif cause is not None:
+            assert type(error) is CAUSES[cause]
+
+
+@given(seeds)
+@settings(max_examples=2_000)
+def test_what_is_refused_for_certain_did_fail(seed: int) -> None:
+    for _, item, cause, error in excuses(whole(seed)):
+        if error is not None and not isinstance(error, DOUBT):
+            assert cause is not None, item
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 5) | st.sampled_from([*EMAILS, *USER_IDS, 0.5]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner),
+    max_leaves=6,
+)
+ANSWER_KEYS = ["successCount", "failCount", "failedUpdates", "invalidEmails", "invalidUserIds"]
+bodies = st.dictionaries(
+    st.sampled_from([*ANSWER_KEYS, "disallowedEventNames", "noOpEmails"]), json_values
+)
+
+
+@given(bodies, seeds)
+@settings(max_examples=200)
+@example({"successCount": 1, "failCount": 0}, 3)
+def test_any_json_object_is_read_and_accepts_only_what_it_counts(
+    body: dict[str, Any], seed: int
+) -> None:
+    sent = items_of(random.Random(seed))  # noqa: S311 - chance, not secrecy
+    found = verdicts(answered(body), sent)
+    assert len(found) == len(sent)
+    accepted = found.count(None)
+    if accepted:
+        event("accepts")
+        assert type(body["successCount"]) is int
+        assert body["successCount"] >= accepted
+        assert type(body["failCount"]) is int
+
+
+# --- Who is to blame ---------------------------------------------------------------------------
+
+PLACES = [
+    ({"obj.events[3].eventName": ["error.path.missing"]}, {3}),
+    ({"obj.users[0].dataFields.age": []}, {0}),
+    ({"events[9]": "x", "users[1].email": "x"}, {9, 1}),
+    ({"obj.events[3].a": [], "obj.events[3].b": [], "obj.events[4]": []}, {3, 4}),
+    ({"obj.events[10]": [], "obj.events[999999]": []}, set()),
+    ({"obj.events[-1]": [], "obj.events[]": [], "obj.events[1": []}, set()),
+    ({"obj.events[99999999999]": []}, set()),
+    ({"obj.dataFields.events[1]": [], "xevents[1]": [], "obj.items[1]": []}, set()),
+    ({"email": "ann@x.com", "validationErrors": {"obj.events[1]": []}}, set()),
+    ({}, set()),
+    (None, set()),
+]
+
+
+@pytest.mark.parametrize(("params", "places"), PLACES)
+def test_places_are_read_from_the_keys_of_the_params(params: Any, places: set[int]) -> None:
+    assert suspects(errors.BadRequest("bad", params=params), 10) == places
+
+
+@given(st.dictionaries(st.text("obj.events[]0123456789", max_size=20), st.none()))
+def test_only_items_that_were_sent_are_blamed(params: dict[str, Any]) -> None:
+    found = suspects(errors.BadRequest("bad", params=params), 5)
+    assert found <= set(range(5))
+
+
+@given(st.integers(0, 999), st.sampled_from(["obj.events[{}].x", "users[{}]", "obj.users[{}].a.b"]))
+def test_any_place_can_be_blamed(place: int, form: str) -> None:
+    error = errors.BadRequest("bad", params={form.format(place): []})
+    assert suspects(error, 1_000) == {place}
+    assert suspects(error, place) == frozenset()

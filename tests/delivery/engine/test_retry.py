@@ -1,0 +1,264 @@
+"""Patience: which faults are borne, for how long, and what is left when it ends."""
+
+from __future__ import annotations
+
+from math import inf, nan
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iterable_destination import errors
+from iterable_destination.delivery.engine.circuit_breaker import Breaker
+from iterable_destination.delivery.engine.retry import Patience, Tries
+
+
+def high(_: float, bound: float) -> float:
+    return bound
+
+
+def low(bound: float, _: float) -> float:
+    return bound
+
+
+def said(kind: type[errors.ApiError], **about: Any) -> errors.ApiError:
+    return kind("It failed.", **about)
+
+
+def waits(
+    *failures: errors.ApiError, patience: Patience | None = None, until: float = inf
+) -> list[float | None]:
+    """Return how long is waited after each failure of one request."""
+    tries = Tries(until=until)
+    waited = []
+    for failure in failures:
+        tries.begin()
+        waited.append(tries.again_after(failure, 0.0, patience or Patience(), high))
+    return waited
+
+
+FOR_GOOD = [
+    errors.BadRequest,
+    errors.TooLarge,
+    errors.IdentityConflict,
+    errors.ForgottenUser,
+    errors.EventDisallowed,
+    errors.Unauthorized,
+    errors.Forbidden,
+    errors.WrongAddress,
+]
+FOR_NOW = [errors.RateLimited, errors.ServerError, errors.NotConnected, errors.AmbiguousAnswer]
+
+
+@pytest.mark.parametrize("kind", FOR_GOOD)
+def test_what_will_be_refused_again_is_not_tried_again(kind: type[errors.ApiError]) -> None:
+    assert waits(said(kind, retry_after=1.0)) == [None]
+
+
+@pytest.mark.parametrize("kind", FOR_NOW)
+def test_what_may_be_accepted_later_is_tried_again(kind: type[errors.ApiError]) -> None:
+    [wait] = waits(said(kind))
+    assert wait == (1.0 if kind is errors.RateLimited else 0.5)
+
+
+def test_waits_double_up_to_the_longest() -> None:
+    assert waits(*[said(errors.NotConnected)] * 9) == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
+    assert waits(*[said(errors.RateLimited)] * 4) == [1.0, 1.0, 2.0, 4.0]
+
+
+def test_waits_are_spread_over_the_whole_range() -> None:
+    bounds = []
+
+    def chance(least: float, most: float) -> float:
+        bounds.append((least, most))
+        return least
+
+    tries = Tries(until=inf)
+    tries.begin()
+    assert tries.again_after(said(errors.NotConnected), 0.0, Patience(), chance) == 0
+    assert bounds == [(0, 0.5)]
+
+
+@pytest.mark.parametrize(("asked", "waited"), [(0.0, 0.0), (7.5, 7.5), (31.0, 30.0), (1e9, 30.0)])
+def test_what_iterable_asks_for_is_waited_up_to_the_longest(asked: float, waited: float) -> None:
+    tries = Tries(until=inf)
+    tries.begin()
+    error = said(errors.RateLimited, retry_after=asked)
+    assert tries.again_after(error, 0.0, Patience(), low) == waited
+
+
+def test_a_longer_wait_of_ours_is_not_cut_short() -> None:
+    assert waits(said(errors.RateLimited, retry_after=0.2)) == [1.0]
+
+
+def test_five_failures_of_iterables_end_it() -> None:
+    assert waits(*[said(errors.ServerError)] * 5)[-2:] == [4, None]
+
+
+def test_failures_of_iterables_count_among_others() -> None:
+    other, server = said(errors.NotConnected), said(errors.ServerError)
+    found = waits(server, other, server, other, server, other, server, other, server)
+    assert found.index(None) == 8
+
+
+@pytest.mark.parametrize("kind", [errors.RateLimited, errors.NotConnected, errors.AmbiguousAnswer])
+def test_twenty_tries_end_it(kind: type[errors.ApiError]) -> None:
+    found = waits(*[said(kind)] * 20)
+    assert found.index(None) == 19
+
+
+def test_a_try_that_would_begin_after_the_deadline_is_not_made() -> None:
+    error = said(errors.NotConnected)
+    assert waits(error, until=0.5) == [0.5]
+    assert waits(error, until=0.499) == [None]
+    assert waits(said(errors.RateLimited, retry_after=2.0), until=1.9) == [None]
+
+
+def test_an_accepted_call_lets_the_next_one_begin_anew() -> None:
+    tries, patience = Tries(until=inf), Patience()
+    for _ in range(4):
+        tries.begin()
+        assert tries.again_after(said(errors.ServerError), 0.0, patience, low) is not None
+    tries.begin()
+    tries.again_after(said(errors.AmbiguousAnswer), 0.0, patience, low)
+    tries.accepted()
+    assert (tries.attempts, tries.server_errors, tries.of_this_call) == (5, 0, 0)
+    assert not tries.is_ambiguous
+    assert not tries.halves
+    tries.begin()
+    assert tries.again_after(said(errors.ServerError), 0.0, patience, low) is not None
+
+
+def test_a_bulk_goes_in_halves_after_two_failures_of_iterables() -> None:
+    tries = Tries(until=inf)
+    halves = []
+    for kind in (errors.ServerError, errors.NotConnected, errors.ServerError):
+        tries.begin()
+        tries.again_after(said(kind), 0.0, Patience(), low)
+        halves.append(tries.halves)
+    assert halves == [False, False, True]
+
+
+IN_DOUBT: list[tuple[list[type[errors.ApiError]], bool]] = [
+    ([errors.BadRequest], False),
+    ([errors.NotConnected], False),
+    ([errors.RateLimited], False),
+    ([errors.ServerError], False),
+    ([errors.Unauthorized], False),
+    ([errors.AmbiguousAnswer], True),
+    ([errors.AmbiguousAnswer, errors.NotConnected], True),
+    ([errors.AmbiguousAnswer, errors.Unauthorized], True),
+    ([errors.ServerError, errors.AmbiguousAnswer, errors.ServerError], True),
+]
+
+
+@pytest.mark.parametrize(("kinds", "is_ambiguous"), IN_DOUBT)
+def test_a_lost_answer_leaves_it_in_doubt_whatever_follows(
+    kinds: list[type[errors.ApiError]], *, is_ambiguous: bool
+) -> None:
+    tries = Tries(until=inf)
+    for kind in kinds:
+        tries.begin()
+        tries.again_after(said(kind), 0.0, Patience(), low)
+    assert tries.is_ambiguous is is_ambiguous
+
+
+@given(
+    st.lists(st.sampled_from(FOR_NOW), min_size=20, max_size=20),
+    st.floats(0, 1),
+    st.floats(0, 100),
+)
+def test_it_ends_in_time_after_any_failures(
+    kinds: list[type[errors.ApiError]], part: float, deadline: float
+) -> None:
+    tries, now = Tries(until=deadline), 0.0
+    for kind in kinds:
+        tries.begin()
+        assert now <= deadline
+        wait = tries.again_after(
+            said(kind), now, Patience(deadline=deadline), lambda a, b: a + part * (b - a)
+        )
+        if wait is None:
+            break
+        assert 0 <= wait <= 30
+        now += wait
+    else:
+        raise AssertionError("it goes on after twenty tries")
+    assert tries.attempts <= 20
+    assert tries.server_errors <= 5
+
+
+def test_even_a_long_first_wait_stays_finite() -> None:
+    patience = Patience(first_wait=1e300, longest_wait=1e308, tries=10_000)
+    tries = Tries(until=inf, attempts=5_000)
+    tries.begin()
+    assert tries.again_after(said(errors.NotConnected), 0.0, patience, high) == 1e308
+
+
+def made(name: str, value: Any) -> Patience:
+    about = {name: value}
+    return Patience(**about)
+
+
+@pytest.mark.parametrize("name", ["deadline", "first_wait", "longest_wait", "breaker"])
+@pytest.mark.parametrize("value", [-1, -0.001, inf, nan])
+def test_seconds_are_finite_and_not_negative(name: str, value: float) -> None:
+    with pytest.raises(ValueError, match=name):
+        made(name, value)
+    assert getattr(made(name, 0), name) == 0
+
+
+@pytest.mark.parametrize("name", ["tries", "server_errors"])
+def test_there_is_one_try_at_least(name: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        made(name, 0)
+    assert getattr(made(name, 1), name) == 1
+
+
+# --- The breaker -------------------------------------------------------------------------------
+
+WRONG_KEY = errors.Unauthorized("wrong key", status=401)
+
+
+def test_a_breaker_that_was_not_opened_refuses_nothing() -> None:
+    breaker = Breaker(30.0)
+    assert breaker.refusal(0.0) is None
+    breaker.begin(0.0)
+    assert breaker.refusal(0.0) is None
+    assert breaker.error is None
+
+
+def test_an_open_breaker_refuses_for_a_while_and_says_why() -> None:
+    breaker = Breaker(30.0)
+    breaker.open(WRONG_KEY, 100.0)
+    assert breaker.refusal(100.0) is WRONG_KEY
+    assert breaker.refusal(129.999) is WRONG_KEY
+    assert breaker.refusal(130.0) is None
+
+
+def test_a_breaker_then_lets_one_request_through_at_a_time() -> None:
+    breaker = Breaker(30.0)
+    breaker.open(WRONG_KEY, 100.0)
+    breaker.begin(131.0)
+    assert breaker.refusal(131.0) is WRONG_KEY
+    assert breaker.refusal(160.9) is WRONG_KEY
+    assert breaker.refusal(161.0) is None
+
+
+def test_a_breaker_is_closed_by_an_answer_and_opened_again_by_an_error() -> None:
+    breaker = Breaker(30.0)
+    breaker.open(WRONG_KEY, 100.0)
+    breaker.begin(131.0)
+    breaker.close()
+    assert breaker.refusal(131.0) is None
+    assert breaker.error is None
+    other = errors.Forbidden("no", status=403)
+    breaker.open(other, 132.0)
+    assert breaker.refusal(161.9) is other
+
+
+def test_a_breaker_of_no_time_lets_everything_through() -> None:
+    breaker = Breaker(0.0)
+    breaker.open(WRONG_KEY, 100.0)
+    assert breaker.refusal(100.0) is None

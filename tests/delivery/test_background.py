@@ -1,0 +1,460 @@
+"""Events handed in now and sent by and by: nothing blocks, and nothing is told twice or never."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from iterable_destination import (
+    DeadLetters,
+    Destination,
+    NotSent,
+    Outcome,
+    Patience,
+    QueueFull,
+    Settings,
+    Translation,
+    errors,
+)
+from iterable_destination.testing import Answer, LocalIterable, Project, Received, Script, faults
+from tests.support.delivering import (
+    PATIENCE,
+    Leaks,
+    applied,
+    by_index,
+    delivering,
+    history,
+    inversions,
+    names,
+    order,
+    track,
+)
+
+Apply = Callable[[], Answer]
+#: Seconds in which what does not wait is done.
+AT_ONCE = 1.0
+
+
+@pytest.fixture(autouse=True)
+def _no_leaks() -> Iterator[None]:
+    leaks = Leaks()
+    yield
+    leaks.check()
+
+
+class Gate:
+    """Lets requests wait before they are applied, until it is opened."""
+
+    def __init__(self) -> None:
+        self.opened = threading.Event()
+        self.met = threading.Event()
+
+    def __call__(self, _: Received, apply: Apply) -> Answer:
+        self.met.set()
+        self.opened.wait(PATIENCE)
+        return apply()
+
+
+# Taking events -----------------------------------------------------------------------------------
+
+
+def test_every_event_has_one_outcome_in_another_thread_with_the_number_it_was_given() -> None:
+    told: list[Outcome] = []
+    threads = set()
+
+    def tell(outcome: Outcome) -> None:
+        told.append(outcome)
+        threads.add(threading.current_thread())
+
+    events = [*history(400, 40), {}, None, {"type": "group"}]
+    with LocalIterable() as iterable, delivering(iterable) as to:
+        assert to.start(tell) is to
+        assert [to.enqueue(event) for event in events] == list(range(403))
+        assert to.flush() == 0
+        assert len(told) == 403
+        assert sorted(applied(iterable.project.effects)) == list(range(400))
+        assert inversions(iterable, [f"u-{n}" for n in range(40)]) == []
+        assert to.close() == 0
+    assert names(by_index(told)) == ["delivered"] * 400 + ["rejected", "rejected", "skipped"]
+    assert len(threads) == 1
+    assert threading.current_thread() not in threads
+    for user in range(40):
+        mine = [each.index for each in told if each.index < 400 and each.index % 40 == user]
+        assert mine == sorted(mine)
+
+
+def test_an_event_goes_out_without_a_flush() -> None:
+    told = threading.Event()
+    with LocalIterable() as iterable, delivering(iterable) as to:
+        to.start(lambda _: told.set())
+        to.enqueue(track(0))
+        assert told.wait(PATIENCE)
+
+
+def test_nobody_need_be_told() -> None:
+    with LocalIterable() as iterable, delivering(iterable) as to:
+        to.start()
+        to.enqueue(track(0))
+        assert to.flush() == 0
+        assert applied(iterable.project.effects) == [0]
+
+
+def test_taking_an_event_does_not_wait_for_the_server() -> None:
+    gate = Gate()
+    with LocalIterable(faults=gate) as iterable, delivering(iterable) as to:
+        to.start()
+        began = time.monotonic()
+        for n in range(500):
+            to.enqueue(track(n, f"u-{n % 50}"))
+        took = time.monotonic() - began
+        assert gate.met.wait(PATIENCE)
+        assert iterable.project.effects == []
+        assert took < AT_ONCE
+        gate.opened.set()
+        assert to.flush() == 0
+
+
+def test_when_there_is_no_room_nothing_is_taken() -> None:
+    gate = Gate()
+    told: list[Outcome] = []
+    with LocalIterable(faults=gate) as iterable, delivering(iterable) as to:
+        to.start(told.append, capacity=20)
+        for n in range(20):
+            to.enqueue(track(n, f"u-{n}"))
+        for n in range(20, 25):
+            with pytest.raises(QueueFull, match="20 events wait to be delivered"):
+                to.enqueue(track(n, f"u-{n}"))
+        gate.opened.set()
+        assert to.flush() == 0
+        assert to.enqueue(track(25, "u-25")) >= 20
+        assert to.flush() == 0
+    assert names(told) == ["delivered"] * 21
+    assert sorted(applied(iterable.project.effects)) == [*range(20), 25]
+    assert len({outcome.index for outcome in told}) == 21
+
+
+def test_a_capacity_of_one_is_enough() -> None:
+    with LocalIterable() as iterable, delivering(iterable) as to:
+        to.start(capacity=1)
+        assert to.enqueue(track(0)) == 0
+        assert to.flush() == 0
+
+
+def test_an_event_may_be_changed_when_it_was_taken(tmp_path: Path) -> None:
+    gate = Gate()
+    path = tmp_path / "dead.jsonl"
+    with (
+        LocalIterable(Project(forgotten={"u-2"}), faults=gate) as iterable,
+        DeadLetters(path) as dead,
+        delivering(iterable, dead_letters=dead) as to,
+    ):
+        to.start()
+        for user in ("u-1", "u-2"):
+            event = track(7, user, properties={"n": 7, "deep": {"list": [1]}})
+            to.enqueue(event)
+            event["properties"]["deep"]["list"].append(2)
+            event["properties"]["n"] = 8
+            event["userId"] = "u-9"
+        gate.opened.set()
+        assert to.flush() == 0
+    [effect] = iterable.project.effects
+    assert (effect.user_id, effect.data_fields) == ("u-1", {"n": 7, "deep": {"list": [1]}})
+    [letter] = map(json.loads, path.read_text().splitlines())
+    assert (letter["userId"], letter["properties"]) == ("u-2", {"n": 7, "deep": {"list": [1]}})
+
+
+def test_many_threads_may_hand_in_events() -> None:
+    told: list[Outcome] = []
+    with LocalIterable() as iterable, delivering(iterable) as to:
+        to.start(told.append)
+
+        def hands_in(part: int) -> None:
+            for n in range(part * 100, part * 100 + 100):
+                to.enqueue(track(n, f"u-{part}"))
+
+        threads = [threading.Thread(target=hands_in, args=(part,)) for part in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(PATIENCE)
+        assert to.flush() == 0
+        assert inversions(iterable, [f"u-{n}" for n in range(8)]) == []
+    assert names(by_index(told)) == ["delivered"] * 800
+
+
+def test_a_user_is_not_held_for_good_in_the_background() -> None:
+    """What was retryable is told; a later event of its user is tried again."""
+    fails = Script([faults.server_error(503)] * 5)
+    told: list[Outcome] = []
+    with LocalIterable(faults=fails) as iterable, delivering(iterable) as to:
+        to.start(told.append)
+        to.enqueue(track(0))
+        assert to.flush() == 0
+        to.enqueue(track(1))
+        assert to.flush() == 0
+    assert names(told) == ["retryable", "delivered"]
+
+
+def test_what_a_translator_raises_is_raised_to_whoever_hands_in() -> None:
+    def breaks(_: Any, __: Settings) -> Translation:
+        raise KeyError("mine")
+
+    with LocalIterable() as iterable, delivering(iterable, translator=breaks) as to:
+        to.start()
+        with pytest.raises(KeyError, match="mine"):
+            to.enqueue(track(0))
+        assert to.flush() == 0
+
+
+# Telling -----------------------------------------------------------------------------------------
+
+
+def test_what_a_callback_raises_is_logged_and_stops_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    told: list[int] = []
+
+    def raises(outcome: Outcome) -> None:
+        told.append(outcome.index)
+        raise ValueError("mine")
+
+    with LocalIterable() as iterable, delivering(iterable) as to:
+        to.start(raises)
+        for event in history(50, 10):
+            to.enqueue(event)
+        assert to.flush() == 0
+        assert sorted(applied(iterable.project.effects)) == list(range(50))
+    assert sorted(told) == list(range(50))
+    logged = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert [record.getMessage() for record in logged] == ["on_outcome raised"] * 50
+
+
+def test_a_callback_may_hand_in_again_what_is_retryable() -> None:
+    fails = Script([faults.server_error(503)] * 5)
+    told: list[str] = []
+    done = threading.Event()
+    with LocalIterable(faults=fails) as iterable, delivering(iterable) as to:
+
+        def again(outcome: Outcome) -> None:
+            told.append(outcome.name)
+            if outcome.name == "retryable":
+                to.enqueue(track(0))
+            else:
+                done.set()
+
+        to.start(again)
+        to.enqueue(track(0))
+        assert done.wait(PATIENCE)
+    assert told == ["retryable", "delivered"]
+
+
+def test_a_slow_callback_bounds_nothing_but_itself() -> None:
+    go = threading.Event()
+    told: list[Outcome] = []
+
+    def waits(outcome: Outcome) -> None:
+        go.wait(PATIENCE)
+        told.append(outcome)
+
+    with LocalIterable() as iterable, delivering(iterable) as to:
+        to.start(waits)
+        for n in range(30):
+            to.enqueue(order(n, f"u-{n}"))
+        until = time.monotonic() + PATIENCE
+        while len(iterable.project.effects) < 30 and time.monotonic() < until:
+            time.sleep(0.005)
+        assert len(iterable.project.effects) == 30
+        assert told == []
+        assert to.flush(0.05) == 30
+        go.set()
+        assert to.flush() == 0
+    assert len(told) == 30
+
+
+# Flushing and closing ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("timeout", [0, 0.2])
+def test_a_flush_says_what_is_left_and_leaves_it_under_way(timeout: float) -> None:
+    gate = Gate()
+    with LocalIterable(faults=gate) as iterable, delivering(iterable) as to:
+        to.start()
+        for n in range(15):
+            to.enqueue(track(n, f"u-{n}"))
+        began = time.monotonic()
+        assert to.flush(timeout) == 15
+        assert timeout <= time.monotonic() - began < timeout + AT_ONCE
+        gate.opened.set()
+        assert to.flush() == 0
+        assert len(iterable.project.effects) == 15
+
+
+def test_closing_says_what_is_left_and_tells_of_it() -> None:
+    """What was under way is unknown, what waited behind it was not sent."""
+    gate = Gate()
+    told: list[Outcome] = []
+    with LocalIterable(faults=gate) as iterable, delivering(iterable, read_timeout=2) as to:
+        to.start(told.append)
+        for n in range(10):
+            to.enqueue(order(n, f"u-{n % 2}"))
+        assert gate.met.wait(PATIENCE)
+        began = time.monotonic()
+        assert to.close(0.2) == 10
+        assert time.monotonic() - began < AT_ONCE
+        gate.opened.set()
+    assert len(by_index(told)) == 10
+    for outcome in told:
+        assert outcome.name == ("unknown" if outcome.attempts else "retryable")
+    assert Counter(names(told)) == {"unknown": 2, "retryable": 8}
+    kinds = {type(outcome.error) for outcome in told}
+    assert kinds == {errors.AmbiguousAnswer, NotSent}
+
+
+def test_closing_delivers_what_waits() -> None:
+    told: list[Outcome] = []
+    with LocalIterable() as iterable:
+        with delivering(iterable) as to:
+            to.start(told.append)
+            for event in history(200, 20):
+                to.enqueue(event)
+        assert names(by_index(told)) == ["delivered"] * 200
+        assert len(iterable.project.effects) == 200
+
+
+def test_closing_twice_does_nothing_more() -> None:
+    with LocalIterable() as iterable, delivering(iterable) as to:
+        to.start()
+        to.enqueue(track(0))
+        assert to.close() == 0
+        assert to.close() == 0
+        assert applied(iterable.project.effects) == [0]
+
+
+def test_after_closing_no_event_is_taken() -> None:
+    with LocalIterable() as iterable, delivering(iterable) as to:
+        to.start()
+        to.close()
+        with pytest.raises(NotSent, match="the destination is closed"):
+            to.enqueue(track(0))
+        assert to.flush(0) == 0
+        assert iterable.project.requests == []
+
+
+def test_without_a_start_there_is_no_queue() -> None:
+    with LocalIterable() as iterable, delivering(iterable) as to:
+        with pytest.raises(RuntimeError, match="was not started"):
+            to.enqueue(track(0))
+        with pytest.raises(RuntimeError, match="was not started"):
+            to.flush()
+        assert to.close() == 0
+
+
+def test_a_second_start_is_refused() -> None:
+    with LocalIterable() as iterable, delivering(iterable) as to:
+        to.start()
+        with pytest.raises(RuntimeError, match="was started before"):
+            to.start()
+        to.enqueue(track(0))
+        assert to.flush() == 0
+
+
+def test_sending_directly_and_in_the_background_go_side_by_side() -> None:
+    told: list[Outcome] = []
+    with LocalIterable() as iterable, delivering(iterable) as to:
+        to.start(told.append)
+        for n in range(20):
+            to.enqueue(track(n, f"u-{n}"))
+            assert to.send(order(100 + n, f"u-{n}")).name == "delivered"
+        assert set(names(to.send_all(track(200 + n, f"u-{n}") for n in range(20)))) == {"delivered"}
+        assert to.flush() == 0
+        assert len(iterable.project.effects) == 60
+    assert len(told) == 20
+
+
+def test_a_wrong_key_is_told_of_every_event() -> None:
+    told: list[Outcome] = []
+    with LocalIterable() as iterable, delivering(iterable, key="another-key") as to:
+        to.start(told.append)
+        for n in range(200):
+            to.enqueue(track(n, f"u-{n}"))
+        assert to.flush() == 0
+        assert len(iterable.project.requests) <= 10
+    assert {(outcome.name, type(outcome.error)) for outcome in told} == {
+        ("retryable", errors.Unauthorized)
+    }
+    assert len(told) == 200
+
+
+# The end of the interpreter ----------------------------------------------------------------------
+
+SCRIPT = """
+import sys
+from iterable_destination import Destination, Settings
+to = Destination(Settings(api_key="k", base_url=sys.argv[1]))
+to.start(lambda outcome: print(outcome.index, outcome.name))
+for n in range(300):
+    to.enqueue({"type": "track", "event": "Seen", "userId": f"u-{n % 30}", "messageId": f"m-{n}",
+                "properties": {"n": n}})
+if len(sys.argv) > 2:
+    raise SystemExit(int(sys.argv[2]))
+"""
+
+
+@pytest.mark.parametrize("status", [[], ["3"]], ids=["end", "exit"])
+def test_at_the_end_of_the_interpreter_what_waits_is_delivered(status: list[str]) -> None:
+    slow = Script([faults.latency(0.3)] * 10)
+    with LocalIterable(Project(api_key=None), faults=slow) as iterable:
+        done = subprocess.run(
+            [sys.executable, "-c", SCRIPT, iterable.url, *status],
+            capture_output=True,
+            check=False,
+            text=True,
+            timeout=PATIENCE,
+        )
+        assert sorted(applied(iterable.project.effects)) == list(range(300))
+    assert (done.returncode, done.stderr) == (int(*status) if status else 0, "")
+    told = [line.split() for line in done.stdout.splitlines()]
+    assert sorted(int(index) for index, _ in told) == list(range(300))
+    assert {name for _, name in told} == {"delivered"}
+
+
+def test_a_destination_that_is_forgotten_is_not_kept_alive_by_the_end() -> None:
+    with LocalIterable() as iterable:
+        settings = Settings(api_key=iterable.api_key, base_url=iterable.url)
+        for _ in range(3):
+            with Destination(settings, patience=Patience(deadline=0)) as to:
+                to.start()
+                to.enqueue(track(0))
+        assert len(iterable.project.requests) == 3
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
+def test_a_closed_queue_stays_closed_in_a_child() -> None:
+    script = """
+import os, sys, threading
+from iterable_destination import Destination, NotSent, Settings
+to = Destination(Settings(api_key="k", base_url="http://127.0.0.1:9"))
+to.start()
+to.close()
+child = os.fork()
+if child == 0:
+    try:
+        to.enqueue({"type": "track", "event": "A", "userId": "u"})
+    except NotSent:
+        os._exit(7 if threading.active_count() == 1 else 8)
+    os._exit(9)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    done = subprocess.run([sys.executable, "-c", script], check=False, timeout=PATIENCE)
+    assert done.returncode == 7

@@ -1,0 +1,404 @@
+"""Events that wait on disk: none is lost, whoever is killed, and none overtakes another."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from random import Random
+from typing import Any, cast
+
+import pytest
+
+from iterable_destination import DeadLetters, NotSent, Outbox, OutboxError, Outcome, QueueFull
+from iterable_destination.delivery import outbox_worker as courier
+from iterable_destination.testing import (
+    Answer,
+    Fault,
+    LocalIterable,
+    Project,
+    Received,
+    Script,
+    faults,
+)
+from tests.support.delivering import (
+    PATIENCE,
+    Leaks,
+    applied,
+    delivering,
+    doubled_ids,
+    history,
+    identify,
+    inversions,
+    names,
+    order,
+    track,
+    wait_until,
+)
+
+Apply = Callable[[], Answer]
+
+
+@pytest.fixture(autouse=True)
+def _no_leaks() -> Iterator[None]:
+    leaks = Leaks()
+    yield
+    leaks.check()
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let what is retryable be tried again soon."""
+    monkeypatch.setattr(courier, "_FIRST_WAIT", 0.02)
+    monkeypatch.setattr(courier, "_LONGEST_WAIT", 0.05)
+    monkeypatch.setattr(courier, "_GOES_ON", 0.05)
+    monkeypatch.setattr(courier, "_LOOK", 0.02)
+
+
+@pytest.fixture
+def outbox(tmp_path: Path) -> Iterator[Outbox]:
+    with Outbox(tmp_path / "outbox") as outbox:
+        yield outbox
+
+
+def test_what_is_taken_is_on_disk_delivered_told_and_removed(outbox: Outbox) -> None:
+    told: list[Outcome] = []
+    with LocalIterable() as iterable, delivering(iterable) as to:
+        to.start(told.append, outbox=outbox)
+        numbers = [to.enqueue(event) for event in history(200, 20)]
+        assert to.flush() == 0
+        assert sorted(applied(iterable.project.effects)) == list(range(200))
+        assert inversions(iterable, [f"u-{n}" for n in range(20)]) == []
+    assert sorted(outcome.index for outcome in told) == sorted(numbers)
+    assert set(names(told)) == {"delivered"}
+    assert len(outbox) == 0
+
+
+def test_taking_returns_when_the_event_is_on_disk(tmp_path: Path, outbox: Outbox) -> None:
+    stalls = Script([faults.stall()] * 100)
+    with LocalIterable(faults=stalls) as iterable, delivering(iterable, read_timeout=0.5) as to:
+        to.start(outbox=outbox)
+        began = time.monotonic()
+        number = to.enqueue(track(0))
+        with Outbox(tmp_path / "outbox") as another:
+            [entry] = another.read()
+        assert time.monotonic() - began < 1
+        assert (entry.number, entry.event) == (number, track(0))
+        assert to.close(0) == 1
+        assert len(outbox) == 1
+
+
+def test_only_what_is_certain_is_removed(outbox: Outbox, tmp_path: Path) -> None:
+    """What is retryable or unknown stays; what is rejected is a dead letter."""
+    by_user = {b'"u-1"': faults.server_error(503), b'"u-2"': faults.cut()}
+
+    def fails(received: Received, apply: Apply) -> Answer | Fault:
+        return next((f for text, f in by_user.items() if text in received.body), None) or apply()
+
+    events: list[Any] = [order(0, "u-0"), order(1, "u-1"), order(2, "u-2"), track(3, "u-3"), {}]
+    events += [{"type": "group", "messageId": "m-5"}]
+    with (
+        LocalIterable(Project(forgotten={"u-3"}), faults=fails) as iterable,
+        DeadLetters(tmp_path / "dead.jsonl") as dead,
+        delivering(iterable, dead_letters=dead) as to,
+    ):
+        numbers = outbox.add_all(events)
+        outcomes = {outcome.index: outcome.name for outcome in to.drain(outbox)}
+        assert outcomes == dict(
+            zip(
+                numbers,
+                ["delivered", "retryable", "unknown", "rejected", "rejected", "skipped"],
+                strict=True,
+            )
+        )
+        assert [entry.number for entry in outbox.read()] == numbers[1:3]
+        letters = (tmp_path / "dead.jsonl").read_text().splitlines()
+        assert len(letters) == 2
+        by_user.clear()
+        assert names(to.drain(outbox)) == ["delivered"] * 2
+    assert len(outbox) == 0
+
+
+def test_an_event_is_removed_only_after_its_outcome_was_told(outbox: Outbox) -> None:
+    """Whoever is killed while being told finds it there again."""
+    outbox.add_all(history(30, 3))
+    with LocalIterable() as iterable, delivering(iterable) as to:
+        drain = cast("Generator[Outcome]", to.drain(outbox))
+        first = next(drain)
+        assert first.index in {entry.number for entry in outbox.read()}
+        drain.close()
+        left = {entry.number for entry in outbox.read()}
+        assert first.index in left
+        assert {outcome.index for outcome in to.drain(outbox)} == left
+    assert len(outbox) == 0
+
+
+def test_what_is_retryable_is_tried_again_in_its_order(outbox: Outbox) -> None:
+    lock, failures = threading.Lock(), Counter[str]()
+
+    def fails_at_first(received: Received, apply: Apply) -> Answer | Fault:
+        with lock:
+            failures["all"] += 1
+            if b'"u-1"' in received.body and failures["u-1"] < 25:
+                failures["u-1"] += 1
+                return faults.server_error(503)
+        return apply()
+
+    told: list[Outcome] = []
+    events = [make(n, f"u-{n % 3}") for n, make in enumerate([track, order, identify] * 10)]
+    with LocalIterable(faults=fails_at_first) as iterable, delivering(iterable) as to:
+        to.start(told.append, outbox=outbox)
+        for event in events:
+            to.enqueue(event)
+        assert to.flush(PATIENCE) == 0
+        assert sorted(applied(iterable.project.effects)) == list(range(30))
+        assert inversions(iterable, ["u-0", "u-1", "u-2"]) == []
+    assert "retryable" in names(told)
+    delivered = [outcome.index for outcome in told if outcome.name == "delivered"]
+    assert sorted(delivered) == sorted(set(delivered))
+    assert len(delivered) == 30
+
+
+def test_what_ended_unknown_is_tried_again_with_its_id(outbox: Outbox) -> None:
+    lost = Script([faults.cut()] * 45)
+    with LocalIterable(faults=lost) as iterable, delivering(iterable) as to:
+        to.start(outbox=outbox)
+        to.enqueue(track(0))
+        to.enqueue(track(1))
+        assert to.flush(PATIENCE) == 0
+        effects = iterable.project.effects
+        assert len(effects) > 40
+        assert doubled_ids(iterable) == []
+        assert inversions(iterable, ["u-1"]) == []
+
+
+def test_the_next_start_delivers_what_was_left(outbox: Outbox) -> None:
+    fails = Script([faults.server_error()] * 1_000)
+    with LocalIterable(faults=fails) as iterable, delivering(iterable) as to:
+        to.start(outbox=outbox)
+        for event in history(40, 8):
+            to.enqueue(event)
+        assert to.close(0) == 40
+        with pytest.raises(NotSent):
+            to.enqueue(track(40))
+        assert to.close() == 0
+    with LocalIterable() as iterable, delivering(iterable) as to:
+        to.start(outbox=outbox)
+        assert to.flush(PATIENCE) == 0
+        assert sorted(applied(iterable.project.effects)) == list(range(40))
+        assert inversions(iterable, [f"u-{n}" for n in range(8)]) == []
+
+
+def test_what_is_added_by_others_is_delivered_too(outbox: Outbox, tmp_path: Path) -> None:
+    told = threading.Event()
+    with LocalIterable() as iterable, delivering(iterable) as to:
+        to.start(lambda _: told.set(), outbox=outbox)
+        with Outbox(tmp_path / "outbox") as another:
+            another.add(track(0))
+        assert told.wait(PATIENCE)
+        assert to.flush(PATIENCE) == 0
+
+
+def test_a_full_outbox_takes_nothing(tmp_path: Path) -> None:
+    with (
+        Outbox(tmp_path / "small", capacity=3) as small,
+        LocalIterable(faults=Script([faults.server_error()] * 1_000)) as iterable,
+        delivering(iterable) as to,
+    ):
+        to.start(outbox=small)
+        for n in range(3):
+            to.enqueue(track(n))
+        with pytest.raises(QueueFull):
+            to.enqueue(track(3))
+        assert to.close(0) == 3
+
+
+def test_a_callback_that_raises_stops_nothing(outbox: Outbox) -> None:
+    def raises(_: Outcome) -> None:
+        raise ValueError("mine")
+
+    with LocalIterable() as iterable, delivering(iterable) as to:
+        to.start(raises, outbox=outbox)
+        for event in history(20, 4):
+            to.enqueue(event)
+        assert to.flush(PATIENCE) == 0
+        assert sorted(applied(iterable.project.effects)) == list(range(20))
+
+
+def test_a_second_start_is_refused_with_an_outbox_too(outbox: Outbox) -> None:
+    with LocalIterable() as iterable, delivering(iterable) as to:
+        to.start(outbox=outbox)
+        for options in ({}, {"outbox": outbox}):
+            with pytest.raises(RuntimeError, match="was started before"):
+                to.start(**options)  # type: ignore[arg-type]
+
+
+def test_one_at_a_time_delivers_from_an_outbox(outbox: Outbox) -> None:
+    """The second takes over when the first one closes."""
+    gone = threading.Event()
+    with LocalIterable() as iterable, delivering(iterable) as one, delivering(iterable) as two:
+        with outbox.delivering(), pytest.raises(OutboxError, match="someone else delivers"):
+            next(two.drain(outbox))
+        one.start(outbox=outbox)
+        one.enqueue(track(0))
+        assert one.flush(PATIENCE) == 0
+        two.start(lambda _: gone.set(), outbox=outbox)
+        one.close()
+        two.enqueue(track(1))
+        assert gone.wait(PATIENCE)
+        assert two.flush(PATIENCE) == 0
+        assert applied(iterable.project.effects) == [0, 1]
+
+
+def test_closing_while_the_server_stalls_does_not_wait_for_it(outbox: Outbox) -> None:
+    told: list[Outcome] = []
+    met = threading.Event()
+
+    def stalls(_: Received, __: Apply) -> Fault:
+        met.set()
+        return faults.stall()
+
+    with LocalIterable(faults=stalls) as iterable, delivering(iterable, read_timeout=3) as to:
+        to.start(told.append, outbox=outbox)
+        for n in range(5):
+            to.enqueue(order(n, "u-1"))
+        assert met.wait(PATIENCE)
+        began = time.monotonic()
+        assert to.close(0.1) == 5
+        assert time.monotonic() - began < 2
+    assert "unknown" in names(told)
+    assert "delivered" not in names(told)
+    assert len(outbox) == 5
+
+
+def test_an_outbox_that_breaks_meanwhile_is_said_and_the_thread_ends(
+    outbox: Outbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    with LocalIterable() as iterable, delivering(iterable) as to:
+        to.start(outbox=outbox)
+        to.enqueue(track(0))
+        assert to.flush(PATIENCE) == 0
+        outbox.close()
+        wait_until(lambda: "the outbox is closed" in caplog.text)
+        with pytest.raises(OutboxError):
+            to.enqueue(track(1))
+        with pytest.raises(OutboxError):
+            to.close()
+    # its thread looks again and again until the process ends, or so it would
+    thread = to._background._thread  # type: ignore[union-attr]
+    to._background._stopping.set()  # type: ignore[union-attr]
+    thread.join(PATIENCE)  # type: ignore[union-attr]
+    assert not thread.is_alive()  # type: ignore[union-attr]
+
+
+# Several processes -------------------------------------------------------------------------------
+
+PROCESS = """
+import os, sys
+from iterable_destination import Destination, Outbox, Patience, Settings
+from iterable_destination.delivery import outbox_worker as courier
+from tests.support.delivering import QUICK, RATES, history
+courier._FIRST_WAIT = courier._LONGEST_WAIT = courier._GOES_ON = courier._LOOK = 0.02
+url, path, first, last, step = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:])
+events = history(last, 30)
+def say(*words):
+    os.write(1, (" ".join(map(str, words)) + "\\n").encode())  # in one piece
+with Outbox(path) as outbox:
+    settings = Settings(api_key="k", base_url=url)
+    with Destination(settings, patience=QUICK, rates=RATES) as to:
+        to.start(lambda outcome: say(outcome.name, outcome.index), outbox=outbox)
+        for n in range(first, last, step):
+            to.enqueue(events[n])
+            say("taken", n)
+        say("left", to.flush(20))
+"""
+
+
+def process(iterable: LocalIterable, path: Path, *numbers: int) -> subprocess.Popen[str]:
+    arguments = [iterable.url, str(path), *map(str, numbers)]
+    return subprocess.Popen(
+        [sys.executable, "-c", PROCESS, *arguments], stdout=subprocess.PIPE, text=True
+    )
+
+
+def test_two_processes_with_one_outbox_deliver_each_event_once(tmp_path: Path) -> None:
+    path = tmp_path / "outbox"
+    with LocalIterable(Project(api_key=None)) as iterable:
+        # of 30 users each process has half, so that each user's order is that of its numbers
+        both = [process(iterable, path, first, 600, 2) for first in (0, 1)]
+        written = [running.communicate(timeout=30)[0].splitlines() for running in both]
+        effects = iterable.project.effects
+        assert sorted(applied(effects)) == list(range(600))
+        assert len(effects) == 600
+        assert inversions(iterable, [f"u-{n}" for n in range(30)]) == []
+    assert [running.returncode for running in both] == [0, 0]
+    told = [line for lines in written for line in lines if line.startswith("delivered")]
+    assert len(told) == len(set(told)) == 600
+    assert [lines[-1] for lines in written] == ["left 0", "left 0"]
+
+
+def test_killed_at_any_moment_an_outbox_loses_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "outbox"
+    chance = Random(11)  # noqa: S311 - moments, no secrets
+    taken: set[int] = set()
+    first, kills = 0, 0
+    slow = Script([faults.latency(0.003)] * 100_000)
+    with LocalIterable(Project(api_key=None), faults=slow) as iterable:
+        for _ in range(8):
+            running = process(iterable, path, first, first + 300, 1)
+            assert running.stdout is not None
+            lines = [running.stdout.readline() for _ in range(chance.randrange(1, 500))]
+            running.send_signal(signal.SIGKILL)
+            lines += running.stdout.readlines()
+            running.stdout.close()
+            kills += running.wait(PATIENCE) == -signal.SIGKILL
+            whole = [line.split() for line in lines if line.endswith("\n")]
+            taken |= {int(words[1]) for words in whole if words[0] == "taken"}
+            first += 300
+        assert kills >= 6
+        with Outbox(path) as outbox, delivering(iterable) as to:
+            assert set(names(to.drain(outbox))) <= {"delivered"}
+            assert len(outbox) == 0
+        there = applied(iterable.project.effects)
+        assert taken <= set(there)
+        assert len(taken) > 500
+        assert doubled_ids(iterable) == []
+        assert inversions(iterable, [f"u-{n}" for n in range(30)]) == []
+
+
+def test_at_the_end_of_the_interpreter_an_outbox_is_delivered(tmp_path: Path) -> None:
+    script = """
+import sys
+from iterable_destination import Destination, Outbox, Settings
+to = Destination(Settings(api_key="k", base_url=sys.argv[1]))
+to.start(outbox=Outbox(sys.argv[2]))
+for n in range(50):
+    to.enqueue({"type": "track", "event": "Seen", "userId": "u-1", "properties": {"n": n}})
+"""
+    path = tmp_path / "outbox"
+    with LocalIterable(Project(api_key=None)) as iterable:
+        done = subprocess.run(
+            [sys.executable, "-c", script, iterable.url, str(path)],
+            capture_output=True,
+            check=False,
+            timeout=PATIENCE,
+        )
+        assert applied(iterable.project.effects) == list(range(50))
+    assert (done.returncode, done.stderr) == (0, b"")
+    with Outbox(path) as outbox:
+        assert len(outbox) == 0
+
+
+def test_the_files_are_the_owners_alone(tmp_path: Path, outbox: Outbox) -> None:
+    with LocalIterable() as iterable, delivering(iterable) as to:
+        to.start(outbox=outbox)
+        to.enqueue(track(0))
+        assert to.flush(PATIENCE) == 0
+        made = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert set(made.values()) == {0o600}
+    assert {"outbox", "outbox-deliverer"} <= made.keys()

@@ -1,0 +1,308 @@
+"""Intake: what is handed in becomes what is sent, or is known not to be; nothing is sent here."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from iterable_destination import InvalidEvent, InvalidJSON, Settings, Translation, errors, translate
+from iterable_destination.delivery.engine.envelope import Parcel
+from iterable_destination.delivery.prepare import Intake, event_of
+from iterable_destination.io.json_lines import Line
+from iterable_destination.io.outbox import Entry
+from iterable_destination.model.calls import (
+    Identity,
+    TrackEvent,
+    TrackPurchase,
+    UpdateEmail,
+    UpdateUser,
+)
+from tests.support import strategies
+from tests.support.delivering import cart, identify, order, track
+
+WHO = Identity(None, "u-1")
+
+
+def intake(
+    *, stamp_ids: bool = True, keeps_sources: bool = False, translator: Any = None
+) -> Intake:
+    return Intake(
+        Settings(), translator or translate, stamp_ids=stamp_ids, keeps_sources=keeps_sources
+    )
+
+
+def taken(source: Any, **options: Any) -> tuple[Parcel, set[str]]:
+    return intake(**options).addressed(7, source)
+
+
+def calls_of(source: Any, **options: Any) -> tuple[Any, ...]:
+    return intake(**options).calls(7, source)[1]
+
+
+def bodies(parcel: Parcel) -> list[Any]:
+    return [json.loads(mark.body) for mark in parcel.marks]
+
+
+def test_an_event_becomes_a_parcel_with_the_body_of_its_call() -> None:
+    parcel, keys = taken(track(3, "U-1"))
+    [call] = calls_of(track(3, "U-1"))
+    assert call == TrackEvent(Identity(None, "U-1"), "Seen", {"n": 3}, id="m-3")
+    assert bodies(parcel) == [call.body()]
+    assert (parcel.index, parcel.message_id, parcel.outcome) == (7, "m-3", None)
+    assert keys == {"#U-1"}
+
+
+@pytest.mark.parametrize("make", [track, order])
+def test_events_and_purchases_get_their_message_id(make: Any) -> None:
+    assert calls_of(make(3))[0].id == "m-3"
+    assert calls_of(make(3), stamp_ids=False)[0].id is None
+    assert bodies(taken(make(3))[0])[0]["id"] == "m-3"
+
+
+@pytest.mark.parametrize("make", [identify, cart])
+def test_what_has_no_id_gets_none(make: Any) -> None:
+    assert "id" not in bodies(taken(make(3))[0])[0]
+
+
+@pytest.mark.parametrize(
+    ("message_id", "stamped"),
+    [
+        ("a" * 512, "a" * 512),
+        ("a" * 513, None),
+        ("ä" * 256, "ä" * 256),
+        ("ä" * 257, None),
+        ("\ud800", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_an_id_that_does_not_fit_is_left_out(message_id: str | None, stamped: str | None) -> None:
+    def translator(_: Any, __: Settings) -> Translation:
+        return Translation(message_id, (TrackEvent(Identity(None, "u-1"), "Seen"),))
+
+    assert calls_of({}, translator=translator)[0].id == stamped
+
+
+def test_an_id_of_the_callers_own_stays() -> None:
+    call = TrackPurchase(Identity(None, "u-1"), [], 1, id="mine")
+    assert calls_of({}, translator=lambda *_: Translation("m-1", (call,))) == (call,)
+
+
+def test_emails_are_known_in_any_case_and_user_ids_as_they_are() -> None:
+    ada = identify(0, "Ada", traits={"email": "Ada@Example.com"})
+    assert taken(ada)[1] == {"@ada@example.com", "#Ada"}
+
+
+def test_the_names_of_all_calls_count() -> None:
+    calls = (UpdateUser(Identity("a@b.c", None), {}), TrackEvent(Identity(None, "u-1"), "Seen"))
+    assert taken({}, translator=lambda *_: Translation(None, calls))[1] == {"@a@b.c", "#u-1"}
+
+
+def test_a_new_email_is_one_of_its_users_names() -> None:
+    call = UpdateEmail(Identity("old@b.co", "u-1"), "New@b.co")
+    parcel, keys = taken({}, translator=lambda *_: Translation("m-1", (call,)))
+    assert keys == {"@old@b.co", "@new@b.co", "#u-1"}
+    assert bodies(parcel) == [call.body()]
+    assert [mark.call() for mark in parcel.marks] == [call]
+    assert calls_of({}, translator=lambda *_: Translation("m-1", (call,))) == (call,)
+
+
+def test_events_and_purchases_made_of_one_event_have_ids_of_their_own() -> None:
+    seen, user = TrackEvent(WHO, "Seen"), UpdateUser(WHO)
+    made = (user, seen, attrs.evolve(seen, id="mine"), TrackPurchase(WHO, [], 1), user)
+    options = {"translator": lambda *_: Translation("m-1", made)}
+    expected = [None, "m-1", "mine", "m-1#3", None]
+    assert [call.body().get("id") for call in calls_of({}, **options)] == expected
+    assert [body.get("id") for body in bodies(taken({}, **options)[0])] == expected
+    parcel, _ = taken({}, stamp_ids=False, **options)
+    assert [body.get("id") for body in bodies(parcel)] == [None, None, "mine", None, None]
+
+
+def test_an_id_of_a_further_event_that_does_not_fit_is_left_out() -> None:
+    calls = (TrackEvent(WHO, "Seen"),) * 2
+    made = calls_of({}, translator=lambda *_: Translation("a" * 512, calls))
+    assert [call.id for call in made] == ["a" * 512, None]
+
+
+@pytest.mark.parametrize(
+    ("event", "keys"),
+    [
+        ({"type": "group", "userId": "u-1"}, {"#u-1"}),
+        (track(0) | {"properties": 1}, {"#u-1"}),
+        (track(0) | {"event": None}, {"#u-1"}),
+        ({"type": "track"}, set()),
+        ({}, set()),
+        (None, set()),
+        ("text", set()),
+        (5, set()),
+    ],
+)
+def test_what_is_not_sent_has_its_outcome_and_its_turn(event: Any, keys: set[str]) -> None:
+    parcel, found = taken(event)
+    assert parcel.outcome is not None
+    assert parcel.outcome.index == 7
+    assert (parcel.marks, found) == ((), keys)
+    if parcel.outcome.name == "rejected":
+        assert isinstance(parcel.outcome.error, InvalidEvent)
+
+
+def test_the_index_of_a_line_counts_from_0_and_that_of_an_entry_is_its_number() -> None:
+    text = json.dumps(track(3)).encode()
+    assert taken(Line(12, text))[0].index == 11
+    assert taken(Entry(40, track(3)))[0].index == 40
+    assert taken(Line(12, text))[0].marks == taken(Entry(40, track(3)))[0].marks
+    assert taken(Entry(40, b"damaged"))[0].outcome is not None
+
+
+def test_a_line_that_is_no_json_is_rejected() -> None:
+    parcel, keys = taken(Line(12, b"{"))
+    assert parcel.outcome is not None
+    assert (parcel.outcome.name, parcel.outcome.index, keys) == ("rejected", 11, set())
+    assert isinstance(parcel.outcome.error, InvalidJSON)
+    with pytest.raises(InvalidJSON):
+        event_of(Line(12, b"{"))
+
+
+def test_what_was_handed_in_is_kept_only_for_dead_letters() -> None:
+    event = track(3)
+    assert taken(event)[0].source is None
+    kept = taken(event, keeps_sources=True)[0].source
+    before, event["userId"] = dict(event), "u-2"
+    assert event_of(kept) == before
+    line = Line(1, b"no JSON")
+    assert taken(line, keeps_sources=True)[0].source == line
+
+
+def test_what_a_translator_raises_for_an_event_is_its_outcome_and_all_else_is_raised() -> None:
+    def refuses(_: Any, __: Settings) -> Translation:
+        raise InvalidEvent([errors.Problem("$", "not mine")], "m-9")
+
+    def breaks(_: Any, __: Settings) -> Translation:
+        raise KeyError("a bug")
+
+    parcel, _ = taken({"messageId": "m-9"}, translator=refuses)
+    assert parcel.outcome is not None
+    assert (parcel.outcome.name, parcel.outcome.message_id) == ("rejected", "m-9")
+    with pytest.raises(KeyError, match="a bug"):
+        taken({}, translator=breaks)
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (errors.DropEvent("mine"), "skipped"),
+        (errors.EventNotSupported("mine"), "skipped"),
+        (errors.InvalidEventPayload("mine"), "rejected"),
+        (errors.ValidationError("mine"), "rejected"),
+        (errors.FunctionError("mine"), "rejected"),
+        (errors.FunctionFailed("mine"), "rejected"),
+        (errors.RetryError("mine"), "retryable"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_any_translator_may_raise_what_functions_raise(
+    error: errors.FunctionError, outcome: str
+) -> None:
+    def raises(_: Any, __: Settings) -> Translation:
+        raise error
+
+    parcel, keys = taken(track(3), translator=raises)
+    assert parcel.outcome is not None
+    assert (parcel.outcome.name, parcel.outcome.message) == (outcome, "mine")
+    assert parcel.outcome.error is (None if outcome == "skipped" else error)
+    assert (parcel.message_id, parcel.outcome.message_id, parcel.index) == ("m-3", "m-3", 7)
+    assert (parcel.marks, keys) == ((), {"#u-1"})
+
+
+@pytest.mark.parametrize(
+    ("event", "message_id"), [({"messageId": "m-1"}, "m-1"), ({}, None), (None, None), (5, None)]
+)
+def test_the_message_id_is_known_of_whatever_a_translator_refuses(
+    event: Any, message_id: str | None
+) -> None:
+    for error in (errors.RetryError(), InvalidEvent([errors.Problem("$", "not mine")])):
+
+        def raises(_: Any, __: Settings, error: Exception = error) -> Translation:
+            raise error
+
+        assert taken(event, translator=raises)[0].message_id == message_id
+
+
+# Lines --------------------------------------------------------------------------------------------
+
+
+def known(addressed: tuple[Parcel, set[str]]) -> tuple[Any, ...]:
+    """Return all that is known of a parcel but its index."""
+    parcel, keys = addressed
+    outcome = parcel.outcome
+    how = None if outcome is None else (outcome.name, outcome.message, str(outcome.error))
+    return parcel.message_id, parcel.notes, parcel.marks, how, keys
+
+
+@pytest.mark.usefixtures("each_json_library")
+@given(strategies.json_events | strategies.read_events, st.booleans())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_line_comes_to_the_same_as_its_event(event: Any, stamp_ids: bool) -> None:  # noqa: FBT001
+    line = Line(8, json.dumps(event).encode())
+    mapped = taken(line.event(), stamp_ids=stamp_ids)
+    assert known(taken(line, stamp_ids=stamp_ids)) == known(mapped)
+
+
+LONG = 12345678901234567890123
+ORDER = {"product_id": "p-1", "name": "Go", "price": 2.5, "quantity": 1}
+
+
+@pytest.mark.usefixtures("each_json_library")
+@pytest.mark.parametrize(
+    "event",
+    [
+        identify(1, traits={"n": LONG}),
+        identify(1, traits={"n": [{"m": -LONG}]}),
+        identify(1, context={"ip": LONG}),
+        track(1, properties={"n": LONG}),
+        order(1, properties={"total": LONG, "products": [ORDER]}),
+        order(1, properties={"total": 5, "products": [ORDER | {"price": LONG}]}),
+        order(1, properties={"total": 5, "products": [ORDER | {"quantity": LONG}]}),
+        order(1, properties={"total": 5, "products": [ORDER | {"colour": LONG}]}),
+    ],
+    ids=str,
+)
+def test_no_digit_of_a_long_number_in_a_line_is_lost(event: Any) -> None:
+    usual = {"timestamp": "2023-02-05T20:42:10.123Z", "context": {}} | event
+    parcel, _ = taken(Line(1, json.dumps(usual).encode()))
+    if parcel.outcome is None:
+        assert str(LONG) in parcel.item.decode()
+    else:
+        assert parcel.outcome.name == "rejected"
+
+
+@pytest.mark.parametrize("text", [b"", b"[]", b"{", b"NaN", b"\xff", b'{"type":"track"}'])
+def test_a_line_that_is_no_ordinary_event_is_read(text: bytes) -> None:
+    line = Line(3, text)
+    parcel, _ = taken(line)
+    assert (parcel.index, parcel.outcome and parcel.outcome.name) == (2, "rejected")
+
+
+@pytest.mark.parametrize("keeps_sources", [True, False])
+def test_a_line_is_kept_for_dead_letters_if_they_are_kept(*, keeps_sources: bool) -> None:
+    usual = {"timestamp": "2023-02-05T20:42:10.123Z", "context": {}}
+    for event in (track(1), track(1) | usual):
+        line = Line(3, json.dumps(event).encode())
+        parcel, _ = taken(line, keeps_sources=keeps_sources)
+        assert (parcel.source is line, parcel.index) == (keeps_sources, 2)
+
+
+def test_lines_go_by_the_mapping_and_the_function_that_were_chosen() -> None:
+    usual = {"timestamp": "2023-02-05T20:42:10.123Z", "context": {}}
+    line = Line(1, json.dumps(track(1) | usual).encode())
+    of_own = Settings(mappings=[])
+    assert (
+        Intake(of_own, translate, stamp_ids=True, keeps_sources=False).addressed(0, line)[0].outcome
+    )
+    assert taken(line, translator=lambda *_: Translation("m-1", skipped="no"))[0].outcome
+    assert taken(line)[0].outcome is None

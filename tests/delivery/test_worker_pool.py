@@ -1,0 +1,356 @@
+"""Whatever a server answers, each event has one outcome, and none is called delivered in vain."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from iterable_destination import Answer, Client, Destination, Outcome, Patience, Settings, errors
+from iterable_destination.io.transport import Received
+from iterable_destination.model import endpoints
+from iterable_destination.model.endpoints import Endpoint
+from tests.support import faulty_server as faulty
+from tests.support.delivering import (
+    PATIENCE,
+    QUICK,
+    RATES,
+    Leaks,
+    by_index,
+    cart,
+    delivering,
+    identify,
+    names,
+    order,
+    page,
+    track,
+)
+from tests.support.faulty_server import FaultyServer, Script
+
+KEY = "the-key-of-no-project-0123456789"
+SETTINGS = Settings(api_key=KEY)
+#: One try, and time enough to find out which item of a bulk was refused.
+NONE = Patience(tries=1, server_errors=1, breaker=0.0)
+
+
+@pytest.fixture(autouse=True)
+def _no_leaks() -> Iterator[None]:
+    leaks = Leaks()
+    yield
+    leaks.check()
+
+
+class Answering(Client):
+    """Gives the same answer to every request, read as a real one is."""
+
+    def __init__(self, status: int, text: bytes) -> None:
+        super().__init__(SETTINGS)
+        self.status = status
+        self._text = text
+        self.paths: list[str] = []
+        vars(self)["_connections"] = self
+
+    def request(
+        self,
+        endpoint: Endpoint,
+        body: bytes | None = None,
+        *,
+        within: float | None = None,
+        expects_code: bool = False,
+    ) -> Answer:
+        self.paths.append(endpoint.path)
+        return super().request(endpoint, body, within=within, expects_code=expects_code)
+
+    def exchange(self, endpoint: Endpoint, body: bytes | None, within: float | None) -> Received:
+        """Stand in for the connections, too."""
+        del endpoint, within
+        return Received(self._status_for(body or b""), {}, self._text)
+
+    def close(self) -> None:
+        """Leave what is not there."""
+
+    def _status_for(self, body: bytes) -> int:
+        del body
+        return self.status
+
+
+class AnsweringByNumber(Answering):
+    """Answers with the status that is the number of the event."""
+
+    def _status_for(self, body: bytes) -> int:
+        return int(json.loads(body)["items"][0]["id"])
+
+
+SUCCESS = {"msg": "", "code": "Success", "params": None}
+TALLY = {"successCount": 3, "failCount": 0, "failedUpdates": {}, "createdFields": []}
+NOTHING_DONE = {"successCount": 0, "failCount": 3, "failedUpdates": {}}
+HALF_DONE = {"successCount": 1, "failCount": 2, "failedUpdates": {}}
+BODIES = {
+    "success": json.dumps(SUCCESS).encode(),
+    "tally": json.dumps(TALLY).encode(),
+    "nothing done": json.dumps(NOTHING_DONE).encode(),
+    "half done": json.dumps(HALF_DONE).encode(),
+    "failure": b'{"msg":"Bad","code":"BadParams","params":null}',
+    "object": b"{}",
+    "html": b"<!DOCTYPE html><html><body>200 OK</body></html>",
+    "empty": b"",
+}
+#: Three events of three users, for each way they go.
+SENT: dict[str, Callable[[int, str], dict[str, Any]]] = {
+    "bulkUpdate": identify,
+    "trackBulk": track,
+    "trackPurchase": order,
+    "updateCart": cart,
+}
+
+
+#: Events that one request is made of, or one that goes alone.
+_ITEMS = {"bulkUpdate": 3, "trackBulk": 3, "trackPurchase": 1, "updateCart": 1}
+
+
+def answered(status: int, text: bytes, kind: str) -> tuple[list[Outcome], Answering]:
+    with (
+        Answering(status, text) as client,
+        Destination(SETTINGS, client=client, patience=NONE, rates=RATES, workers=1) as to,
+    ):
+        return by_index(to.send_all(SENT[kind](n, f"u-{n}") for n in range(_ITEMS[kind]))), client
+
+
+STATUSES = range(200, 600)
+
+
+@pytest.mark.parametrize("body", list(BODIES))
+@pytest.mark.parametrize("kind", ["trackBulk", "bulkUpdate"])
+def test_no_status_of_a_bulk_is_a_false_success(kind: str, body: str) -> None:
+    events = [SENT[kind](n, f"u-{n}") for n in range(3)]
+    with (
+        Answering(0, BODIES[body]) as client,
+        Destination(SETTINGS, client=client, patience=NONE, rates=RATES, workers=1) as to,
+    ):
+        for client.status in STATUSES:
+            client.paths.clear()
+            outcomes = by_index(to.send_all(events))
+            assert len(outcomes) == 3, client.status
+            # without a tally each goes singly, and there "success" is a plain acceptance
+            if client.status <= 299 and body in {"tally", "success"}:
+                assert names(outcomes) == ["delivered"] * 3, client.status
+                singly = [path for path in client.paths if not path.endswith(kind)]
+                assert len(singly) == (3 if body == "success" else 0)
+            else:
+                assert "delivered" not in names(outcomes), client.status
+
+
+@pytest.mark.parametrize("body", list(BODIES))
+@pytest.mark.parametrize("kind", ["trackPurchase", "updateCart"])
+def test_no_status_of_a_single_request_is_a_false_success(kind: str, body: str) -> None:
+    with (
+        AnsweringByNumber(0, BODIES[body]) as client,
+        Destination(SETTINGS, client=client, patience=NONE, rates=RATES) as to,
+    ):
+        outcomes = by_index(to.send_all(SENT[kind](n, f"u-{n}") for n in STATUSES))
+    assert len(outcomes) == len(client.paths) == len(STATUSES)
+    delivered = [200 + outcome.index for outcome in outcomes if outcome.name == "delivered"]
+    assert delivered == (list(range(200, 300)) if body == "success" else [])
+
+
+#: What the outcomes of a status are where its body says nothing else.
+EXPECTED = {
+    **dict.fromkeys([400, 409, 413, 422], "rejected"),
+    **dict.fromkeys([301, 302, 307, 308, 401, 403, 404, 405, 410, 418], "retryable"),
+    **dict.fromkeys([408, 425, 429, 500, 502, 503, 504, 599], "retryable"),
+    **dict.fromkeys([200, 201, 202, 204], "unknown"),
+}
+
+
+@pytest.mark.parametrize("kind", list(SENT))
+@pytest.mark.parametrize(("status", "name"), EXPECTED.items())
+def test_a_status_decides_where_the_body_says_nothing(status: int, name: str, kind: str) -> None:
+    outcomes, client = answered(status, BODIES["html"], kind)
+    assert names(outcomes) == [name] * _ITEMS[kind]
+    assert len(client.paths) <= 7
+
+
+#: What each code of Iterable's means with status 400.
+CODES = {
+    **dict.fromkeys(["BadParams", "BadJsonBody", "InvalidEmailAddressError"], errors.BadRequest),
+    **dict.fromkeys(["UnknownEmailError", "UnknownUserIdError"], errors.BadRequest),
+    **dict.fromkeys(["InvalidUserIdError", "QueueEmailError"], errors.BadRequest),
+    **dict.fromkeys(["EmailAlreadyExists", "UserIdAlreadyExists"], errors.IdentityConflict),
+    "ExternalKeyConflict": errors.IdentityConflict,
+    "ForgottenUserError": errors.ForgottenUser,
+    "BatchTooLarge": errors.TooLarge,
+    **dict.fromkeys(["BadApiKey", "BadAuthorizationHeader"], errors.Unauthorized),
+    **dict.fromkeys(["InvalidJwtPayload", "JwtUserIdentifiersMismatched"], errors.Unauthorized),
+    "Unauthorized": errors.Unauthorized,
+    "Forbidden": errors.Forbidden,
+    **dict.fromkeys(["DatabaseError", "GenericError"], errors.ServerError),
+    "RateLimitExceeded": errors.RateLimited,
+}
+
+
+@pytest.mark.parametrize("kind", list(SENT))
+@pytest.mark.parametrize("status", [200, 400])
+def test_every_code_of_iterables_has_its_meaning(status: int, kind: str) -> None:
+    for code, error in CODES.items():
+        text = json.dumps({"msg": "It failed.", "code": code, "params": None}).encode()
+        outcomes, _ = answered(status, text, kind)
+        refused = issubclass(error, errors.RequestRefused)
+        assert names(outcomes) == ["rejected" if refused else "retryable"] * _ITEMS[kind], code
+        assert {type(outcome.error) for outcome in outcomes} == {error}, code
+        assert {outcome.code for outcome in outcomes} == {code}
+
+
+def test_a_tally_that_names_one_user_blames_that_one_alone() -> None:
+    failed = {"invalidUserIds": ["u-1"]}
+    text = json.dumps({"successCount": 2, "failCount": 1, "failedUpdates": failed}).encode()
+    for kind in ("trackBulk", "bulkUpdate"):
+        outcomes, client = answered(200, text, kind)
+        assert names(outcomes) == ["delivered", "rejected", "delivered"]
+        assert len(client.paths) == 1
+
+
+# Faults of the connection ------------------------------------------------------------------------
+
+_SUCCESS = faulty.SUCCESS
+#: Faults after which nobody knows whether the request was applied.
+AMBIGUOUS: dict[str, Script] = {
+    "reset": faulty.resets_after_reading,
+    "closed": faulty.closes_after_reading,
+    "cut body": faulty.sends(faulty.CUT_BODY),
+    "cut headers": faulty.sends(faulty.CUT_HEADERS),
+    "no HTTP": faulty.sends(faulty.NO_HTTP),
+    "bad chunk": faulty.sends(faulty.BAD_CHUNK),
+    "cut chunk": faulty.sends(faulty.CUT_CHUNK),
+    "many headers": faulty.sends(faulty.MANY_HEADERS),
+    "long header": faulty.sends(faulty.LONG_HEADER),
+    "two lengths": faulty.sends(faulty.TWO_LENGTHS),
+    "bad gzip": faulty.sends(faulty.BAD_GZIP),
+    "cut gzip": faulty.sends(faulty.CUT_GZIP),
+    "stall": faulty.sends_and_stalls(b""),
+    "stall in the headers": faulty.sends_and_stalls(faulty.CUT_HEADERS),
+    "stall in the body": faulty.sends_and_stalls(faulty.CUT_BODY),
+    "drip": faulty.drips(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n", _SUCCESS * 20, 0.02),
+}
+
+
+@pytest.mark.parametrize("fault", list(AMBIGUOUS))
+@pytest.mark.parametrize("kind", list(SENT))
+def test_after_a_fault_of_the_connection_it_is_unknown(kind: str, fault: str) -> None:
+    """Once, and the second try goes well; or always."""
+    event = SENT[kind](0, "u-0")
+    with FaultyServer(AMBIGUOUS[fault], faulty.accepts) as server:
+        with delivering(server.url, read_timeout=0.25) as to:
+            [outcome] = to.send_all([event])
+        assert (outcome.name, outcome.attempts) == ("delivered", 2)
+        bodies = [request.body for request in server.requests]
+        assert bodies[0] == bodies[1]
+    with FaultyServer(AMBIGUOUS[fault]) as server:
+        with delivering(server.url, read_timeout=0.25, patience=NONE) as to:
+            [outcome] = to.send_all([event])
+        assert outcome.name == "unknown"
+        assert type(outcome.error) is errors.AmbiguousAnswer
+
+
+@pytest.mark.parametrize("kind", list(SENT))
+def test_without_a_connection_it_is_retryable(kind: str) -> None:
+    with faulty.refusing() as url, delivering(url, patience=Patience(deadline=0.05)) as to:
+        outcomes = by_index(to.send_all(SENT[kind](n, f"u-{n}") for n in range(20)))
+    assert names(outcomes) == ["retryable"] * 20
+    assert {type(outcome.error) for outcome in outcomes} == {errors.NotConnected}
+
+
+@pytest.mark.parametrize("kind", list(SENT))
+def test_an_endless_answer_comes_to_an_end(kind: str) -> None:
+    flood = faulty.floods(faulty.CHUNKED, b"10000\r\n" + b"a" * 65_536 + b"\r\n")
+    with (
+        FaultyServer(flood) as server,
+        delivering(server.url, read_timeout=0.3, patience=NONE) as to,
+    ):
+        [outcome] = to.send_all([SENT[kind](0, "u-0")])
+    assert outcome.name == "unknown"
+
+
+# The threads -------------------------------------------------------------------------------------
+
+
+class Crashing(Client):
+    """Has a bug."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(SETTINGS)
+        self._error = error
+
+    def request(self, *_: Any, **__: Any) -> Answer:
+        raise self._error
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("a bug"), MemoryError(), SystemExit(3)])
+def test_what_nobody_expected_in_a_thread_is_raised_to_the_caller(error: BaseException) -> None:
+    with (
+        Crashing(error) as client,
+        Destination(SETTINGS, client=client, patience=QUICK, rates=RATES) as to,
+        pytest.raises(type(error)) as caught,
+    ):
+        list(to.send_all(track(n, f"u-{n}") for n in range(5_000)))
+    assert caught.value is error
+
+
+def test_what_nobody_expected_ends_the_background_and_is_raised_there() -> None:
+    error = ZeroDivisionError("a bug")
+    with (
+        Crashing(error) as client,
+        Destination(SETTINGS, client=client, patience=QUICK, rates=RATES) as to,
+    ):
+        to.start()
+        to.enqueue(track(0))
+        with pytest.raises(ZeroDivisionError):
+            to.flush(PATIENCE)
+        with pytest.raises(ZeroDivisionError):
+            to.enqueue(track(1))
+        assert to.close(0) == 1
+
+
+def test_threads_are_started_as_they_are_needed_and_used_again() -> None:
+    seen: set[threading.Thread] = set()
+
+    class Watching(Answering):
+        def exchange(self, *about: Any) -> Received:
+            seen.add(threading.current_thread())
+            return super().exchange(*about)
+
+    with (
+        Watching(200, BODIES["success"]) as client,
+        Destination(SETTINGS, client=client, rates=RATES, workers=5) as to,
+    ):
+        outcomes = list(to.send_all(order(n, "u-1") for n in range(100)))
+        assert len(seen) <= 5
+        assert names(outcomes) == ["delivered"] * 100
+    assert all(not thread.is_alive() for thread in seen)
+
+
+def test_a_job_has_the_same_body_each_time() -> None:
+    bodies: list[bytes] = []
+    for_bulk = endpoints.EVENTS_TRACK_BULK.path
+
+    class Losing(Answering):
+        def exchange(
+            self, endpoint: Endpoint, body: bytes | None, within: float | None
+        ) -> Received:
+            assert endpoint.path == for_bulk
+            bodies.append(body or b"")
+            if len(bodies) < 4:
+                raise errors.AmbiguousAnswer("lost")
+            return super().exchange(endpoint, body, within)
+
+    with (
+        Losing(200, BODIES["tally"]) as client,
+        Destination(SETTINGS, client=client, patience=QUICK, rates=RATES) as to,
+    ):
+        outcomes = list(to.send_all([track(0, "u-0"), page(1, "u-1"), track(2, "u-2")]))
+    assert names(outcomes) == ["delivered"] * 3
+    assert {outcome.attempts for outcome in outcomes} == {4}
+    assert len(bodies) == 4
+    assert len(set(bodies)) == 1

@@ -1,0 +1,660 @@
+"""What was added to the outbox is in it until it is removed, whatever happens."""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+import random
+import resource
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from iterable_destination.errors import (
+    InvalidEvent,
+    IterableDestinationError,
+    OutboxError,
+    OutboxInUse,
+    QueueFull,
+)
+from iterable_destination.io import file_lock as durable
+from iterable_destination.io import outbox
+from iterable_destination.io.outbox import Entry, Outbox
+from iterable_destination.mapping.translate import translate
+from tests.support import strategies
+from tests.support.delivering import held_by_a_thread
+from tests.support.receiving import Taking
+
+EVENT = {"type": "identify", "userId": "u-1", "traits": {"name": "Zoë"}}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "outbox.db"
+
+
+@pytest.fixture
+def box(path: Path) -> Iterator[Outbox]:
+    with Outbox(path, patience=0.1) as box:
+        yield box
+
+
+def numbers(box: Outbox, after: int = 0) -> list[int]:
+    return [entry.number for entry in box.read(after)]
+
+
+# --- In and out ----------------------------------------------------------------------------------
+
+
+def test_events_come_out_as_they_came_in_and_in_order(box: Outbox) -> None:
+    events = [EVENT | {"n": n} for n in range(5)]
+    assert [box.add(event) for event in events] == [1, 2, 3, 4, 5]
+    assert box.read() == [Entry(n + 1, event) for n, event in enumerate(events)]
+    assert box.read(after=3) == [Entry(4, events[3]), Entry(5, events[4])]
+    assert box.read(after=1, limit=2) == [Entry(2, events[1]), Entry(3, events[2])]
+    assert box.read(after=5) == []
+    assert len(box) == 5
+
+
+def test_many_are_added_at_once(box: Outbox) -> None:
+    assert box.add_all(EVENT for _ in range(3)) == [1, 2, 3]
+    assert box.add_all([]) == []
+    assert box.add_all([EVENT]) == [4]
+    assert len(box) == 4
+
+
+def test_what_is_removed_is_gone_and_the_rest_is_there(box: Outbox) -> None:
+    box.add_all([EVENT] * 5)
+    box.remove([2, 4, 4, 99])
+    box.remove([])
+    box.remove(iter([1]))
+    assert numbers(box) == [3, 5]
+    assert len(box) == 2
+
+
+def test_no_number_is_given_twice(path: Path) -> None:
+    for expected in (1, 2, 3):
+        with Outbox(path) as box:
+            assert box.add(EVENT) == expected
+            box.remove([expected])
+
+
+def test_events_are_there_when_the_file_is_opened_again(path: Path) -> None:
+    for n in range(3):
+        with Outbox(path) as box:
+            assert len(box) == n
+            box.add(EVENT)
+
+
+def test_an_empty_outbox_is_true(box: Outbox) -> None:
+    assert box
+    assert len(box) == 0
+
+
+class Model(RuleBasedStateMachine):
+    """An outbox does what a list would do, also when it is closed and opened again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._directory = TemporaryDirectory()
+        self._path = Path(self._directory.name) / "outbox.db"
+        self._box = Outbox(self._path, capacity=20)
+        self._rows: list[Entry] = []
+        self._next = 1
+
+    @rule(count=st.integers(0, 8))
+    def add(self, count: int) -> None:
+        events = [{"n": self._next + offset} for offset in range(count)]
+        if len(self._rows) + count > 20:
+            with pytest.raises(QueueFull):
+                self._box.add_all(events)
+            return
+        found = self._box.add_all(events)
+        assert found == list(range(self._next, self._next + count))
+        self._rows += map(Entry, found, events)
+        self._next += count
+
+    @rule(chosen=st.sets(st.integers(1, 60)))
+    def remove(self, chosen: set[int]) -> None:
+        self._box.remove(chosen)
+        self._rows = [entry for entry in self._rows if entry.number not in chosen]
+
+    @rule()
+    def open_again(self) -> None:
+        self._box.close()
+        self._box = Outbox(self._path, capacity=20)
+
+    @rule(after=st.integers(0, 60), limit=st.integers(1, 30))
+    def read(self, after: int, limit: int) -> None:
+        expected = [entry for entry in self._rows if entry.number > after][:limit]
+        assert self._box.read(after, limit) == expected
+
+    @invariant()
+    def as_many(self) -> None:
+        assert len(self._box) == len(self._rows)
+
+    def teardown(self) -> None:
+        self._box.close()
+        self._directory.cleanup()
+
+
+TestModel = Model.TestCase
+
+
+# --- Events --------------------------------------------------------------------------------------
+
+
+@given(st.lists(strategies.python_events | strategies.anything, max_size=5))
+def test_any_event_is_taken(tmp_path_factory: pytest.TempPathFactory, events: list[Any]) -> None:
+    with Outbox(tmp_path_factory.mktemp("outbox") / "outbox.db") as box:
+        expected = list(range(1, len(events) + 1))
+        assert box.add_all(events) == numbers(box) == expected
+
+
+def test_values_of_python_come_out_as_they_are_sent(box: Outbox) -> None:
+    event = EVENT | {"timestamp": datetime(2023, 2, 5, tzinfo=UTC), "traits": {"tags": ("a",)}}
+    box.add(event)
+    [entry] = box.read()
+    assert translate(entry.event) == translate(event)
+
+
+def test_an_event_that_cannot_be_sent_is_taken_and_refused_later(box: Outbox) -> None:
+    for bad in (b"abc", math.nan, object()):
+        box.add(EVENT | {"traits": {"a": bad}})
+    for entry in box.read():
+        with pytest.raises(InvalidEvent, match=r"traits\.a.*NaN"):
+            translate(entry.event)
+
+
+def test_a_row_that_was_damaged_stops_no_other(box: Outbox, path: Path) -> None:
+    box.add_all([EVENT] * 3)
+    with sqlite3.connect(path) as other:
+        other.execute("UPDATE events SET event = x'7bff' WHERE number = 1")
+        other.execute("UPDATE events SET event = 'text' WHERE number = 2")
+    other.close()
+    assert [entry.event for entry in box.read()] == [b"{\xff", b"text", EVENT]
+    with pytest.raises(InvalidEvent):
+        translate(box.read()[0].event)
+
+
+def test_the_events_show_in_no_repr(box: Outbox, path: Path) -> None:
+    box.add(EVENT)
+    assert repr(box.read()) == "[Entry(number=1)]"
+    assert repr(box) == f"Outbox({str(path)!r})"
+
+
+# --- Capacity ------------------------------------------------------------------------------------
+
+
+def test_a_full_outbox_takes_nothing_more(path: Path) -> None:
+    with Outbox(path, capacity=3) as box:
+        box.add(EVENT)
+        with pytest.raises(QueueFull) as caught:
+            box.add_all([EVENT] * 3)
+        assert str(caught.value) == f"{path}: has no room, its capacity is 3"
+        assert len(box) == 1
+        box.add_all([EVENT] * 2)
+        with pytest.raises(QueueFull):
+            box.add(EVENT)
+        box.remove([1])
+        box.add(EVENT)
+        assert len(box) == 3
+
+
+def test_capacity_is_shared_with_others_who_use_the_file(path: Path, box: Outbox) -> None:
+    with Outbox(path, capacity=2) as other:
+        box.add_all([EVENT] * 2)
+        with pytest.raises(QueueFull):
+            other.add(EVENT)
+
+
+@pytest.mark.parametrize("capacity", [0, -1])
+def test_a_capacity_is_at_least_one(path: Path, capacity: int) -> None:
+    with pytest.raises(ValueError, match="capacity"):
+        Outbox(path, capacity=capacity)
+    assert not path.exists()
+
+
+# --- The file ------------------------------------------------------------------------------------
+
+
+def test_the_files_are_for_their_owner_alone(box: Outbox, path: Path) -> None:
+    box.add(EVENT)
+    with box.delivering():
+        modes = {each.name: stat.S_IMODE(each.stat().st_mode) for each in path.parent.iterdir()}
+    names = ["outbox.db", "outbox.db-deliverer", "outbox.db-shm", "outbox.db-wal"]
+    assert modes == dict.fromkeys(names, 0o600)
+
+
+def test_what_is_added_is_synced(box: Outbox) -> None:
+    with box._connected() as connection:
+        [[log], [synchronous]] = (
+            connection.execute(f"PRAGMA {name}").fetchone()
+            for name in ("journal_mode", "synchronous")
+        )
+    assert (log, synchronous) == ("wal", 2)
+
+
+def test_an_empty_file_becomes_an_outbox(path: Path) -> None:
+    path.touch()
+    with Outbox(path) as box:
+        assert box.add(EVENT) == 1
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(OutboxError) as caught:
+        Outbox(path, patience=0.1)
+    assert isinstance(caught.value, IterableDestinationError)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    return message.removeprefix(f"{path}: ")
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_alone(path: Path) -> None:
+    path.write_bytes(b'{"type":"identify"}\n' * 100)
+    assert refused(path) == "file is not a database"
+    assert path.read_bytes() == b'{"type":"identify"}\n' * 100
+
+
+@pytest.mark.parametrize(
+    "statement", ["CREATE TABLE mine (x)", "PRAGMA application_id = 7", "CREATE TABLE events (x)"]
+)
+def test_another_database_is_refused_and_left_alone(path: Path, statement: str) -> None:
+    other = sqlite3.connect(path)
+    other.execute(statement)
+    other.close()
+    before = path.read_bytes()
+    assert refused(path) == "is an SQLite file, but no outbox"
+    assert path.read_bytes() == before
+
+
+def test_an_outbox_of_a_newer_version_is_refused(path: Path) -> None:
+    Outbox(path).close()
+    other = sqlite3.connect(path)
+    other.execute("PRAGMA user_version = 2")
+    other.close()
+    assert refused(path) == "was written by a newer version of this program"
+
+
+def test_a_directory_is_refused(tmp_path: Path) -> None:
+    assert refused(tmp_path) == "unable to open database file"
+
+
+def test_a_directory_that_is_not_there_is_told(tmp_path: Path) -> None:
+    assert refused(tmp_path / "no" / "where") == os.strerror(errno.ENOENT)
+
+
+def test_a_closed_outbox_is_told(box: Outbox) -> None:
+    box.close()
+    box.close()
+    with pytest.raises(OutboxError, match="the outbox is closed"):
+        box.add(EVENT)
+
+
+def test_a_file_that_is_gone_or_replaced_takes_nothing(box: Outbox, path: Path) -> None:
+    box.add(EVENT)
+    path.rename(path.with_suffix(".old"))
+    with pytest.raises(OutboxError, match=os.strerror(errno.ENOENT)):
+        box.add(EVENT)
+    path.touch()
+    with pytest.raises(OutboxError, match="was replaced while it was in use"):
+        box.add(EVENT)
+    path.with_suffix(".old").replace(path)
+    assert box.add(EVENT) == 2
+
+
+def test_neither_the_file_nor_its_log_grows_for_ever(box: Outbox, path: Path) -> None:
+    sizes = []
+    for _ in range(30):
+        added = box.add_all([{"x": "y" * 1_000}] * 1_000)
+        box.remove(added)
+        sizes.append(sum(each.stat().st_size for each in path.parent.iterdir()))
+    assert max(sizes) < 2 * max(sizes[:5])
+
+
+def test_a_file_that_was_large_becomes_small_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "_FEW_PAGES", 100)
+    with Outbox(path) as box:
+        box.add_all([{"x": "y" * 1_000}] * 5_000)
+        large = path.stat().st_size
+        while entries := box.read(limit=100):
+            box.remove(entry.number for entry in entries)
+        for _ in range(20):
+            box.remove([box.add(EVENT)])
+    assert path.stat().st_size < 1_000_000 < large
+
+
+# --- Faults of the disk --------------------------------------------------------------------------
+
+
+def test_a_full_disk_is_told_and_what_was_there_stays(box: Outbox, path: Path) -> None:
+    box.add(EVENT)
+    with box._connected() as connection:
+        connection.execute("PRAGMA max_page_count = 20")
+    with pytest.raises(OutboxError) as caught:
+        box.add_all([{"x": "y" * 1_000}] * 1_000)
+    assert str(caught.value) == f"{path}: database or disk is full"
+    assert isinstance(caught.value.__cause__, sqlite3.Error)
+    assert (box.add(EVENT), len(box), numbers(box)) == (2, 2, [1, 2])
+
+
+def test_a_log_that_cannot_grow_is_told(box: Outbox, path: Path) -> None:
+    box.add(EVENT)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with pytest.raises(OutboxError, match="disk"):
+            box.add_all([{"x": "y" * 1_000}] * 1_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert numbers(box) == [1]
+    with Outbox(path) as other:
+        assert numbers(other) == [1]
+        assert other.add(EVENT) == 2
+
+
+def test_a_file_that_others_write_to_all_the_time_is_told(box: Outbox, path: Path) -> None:
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(OutboxError) as caught:
+        box.add(EVENT)
+    assert str(caught.value) == f"{path}: database is locked"
+    assert box.read() == []
+    other.execute("COMMIT")
+    other.close()
+    assert box.add(EVENT) == 1
+
+
+@pytest.mark.parametrize("within", [-1.0, 0.0, 0.2])
+def test_others_are_waited_for_no_longer_than_there_is_time(path: Path, within: float) -> None:
+    with Outbox(path, patience=20) as box:
+        box.add(EVENT)
+        other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        other.execute("BEGIN IMMEDIATE")
+        with Taking() as taking, pytest.raises(OutboxError) as caught:
+            box.add_all([EVENT], within=within)
+        assert str(caught.value) == f"{path}: database is locked"
+        assert within - 0.1 <= taking.seconds < 2
+        threading.Timer(0.5, other.close).start()  # as patient as ever when nothing is said
+        assert box.add(EVENT) == 2
+
+
+def test_other_threads_are_waited_for_no_longer_than_there_is_time(path: Path) -> None:
+    with Outbox(path, patience=20) as box:
+        with held_by_a_thread(box), Taking() as taking, pytest.raises(OutboxError) as caught:
+            box.add_all([EVENT], within=0.2)
+        words = "other threads of this process do not let go of it"
+        assert str(caught.value) == f"{path}: {words}"
+        assert 0.1 <= taking.seconds < 2
+        assert box.add_all([EVENT], within=0) == [1]
+
+
+def test_a_log_that_others_do_not_let_begin_is_told(path: Path) -> None:
+    Outbox(path).close()
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("PRAGMA journal_mode = DELETE")
+    other.execute("BEGIN IMMEDIATE")
+    assert refused(path) == "database is locked"
+    other.execute("ROLLBACK")
+    other.close()
+    with Outbox(path) as box:
+        assert box.add(EVENT) == 1
+
+
+def test_a_broken_file_is_told(path: Path) -> None:
+    with Outbox(path) as box:
+        box.add_all([{"x": "y" * 1_000}] * 100)
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(4_096)
+        file.write(b"\xff" * (size - 4_096))
+    with Outbox(path) as box, pytest.raises(OutboxError, match=r"outbox\.db: .*malformed"):
+        box.read()
+
+
+def test_giving_space_back_is_not_worth_an_error(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: Any) -> None:
+        raise sqlite3.OperationalError("database is locked")
+
+    monkeypatch.setattr(outbox, "_give_back", broken)
+    with Outbox(path) as box:
+        box.remove([box.add(EVENT)])
+        assert len(box) == 0
+
+
+def test_an_event_that_breaks_while_it_is_read_adds_nothing(box: Outbox) -> None:
+    def events() -> Iterator[Any]:
+        yield EVENT
+        raise RuntimeError("broken")
+
+    with pytest.raises(RuntimeError, match="broken"):
+        box.add_all(events())
+    assert len(box) == 0
+
+
+def test_an_interrupt_adds_nothing_and_leaves_nothing_open(
+    box: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_: Any) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(box, "_capacity", 5)
+    with monkeypatch.context() as patch:
+        patch.setattr(outbox, "_count", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            box.add(EVENT)
+    assert box.add(EVENT) == 1
+
+
+# --- Delivering ----------------------------------------------------------------------------------
+
+
+def test_one_delivers_at_a_time(box: Outbox, path: Path) -> None:
+    with box.delivering():
+        with pytest.raises(OutboxInUse) as caught, box.delivering():
+            pass
+        assert str(caught.value) == f"{path}: someone else delivers from it already"
+        with Outbox(path) as other, pytest.raises(OutboxInUse), other.delivering():
+            pass
+        assert box.add(EVENT) == 1
+    with box.delivering():
+        pass
+
+
+def test_the_right_is_given_back_after_an_error(box: Outbox) -> None:
+    with pytest.raises(RuntimeError), box.delivering():
+        raise RuntimeError
+    with box.delivering():
+        pass
+
+
+def test_a_right_that_cannot_be_taken_is_told(
+    box: Outbox, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def take(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(durable, "_take", take)
+    with pytest.raises(OutboxError) as caught, box.delivering():
+        pass
+    assert str(caught.value) == f"{path}-deliverer: No locks available"
+
+
+# --- Others --------------------------------------------------------------------------------------
+
+
+def test_several_threads_may_use_one_outbox(path: Path) -> None:
+    found: list[int] = []
+    with Outbox(path) as box:
+
+        def work() -> None:
+            found.extend(box.add(EVENT) for _ in range(25))
+
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(found) == numbers(box) == list(range(1, 101))
+
+
+ADD = """
+import sys
+from iterable_destination.io.outbox import Outbox
+
+with Outbox(sys.argv[1]) as box:
+    print("open", flush=True)
+    for number in range(int(sys.argv[2])):
+        print(box.add({"n": number}), flush=True)
+"""
+
+
+def start(code: str, *arguments: Any) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
+def test_several_processes_make_and_fill_one_outbox(path: Path) -> None:
+    processes = [start(ADD, path, 50) for _ in range(4)]
+    outputs = [process.communicate(timeout=60)[0].split()[1:] for process in processes]
+    added = [int(number) for output in outputs for number in output]
+    with Outbox(path) as box:
+        assert sorted(added) == numbers(box) == list(range(1, 201))
+
+
+def test_a_kill_loses_nothing_that_was_added(path: Path) -> None:
+    added: set[int] = set()
+    for _ in range(4):
+        with start(ADD, path, 1_000_000) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"open\n"
+            for _ in range(random.randrange(60)):  # noqa: S311 - any moment
+                added.add(int(process.stdout.readline()))
+            process.kill()
+            added |= set(map(int, process.stdout.read().split()))
+        with Outbox(path) as box:
+            found = set(numbers(box))
+            assert added <= found
+            assert len(found - added) <= 1, "only what was not told yet"
+            assert len(box) == len(found)
+            added = found
+
+
+MOVE = """
+import sys
+from iterable_destination.io.outbox import Outbox
+
+with Outbox(sys.argv[1]) as box, box.delivering():
+    print("open", flush=True)
+    while entries := box.read(limit=3):
+        for entry in entries:
+            print(entry.event["n"], flush=True)
+        box.remove(entry.number for entry in entries)
+print("end", flush=True)
+"""
+
+
+def test_a_kill_while_delivering_skips_nothing_and_frees_the_right(path: Path) -> None:
+    with Outbox(path) as box:
+        box.add_all({"n": number} for number in range(400))
+    delivered: list[int] = []
+    for _ in range(3):
+        with start(MOVE, path) as process, Outbox(path) as box:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"open\n"
+            some = range(random.randrange(1, 60))  # noqa: S311 - any moment
+            delivered += [int(process.stdout.readline()) for _ in some]
+            process.kill()
+            delivered += [int(text) for text in process.stdout.read().split() if text != b"end"]
+    output = start(MOVE, path).communicate(timeout=60)[0].split()
+    assert output[-1] == b"end"
+    assert {*delivered, *map(int, output[1:-1])} == set(range(400))
+
+
+DELIVER = """
+import sys
+from iterable_destination.io.outbox import Outbox
+
+with Outbox(sys.argv[1]) as box, box.delivering():
+    print("mine", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_one_process_delivers_until_it_dies(box: Outbox, path: Path) -> None:
+    with start(DELIVER, path) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"mine\n"
+        with pytest.raises(OutboxInUse), box.delivering():
+            pass
+        process.kill()
+        process.wait(60)
+        with box.delivering():
+            pass
+
+
+FORK = """
+import os, signal, sys, threading
+from iterable_destination.errors import OutboxInUse
+from iterable_destination.io.outbox import Outbox
+
+box = Outbox(sys.argv[1])
+threads = [
+    threading.Thread(target=lambda: [box.add({"thread": 1}) for _ in range(100)]) for _ in range(2)
+]
+for thread in threads:
+    thread.start()
+with box.delivering():
+    for _ in range(5):
+        child = os.fork()
+        if not child:
+            connection = box._open
+            for number in range(10):
+                box.add({"child": number})
+            assert connection is None and box._open is not None
+            try:
+                with box.delivering():
+                    os._exit(3)
+            except OutboxInUse:
+                box.close()
+                os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+    for thread in threads:
+        thread.join()
+    print(len(box), flush=True)
+    if os.fork() == 0:
+        print("ready", flush=True)
+        sys.stdin.read()
+        os._exit(0)
+    signal.pause()
+"""
+
+
+def test_children_of_forks_use_connections_of_their_own(box: Outbox, path: Path) -> None:
+    with start(FORK, path) as process:
+        assert process.stdout is not None
+        assert [process.stdout.readline() for _ in range(2)] == [b"250\n", b"ready\n"]
+        with pytest.raises(OutboxInUse), box.delivering():
+            pass
+        process.kill()
+        process.wait(60)
+        with box.delivering():  # the last child lives on, without the right
+            assert len(box) == 250
+            assert numbers(box) == list(range(1, 251))

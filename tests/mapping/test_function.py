@@ -1,0 +1,620 @@
+"""Functions: a class of one's own says what an event becomes; all ways of delivery agree."""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import pickle
+import warnings
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from iterable_destination import (
+    DeadLetters,
+    DestinationFunction,
+    DropEvent,
+    EventNotSupported,
+    FunctionError,
+    FunctionFailed,
+    InvalidEvent,
+    InvalidEventPayload,
+    Note,
+    NotSent,
+    Outbox,
+    Outcome,
+    Problem,
+    RetryError,
+    Settings,
+    Translation,
+    ValidationError,
+    errors,
+    translate,
+)
+from iterable_destination.io.json_lines import Line
+from iterable_destination.mapping.function import METHODS, Returned
+from iterable_destination.model import endpoints
+from iterable_destination.model.calls import (
+    Identity,
+    TrackEvent,
+    TrackPurchase,
+    UpdateCart,
+    UpdateEmail,
+    UpdateUser,
+)
+from iterable_destination.testing import Answer, Fault, LocalIterable, Project, Received, faults
+from tests.support.delivering import Leaks, by_index, delivering, identify, names, track
+from tests.support.golden_cases import CLASSIC, cases
+
+SETTINGS = Settings()
+WHO = Identity(None, "u-1")
+RENAMED = UpdateEmail(Identity("old@b.co", None), "new@b.co")
+ALIAS = {"type": "alias", "userId": "u-1", "messageId": "m-1"}
+
+Does = Callable[[dict[str, Any], Settings], Any]
+
+
+@pytest.fixture(autouse=True)
+def _no_leaks() -> Iterator[None]:
+    leaks = Leaks()
+    yield
+    leaks.check()
+
+
+def doing(does: Does) -> DestinationFunction:
+    """Return a function that does the same with events of every type."""
+
+    class Doing(DestinationFunction):
+        pass
+
+    for name in METHODS.values():
+        setattr(Doing, name, lambda _, event, settings: does(event, settings))
+    return Doing()
+
+
+def giving(returned: Any) -> DestinationFunction:
+    return doing(lambda _, __: returned)
+
+
+def raising(error: BaseException) -> DestinationFunction:
+    def raises(_: dict[str, Any], __: Settings) -> Returned:
+        raise error
+
+    return doing(raises)
+
+
+def result(function: Callable[[Any, Settings], Translation], event: Any, settings: Settings) -> Any:
+    """Return a translation, or what says why there is none."""
+    try:
+        return function(event, settings)
+    except InvalidEvent as error:
+        return error.problems, error.message_id
+
+
+# As it comes -------------------------------------------------------------------------------------
+
+CASES = cases(CLASSIC)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_function_that_changes_nothing_translates_as_the_classic_mapping(name: str) -> None:
+    case = CASES[name]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # some cases show unknown settings
+        settings = Settings.from_mapping(case.get("settings", {}))
+    event = case["input"]
+    assert result(DestinationFunction(), event, settings) == result(translate, event, settings)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        *(None, 5, "text", b"bytes", [], {}, {"type": 5}, {"type": ""}, {"type": "unheard"}),
+        *({"type": its_type, "userId": "u-1", "messageId": "m-1"} for its_type in METHODS),
+        {"type": "group", "integrations": {"Iterable": False}},
+        {"type": "track", "userId": "u-1", "event": "A", "properties": {"at": float("nan")}},
+    ],
+    ids=str,
+)
+def test_so_it_does_with_whatever_is_handed_in(event: Any) -> None:
+    assert result(DestinationFunction(), event, SETTINGS) == result(translate, event, SETTINGS)
+
+
+# What a method is given --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("its_type", METHODS)
+def test_there_is_a_method_for_each_call_type(its_type: str) -> None:
+    seen: list[str] = []
+
+    class Watching(DestinationFunction):
+        pass
+
+    for name in METHODS.values():
+        setattr(Watching, name, lambda *_, name=name: seen.append(name))
+    Watching()({"type": its_type, "userId": "u-1"}, SETTINGS)
+    assert seen == [f"on_{its_type}"]
+
+
+def test_an_event_and_all_in_it_may_be_changed_and_the_callers_is_not() -> None:
+    def changes(event: dict[str, Any], settings: Settings) -> Translation:
+        event["properties"]["deep"][0]["a"] = 2
+        event["event"] = "Changed"
+        del event["context"]
+        return translate(event, settings)
+
+    event = track(1, properties={"deep": [{"a": 1}]}, context={"ip": "::1"})
+    before = copy.deepcopy(event)
+    [call] = doing(changes)(event, SETTINGS).calls
+    assert call == TrackEvent(WHO, "Changed", {"deep": [{"a": 2}]})
+    assert event == before
+
+
+def test_an_event_is_plain_json_whatever_it_was() -> None:
+    seen: list[Any] = []
+    event = track(1, properties={"at": datetime(2023, 2, 5, tzinfo=UTC), "pair": (1, 2)})
+    doing(lambda event, _: seen.append(event))(event, SETTINGS)
+    assert seen == [track(1, properties={"at": "2023-02-05T00:00:00Z", "pair": [1, 2]})]
+
+
+def test_the_settings_are_those_of_the_destination() -> None:
+    seen: list[Any] = []
+    doing(lambda _, settings: seen.append(settings))(track(1), SETTINGS)
+    assert seen[0] is SETTINGS
+
+
+def test_what_is_switched_off_for_iterable_is_given_to_no_method() -> None:
+    event = track(1, integrations={"All": False})
+    reason = "integrations.All is false and integrations.Iterable is absent"
+    assert giving(RENAMED)(event, SETTINGS) == Translation("m-1", skipped=reason)
+
+
+# What it returns ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "returned",
+    [
+        RENAMED,
+        [RENAMED],
+        (RENAMED,),
+        iter([RENAMED]),
+        (each for each in [RENAMED]),
+        Translation("m-1", (RENAMED,)),
+        Translation("m-1", [RENAMED]),  # type: ignore[arg-type]
+    ],
+    ids=lambda returned: type(returned).__name__,
+)
+def test_one_call_or_several_or_a_translation_may_be_returned(returned: Any) -> None:
+    assert giving(returned)(ALIAS, SETTINGS) == Translation("m-1", (RENAMED,))
+
+
+@pytest.mark.parametrize("returned", [None, [], (), Translation("m-1")], ids=str)
+def test_what_returns_no_calls_skips_the_event(returned: Any) -> None:
+    reason = "on_alias returned nothing to send"
+    assert giving(returned)(ALIAS, SETTINGS) == Translation("m-1", skipped=reason)
+
+
+def test_a_translation_that_is_skipped_stays_so() -> None:
+    skipped = Translation("m-1", skipped="not today", notes=(Note("a", "b"),))
+    assert giving(skipped)(ALIAS, SETTINGS) == skipped
+
+
+def test_calls_beside_those_of_the_classic_mapping_keep_its_notes_and_the_message_id() -> None:
+    event = track(1) | {"userId": 7}
+    classic = translate(event)
+    assert classic.notes
+    function = doing(lambda event, settings: [*translate(event, settings).calls, RENAMED])
+    expected = Translation("m-1", (*classic.calls, RENAMED), notes=classic.notes)
+    assert function(event, SETTINGS) == expected
+
+
+def test_a_call_of_the_classic_mapping_may_be_changed() -> None:
+    def changes(event: dict[str, Any], settings: Settings) -> Returned:
+        [call] = translate(event, settings).calls
+        assert isinstance(call, TrackEvent)
+        call.data_fields["more"] = 1
+        return call
+
+    event = track(1) | {"userId": 7}
+    translation = doing(changes)(event, SETTINGS)
+    assert translation.notes == translate(event).notes
+    assert translation.calls[0].body()["dataFields"] == {"n": 1, "more": 1}
+
+
+def test_notes_about_what_is_not_sent_are_not_kept() -> None:
+    event = track(1) | {"userId": 7}
+    assert giving(RENAMED)(event, SETTINGS) == Translation("m-1", (RENAMED,))
+
+
+def test_a_message_id_may_be_filled_in() -> None:
+    def fills_in(event: dict[str, Any], settings: Settings) -> Returned:
+        event["messageId"] = "made-up"
+        return translate(event, settings).calls
+
+    event = track(1) | {"messageId": None}
+    assert doing(fills_in)(event, SETTINGS).message_id == "made-up"
+
+
+@pytest.mark.parametrize(
+    ("returned", "what"),
+    [
+        (5, "a number"),
+        (True, "a boolean"),
+        ("text", "a string"),
+        ([None], "null"),
+        ([RENAMED, [RENAMED]], "a list"),
+        ({"type": "track"}, "a string"),
+        (object(), "a value of type object"),
+        (Translation("m-1", (5,)), "a number"),  # type: ignore[arg-type]
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_returns_no_calls_fails(returned: Any, what: str) -> None:
+    with pytest.raises(FunctionFailed) as caught:
+        giving(returned)(ALIAS, SETTINGS)
+    assert str(caught.value) == f"on_alias returned {what}, which is no call"
+
+
+INVALID: list[tuple[Any, list[Problem]]] = [
+    (
+        UpdateEmail(Identity(), "new"),
+        [
+            Problem("userId", "Must set either userId or email"),
+            Problem(
+                "newEmail",
+                "is no email address: it must read like name@host.domain, without spaces",
+            ),
+        ],
+    ),
+    (TrackEvent(WHO, None), [Problem("eventName", "missing")]),
+    (
+        UpdateUser(WHO, {"a": {"b": b"c"}}),
+        [Problem("dataFields.a.b", "is a value of type bytes, which JSON cannot hold")],
+    ),
+    (
+        UpdateUser(WHO, {"a": float("nan")}),
+        [Problem("dataFields.a", "is NaN, which JSON cannot hold")],
+    ),
+    (
+        TrackEvent(WHO, "A", created_at=datetime(2023, 1, 1, tzinfo=UTC)),  # type: ignore[arg-type]
+        [Problem("$", "a call of the function has a value that JSON cannot hold")],
+    ),
+    (
+        UpdateCart(WHO, [{"id": "1", "name": "P", "price": 1, "quantity": 1, "extra": {1, 2}}]),
+        [Problem("$", "a call of the function has a value that JSON cannot hold")],
+    ),
+]
+
+
+@pytest.mark.parametrize(("call", "problems"), INVALID, ids=lambda value: type(value).__name__)
+def test_calls_are_judged_like_any_others(call: Any, problems: list[Problem]) -> None:
+    with pytest.raises(InvalidEvent) as caught:
+        giving([RENAMED, call])(ALIAS, SETTINGS)
+    assert list(caught.value.problems) == problems
+    assert caught.value.message_id == "m-1"
+
+
+def test_dates_in_fields_become_iterables() -> None:
+    fields = {"at": datetime(2023, 2, 5, tzinfo=UTC), "text": "2023-02-05T00:00:00Z"}
+    sent = {"at": "2023-02-05 00:00:00 +00:00", "text": "2023-02-05 00:00:00 +00:00"}
+    for call in (UpdateUser(WHO, fields), TrackEvent(WHO, "A", fields)):
+        [made] = giving(call)(ALIAS, SETTINGS).calls
+        assert made.body()["dataFields"] == sent
+    [purchase] = giving(TrackPurchase(WHO, [], 1, fields))(ALIAS, SETTINGS).calls
+    assert purchase.body()["dataFields"] == sent
+
+
+# What it raises ----------------------------------------------------------------------------------
+
+SECRET = "ada@example.com is in here"
+
+
+@pytest.mark.parametrize("kind", [DropEvent, EventNotSupported])
+@pytest.mark.parametrize("message", ["no tests, please", ""])
+def test_an_event_that_is_dropped_is_skipped_with_the_message(
+    kind: type[FunctionError], message: str
+) -> None:
+    expected = Translation("m-1", skipped=message or kind.unsaid)
+    assert raising(kind(message))(track(1), SETTINGS) == expected
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        InvalidEventPayload("no plan"),
+        ValidationError("wrong plan"),
+        RetryError("not now"),
+        FunctionError("mine"),
+        InvalidEvent([Problem("traits.plan", "missing")]),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_says_how_an_event_ends_is_raised_as_it_is(error: Exception) -> None:
+    with pytest.raises(type(error)) as caught:
+        raising(error)(track(1), SETTINGS)
+    assert caught.value is error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [KeyError(SECRET), RecursionError(SECRET), errors.RateLimited(SECRET), errors.NotSent(SECRET)],
+    ids=lambda error: type(error).__name__,
+)
+def test_anything_else_is_named_by_its_type_alone(error: Exception) -> None:
+    with pytest.raises(FunctionFailed) as caught:
+        raising(error)(track(1), SETTINGS)
+    assert str(caught.value) == f"on_track failed with {type(error).__name__}"
+    assert caught.value.__cause__ is error
+
+
+def test_what_is_raised_by_a_generator_is_the_functions() -> None:
+    def generates(_: dict[str, Any], __: Settings) -> Iterator[UpdateEmail]:
+        yield RENAMED
+        raise KeyError(SECRET)
+
+    with pytest.raises(FunctionFailed, match="on_track failed with KeyError"):
+        doing(generates)(track(1), SETTINGS)
+
+
+def test_an_interrupt_is_not_caught() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        raising(KeyboardInterrupt())(track(1), SETTINGS)
+
+
+@pytest.mark.parametrize(
+    "kind", [DropEvent, EventNotSupported, InvalidEventPayload, ValidationError, RetryError]
+)
+def test_an_error_says_its_message_or_what_it_means_and_survives_a_pickle(
+    kind: type[FunctionError],
+) -> None:
+    assert (str(kind("mine")), str(kind())) == ("mine", kind.unsaid)
+    again = pickle.loads(pickle.dumps(kind("mine")))  # noqa: S301 - our own
+    assert (type(again), str(again)) == (kind, "mine")
+
+
+# Every way of delivery ---------------------------------------------------------------------------
+
+
+def by_name(event: dict[str, Any], settings: Settings) -> Returned:
+    """Do what the name of a track event says."""
+    ends: dict[str, Exception] = {
+        "drop": DropEvent("dropped"),
+        "unsupported": EventNotSupported("not this"),
+        "payload": InvalidEventPayload("no plan"),
+        "validation": ValidationError("wrong plan"),
+        "retry": RetryError("not now"),
+        "fails": KeyError(SECRET),
+        "problem": InvalidEvent([Problem("a", "b")]),
+    }
+    name = event.get("event", "")
+    if name in ends:
+        raise ends[name]
+    return None if name == "nothing" else translate(event, settings)
+
+
+#: A name, how its event ends, the error's type and the message.
+ENDS: list[tuple[str, str, str | None, str | None]] = [
+    ("drop", "skipped", None, "dropped"),
+    ("unsupported", "skipped", None, "not this"),
+    ("nothing", "skipped", None, "on_track returned nothing to send"),
+    ("payload", "rejected", "InvalidEventPayload", "no plan"),
+    ("validation", "rejected", "ValidationError", "wrong plan"),
+    ("retry", "retryable", "RetryError", "not now"),
+    ("fails", "rejected", "FunctionFailed", "on_track failed with KeyError"),
+    ("problem", "rejected", "InvalidEvent", "a: b"),
+    ("Seen", "delivered", None, "Success"),
+]
+EVENTS = [track(n, f"u-{n}", event=name) for n, (name, *_) in enumerate(ENDS)]
+
+
+def ends(outcomes: list[Outcome]) -> list[tuple[str, str | None, str | None]]:
+    return [
+        (
+            each.name,
+            None if each.error is None else type(each.error).__name__,
+            each.message if each.name != "delivered" else "Success",
+        )
+        for each in outcomes
+    ]
+
+
+Way = Callable[..., list[Outcome]]
+
+
+def singly(to: Any, _: Path) -> list[Outcome]:
+    return [to.send(event, index=n) for n, event in enumerate(EVENTS)]
+
+
+def all_at_once(to: Any, _: Path) -> list[Outcome]:
+    return by_index(to.send_all(EVENTS))
+
+
+def as_lines(to: Any, _: Path) -> list[Outcome]:
+    lines = [Line(n + 1, json.dumps(event).encode()) for n, event in enumerate(EVENTS)]
+    return by_index(to.send_all(lines))
+
+
+def in_the_background(to: Any, _: Path) -> list[Outcome]:
+    told: list[Outcome] = []
+    to.start(told.append)
+    for event in EVENTS:
+        to.enqueue(event)
+    assert to.flush() == 0
+    return by_index(told)
+
+
+def from_an_outbox(to: Any, folder: Path) -> list[Outcome]:
+    with Outbox(folder / "outbox") as outbox:
+        outbox.add_all(EVENTS)
+        told = sorted(to.drain(outbox), key=lambda outcome: outcome.index)
+        assert len(outbox) == 1
+    return told
+
+
+WAYS = [singly, all_at_once, as_lines, in_the_background, from_an_outbox]
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+def test_every_way_of_delivery_ends_events_alike(way: Way, tmp_path: Path) -> None:
+    letters = tmp_path / "dead.jsonl"
+    with (
+        LocalIterable() as iterable,
+        DeadLetters(letters) as dead,
+        delivering(iterable, translator=doing(by_name), dead_letters=dead) as to,
+    ):
+        outcomes = way(to, tmp_path)
+        assert [effect.name for effect in iterable.project.effects] == ["Seen"]
+        assert sum(to.counters.outcomes.values()) == len(ENDS)
+    assert ends(outcomes) == [(name, error, message) for _, name, error, message in ENDS]
+    assert [each.message_id for each in outcomes] == [f"m-{n}" for n in range(len(ENDS))]
+    assert [each.attempts for each in outcomes] == [0] * (len(ENDS) - 1) + [1]
+    kept = [json.loads(line) for line in letters.read_text().splitlines()]
+    assert sorted(each["event"] for each in kept) == ["fails", "payload", "problem", "validation"]
+    assert SECRET not in letters.read_text()
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+def test_what_a_function_raised_is_told_in_the_log_at_debug_alone(
+    way: Way, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "iterable_destination")
+    with LocalIterable() as iterable, delivering(iterable, translator=doing(by_name)) as to:
+        way(to, tmp_path)
+    told = [record for record in caplog.records if SECRET in (record.exc_text or "")]
+    assert [(each.levelname, each.getMessage()) for each in told] == [
+        ("DEBUG", "on_track failed with KeyError")
+    ]
+    above = [each for each in caplog.records if each.levelno > logging.DEBUG]
+    assert above == []
+
+
+def test_later_events_of_a_user_wait_for_one_that_the_function_wants_again() -> None:
+    events = [
+        *(track(0, "u-1"), track(1, "u-1", event="retry"), track(2, "u-1"), track(3, "u-2")),
+        *(track(4, "u-1", event="drop"), identify(5, "u-1")),
+    ]
+    with LocalIterable() as iterable, delivering(iterable, translator=doing(by_name)) as to:
+        outcomes = by_index(to.send_all(events))
+    delivered, retryable, skipped = "delivered", "retryable", "skipped"
+    assert names(outcomes) == [delivered, retryable, retryable, delivered, skipped, retryable]
+    assert type(outcomes[1].error) is RetryError
+    assert [type(outcomes[n].error) for n in (2, 5)] == [NotSent] * 2
+    assert [effect.data_fields["n"] for effect in iterable.project.effects_of("u-1")] == [0]
+
+
+def test_an_outbox_gives_a_function_again_what_it_wants_again(tmp_path: Path) -> None:
+    refused: list[Any] = []
+
+    def later(event: dict[str, Any], settings: Settings) -> Returned:
+        if len(refused) < 1:
+            refused.append(event)
+            raise RetryError
+        return translate(event, settings)
+
+    with (
+        LocalIterable() as iterable,
+        Outbox(tmp_path / "outbox") as outbox,
+        delivering(iterable, translator=doing(later)) as to,
+    ):
+        outbox.add_all([track(0), track(1)])
+        assert names(to.drain(outbox)) == ["retryable"] * 2
+        assert names(to.drain(outbox)) == ["delivered"] * 2
+        assert [event["dataFields"]["n"] for event in iterable.project.events("u-1")] == [0, 1]
+
+
+# Several calls -----------------------------------------------------------------------------------
+
+OLD, NEW = "old@b.co", "new@b.co"
+
+
+class Renaming(DestinationFunction):
+    """Sends a profile, then the change of its email."""
+
+    def on_identify(self, event: dict[str, Any], settings: Settings) -> Returned:
+        new = event["traits"].pop("newEmail", None)
+        calls = self.translate(event, settings).calls
+        if new is None:
+            return calls
+        return [*calls, UpdateEmail(Identity(event["traits"]["email"], None), new)]
+
+
+def named(number: int, email: str, **traits: Any) -> dict[str, Any]:
+    """Return an identify by email alone."""
+    traits |= {"email": email, "n": number}
+    return {"type": "identify", "messageId": f"m-{number}", "traits": traits}
+
+
+HISTORY = [named(0, OLD), named(1, OLD, newEmail=NEW), named(2, NEW), named(3, NEW)]
+
+
+@pytest.mark.parametrize("bulk", [True, False])
+def test_an_email_is_changed_after_its_profile_and_before_what_follows(*, bulk: bool) -> None:
+    project = Project(project_type="email")
+    with LocalIterable(project) as iterable, delivering(iterable, translator=Renaming()) as to:
+        outcomes = by_index(to.send_all(HISTORY)) if bulk else [to.send(each) for each in HISTORY]
+        user, former = iterable.project.user(NEW), iterable.project.user(OLD)
+        paths = [request.path for request in iterable.project.requests]
+    update = (endpoints.USERS_BULK_UPDATE if bulk else endpoints.USERS_UPDATE).path
+    assert names(outcomes) == ["delivered"] * 4
+    assert outcomes[1].attempts == 2
+    assert paths == [update, update, endpoints.USERS_UPDATE_EMAIL.path, update, update]
+    assert user is not None
+    assert (user["dataFields"]["n"], former) == (3, None)
+    assert outcomes[1].calls[1] == UpdateEmail(Identity(OLD, None), NEW)
+
+
+@pytest.mark.parametrize("bulk", [True, False])
+def test_nothing_follows_a_call_that_was_refused(*, bulk: bool) -> None:
+    project = Project(project_type="email", forgotten={OLD})
+    event = named(1, OLD, newEmail=NEW)
+    with LocalIterable(project) as iterable, delivering(iterable, translator=Renaming()) as to:
+        [outcome] = to.send_all([event]) if bulk else [to.send(event)]
+        paths = [request.path for request in iterable.project.requests]
+    assert (outcome.name, type(outcome.error)) == ("rejected", errors.ForgottenUser)
+    assert (len(outcome.calls), endpoints.USERS_UPDATE_EMAIL.path in paths) == (2, False)
+
+
+@pytest.mark.parametrize("bulk", [True, False])
+def test_a_later_call_that_is_refused_rejects_the_event(*, bulk: bool) -> None:
+    project = Project(project_type="email")
+    events = [named(0, NEW), named(1, OLD, newEmail=NEW)]
+    with LocalIterable(project) as iterable, delivering(iterable, translator=Renaming()) as to:
+        outcomes = by_index(to.send_all(events)) if bulk else [to.send(each) for each in events]
+        former = iterable.project.user(OLD)
+    assert names(outcomes) == ["delivered", "rejected"]
+    assert type(outcomes[1].error) is errors.IdentityConflict
+    assert former is not None
+
+
+def test_events_under_the_new_email_wait_until_the_change_is_settled() -> None:
+    def fails(received: Received, apply: Callable[[], Answer]) -> Answer | Fault:
+        is_change = received.path == endpoints.USERS_UPDATE_EMAIL.path
+        return faults.server_error(503) if is_change else apply()
+
+    events = [{"type": "alias", "messageId": "m-0"}, named(1, NEW.upper()), named(2, "else@b.co")]
+    function = Renaming()
+    function.on_alias = lambda *_: UpdateEmail(Identity(OLD, None), NEW)  # type: ignore[method-assign]
+    with (
+        LocalIterable(Project(project_type="email"), faults=fails) as iterable,
+        delivering(iterable, translator=function) as to,
+    ):
+        outcomes = by_index(to.send_all(events))
+    assert names(outcomes) == ["retryable", "retryable", "delivered"]
+    assert [type(each.error) for each in outcomes[:2]] == [errors.ServerError, NotSent]
+
+
+def test_two_events_made_of_one_have_two_ids() -> None:
+    def doubles(event: dict[str, Any], settings: Settings) -> Returned:
+        more = TrackEvent(Identity(None, event["userId"]), "More", {"n": 0})
+        return [*translate(event, settings).calls, UpdateUser(WHO), more, more]
+
+    with LocalIterable() as iterable, delivering(iterable, translator=doing(doubles)) as to:
+        assert names([to.send(track(1)), *to.send_all([track(2)])]) == ["delivered"] * 2
+        ids = [effect.id for effect in iterable.project.effects if effect.name]
+        assert len(iterable.project.events("u-1")) == 6
+    assert ids == ["m-1", "m-1#2", "m-1#3", "m-2", "m-2#2", "m-2#3"]

@@ -1,0 +1,209 @@
+"""Calls: the bodies of requests, as values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import pytest
+
+from iterable_destination.model import endpoints
+from iterable_destination.model.calls import (
+    Call,
+    Identity,
+    ItemPlace,
+    Profile,
+    TrackEvent,
+    TrackPurchase,
+    UpdateCart,
+    UpdateEmail,
+    UpdateUser,
+    mark,
+)
+from iterable_destination.model.endpoints import Endpoint
+
+ADA = Identity("ada@example.com", "u-1")
+WHO = {"email": "ada@example.com", "userId": "u-1"}
+ITEM: dict[str, Any] = {"id": "p-1", "name": "Go", "price": 1, "quantity": 1}
+
+BODIES: list[tuple[Call, Endpoint, dict[str, Any]]] = [
+    (UpdateUser(ADA), endpoints.USERS_UPDATE, {**WHO, "dataFields": {}}),
+    (
+        UpdateUser(ADA, {"plan": "pro"}, merge_nested_objects=False),
+        endpoints.USERS_UPDATE,
+        {**WHO, "dataFields": {"plan": "pro"}, "mergeNestedObjects": False},
+    ),
+    (
+        TrackEvent(ADA, "Signed Up"),
+        endpoints.EVENTS_TRACK,
+        {**WHO, "eventName": "Signed Up", "dataFields": {}},
+    ),
+    (
+        TrackEvent(ADA, "Signed Up", {"plan": "pro"}, created_at=0, id="e-1"),
+        endpoints.EVENTS_TRACK,
+        {
+            **WHO,
+            "eventName": "Signed Up",
+            "createdAt": 0,
+            "dataFields": {"plan": "pro"},
+            "id": "e-1",
+        },
+    ),
+    (
+        TrackEvent(ADA, "Signed Up", campaign_id=1, template_id=2),
+        endpoints.EVENTS_TRACK,
+        {**WHO, "eventName": "Signed Up", "dataFields": {}, "campaignId": 1, "templateId": 2},
+    ),
+    (
+        UpdateCart(ADA, [], profile=Profile({"plan": "pro"}, merge_nested_objects=False)),
+        endpoints.UPDATE_CART,
+        {
+            "user": {**WHO, "dataFields": {"plan": "pro"}, "mergeNestedObjects": False},
+            "items": [],
+        },
+    ),
+    (UpdateCart(ADA, []), endpoints.UPDATE_CART, {"user": WHO, "items": []}),
+    (UpdateCart(ADA, [ITEM]), endpoints.UPDATE_CART, {"user": WHO, "items": [ITEM]}),
+    (
+        TrackPurchase(ADA, [], 0),
+        endpoints.TRACK_PURCHASE,
+        {"user": WHO, "items": [], "total": 0, "dataFields": {}},
+    ),
+    (
+        TrackPurchase(
+            ADA,
+            [ITEM],
+            9.5,
+            {"coupon": "x"},
+            created_at=0,
+            campaign_id=0,
+            template_id=1,
+            id="o-1",
+        ),
+        endpoints.TRACK_PURCHASE,
+        {
+            "user": WHO,
+            "items": [ITEM],
+            "total": 9.5,
+            "createdAt": 0,
+            "campaignId": 0,
+            "templateId": 1,
+            "dataFields": {"coupon": "x"},
+            "id": "o-1",
+        },
+    ),
+    (
+        UpdateEmail(ADA, "new@example.com"),
+        endpoints.USERS_UPDATE_EMAIL,
+        {
+            "currentEmail": "ada@example.com",
+            "currentUserId": "u-1",
+            "newEmail": "new@example.com",
+        },
+    ),
+    (
+        UpdateEmail(Identity(user_id="u-1"), "new@example.com"),
+        endpoints.USERS_UPDATE_EMAIL,
+        {"currentUserId": "u-1", "newEmail": "new@example.com"},
+    ),
+]
+NAMES = [f"{type(call).__name__}{place}" for place, (call, _, _) in enumerate(BODIES)]
+
+
+@pytest.mark.parametrize(("call", "endpoint", "body"), BODIES, ids=NAMES)
+def test_a_call_knows_its_endpoint_and_makes_its_body(
+    call: Call, endpoint: Endpoint, body: dict[str, Any]
+) -> None:
+    assert (call.endpoint, call.body()) == (endpoint, body)
+
+
+@pytest.mark.parametrize(("call", "endpoint", "body"), BODIES, ids=NAMES)
+def test_every_body_is_a_new_dict(call: Call, endpoint: Endpoint, body: dict[str, Any]) -> None:
+    call.body()["x"] = endpoint
+    assert call.body() == body
+
+
+@pytest.mark.parametrize(
+    ("identity", "body"),
+    [
+        (Identity(), {}),
+        (Identity("a@b.c"), {"email": "a@b.c"}),
+        (Identity(user_id="u-1"), {"userId": "u-1"}),
+        (ADA, WHO),
+    ],
+    ids=["nobody", "email", "userId", "both"],
+)
+def test_an_identity_says_what_is_known(identity: Identity, body: dict[str, str]) -> None:
+    assert (identity.body(), identity.is_anonymous) == (body, body == {})
+
+
+def test_where_something_was_found_makes_no_call_another() -> None:
+    found = Identity("a@b.c", "u", "traits.email", "userId", lookalikes=("uid",))
+    assert found == Identity("a@b.c", "u")
+    assert UpdateUser(found, {}, None, {"mergeNestedObjects": "x"}) == UpdateUser(found)
+    assert TrackEvent(found, "x", sources={"eventName": "event"}) == TrackEvent(found, "x")
+    purchase = TrackPurchase(found, [], 1, sources={"total": "properties.total"})
+    assert purchase == TrackPurchase(found, [], 1)
+
+
+def test_where_to_look_by_default_is_where_a_call_made_by_hand_has_it() -> None:
+    assert (ADA.email_source, ADA.user_id_source, ADA.lookalikes) == ("email", "userId", ())
+
+
+def test_a_call_shares_no_default_with_another() -> None:
+    first, second = UpdateUser(ADA), UpdateUser(ADA)
+    first.data_fields["x"] = 1
+    assert second.data_fields == {}
+
+
+@pytest.mark.parametrize("call", [call for call, _, _ in BODIES], ids=NAMES)
+def test_a_call_is_immutable(call: Call) -> None:
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        call.identity = Identity()  # type: ignore[misc]
+
+
+def test_what_is_said_of_a_person_does_not_show() -> None:
+    identity = Identity("ada@example.com", "u-77")
+    item = {"id": "p1", "name": "Secret Gift", "price": 1, "quantity": 1}
+    calls = [
+        UpdateUser(identity, {"city": "Leeds"}),
+        TrackEvent(identity, "Signed Up", {"city": "Leeds"}),
+        UpdateCart(identity, [item]),
+        TrackPurchase(identity, [item], 1, {"city": "Leeds"}),
+        UpdateEmail(identity, "ada@example.org"),
+        Profile({"city": "Leeds"}),
+        ItemPlace(item, "properties.products[0]"),
+    ]
+    shown = repr(calls)
+    assert [word for word in ("ada@", "u-77", "Leeds", "Secret") if word in shown] == []
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        UpdateUser(Identity("a@b.co", "u-1"), {"plan": "pro", "deep": {"a": [1, None]}}, True),
+        UpdateUser(Identity("a@b.co", None)),
+        TrackEvent(Identity(None, "u-1"), "Seen", {"a": 1.5}, 1_700_000_000, "m-1"),
+        UpdateUser(Identity("a@b.co", None), update_only=True),
+        TrackEvent(Identity(None, "u-1"), "Seen", campaign_id=1, template_id=2),
+        UpdateCart(Identity("a@b.co", None), [{"id": "p-1", "price": 1}]),
+        UpdateCart(Identity("a@b.co", None), [], profile=Profile({"a": 1}, True)),
+        TrackPurchase(Identity("a@b.co", None), [], 1, profile=Profile({})),
+        TrackPurchase(Identity(None, "u-1"), [], 9.5, {"a": 1}, 1_700_000_000, 3, 4, "m-1"),
+        TrackPurchase(Identity(None, "u-1"), [], 1),
+        UpdateEmail(Identity("a@b.co", None, "currentEmail", "currentUserId"), "b@b.co"),
+    ],
+    ids=lambda call: type(call).__name__,
+)
+def test_a_call_is_made_again_of_its_mark(call: Call) -> None:
+    made = mark(call)
+    assert made.call() == call
+    assert made.identity == call.identity
+    assert (made.email, made.user_id) == (call.identity.email, call.identity.user_id)
+
+
+def test_a_mark_gives_an_id_to_what_can_have_one_and_has_none() -> None:
+    who = Identity(None, "u-1")
+    assert mark(TrackEvent(who, "Seen"), "m-1").call() == TrackEvent(who, "Seen", id="m-1")
+    assert mark(TrackEvent(who, "Seen", id="own"), "m-1").call().body()["id"] == "own"
+    assert mark(UpdateUser(who), "m-1").call() == UpdateUser(who)

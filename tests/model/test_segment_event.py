@@ -1,0 +1,568 @@
+"""Reading an event: folding, precedence, options, switches and who it is about."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+from enum import Enum, StrEnum
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from iterable_destination.errors import InvalidEvent
+from iterable_destination.mapping.translate import translate
+from iterable_destination.model.segment_event import (
+    LOOKALIKE_EMAILS,
+    LOOKALIKE_USER_IDS,
+    as_id,
+    fold,
+    looks_like_email,
+)
+
+TRACK: dict[str, Any] = {"type": "track", "event": "Signed Up"}
+IDENTIFY: dict[str, Any] = {"type": "identify", "userId": "u-1"}
+
+
+class Call(Enum):
+    IDENTIFY = "identify"
+
+
+class Kind(StrEnum):
+    TRACK = "track"
+
+
+def body(event: Any) -> Any:
+    return translate(event).calls[0].body()
+
+
+def notes(event: Any) -> list[tuple[str, str]]:
+    return [(note.path, note.message) for note in translate(event).notes]
+
+
+def problems(event: Any) -> list[tuple[str, str]]:
+    with pytest.raises(InvalidEvent) as caught:
+        translate(event)
+    return [(problem.path, problem.message) for problem in caught.value.problems]
+
+
+# --- Folding -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("imageUrl", "imageurl"),
+        ("image_url", "imageurl"),
+        ("Image URL", "imageurl"),
+        (" -Image--URL!", "imageurl"),
+        ("ID", "id"),
+        ("a.b", "a.b"),
+        ("2nd_phone", "2ndphone"),
+        ("größe", "gre"),
+        ("AZaz09", "azaz09"),
+        ("_", ""),
+        ("", ""),
+    ],
+)
+def test_a_key_is_folded_to_lower_case_letters_digits_and_dots(key: str, expected: str) -> None:
+    assert fold(key) == expected
+
+
+@pytest.mark.parametrize(
+    ("user_id", "expected"),
+    [
+        ("a@b.c", True),
+        ("my a@b.c!", True),
+        ("a@@b.c", True),
+        ("a@b..", True),
+        ("@b.c", False),
+        ("a@.c", False),
+        ("a@b.", False),
+        ("a@bc", False),
+        ("a.b", False),
+        ("", False),
+        (None, False),
+        (5, False),
+        (["a@b.c"], False),
+        ("a@b.c".rjust(999), True),
+        ("a@b.c".rjust(1000), False),
+    ],
+)
+def test_a_user_id_looks_like_an_email_or_not(user_id: Any, expected: bool) -> None:  # noqa: FBT001
+    assert looks_like_email(user_id) is expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (5, "5"),
+        (0, "0"),
+        (-5, "-5"),
+        (1.0, "1"),
+        (100.0, "100"),
+        (1.50, "1.5"),
+        (0.1, "0.1"),
+        (1e21, "1000000000000000000000"),
+        (1e-7, "0.0000001"),
+        (10**307, "1" + "0" * 307),
+        (10**308 - 1, "9" * 308),
+        (1 - 10**308, "-" + "9" * 308),
+    ],
+)
+def test_a_number_becomes_its_decimal_string(value: Any, expected: str) -> None:
+    assert as_id(value) == expected
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["5", "", None, True, False, [], {}, math.inf, math.nan, 10**308, -(10**308), 10**5000],
+    ids=lambda value: type(value).__name__,
+)
+def test_anything_else_is_no_number_to_become_a_string(value: Any) -> None:
+    assert as_id(value) is value
+
+
+# --- The event itself --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("event", "message"),
+    [
+        (None, "an event is an object, not null"),
+        ("{}", "an event is an object, not a string"),
+        (["type", "track"], "an event is an object, not a list"),
+        (5, "an event is an object, not a number"),
+        (True, "an event is an object, not a boolean"),
+        (b"{}", "an event is an object, not a value of type bytes"),
+        (object(), "an event is an object, not a value of type object"),
+    ],
+)
+def test_an_event_is_an_object(event: Any, message: str) -> None:
+    assert problems(event) == [("$", message)]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({}, "missing"),
+        ({"type": None}, "missing"),
+        ({"type": ""}, "missing"),
+        ({"Type": "track"}, "missing"),
+        ({"type": 5}, "must be a string, not a number"),
+        ({"type": True}, "must be a string, not a boolean"),
+        ({"type": ["track"]}, "must be a string, not a list"),
+        ({"type": {}}, "must be a string, not an object"),
+        ({"type": b"track"}, "must be a string, not a value of type bytes"),
+        ({"type": math.nan}, "must be a string, not NaN"),
+    ],
+)
+def test_an_event_has_a_type(given: dict[str, Any], message: str) -> None:
+    assert problems({**given, "userId": "u-1", "integrations": {"All": False}}) == [
+        ("type", message)
+    ]
+
+
+def test_the_type_may_be_an_enum() -> None:
+    assert body({**TRACK, "type": Kind.TRACK, "userId": "u-1"})["eventName"] == "Signed Up"
+
+
+def test_the_type_may_be_an_enum_that_is_no_string() -> None:
+    event = {**IDENTIFY, "type": Call.IDENTIFY, "traits": {"plan": "pro"}}
+    assert body(event) == body({**event, "type": "identify"})
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("m-1", "m-1"),
+        ("", ""),
+        (5, "5"),
+        (1.0, "1"),
+        (Decimal(7), "7"),
+        (UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+        (Kind.TRACK, "track"),
+        (None, None),
+        (True, None),
+        (math.nan, None),
+        ([], None),
+        (b"m", None),
+        (10**5000, None),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_the_message_id_is_a_string_or_none_whatever_becomes_of_the_event(
+    given: Any, expected: str | None
+) -> None:
+    event = {**TRACK, "userId": "u-1", "messageId": given}
+    assert translate(event).message_id == expected
+    assert translate({**event, "type": "group"}).message_id == expected
+    for wrong in ({**event, "event": ""}, {**event, "type": ""}):
+        with pytest.raises(InvalidEvent) as caught:
+            translate(wrong)
+        assert caught.value.message_id == expected
+
+
+def test_what_is_no_event_has_no_message_id() -> None:
+    with pytest.raises(InvalidEvent) as caught:
+        translate([])
+    assert caught.value.message_id is None
+
+
+@pytest.mark.parametrize("key", [5, None, b"type", ("a",), 1.5], ids=repr)
+def test_a_key_at_the_top_that_is_no_string_is_refused(key: Any) -> None:
+    expected = [("$", "has a key that is no string, as JSON's keys are")]
+    assert problems({**TRACK, "userId": "u-1", key: 1}) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [([], "a list"), ("x", "a string"), (0, "a number"), (False, "a boolean"), ("", "a string")],
+)
+@pytest.mark.parametrize(
+    ("event", "key"), [(IDENTIFY, "traits"), (TRACK, "properties")], ids=["identify", "track"]
+)
+def test_traits_and_properties_are_objects(
+    event: dict[str, Any], key: str, value: Any, words: str
+) -> None:
+    expected = [(key, f"must be an object, not {words}")]
+    assert problems({**event, "userId": "u-1", key: value}) == expected
+
+
+@pytest.mark.parametrize("key", ["context", "options", "integrations"])
+@pytest.mark.parametrize(("value", "words"), [([], "a list"), ("x", "a string"), (0, "a number")])
+def test_other_objects_that_are_none_are_passed_over(key: str, value: Any, words: str) -> None:
+    event = {**TRACK, "userId": "u-1", key: value}
+    expected = [(key, f"passed over: must be an object, not {words}")]
+    assert (body(event)["userId"], notes(event)) == ("u-1", expected)
+
+
+@pytest.mark.parametrize("key", ["context", "options", "integrations", "properties", "traits"])
+def test_null_is_as_if_absent(key: str) -> None:
+    event = {**TRACK, "userId": "u-1", key: None}
+    assert (body(event)["userId"], notes(event)) == ("u-1", [])
+
+
+@pytest.mark.parametrize("key", ["context", "options"])
+def test_traits_of_the_context_that_are_no_object_are_passed_over(key: str) -> None:
+    event = {**TRACK, "userId": "u-1", key: {"traits": ["x"]}}
+    expected = [(f"{key}.traits", "passed over: must be an object, not a list")]
+    assert notes(event) == expected
+
+
+# --- Switches ----------------------------------------------------------------------------------
+
+ALL_OFF = "integrations.{} is false and integrations.Iterable is absent"
+
+
+@pytest.mark.parametrize(
+    ("integrations", "expected"),
+    [
+        ({}, None),
+        ({"All": True}, None),
+        ({"All": None}, None),
+        ({"All": 0}, None),
+        ({"All": "false"}, None),
+        ({"Other": False}, None),
+        ({"All": False}, ALL_OFF.format("All")),
+        ({"all": False}, ALL_OFF.format("all")),
+        ({"all": True, "All": False}, None),
+        ({"All": False, "all": True}, ALL_OFF.format("All")),
+        ({"Other": True, "All": False}, ALL_OFF.format("All")),
+        ({5: True, "All": False}, ALL_OFF.format("All")),
+        ({"All": False, "iterable": True}, ALL_OFF.format("All")),
+        ({"All": False, "Iterable": True}, None),
+        ({"All": False, "Iterable": {}}, None),
+        ({"All": False, "Iterable": "x"}, None),
+        ({"All": True, "Iterable": False}, "integrations.Iterable is false"),
+        ({"Iterable": False}, "integrations.Iterable is false"),
+        ({"iterable": False}, None),
+        ({"ITERABLE": False}, None),
+        ({"Iterable": 0}, None),
+        ({"Iterable": None}, None),
+    ],
+    ids=str,
+)
+def test_integrations_switch_the_event_off_or_not(
+    integrations: dict[Any, Any], expected: str | None
+) -> None:
+    event = {**TRACK, "userId": "u-1", "integrations": integrations}
+    assert translate(event).skipped == expected
+
+
+# --- Options -----------------------------------------------------------------------------------
+
+MERGE = {"mergeNestedObjects": True}
+NO_MERGE = {"mergeNestedObjects": False}
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        ({}, None),
+        ({"integrations": {"Iterable": MERGE}}, True),
+        ({"integrations": {"iterable": MERGE}}, True),
+        ({"integrations": {"ITERABLE": MERGE}}, True),
+        ({"integrations": {"Iterable": True}}, None),
+        ({"integrations": {"Other": MERGE}}, None),
+        ({"integrations": {5: MERGE, "Iterable": MERGE}}, True),
+        ({"integrations": {"iterable": NO_MERGE, "Iterable": MERGE}}, True),
+        ({"integrations": {"Iterable": NO_MERGE, "iterable": MERGE}}, False),
+        ({"integrations": {"iterable": MERGE, "Iterable": True}}, True),
+        pytest.param({"integrations": {"Iterable": True, "iterable": MERGE}}, True),
+        ({"context": {"Iterable": MERGE}}, True),
+        ({"context": {"iterable": MERGE}}, True),
+        ({"options": {"Iterable": MERGE}}, True),
+        ({"integrations": {"Iterable": NO_MERGE}, "context": {"Iterable": MERGE}}, False),
+        ({"integrations": {"Iterable": MERGE}, "context": {"Iterable": NO_MERGE}}, True),
+        ({"integrations": {"Iterable": True}, "context": {"Iterable": MERGE}}, True),
+        ({"integrations": {"Other": {}}, "context": {"Iterable": MERGE}}, True),
+        ({"options": {"Iterable": NO_MERGE}, "context": {"Iterable": MERGE}}, False),
+        ({"traits": {"Iterable": MERGE}}, None),
+    ],
+    ids=str,
+)
+def test_options_are_found(event: dict[str, Any], expected: bool | None) -> None:  # noqa: FBT001
+    assert body({**IDENTIFY, **event}).get("mergeNestedObjects") is expected
+
+
+@pytest.mark.parametrize(
+    ("event", "path"),
+    [
+        ({"integrations": {"Iterable": {"mergeNestedObjects": 1}}}, "integrations.Iterable"),
+        ({"integrations": {"iterable": {"mergeNestedObjects": 1}}}, "integrations.iterable"),
+        ({"context": {"ITERABLE": {"mergeNestedObjects": 1}}}, "context.ITERABLE"),
+        ({"options": {"Iterable": {"mergeNestedObjects": 1}}}, "options.Iterable"),
+    ],
+)
+def test_a_bad_option_is_named_as_found(event: dict[str, Any], path: str) -> None:
+    expected = [(f"{path}.mergeNestedObjects", "must be true or false, not a number")]
+    assert problems({**IDENTIFY, **event}) == expected
+
+
+# --- Context and options -----------------------------------------------------------------------
+
+ADA = {"traits": {"email": "ada@example.com"}}
+BOB = {"traits": {"email": "bob@example.com"}}
+
+
+@pytest.mark.parametrize(
+    ("event", "email", "path"),
+    [
+        ({"context": ADA}, "ada@example.com", "context.traits.email"),
+        ({"options": ADA}, "ada@example.com", "options.traits.email"),
+        ({"options": ADA, "context": BOB}, "ada@example.com", "options.traits.email"),
+        ({"options": None, "context": BOB}, "bob@example.com", "context.traits.email"),
+        ({"options": {"x": 1}, "context": BOB}, None, "properties.email"),
+        ({"options": {}, "context": BOB}, None, "properties.email"),
+    ],
+    ids=str,
+)
+def test_options_wins_over_context(event: dict[str, Any], email: str | None, path: str) -> None:
+    call = translate({**TRACK, "userId": "u-1", **event}).calls[0]
+    assert call.body().get("email") == email
+    assert email is None or call.identity.email_source == path
+
+
+# --- Who ---------------------------------------------------------------------------------------
+
+SOURCES: list[tuple[dict[str, Any], dict[str, str], str]] = [
+    # an identify
+    (
+        {**IDENTIFY, "traits": {"email": "a@b.c"}, "userId": "x@y.z"},
+        {"email": "a@b.c", "userId": "x@y.z"},
+        "traits.email",
+    ),
+    (
+        {**IDENTIFY, "traits": {"E-Mail": "a@b.c", "email": "d@e.f"}},
+        {"email": "a@b.c", "userId": "u-1"},
+        "traits.E-Mail",
+    ),
+    ({**IDENTIFY, "userId": "x@y.z"}, {"email": "x@y.z", "userId": "x@y.z"}, "userId"),
+    (
+        {**IDENTIFY, "userId": "x@y.z", "traits": {"email": ""}},
+        {"email": "x@y.z", "userId": "x@y.z"},
+        "userId",
+    ),
+    ({**IDENTIFY, "context": ADA}, {"userId": "u-1"}, "traits.email"),
+    ({"type": "identify", "traits": {"email": "a@b.c"}}, {"email": "a@b.c"}, "traits.email"),
+    (
+        {"type": "identify", "traits": {"email": "a@b.c"}, "userId": ""},
+        {"email": "a@b.c"},
+        "traits.email",
+    ),
+    # every other call
+    (
+        {**TRACK, "context": ADA, "properties": {"email": "p@q.r"}, "userId": "x@y.z"},
+        {"email": "ada@example.com", "userId": "x@y.z"},
+        "context.traits.email",
+    ),
+    (
+        {**TRACK, "context": {"traits": {"email": None}}, "properties": {"Email": "p@q.r"}},
+        {"email": "p@q.r"},
+        "properties.Email",
+    ),
+    (
+        {**TRACK, "context": {"traits": {"email": ""}}, "properties": {"email": "p@q.r"}},
+        {"email": "p@q.r"},
+        "properties.email",
+    ),
+    (
+        {**TRACK, "context": {"traits": {}}, "properties": {"email": None}, "userId": "x@y.z"},
+        {"email": "x@y.z", "userId": "x@y.z"},
+        "userId",
+    ),
+    (
+        {**TRACK, "properties": {"email": "a@b.c", "Email": "d@e.f"}, "userId": 5},
+        {"email": "a@b.c", "userId": "5"},
+        "properties.email",
+    ),
+    ({**TRACK, "userId": UUID(int=1)}, {"userId": str(UUID(int=1))}, "properties.email"),
+    ({**TRACK, "userId": Kind.TRACK}, {"userId": "track"}, "properties.email"),
+    ({**TRACK, "traits": {"email": "a@b.c"}, "userId": "u"}, {"userId": "u"}, "properties.email"),
+]
+
+
+@pytest.mark.parametrize(("event", "who", "source"), SOURCES, ids=str)
+def test_who_an_event_is_about(event: dict[str, Any], who: dict[str, str], source: str) -> None:
+    identity = translate(event).calls[0].identity
+    assert identity.body() == who
+    assert "email" not in who or identity.email_source == source
+
+
+@pytest.mark.parametrize("user_id", [5, 5.0, Decimal(5)], ids=repr)
+def test_a_number_as_user_id_is_noted(user_id: Any) -> None:
+    expected = [("userId", "a number, sent as a string")]
+    assert notes({**TRACK, "userId": user_id}) == expected
+
+
+@pytest.mark.parametrize(
+    ("event", "path"),
+    [
+        ({**TRACK, "context": {"traits": {"EMAIL": "x"}}}, "context.traits.EMAIL"),
+        ({**TRACK, "options": {"traits": {"email": "x"}}}, "options.traits.email"),
+        ({**TRACK, "properties": {"e_mail": "x"}}, "properties.e_mail"),
+        ({**IDENTIFY, "traits": {"email": "x"}}, "traits.email"),
+    ],
+)
+def test_a_bad_email_is_named_as_found(event: dict[str, Any], path: str) -> None:
+    said = "is no email address: it must read like name@host.domain, without spaces"
+    assert problems({**event, "userId": "u-1"}) == [(path, said)]
+
+
+@pytest.mark.parametrize("email", [False, 0, 5, [], {}], ids=repr)
+def test_only_null_and_the_empty_string_are_no_email(email: Any) -> None:
+    said = problems({**TRACK, "userId": "a@b.c", "properties": {"email": email}})
+    assert [path for path, _ in said] == ["properties.email"]
+
+
+@pytest.mark.parametrize("user_id", [None, ""])
+@pytest.mark.parametrize("event", [TRACK, {"type": "identify"}], ids=["track", "identify"])
+def test_nobody_is_refused(event: dict[str, Any], user_id: Any) -> None:
+    expected = [("userId", "Must set either userId or email")]
+    assert problems({**event, "userId": user_id, "anonymousId": "a-1"}) == expected
+
+
+# --- Look-alikes -------------------------------------------------------------------------------
+
+
+def test_the_lookalikes_are_those_documented() -> None:
+    emails = {"customeremail", "useremail", "contactemail", "emailaddress", "mail"}
+    user_ids = {"userid", "uid", "customerid"}
+    assert (set(LOOKALIKE_EMAILS), set(LOOKALIKE_USER_IDS)) == (emails, user_ids)
+
+
+EMAIL_KEYS = ["customerEmail", "user_email", "Contact Email", "EMAILADDRESS", "mail"]
+ID_KEYS = ["user_id", "UID", "customerId"]
+EMAIL_NOTE = "looks like the email, which is only read from 'email'"
+ID_NOTE = "looks like the userId, which is only read from 'userId'"
+
+
+def hint(*paths: str) -> list[tuple[str, str]]:
+    said = f"Must set either userId or email (these are not read as one: {', '.join(paths)})"
+    return [("userId", said)]
+
+
+@pytest.mark.parametrize("key", [*EMAIL_KEYS, *ID_KEYS, "userId"])
+def test_a_lookalike_in_the_fields_of_nobody_is_in_the_error(key: str) -> None:
+    fields = {key: "x"}
+    assert problems({"type": "identify", "traits": fields}) == hint(f"traits.{key}")
+    assert problems({**TRACK, "properties": fields}) == hint(f"properties.{key}")
+    assert problems({**TRACK, "context": {"traits": fields}}) == hint(f"context.traits.{key}")
+    assert problems({**TRACK, "options": {"traits": fields}}) == hint(f"options.traits.{key}")
+
+
+@pytest.mark.parametrize("key", ID_KEYS)
+def test_a_lookalike_of_a_user_id_at_the_top_is_in_the_error(key: str) -> None:
+    assert problems({**TRACK, key: "x"}) == hint(key)
+
+
+@pytest.mark.parametrize("key", EMAIL_KEYS)
+def test_a_lookalike_of_an_email_at_the_top_is_none(key: str) -> None:
+    assert problems({**TRACK, key: "x"}) == [("userId", "Must set either userId or email")]
+
+
+def test_every_lookalike_is_in_the_error() -> None:
+    event = {
+        **TRACK,
+        "userId": "",
+        "uid": "x",
+        "context": {"traits": {"mail": "x", "user_id": "x"}},
+        "properties": {"plan": "pro", "customer_email": "x"},
+    }
+    with pytest.raises(InvalidEvent) as caught:
+        translate(event)
+    _, _, listed = str(caught.value).partition(" one: ")
+    assert sorted(listed.rstrip(")").split(", ")) == [
+        "context.traits.mail",
+        "context.traits.user_id",
+        "properties.customer_email",
+        "uid",
+    ]
+
+
+@pytest.mark.parametrize("key", EMAIL_KEYS)
+def test_a_lookalike_of_an_email_beside_a_user_id_is_a_note(key: str) -> None:
+    event = {**TRACK, "userId": "u-1", "properties": {key: "x"}}
+    assert notes(event) == [(f"properties.{key}", EMAIL_NOTE)]
+
+
+@pytest.mark.parametrize("key", ID_KEYS)
+def test_a_lookalike_of_a_user_id_beside_an_email_is_a_note(key: str) -> None:
+    event = {**TRACK, "properties": {"email": "a@b.c", key: "x"}, key: "y"}
+    assert sorted(notes(event)) == sorted([(key, ID_NOTE), (f"properties.{key}", ID_NOTE)])
+
+
+def test_a_lookalike_of_what_is_known_is_nothing_to_note() -> None:
+    user_ids = dict.fromkeys(ID_KEYS, "x")
+    emails = dict.fromkeys(EMAIL_KEYS, "x")
+    known = {"userId": "u-1", "properties": {"email": "a@b.c", **user_ids, **emails}}
+    assert notes({**TRACK, **known, **user_ids}) == []
+    assert notes({**TRACK, "userId": "u-1", "properties": user_ids, **user_ids}) == []
+    assert notes({**TRACK, "properties": {"email": "a@b.c", **emails}}) == []
+
+
+def test_a_key_beside_that_is_no_string_is_no_lookalike() -> None:
+    assert notes({**IDENTIFY, "context": {"traits": {5: "x"}}}) == []
+
+
+# --- When --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        IDENTIFY,
+        TRACK,
+        {**TRACK, "event": "Product Added", "properties": {"products": []}},
+        {**TRACK, "event": "Order Completed", "properties": {"total": 1}},
+        {"type": "page", "name": "Home"},
+    ],
+    ids=["identify", "track", "cart", "order", "page"],
+)
+@pytest.mark.parametrize(
+    "timestamp", ["", "soon", "2023-02-31", True, math.nan, [], {}, b"2023", 10**5000], ids=type
+)
+def test_a_timestamp_that_is_no_date_is_invalid(event: dict[str, Any], timestamp: Any) -> None:
+    said = "is no date: give ISO 8601, or unix seconds or milliseconds"
+    assert problems({**event, "userId": "u-1", "timestamp": timestamp}) == [("timestamp", said)]

@@ -1,0 +1,164 @@
+"""What AWS hands over is delivered, and what is to be kept is given back."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from iterable_destination import Destination, NotAccepted
+from iterable_destination.io.dead_letters import DeadLetters
+from iterable_destination.receivers import aws_lambda
+from iterable_destination.receivers.segment import webhook_app
+from iterable_destination.receivers.wsgi import WebhookApp
+from iterable_destination.testing import LocalIterable, Script, faults
+from tests.support.delivering import delivering, number_of, settings_of, track
+from tests.support.golden_cases import cases
+
+GOLDEN = cases(Path(__file__).parents[1] / "golden" / "aws")
+
+
+@attrs.frozen
+class Context:
+    """What Lambda hands over beside the event, as far as it is asked."""
+
+    seconds: float
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int(self.seconds * 1000)
+
+
+def application(iterable: LocalIterable, to: Destination) -> WebhookApp:
+    return webhook_app(
+        settings_of(iterable),
+        shared_secret="shh",
+        write_keys="write-key",
+        max_body=2_000,
+        destination=to,
+    )
+
+
+def function(name: str, iterable: LocalIterable, to: Destination) -> aws_lambda.Function:
+    if name == "http":
+        return aws_lambda.http_function(application(iterable, to))
+    made: Callable[[Destination], aws_lambda.Function] = getattr(aws_lambda, f"{name}_function")
+    return made(to)
+
+
+@pytest.fixture
+def iterable() -> Iterator[LocalIterable]:
+    with LocalIterable() as started:
+        yield started
+
+
+def delivered(iterable: LocalIterable) -> list[int]:
+    return sorted(number_of(effect) for effect in iterable.project.effects)
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_what_aws_hands_over_is_answered_as_its_golden_case_says(
+    iterable: LocalIterable, name: str
+) -> None:
+    case = GOLDEN[name]
+    with delivering(iterable) as to:
+        run = function(case["function"], iterable, to)
+        if "raises" in case:
+            with pytest.raises((ValueError, NotAccepted)) as raised:
+                run(case["event"], None)
+            said = [type(raised.value).__name__, str(raised.value)]
+            assert said == [case["raises"], case["message"]]
+        else:
+            assert run(case["event"], Context(20)) == case["output"]
+    assert delivered(iterable) == case["delivered"]
+
+
+def messages(*bodies: Any, queue: str = "segment") -> dict[str, Any]:
+    arn = f"arn:aws:sqs:us-east-2:123456789012:{queue}"
+    return {
+        "Records": [
+            {
+                "messageId": str(number),
+                "body": json.dumps(body),
+                "eventSource": "aws:sqs",
+                "eventSourceARN": arn,
+            }
+            for number, body in enumerate(bodies)
+        ]
+    }
+
+
+def given_back(answer: Any) -> list[str]:
+    return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+
+@pytest.mark.parametrize("seconds", [0.6, 3.0])
+def test_a_slow_iterable_leaves_time_to_give_messages_back(seconds: float) -> None:
+    slow = faults.latency(10)
+    with (
+        LocalIterable(faults=Script([slow] * 9)) as iterable,
+        delivering(iterable) as to,
+    ):
+        run = aws_lambda.sqs_function(to)
+        began = time.monotonic()
+        answer = run(messages(track(1), track(2, "u-2")), Context(seconds))
+        assert time.monotonic() - began < seconds
+        assert given_back(answer) == ["0", "1"]
+
+
+def test_a_message_is_given_back_if_iterable_fails_on_it(iterable: LocalIterable) -> None:
+    with delivering(iterable, key="wrong") as to:
+        assert given_back(aws_lambda.sqs_function(to)(messages(track(1)))) == ["0"]
+    assert delivered(iterable) == []
+
+
+def test_messages_of_a_fifo_queue_go_one_after_another_whosever_they_are() -> None:
+    broken = [faults.server_error()] * 5
+    with (
+        LocalIterable(faults=Script([None, *broken])) as iterable,
+        delivering(iterable) as to,
+    ):
+        run = aws_lambda.sqs_function(to)
+        handed = messages(*(track(n, f"u-{n}") for n in range(4)), queue="segment.fifo")
+        assert given_back(run(handed)) == ["1", "2", "3"]
+        assert delivered(iterable) == [0]
+        assert given_back(run(handed)) == []
+        assert {effect.id for effect in iterable.project.effects} == {"m-0", "m-1", "m-2", "m-3"}
+
+
+def test_what_is_refused_can_be_kept_as_a_dead_letter_instead(
+    iterable: LocalIterable, tmp_path: Path
+) -> None:
+    path = tmp_path / "dead.jsonl"
+    with DeadLetters(path) as letters, delivering(iterable, dead_letters=letters) as to:
+        answer = aws_lambda.sqs_function(to)(messages({"type": "track", "userId": "u"}, "text"))
+    assert given_back(answer) == []
+    lines = [json.loads(line) for line in path.read_bytes().splitlines()]
+    errors = [line["deadLetter"]["error"]["type"] for line in lines]
+    assert errors == ["InvalidEvent", "InvalidJSON"]
+
+
+def test_many_messages_go_in_bulks(iterable: LocalIterable) -> None:
+    with delivering(iterable) as to:
+        aws_lambda.sqs_function(to)(messages(*(track(n, f"u-{n}") for n in range(50))))
+    assert len(iterable.project.requests) == 1
+    assert delivered(iterable) == list(range(50))
+
+
+@pytest.mark.parametrize("event", [None, {}, {"Records": {}}, {"Records": [{"eventSource": "x"}]}])
+@pytest.mark.parametrize("source", ["sqs", "kinesis"])
+def test_what_is_of_another_source_is_no_success(
+    iterable: LocalIterable, event: Any, source: str
+) -> None:
+    with delivering(iterable) as to, pytest.raises(ValueError, match="it has no Records of it"):
+        function(source, iterable, to)(event, None)
+
+
+def test_eventbridge_may_hand_over_several(iterable: LocalIterable) -> None:
+    events = [{"detail-type": "track", "detail": track(n)} for n in range(2)]
+    with delivering(iterable) as to:
+        assert aws_lambda.eventbridge_function(to)(events, None) == {"delivered": 2}

@@ -1,0 +1,336 @@
+"""WSGI: a body is had whole, and in time, or the sender is told that it was not."""
+
+from __future__ import annotations
+
+import io
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from iterable_destination.receivers.dev_server import serving
+from iterable_destination.receivers.http import Refused, Reply
+from iterable_destination.receivers.wsgi import answered, request_of
+from iterable_destination.testing import LocalIterable
+from tests.support.delivering import PATIENCE, Leaks, track
+from tests.support.receiving import (
+    JSON,
+    SECRET,
+    WRITE_KEY,
+    Taking,
+    answer,
+    connected,
+    from_client,
+    head,
+    post,
+    receiving,
+    signed,
+)
+
+NOT_WHOLE = {"error": "the body did not come in whole"}
+#: Where servers say which connection a request came by.
+SOCKETS = ("gunicorn.socket", "werkzeug.socket", "iterable_destination.socket")
+
+
+def read(limit: int = 100, *, within: float = 10.0, **environ: Any) -> bytes:
+    environ = {"REQUEST_METHOD": "POST"} | environ
+    return request_of(environ, time.monotonic() + within).read(limit)
+
+
+def refused(limit: int = 100, *, within: float = 10.0, **environ: Any) -> tuple[int, Any]:
+    with pytest.raises(Refused) as caught:
+        read(limit, within=within, **environ)
+    return caught.value.reply.status, caught.value.reply.content
+
+
+def of_input(stream: Any, length: str | None = None, **more: Any) -> dict[str, Any]:
+    said = {} if length is None else {"CONTENT_LENGTH": length}
+    return {"wsgi.input": stream, **said, **more}
+
+
+# What a request is -------------------------------------------------------------------------------
+
+
+def test_a_request_is_read_from_the_environment() -> None:
+    request = request_of(
+        {
+            "REQUEST_METHOD": "PUT",
+            "PATH_INFO": "/v1/batch",
+            "QUERY_STRING": "a=b",
+            "CONTENT_TYPE": "application/json",
+            "HTTP_X_SIGNATURE": "abc",
+            "HTTP_CONTENT_TYPE": "text/plain",
+        },
+        0,
+    )
+    assert (request.method, request.path) == ("PUT", "/v1/batch")
+    assert request.headers == {"x-signature": "abc", "content-type": "application/json"}
+
+
+def test_what_is_missing_is_empty() -> None:
+    request = request_of({"REQUEST_METHOD": "GET"}, 0)
+    assert (request.path, request.headers) == ("", {"content-type": ""})
+
+
+def test_a_reply_is_begun_and_its_body_returned() -> None:
+    begun: list[Any] = []
+
+    def start(status: str, headers: list[tuple[str, str]], *_: Any) -> Any:
+        begun.append((status, headers))
+
+    body = answered(Reply(405, {"a": 1}, {"Allow": "POST"}), start)
+    assert list(body) == [b'{"a":1}']
+    assert begun == [
+        (
+            "405 Method Not Allowed",
+            [
+                ("Content-Type", "application/json"),
+                ("Content-Length", "7"),
+                ("X-Content-Type-Options", "nosniff"),
+                ("Allow", "POST"),
+            ],
+        )
+    ]
+
+
+# How long a body is ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [0, 1, 100, 65_536, 65_537, 200_000])
+def test_as_much_is_read_as_the_length_says(size: int) -> None:
+    stream = io.BytesIO(b"a" * size + b"the next request")
+    assert read(200_000, **of_input(stream, str(size))) == b"a" * size
+    assert stream.tell() == size
+
+
+@pytest.mark.parametrize("length", [None, ""])
+def test_where_no_length_is_said_there_is_no_body(length: str | None) -> None:
+    assert read(**of_input(io.BytesIO(b"the next request"), length)) == b""
+
+
+@pytest.mark.parametrize("more", [{"HTTP_TRANSFER_ENCODING": "Chunked"}, {}])
+def test_a_body_without_a_length_is_read_to_its_end(more: dict[str, Any]) -> None:
+    said = {"wsgi.input_terminated": True} | more
+    assert read(**of_input(io.BytesIO(b"a" * 100), **said)) == b"a" * 100
+    too_long = refused(**of_input(io.BytesIO(b"a" * 101), **said))
+    assert too_long == (413, {"error": "the body must have at most 100 bytes"})
+
+
+@pytest.mark.parametrize("coding", ["chunked", "Chunked", "gzip, chunked", "odd"])
+@pytest.mark.parametrize("length", [None, ""])
+def test_chunks_that_the_server_does_not_read_are_411(coding: str, length: str | None) -> None:
+    """Else it would wait for the end of a connection that stays open."""
+    told = refused(**of_input(None, length, HTTP_TRANSFER_ENCODING=coding))
+    words = "the length of the body must be said: this server takes no chunks"
+    assert told == (411, {"error": words})
+
+
+@pytest.mark.parametrize("stream", [io.BytesIO(b"a" * 9), io.BytesIO(b"a" * 10)])
+def test_a_body_that_is_late_is_to_be_sent_again_whole_or_not(stream: io.BytesIO) -> None:
+    assert refused(within=0, **of_input(stream, "10")) == (503, NOT_WHOLE)
+
+
+def test_what_is_too_long_by_its_length_is_not_read_at_all() -> None:
+    for length in ("101", "9" * 19, "9" * 400):
+        told = refused(**of_input(None, length))
+        assert told == (413, {"error": "the body must have at most 100 bytes"})
+
+
+@pytest.mark.parametrize("length", ["-1", "+1", "1.0", "0x10", "1e3", "ten", " 1", "٣", "1_0"])
+def test_a_length_that_is_no_number_is_400(length: str) -> None:
+    told = refused(**of_input(io.BytesIO(b"a" * 16), length))
+    assert told == (400, {"error": "the content length must be a number"})
+
+
+def test_a_body_that_ends_too_soon_is_400() -> None:
+    assert refused(**of_input(io.BytesIO(b"a" * 9), "10")) == (400, NOT_WHOLE)
+
+
+class _Breaks:
+    """What a server hands over for a connection that is not there any more."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def read(self, _: int) -> bytes:
+        raise self._error
+
+
+@pytest.mark.parametrize("error", [ConnectionResetError(), TimeoutError(), ValueError("odd")])
+def test_a_connection_that_breaks_is_400(error: Exception) -> None:
+    assert refused(**of_input(_Breaks(error), "10")) == (400, NOT_WHOLE)
+
+
+class _Drips:
+    """Gives a byte at a time, after a while, and for ever."""
+
+    def __init__(self, pause: float) -> None:
+        self._pause = pause
+
+    def read(self, _: int) -> bytes:
+        time.sleep(self._pause)
+        return b"a"
+
+
+def test_a_body_that_drips_is_given_up_in_time_and_is_to_be_sent_again() -> None:
+    with Taking() as taking:
+        told = refused(within=0.2, **of_input(_Drips(0.01), "100"))
+    assert told == (503, NOT_WHOLE)
+    assert 0.2 <= taking.seconds < 1
+
+
+@pytest.mark.parametrize("error", [ConnectionResetError(), TimeoutError(), ValueError("odd")])
+def test_a_body_in_chunks_that_stalls_is_to_be_sent_again(error: Exception) -> None:
+    class Stalls(_Breaks):
+        def read(self, size: int) -> bytes:
+            time.sleep(0.1)
+            return super().read(size)
+
+    more: dict[str, Any] = {"wsgi.input_terminated": True}
+    environ = of_input(Stalls(error), **more)
+    assert refused(within=0.05, **environ) == (503, NOT_WHOLE)
+
+
+@pytest.mark.parametrize("name", SOCKETS)
+def test_a_body_that_never_comes_is_given_up_in_time(name: str) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs, ours.makefile("rb") as stream:
+        theirs.sendall(b"half")
+        with Taking() as taking:
+            told = refused(within=0.2, **of_input(stream, "8", **{name: ours}))
+        assert told == (503, NOT_WHOLE)
+        assert 0.2 <= taking.seconds < 2
+        ours.sendall(b"the answer")
+        assert theirs.recv(100) == b"the answer"
+
+
+def test_what_is_no_connection_is_left_alone() -> None:
+    stream = io.BytesIO(b"a" * 10)
+    assert read(**of_input(stream, "10", **{"gunicorn.socket": object()})) == b"a" * 10
+    with pytest.raises(Refused):
+        read(within=0.05, **of_input(_Drips(0.1), "10", **{"gunicorn.socket": object()}))
+
+
+def test_a_connection_can_be_used_again_and_no_thread_waits_for_it() -> None:
+    leaks = Leaks()
+    ours, theirs = socket.socketpair()
+    with ours, theirs, ours.makefile("rb") as stream:
+        for number in range(3):
+            theirs.sendall(b"body%d" % number)
+            environ = of_input(stream, "5", **{"gunicorn.socket": ours})
+            assert read(within=0.1, **environ) == b"body%d" % number
+            time.sleep(0.15)
+    leaks.check()
+
+
+# Over the network --------------------------------------------------------------------------------
+
+BODY, HEADERS = signed(track(1))
+LIMIT = 0.6
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    options = {"time_limit": LIMIT, "max_body": 10_000, "write_keys": WRITE_KEY}
+    with (
+        LocalIterable() as iterable,
+        receiving(iterable, **options) as app,
+        serving(app, "127.0.0.1", 0) as running,
+    ):
+        yield running
+
+
+@pytest.mark.parametrize("sent", [b"", BODY[:1], BODY[:-1]])
+def test_a_body_that_stalls_is_503_in_time(url: str, sent: bytes) -> None:
+    with connected(url) as connection, Taking() as taking:
+        connection.sendall(head(HEADERS | {"Content-Length": str(len(BODY))}) + sent)
+        assert answer(connection).told == (503, NOT_WHOLE)
+    assert LIMIT <= taking.seconds < LIMIT + 2
+
+
+def test_a_body_that_comes_byte_by_byte_is_503_in_time(url: str) -> None:
+    over = threading.Event()
+
+    def drip(connection: socket.socket) -> None:
+        with suppress(OSError):
+            while not over.wait(0.05):
+                connection.sendall(b"a")
+
+    with connected(url) as connection, Taking() as taking:
+        connection.sendall(head(HEADERS | {"Content-Length": "9000"}))
+        thread = threading.Thread(target=drip, args=(connection,))
+        thread.start()
+        found = answer(connection)
+        over.set()
+        thread.join(PATIENCE)
+    assert found.told == (503, NOT_WHOLE)
+    assert taking.seconds < LIMIT + 2
+
+
+def test_a_slow_body_that_is_there_in_time_is_delivered(url: str) -> None:
+    with connected(url) as connection:
+        connection.sendall(head(HEADERS | {"Content-Length": str(len(BODY))}))
+        for start in range(0, len(BODY), 20):
+            time.sleep(0.02)
+            connection.sendall(BODY[start : start + 20])
+        assert answer(connection).told == (200, {"delivered": 1})
+
+
+def test_a_body_that_is_cut_off_is_400(url: str) -> None:
+    with connected(url) as connection:
+        connection.sendall(head(HEADERS | {"Content-Length": str(len(BODY))}) + BODY[:-1])
+        connection.shutdown(socket.SHUT_WR)
+        assert answer(connection).told == (400, NOT_WHOLE)
+
+
+def test_what_comes_after_the_body_is_not_read(url: str) -> None:
+    with connected(url) as connection:
+        connection.sendall(head(HEADERS | {"Content-Length": str(len(BODY))}) + BODY + b"more")
+        assert answer(connection).told == (200, {"delivered": 1})
+
+
+def test_a_body_that_is_too_long_by_its_length_is_413_before_it_comes(url: str) -> None:
+    with connected(url) as connection:
+        connection.sendall(head(HEADERS | {"Content-Length": "10001"}))
+        assert answer(connection).told == (
+            413,
+            {"error": "the body must have at most 10,000 bytes"},
+        )
+
+
+@pytest.mark.parametrize("length", ["-1", "ten", "1e3"])
+def test_a_length_that_is_no_number_is_told(url: str, length: str) -> None:
+    with connected(url) as connection:
+        connection.sendall(head(HEADERS | {"Content-Length": length}))
+        told = answer(connection).told
+    assert told == (400, {"error": "the content length must be a number"})
+
+
+@pytest.mark.parametrize("headers", [HEADERS, JSON])
+def test_without_a_length_there_is_no_body_to_wait_for(url: str, headers: dict[str, str]) -> None:
+    with connected(url) as connection:
+        connection.sendall(head(headers))
+        assert answer(connection).told == (401, {"error": "the signature does not fit"})
+
+
+def test_clients_that_hang_up_harm_nobody(url: str) -> None:
+    leaks = Leaks()
+    for text in (b"", b"POST", b"\r\n\r\n", head(HEADERS), head(HEADERS | {"Content-Length": "9"})):
+        with connected(url) as connection:
+            connection.sendall(text)
+    assert post(url, BODY, HEADERS).told == (200, {"delivered": 1})
+    leaks.check()
+
+
+def test_a_batch_of_a_client_that_stalls_is_503_too(url: str) -> None:
+    body, headers = from_client({"batch": [track(1)]})
+    with connected(url) as connection:
+        whole = headers | {"Content-Length": str(len(body))}
+        connection.sendall(head(whole, "/v1/batch") + body[:-1])
+        found = answer(connection)
+    assert found.told == (503, NOT_WHOLE)
+    assert SECRET not in found.text.decode()

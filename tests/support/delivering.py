@@ -1,0 +1,203 @@
+"""Events in number and the ledger of what became of them, for the tests of delivery.
+
+What may live here: events of all kinds, destinations that hurry, and what an oracle asks.
+"""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+
+from iterable_destination import Client, Destination, Outbox, Outcome, Patience, Settings
+from iterable_destination.model import endpoints
+from iterable_destination.testing import Effect, LocalIterable
+
+#: Rates that never make a test wait.
+RATES: Final = dict.fromkeys(
+    (
+        endpoints.USERS_UPDATE.path,
+        endpoints.USERS_BULK_UPDATE.path,
+        endpoints.EVENTS_TRACK.path,
+        endpoints.EVENTS_TRACK_BULK.path,
+        endpoints.TRACK_PURCHASE.path,
+        endpoints.UPDATE_CART.path,
+    ),
+    10_000.0,
+)
+QUICK: Final = Patience(first_wait=0.02, longest_wait=0.05)
+#: Seconds after which a test that waits for something gives up.
+PATIENCE: Final = 20.0
+
+
+def identify(number: int, user: str = "u-1", **more: Any) -> dict[str, Any]:
+    return _event(number, user, more, type="identify", traits={"n": number})
+
+
+def track(number: int, user: str = "u-1", **more: Any) -> dict[str, Any]:
+    return _event(number, user, more, type="track", event="Seen", properties={"n": number})
+
+
+def page(number: int, user: str = "u-1", **more: Any) -> dict[str, Any]:
+    return _event(number, user, more, type="page", name="Home", properties={"n": number})
+
+
+def screen(number: int, user: str = "u-1", **more: Any) -> dict[str, Any]:
+    return _event(number, user, more, type="screen", name="Home", properties={"n": number})
+
+
+def order(number: int, user: str = "u-1", **more: Any) -> dict[str, Any]:
+    properties = {"total": 1, "products": [_product(number)]}
+    named = {"type": "track", "event": "Order Completed"}
+    return _event(number, user, more, properties=properties, **named)
+
+
+def cart(number: int, user: str = "u-1", **more: Any) -> dict[str, Any]:
+    properties = {"products": [_product(number)]}
+    return _event(number, user, more, type="track", event="Product Added", properties=properties)
+
+
+def _product(number: int) -> dict[str, Any]:
+    return {"product_id": str(number), "name": "P", "price": 1}
+
+
+def _event(number: int, user: str, more: dict[str, Any], **event: Any) -> dict[str, Any]:
+    return {"messageId": f"m-{number}", "userId": user, **event, **more}
+
+
+#: Every kind of event that is sent, in an order in which endpoints change often.
+KINDS: Final = (identify, track, page, order, track, cart, screen, identify)
+
+
+def history(events: int, users: int) -> list[dict[str, Any]]:
+    """Return events of all kinds, numbered, of users that take turns."""
+    return [KINDS[(n // users) % len(KINDS)](n, f"u-{n % users}") for n in range(events)]
+
+
+def number_of(effect: Effect) -> int:
+    """Return the number of the event that had this effect."""
+    if effect.path == endpoints.UPDATE_CART.path:
+        return int(effect.items[0]["id"])
+    if effect.path == endpoints.TRACK_PURCHASE.path:
+        return int(effect.items[0]["id"])
+    return int(effect.data_fields["n"])
+
+
+def applied(effects: Iterable[Effect]) -> list[int]:
+    """Return the numbers of the events that had effects, in the order of their first ones."""
+    return list(dict.fromkeys(map(number_of, effects)))
+
+
+def inversions(iterable: LocalIterable, users: Iterable[str]) -> list[str]:
+    """Return the users whose events were applied first in another order than they came in."""
+    by_user: dict[str, list[int]] = {user: [] for user in users}
+    for effect in iterable.project.effects:
+        by_user[str(effect.user_id)].append(number_of(effect))
+    first = {user: list(dict.fromkeys(numbers)) for user, numbers in by_user.items()}
+    return [user for user, numbers in first.items() if numbers != sorted(numbers)]
+
+
+def doubled_ids(iterable: LocalIterable) -> list[str]:
+    """Return the ids by which more than one record was made."""
+    made = [effect.id for effect in iterable.project.effects if effect.id and effect.created]
+    return sorted({each for each in made if made.count(each) > 1})
+
+
+def settings_of(iterable: LocalIterable | str, key: str | None = None) -> Settings:
+    if isinstance(iterable, str):
+        return Settings(api_key=key or "the-key", base_url=iterable)
+    return Settings(api_key=key or iterable.api_key, base_url=iterable.url)
+
+
+@contextmanager
+def delivering(
+    iterable: LocalIterable | str,
+    *,
+    read_timeout: float = PATIENCE,
+    key: str | None = None,
+    **options: Any,
+) -> Iterator[Destination]:
+    """Have a destination in a hurry."""
+    settings = settings_of(iterable, key)
+    chosen: dict[str, Any] = {"patience": QUICK, "rates": RATES} | options
+    with (
+        Client(settings, read_timeout=read_timeout) as client,
+        Destination(settings, client=client, **chosen) as destination,
+    ):
+        yield destination
+
+
+@contextmanager
+def held_by_a_thread(outbox: Outbox) -> Iterator[None]:
+    """Have a thread that does not let go of an outbox."""
+    is_held, may_end = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with outbox.lock:
+            is_held.set()
+            may_end.wait(PATIENCE)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    is_held.wait(PATIENCE)
+    try:
+        yield
+    finally:
+        may_end.set()
+        thread.join()
+
+
+def by_index(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    """Return outcomes in the order of the events, of which each must have one."""
+    sorted_ones = sorted(outcomes, key=lambda outcome: outcome.index)
+    indexes = [outcome.index for outcome in sorted_ones]
+    assert indexes == list(range(len(indexes)))
+    return sorted_ones
+
+
+def names(outcomes: Iterable[Outcome]) -> list[str]:
+    return [outcome.name for outcome in outcomes]
+
+
+def wait_until(condition: Callable[[], Any], patience: float = PATIENCE) -> None:
+    """Wait for something that no event tells of; fail if it does not come about."""
+    until = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < until, "it did not come about in time"
+        time.sleep(0.002)
+
+
+@attrs.frozen
+class Leaks:
+    """Threads and descriptors as they were."""
+
+    threads: frozenset[threading.Thread] = attrs.field(
+        factory=lambda: frozenset(threading.enumerate())
+    )
+    descriptors: int = attrs.field(factory=lambda: len(_descriptors()))
+
+    def check(self) -> None:
+        """Fail if there are more of them, and threads do not end soon."""
+        for thread in set(threading.enumerate()) - self.threads:
+            thread.join(5)
+            assert not thread.is_alive(), f"{thread.name} was left"
+        if len(_descriptors()) > self.descriptors:
+            gc.collect()  # an error's traceback may hold what has a descriptor
+        found = sorted(_descriptors())
+        assert len(found) <= self.descriptors, found
+
+
+def _descriptors() -> list[str]:
+    found = []
+    for path in Path("/proc/self/fd").iterdir():
+        try:
+            found.append(str(path.readlink()))
+        except FileNotFoundError:  # it was that of the listing
+            continue
+    return found
