@@ -23,8 +23,8 @@ from iterable_destination.model.calls import Identity
 from iterable_destination.model.endpoints import Endpoint
 from iterable_destination.model.json_codec import decode, encode
 from iterable_destination.model.responses import Answer
-from iterable_destination.model.settings import Settings
 from iterable_destination.model.segment_track import SegmentTrack
+from iterable_destination.model.settings import Settings
 
 _WORDS: Final[answers.Words] = {
     errors.ApiError: "no answer that Segment gives",

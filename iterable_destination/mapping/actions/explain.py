@@ -53,8 +53,8 @@ def explain(
 ) -> tuple[Explanation, ...]:
     """Explain what each subscription makes of an event, in their order.
 
-    The calls are those that a :class:`~iterable_destination.mapping.actions.MappedTranslator` makes.
-    Raises :exc:`~iterable_destination.errors.InvalidEvent` if the event cannot be read.
+    The calls are those that a ``MappedTranslator`` makes. Raises
+    :exc:`~iterable_destination.errors.InvalidEvent` if the event cannot be read.
     """
     reading = Reading(event)
     try:
