@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from history import Findings, findings, history, place
 
-from iterable_destination import Client, Destination, Outcome, Patience, Settings
+from iterable_destination import Client, Destination, Outcome, RetryPolicy, Settings
 from iterable_destination.testing import LocalIterable, RandomFaults, faults
 
 FAULTS: Final = (
@@ -42,7 +42,9 @@ PATHS: Final = (
     "/api/commerce/trackPurchase",
     "/api/commerce/updateCart",
 )
-PATIENCE: Final = Patience(first_wait=0.01, longest_wait=0.05, server_errors=8, deadline=120)
+PATIENCE: Final = RetryPolicy(
+    initial_backoff=0.01, max_backoff=0.05, max_server_errors=8, deadline=120
+)
 
 
 def deliver(server: LocalIterable, arguments: argparse.Namespace, seed: int) -> list[Outcome]:
@@ -54,8 +56,8 @@ def deliver(server: LocalIterable, arguments: argparse.Namespace, seed: int) -> 
         Destination(
             settings,
             client=client,
-            patience=PATIENCE,
-            rates=dict.fromkeys(PATHS, RATE),
+            retry=PATIENCE,
+            rate_limits=dict.fromkeys(PATHS, RATE),
             stamp_ids=not arguments.without_ids,
         ) as destination,
     ):
@@ -85,15 +87,15 @@ def main() -> None:
     arguments = parser.parse_args()
     good = True
     for seed in range(arguments.seeds):
-        chance = RandomFaults(dict.fromkeys(FAULTS, arguments.share), seed=seed)
+        jitter = RandomFaults(dict.fromkeys(FAULTS, arguments.share), seed=seed)
         began = time.monotonic()
-        with LocalIterable(faults=chance) as server:
+        with LocalIterable(faults=jitter) as server:
             outcomes = deliver(server, arguments, seed)
             took = time.monotonic() - began
             found = findings(
                 outcomes, server.project.effects, arguments.events, arguments.users, seed
             )
-            print(f"seed {seed}: {took:.0f} s, {sum(chance.counts.values())} faults in", end=" ")
+            print(f"seed {seed}: {took:.0f} s, {sum(jitter.counts.values())} faults in", end=" ")
             print(f"{server.project.received} requests; {describe(found)}")
             good &= found.is_good or arguments.without_ids
             if arguments.without_ids:

@@ -35,7 +35,7 @@ if "--without-orjson" in sys.argv:
     sys.modules["orjson"] = None  # type: ignore[assignment]
 
 from iterable_destination import Destination, Settings, translate
-from iterable_destination.io.json_lines import Line
+from iterable_destination.io.json_lines import LineRecord
 
 BULKS: Final = ("/api/users/bulkUpdate", "/api/events/trackBulk")
 #: No limits: how fast this package is, not how fast a project may be sent to.
@@ -54,8 +54,8 @@ def json_round_trip(lines: list[bytes]) -> float:
 def deliver(url: str, lines: list[bytes], **options: Any) -> tuple[float, float]:
     """Deliver all lines; return the processor seconds and the seconds."""
     settings = Settings(api_key=KEY, base_url=url)
-    numbered = (Line(number, line) for number, line in enumerate(lines, 1))
-    with Destination(settings, rates=NO_LIMITS, **options) as destination:
+    numbered = (LineRecord(number, line) for number, line in enumerate(lines, 1))
+    with Destination(settings, rate_limits=NO_LIMITS, **options) as destination:
         processor, clock = time.process_time(), time.perf_counter()
         names = [outcome.name for outcome in destination.send_all(numbered)]
         took = time.process_time() - processor, time.perf_counter() - clock
@@ -102,7 +102,7 @@ def report_latency(name: str, lines: list[bytes]) -> None:
     """Print what several requests at once gain, where each takes 200 ms."""
     with running(latency=0.2) as url:
         _, at_once = deliver(url, lines)
-        _, one_by_one = deliver(url, lines, workers=1)
+        _, one_by_one = deliver(url, lines, max_workers=1)
     print(f"{name} to a server that takes 200 ms: {at_once:.1f} s,", end=" ")
     print(f"one request at a time {one_by_one:.1f} s: {one_by_one / at_once:.1f} times as fast")
 
@@ -124,7 +124,7 @@ def report_singles(corpus: list[dict[str, Any]], rounds: int) -> None:
     times = []
     with running() as url:
         settings = Settings(api_key=KEY, base_url=url)
-        with Destination(settings, rates=NO_LIMITS) as ours, requests.Session() as session:
+        with Destination(settings, rate_limits=NO_LIMITS) as ours, requests.Session() as session:
             session.headers["Api-Key"] = KEY
             for part in [tracks[first : first + 50] for first in range(0, 1_000, 50)] * rounds:
                 bodies = [translate(event).calls[0].body() for event in part]

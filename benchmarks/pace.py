@@ -80,7 +80,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     arguments = parser.parse_args()
     with running() as (settings, refused):
-        with Destination(settings, rates=LIMITS, workers=8) as destination:
+        with Destination(settings, rate_limits=LIMITS, max_workers=8) as destination:
             began = time.monotonic()
             sent, took = Counter[str](), 0.0
 

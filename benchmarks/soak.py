@@ -33,8 +33,8 @@ _MOST_GROWTH: Final = 20.0
 def serve(pipe: Connection, share: float) -> None:
     """Be an Iterable that remembers little, until told to end."""
     project = Project(keep_requests=0, keep_effects=0, keep_data_fields=False)
-    chance = RandomFaults(dict.fromkeys(FAULTS, share / len(FAULTS)), seed=1)
-    with LocalIterable(project, faults=chance) as server:
+    jitter = RandomFaults(dict.fromkeys(FAULTS, share / len(FAULTS)), seed=1)
+    with LocalIterable(project, faults=jitter) as server:
         pipe.send((server.url, server.api_key))
         pipe.recv()
 
@@ -78,7 +78,7 @@ def main() -> None:
         with (
             Client(settings, read_timeout=2) as client,
             Destination(
-                settings, client=client, patience=PATIENCE, rates=dict.fromkeys(PATHS, RATE)
+                settings, client=client, retry=PATIENCE, rate_limits=dict.fromkeys(PATHS, RATE)
             ) as destination,
         ):
             early = late = 0.0

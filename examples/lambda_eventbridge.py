@@ -3,9 +3,9 @@
 import logging
 
 from iterable_destination import Destination, Settings
-from iterable_destination.receivers.aws_lambda import eventbridge_function
+from iterable_destination.receivers.aws_lambda import eventbridge_handler
 
 logging.getLogger("iterable_destination").setLevel(logging.INFO)
 
 destination = Destination(Settings.from_environment())
-function = eventbridge_function(destination)
+function = eventbridge_handler(destination)

@@ -4,7 +4,7 @@ import logging
 import os
 
 from iterable_destination import Settings
-from iterable_destination.receivers.aws_lambda import http_function
+from iterable_destination.receivers.aws_lambda import http_handler
 from iterable_destination.receivers.segment import webhook_app
 
 logging.getLogger("iterable_destination").setLevel(logging.INFO)
@@ -14,4 +14,4 @@ application = webhook_app(
     shared_secret=os.environ["SEGMENT_SHARED_SECRET"].split(),
     header_secrets={"X-Events-Secret": os.environ["SEGMENT_HEADER_SECRET"].split()},
 )
-function = http_function(application)
+function = http_handler(application)

@@ -3,12 +3,12 @@
 import logging
 
 from iterable_destination import Destination, Settings
-from iterable_destination.receivers.aws_lambda import kinesis_function
+from iterable_destination.receivers.aws_lambda import kinesis_handler
 
 logging.getLogger("iterable_destination").setLevel(logging.INFO)
 
 destination = Destination(
     Settings.from_environment(),
-    rates={"/api/events/trackBulk": 5, "/api/users/bulkUpdate": 2.5},  # half: two shards
+    rate_limits={"/api/events/trackBulk": 5, "/api/users/bulkUpdate": 2.5},  # half: two shards
 )
-function = kinesis_function(destination)
+function = kinesis_handler(destination)

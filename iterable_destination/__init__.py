@@ -2,7 +2,7 @@
 
 from iterable_destination.delivery.destination import Destination
 from iterable_destination.delivery.engine.counters import Counters
-from iterable_destination.delivery.engine.retry import Patience
+from iterable_destination.delivery.engine.retry import RetryPolicy
 from iterable_destination.errors import (
     ApiError,
     ConfigurationError,
@@ -44,13 +44,13 @@ from iterable_destination.model.outcomes import (
     Skipped,
     Unknown,
 )
-from iterable_destination.model.responses import Answer
+from iterable_destination.model.responses import ApiResponse
 from iterable_destination.model.settings import Settings
 from iterable_destination.model.translation import Translation
 
 __all__ = [
-    "Answer",
     "ApiError",
+    "ApiResponse",
     "Client",
     "ConfigurationError",
     "Counters",
@@ -77,13 +77,13 @@ __all__ = [
     "Outbox",
     "OutboxError",
     "Outcome",
-    "Patience",
     "Problem",
     "QueueFull",
     "RateLimited",
     "Rejected",
     "RequestRefused",
     "RetryError",
+    "RetryPolicy",
     "Retryable",
     "ServerError",
     "Settings",

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from itertools import repeat
 
-from iterable_destination import Destination, Patience, Settings
-from iterable_destination.testing import Answer, Fault, LocalIterable, Received, Script, faults
+from iterable_destination import Destination, RetryPolicy, Settings
+from iterable_destination.testing import Fault, LocalIterable, Received, Response, Script, faults
 
 
-def down_for_u_7(received: Received, apply: Callable[[], Answer]) -> Answer | Fault:
+def down_for_u_7(received: Received, apply: Callable[[], Response]) -> Response | Fault:
     """Fail for one user, and do what is asked for all others."""
     return faults.server_error(503) if b'"u-7"' in received.body else apply()
 
@@ -22,8 +22,8 @@ for title, chosen in {
 }.items():
     with LocalIterable(faults=chosen) as iterable:
         settings = Settings(api_key=iterable.api_key, base_url=iterable.url)
-        patience = Patience(deadline=0.5, first_wait=0.01)
-        with Destination(settings, patience=patience) as destination:
+        retry = RetryPolicy(deadline=0.5, initial_backoff=0.01)
+        with Destination(settings, retry=retry) as destination:
             outcome = destination.send(event)
         stored = len(iterable.project.events("u-7"))
         print(f"{title}: {outcome.name}, {stored} stored")

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from operator import attrgetter
 from typing import Any
 
-from iterable_destination import Destination, Patience, Settings
-from iterable_destination.testing import Answer, Fault, LocalIterable, Received, faults
+from iterable_destination import Destination, RetryPolicy, Settings
+from iterable_destination.testing import Fault, LocalIterable, Received, Response, faults
 
 EVENTS: list[dict[str, Any]] = [
     {"messageId": "m-1", "type": "identify", "userId": "u-7", "traits": {"plan": "pro"}},
@@ -16,7 +16,7 @@ EVENTS: list[dict[str, Any]] = [
 down = True
 
 
-def fails_for_u_7(received: Received, apply: Callable[[], Answer]) -> Answer | Fault:
+def fails_for_u_7(received: Received, apply: Callable[[], Response]) -> Response | Fault:
     """Fail whenever this user's profile is in the request, as long as it is down."""
     in_it = b'"u-7"' in received.body and received.path.startswith("/api/users/")
     return faults.server_error(503) if down and in_it else apply()
@@ -24,7 +24,7 @@ def fails_for_u_7(received: Received, apply: Callable[[], Answer]) -> Answer | F
 
 with LocalIterable(faults=fails_for_u_7) as iterable:
     settings = Settings(api_key=iterable.api_key, base_url=iterable.url)
-    with Destination(settings, patience=Patience(first_wait=0.01)) as destination:
+    with Destination(settings, retry=RetryPolicy(initial_backoff=0.01)) as destination:
         outcomes = sorted(destination.send_all(EVENTS), key=attrgetter("index"))
         for outcome in outcomes:
             print(outcome.message_id, outcome.name, outcome.message or "")

@@ -1,13 +1,13 @@
 """The ledger: what was applied, and how often."""
 
-from iterable_destination import Destination, Patience, Settings
+from iterable_destination import Destination, RetryPolicy, Settings
 from iterable_destination.testing import LocalIterable, RandomFaults, faults
 
 shares = {faults.reset(applied=True): 0.1, faults.cut(): 0.1, faults.server_error(): 0.1}
 
 with LocalIterable(faults=RandomFaults(shares, seed=7)) as iterable:
     settings = Settings(api_key=iterable.api_key, base_url=iterable.url)
-    with Destination(settings, patience=Patience(first_wait=0.001)) as destination:
+    with Destination(settings, retry=RetryPolicy(initial_backoff=0.001)) as destination:
         for number in range(100):
             event = {"messageId": f"m-{number}", "type": "track", "userId": "u-7", "event": "Seen"}
             assert destination.send(event).name == "delivered"

@@ -1,10 +1,10 @@
 """Give up after two seconds: a web request is waiting."""
 
-from iterable_destination import Destination, Patience, Settings
+from iterable_destination import Destination, RetryPolicy, Settings
 
 settings = Settings.from_environment()
 
-with Destination(settings, patience=Patience(deadline=2.0)) as destination:
+with Destination(settings, retry=RetryPolicy(deadline=2.0)) as destination:
     outcome = destination.send({"type": "track", "userId": "u-7", "event": "Signed Up"})
 
 print(outcome.name)

@@ -8,13 +8,13 @@ events = [
 ]
 destination = Destination(
     Settings.from_environment(),
-    rates={"/api/users/bulkUpdate": 2.5, "/api/events/trackBulk": 5},
-    workers=2,
-    window=2_000,
+    rate_limits={"/api/users/bulkUpdate": 2.5, "/api/events/trackBulk": 5},
+    max_workers=2,
+    max_pending=2_000,
 )
 
 with destination:
-    for outcome in destination.send_all(events, within=20):
+    for outcome in destination.send_all(events, timeout=20):
         if outcome.name not in {"delivered", "skipped"}:
             print(outcome.index, outcome.name, outcome.message)
 

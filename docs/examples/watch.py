@@ -3,7 +3,7 @@
 import logging
 import sys
 
-from iterable_destination import Destination, Patience, Settings
+from iterable_destination import Destination, RetryPolicy, Settings
 from iterable_destination.testing import LocalIterable, Script, faults
 
 logging.basicConfig(stream=sys.stdout, format="%(levelname)s %(name)s %(message)s")
@@ -13,7 +13,7 @@ event = {"messageId": "m-1", "type": "track", "userId": "u-7", "event": "Signed 
 
 with LocalIterable(faults=Script([faults.server_error(503)])) as iterable:
     settings = Settings(api_key=iterable.api_key, base_url=iterable.url)
-    with Destination(settings, patience=Patience(first_wait=0)) as destination:
+    with Destination(settings, retry=RetryPolicy(initial_backoff=0)) as destination:
         destination.send(event)
         counters = destination.counters
 

@@ -19,7 +19,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from iterable_destination.delivery.engine.counters import Counters
-from iterable_destination.io.json_lines import Line, Lines
+from iterable_destination.io.json_lines import LineRecord, Lines
 from iterable_destination.model.calls import Call
 
 #: The colour of each outcome.
@@ -44,7 +44,7 @@ def _console(*, stderr: bool = False) -> Console:
 
 
 @contextmanager
-def progress(lines: Lines) -> Iterator[Iterable[Line]]:
+def progress(lines: Lines) -> Iterator[Iterable[LineRecord]]:
     """Show how far the input has been read, on a terminal that shows nothing else meanwhile."""
     if sys.stdout.isatty() or not sys.stderr.isatty():
         yield lines
@@ -60,7 +60,7 @@ def progress(lines: Lines) -> Iterator[Iterable[Line]]:
         task = shown.add_task("", total=lines.size, events=0, rate=0.0)
         began = time.monotonic()
 
-        def counted() -> Iterator[Line]:
+        def counted() -> Iterator[LineRecord]:
             for events, line in enumerate(lines, 1):
                 if events % _STRIDE == 0:
                     read = None if lines.size is None else lines.position

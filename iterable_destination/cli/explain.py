@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from iterable_destination.errors import InvalidEvent, InvalidJSON, Note, Problem
-from iterable_destination.io.json_lines import Line
+from iterable_destination.io.json_lines import LineRecord
 from iterable_destination.mapping.actions import Explanation, MappedTranslator, explain
 from iterable_destination.mapping.origins import Origin, origins
 from iterable_destination.mapping.translate import Translator
@@ -30,7 +30,7 @@ class Explained:
     is_refused: bool
 
 
-def explained(line: Line, translator: Translator, settings: Settings) -> Explained:
+def explained(line: LineRecord, translator: Translator, settings: Settings) -> Explained:
     """Say about an event what fired, what is sent, and where each field came from."""
     try:
         event = line.event()
@@ -47,7 +47,7 @@ def explained(line: Line, translator: Translator, settings: Settings) -> Explain
     return Explained(tuple(lines), is_refused=bool(translation.errors))
 
 
-def _title(line: Line, event: dict[str, Any]) -> str:
+def _title(line: LineRecord, event: dict[str, Any]) -> str:
     named = [event.get("type"), event.get("messageId")]
     words = " ".join([each for each in named if isinstance(each, str)])
     return f"line {line.number}, {words}" if words else f"line {line.number}"

@@ -46,7 +46,7 @@ from iterable_destination.cli.options import (
 from iterable_destination.cli.report import Report
 from iterable_destination.cli.source import source
 from iterable_destination.errors import InvalidEvent, InvalidJSON, InvalidSettings, OutboxError
-from iterable_destination.io.json_lines import Line
+from iterable_destination.io.json_lines import LineRecord
 from iterable_destination.io.outbox import Outbox
 from iterable_destination.mapping.translate import Translator
 from iterable_destination.model.settings import Settings
@@ -82,7 +82,7 @@ def translate_command(file: str, settings_file: str | None, mappings: str | None
     write_each(file, lambda line: _translated(line, translator, settings))
 
 
-def _translated(line: Line, translator: Translator, settings: Settings) -> dict[str, Any]:
+def _translated(line: LineRecord, translator: Translator, settings: Settings) -> dict[str, Any]:
     try:
         return _result(translator(line.event(), settings))
     except InvalidJSON as error:

@@ -34,7 +34,7 @@ from iterable_destination.errors import (
 )
 from iterable_destination.io.checkpoint import Checkpoint
 from iterable_destination.io.dead_letters import DeadLetters
-from iterable_destination.io.json_lines import Line, open_lines
+from iterable_destination.io.json_lines import LineRecord, open_lines
 from iterable_destination.io.outbox import Outbox
 from iterable_destination.mapping.translate import Translator, translator_of
 from iterable_destination.model.json_codec import decode, encode
@@ -171,7 +171,7 @@ def warnings_told(about: str) -> Iterator[None]:
 
 
 @contextmanager
-def lines_of(path: str) -> Iterator[Iterable[Line]]:
+def lines_of(path: str) -> Iterator[Iterable[LineRecord]]:
     """Open the input, show progress on a terminal, and stop clearly where it cannot be read."""
     try:
         with open_lines(path) as lines, console.progress(lines) as shown:
@@ -240,7 +240,7 @@ def send_lines(file: str, to: Destination, checkpoint: str | None) -> int:
         return deliver(lines, to, Report(kept, unknown_is_settled=to.keeps_dead_letters))
 
 
-def write_each(file: str, result_of: Callable[[Line], dict[str, Any]]) -> NoReturn:
+def write_each(file: str, result_of: Callable[[LineRecord], dict[str, Any]]) -> NoReturn:
     """Write a JSON line for each line of input, and end: with status 1 if some were refused."""
     refused = False
     with lines_of(file) as lines:

@@ -20,7 +20,7 @@ from iterable_destination.delivery.destination import Destination
 from iterable_destination.delivery.engine.counters import Counters
 from iterable_destination.errors import ConfigurationError
 from iterable_destination.io.checkpoint import Checkpoint
-from iterable_destination.io.json_lines import Line
+from iterable_destination.io.json_lines import LineRecord
 from iterable_destination.model.json_codec import encode
 from iterable_destination.model.outcomes import Delivered, Outcome, Rejected, Skipped, Unknown
 
@@ -59,7 +59,7 @@ class Report:
         if time.monotonic() - self._written > _INTERVAL:
             self.keep()
 
-    def is_due(self, line: Line, previous: int) -> bool:
+    def is_due(self, line: LineRecord, previous: int) -> bool:
         """Whether a line is to be sent; ``previous`` is the number of the one before, 0 for none.
 
         Blank lines between the two are settled by this.
@@ -93,7 +93,7 @@ class Report:
         console.summary(self._counts, counters, time.monotonic() - self._began)
 
 
-def deliver(lines: Iterable[Line], to: Destination, report: Report) -> int:
+def deliver(lines: Iterable[LineRecord], to: Destination, report: Report) -> int:
     """Deliver lines as they come, and return the exit status."""
     queue = to.stream(report)
     try:
@@ -106,7 +106,7 @@ def deliver(lines: Iterable[Line], to: Destination, report: Report) -> int:
     return report.status
 
 
-def _hand_in(lines: Iterable[Line], queue: Background, report: Report) -> None:
+def _hand_in(lines: Iterable[LineRecord], queue: Background, report: Report) -> None:
     previous = 0
     for line in lines:
         if report.is_due(line, previous):

@@ -33,7 +33,7 @@ from iterable_destination.cli.options import (
 )
 from iterable_destination.delivery.segment_destination import SegmentDestination
 from iterable_destination.errors import InvalidJSON, InvalidSettings, InvalidWebhook
-from iterable_destination.io.json_lines import Line
+from iterable_destination.io.json_lines import LineRecord
 from iterable_destination.io.segment_client import SegmentClient
 from iterable_destination.source import Ignored, SourceOptions, to_segment
 
@@ -153,7 +153,7 @@ def segment_of(
             yield to
 
 
-def _translated(line: Line, options: SourceOptions) -> dict[str, Any]:
+def _translated(line: LineRecord, options: SourceOptions) -> dict[str, Any]:
     try:
         found = to_segment(line.event(), options)
     except InvalidJSON as error:

@@ -17,26 +17,26 @@ from typing import Any, Final, Self
 
 import attrs
 
-from iterable_destination.delivery.background import PATIENCE_AT_THE_END, Background
-from iterable_destination.delivery.engine.circuit_breaker import Breaker
+from iterable_destination.delivery.background import CLOSE_TIMEOUT, Background
+from iterable_destination.delivery.engine.circuit_breaker import CircuitBreaker
 from iterable_destination.delivery.engine.counters import Counters
 from iterable_destination.delivery.engine.envelope import (
-    TIME_IS_UP,
-    Addressed,
-    Job,
-    Parcel,
-    delivered,
-    ended,
-    failed,
-    in_doubt,
-    next_after_failure,
+    DEADLINE_EXCEEDED,
+    Batch,
+    Envelope,
+    Prepared,
+    build_delivered,
+    build_failed,
+    build_final,
+    next_call_after_failure,
+    undelivered_kind,
 )
-from iterable_destination.delivery.engine.rate_limiter import Rates, Release
-from iterable_destination.delivery.engine.retry import Patience, Tries
-from iterable_destination.delivery.engine.scheduler import Dispatcher, Rules
-from iterable_destination.delivery.outbox_worker import Courier, Round, deliver
-from iterable_destination.delivery.prepare import Intake, event_of
-from iterable_destination.delivery.worker_pool import Pipeline, Settled
+from iterable_destination.delivery.engine.rate_limiter import Permit, RateLimiters
+from iterable_destination.delivery.engine.retry import Attempts, RetryPolicy
+from iterable_destination.delivery.engine.scheduler import DeliveryPolicy, Scheduler
+from iterable_destination.delivery.outbox_worker import OutboxPass, OutboxWorker, deliver_outbox
+from iterable_destination.delivery.prepare import Preparer, event_of
+from iterable_destination.delivery.worker_pool import Results, WorkerPool
 from iterable_destination.errors import (
     ApiError,
     InvalidJSON,
@@ -44,16 +44,16 @@ from iterable_destination.errors import (
     RequestRefused,
     UnwritableFile,
 )
-from iterable_destination.io.dead_letters import DeadLetters, Letter
+from iterable_destination.io.dead_letters import DeadLetter, DeadLetters
 from iterable_destination.io.iterable_client import Client
-from iterable_destination.io.json_lines import Line
-from iterable_destination.io.lifecycle import Closing, ForkAware
+from iterable_destination.io.json_lines import LineRecord
+from iterable_destination.io.lifecycle import Closeable, ForkSafe
 from iterable_destination.io.outbox import Outbox
 from iterable_destination.mapping.translate import Translator, translator_of
 from iterable_destination.model.calls import Call
 from iterable_destination.model.endpoints import Endpoint
 from iterable_destination.model.outcomes import Outcome, Rejected, Retryable, Unknown
-from iterable_destination.model.responses import Answer
+from iterable_destination.model.responses import ApiResponse
 from iterable_destination.model.settings import Settings
 
 _log: Final = logging.getLogger("iterable_destination.delivery.destination")
@@ -68,7 +68,7 @@ _STARTED: Final = "the destination was started before"
 _NO_TURN: Final = "not sent: too many requests are waited for at this endpoint"
 
 
-class Destination(Closing, ForkAware):
+class Destination(Closeable, ForkSafe):
     """An Iterable project that events can be sent to. Safe to use from several threads.
 
     What is said of order holds within each call of :meth:`send_all`, and for all that is handed to
@@ -81,25 +81,25 @@ class Destination(Closing, ForkAware):
         *,
         client: Client | None = None,
         translator: Translator | None = None,
-        patience: Patience | None = None,
-        rates: Mapping[str, float | None] | None = None,
-        workers: int = 8,
-        window: int = 10_000,
+        retry: RetryPolicy | None = None,
+        rate_limits: Mapping[str, float | None] | None = None,
+        max_workers: int = 8,
+        max_pending: int = 10_000,
         stamp_ids: bool = True,
         dead_letters: DeadLetters | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
-        chance: Callable[[float, float], float] = random.uniform,
+        jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
         """Make a destination; nothing is sent yet.
 
         ``client`` None makes one from ``settings``, and closes it; a client that is handed in is
         its owner's to close. ``translator`` None is the classic mapping, or the ``mappings`` of
-        ``settings``. ``patience`` None is the default one. ``rates`` are requests per
+        ``settings``. ``retry`` None is the default one. ``rate_limits`` are requests per
         second by path, above 0, such as ``{"/api/users/bulkUpdate": 2.5}`` where others send to the
         same project; None is no limit, and for paths that are not named Iterable's documented limit
-        holds. ``workers`` requests at most are under way at once in :meth:`send_all`, 1 to 64.
-        ``window`` events at most, at least 1, wait at once to be settled or told in it.
+        holds. ``max_workers`` requests at most are under way at once in :meth:`send_all`, 1 to 64.
+        ``max_pending`` events at most, at least 1, wait at once to be settled or told in it.
         ``stamp_ids`` gives events and purchases their ``messageId`` as ``id``, so that Iterable
         keeps one record of what is sent twice. ``dead_letters`` keeps what was rejected or ended
         unknown, before its outcome is told; None keeps nothing. ``clock`` gives seconds that never
@@ -109,24 +109,24 @@ class Destination(Closing, ForkAware):
         ``api_key``, :exc:`~errors.InvalidSubscription` for mistakes in ``mappings``, and
         :exc:`ValueError` for a number out of bounds.
         """
-        if not (1 <= workers <= _MOST_WORKERS and window >= 1):
-            raise ValueError("workers must be from 1 to 64, and window at least 1")
+        if not (1 <= max_workers <= _MOST_WORKERS and max_pending >= 1):
+            raise ValueError("max_workers must be from 1 to 64, and max_pending at least 1")
         by_settings = translator_of(settings)  # what is wrong with their mappings is told now
         self._settings: Final = settings
         self._owns_client: Final = client is None
         self._client: Final = Client(settings, clock=clock) if client is None else client
-        patience = patience or Patience()
-        self._rules: Final = Rules(
-            patience=patience,
-            rates=Rates(rates),
-            breaker=Breaker(patience.breaker),
+        retry = retry or RetryPolicy()
+        self._policy: Final = DeliveryPolicy(
+            retry=retry,
+            rate_limiters=RateLimiters(rate_limits),
+            breaker=CircuitBreaker(retry.breaker_timeout),
             counters=Counters(),
-            chance=chance,
+            jitter=jitter,
             on_retry=_log_retry,
-            window=window,
+            max_pending=max_pending,
         )
-        self._workers: Final = workers
-        self._intake: Final = Intake(
+        self._workers: Final = max_workers
+        self._preparer: Final = Preparer(
             settings,
             by_settings if translator is None else translator,
             stamp_ids=stamp_ids,
@@ -135,7 +135,7 @@ class Destination(Closing, ForkAware):
         self._dead_letters: Final = dead_letters
         self._clock: Final = clock
         self._sleep: Final = sleep
-        self._background: Background | Courier | None = None
+        self._background: Background | OutboxWorker | None = None
         super().__init__()
 
     def __repr__(self) -> str:
@@ -150,7 +150,7 @@ class Destination(Closing, ForkAware):
     def counters(self) -> Counters:
         """What was done so far, as a copy."""
         with self.lock:
-            return self._rules.counters.copy()
+            return self._policy.counters.copy()
 
     @property
     def keeps_dead_letters(self) -> bool:
@@ -162,142 +162,150 @@ class Destination(Closing, ForkAware):
     def send(self, event: Any, *, index: int = 0) -> Outcome:
         """Translate one event, send it now, and return what became of it.
 
-        Faults are borne as :class:`Patience` says: no try begins after its ``deadline``, and the
+        Faults are borne as :class:`RetryPolicy` says: no try begins after its ``deadline``, and the
         last one takes as long as the client's timeouts let it.
         ``index`` is carried to the outcome. Nothing is raised for what is in the event or what
         Iterable answers.
         """
-        parcel, calls = self._intake.calls(index, event)
-        outcome = parcel.outcome or self._deliver(parcel, calls)
+        envelope, calls = self._preparer.calls(index, event)
+        outcome = envelope.outcome or self._deliver(envelope, calls)
         if calls:
             outcome = attrs.evolve(outcome, calls=calls)
         with self.lock:
-            self._rules.counters.outcomes[outcome.name] += 1
-        return self._told([(parcel, outcome)])[0]
+            self._policy.counters.outcomes[outcome.name] += 1
+        return self._told([(envelope, outcome)])[0]
 
-    def _deliver(self, parcel: Parcel, calls: tuple[Call, ...]) -> Outcome:
+    def _deliver(self, envelope: Envelope, calls: tuple[Call, ...]) -> Outcome:
         """Send the calls of one event in order; the first that fails ends it."""
-        parcel.tries = tries = Tries(until=self._clock() + self._rules.patience.deadline)
+        envelope.attempts = attempts = Attempts(
+            deadline=self._clock() + self._policy.retry.deadline
+        )
         kinds = [type(call) for call in calls]
-        outcome: Outcome = delivered(parcel, None)
-        step: int | None = 0
-        while step is not None and step < len(calls):
-            parcel.step, step = step, step + 1
-            outcome = self._sent(parcel, calls[parcel.step], tries)
+        outcome: Outcome = build_delivered(envelope, None)
+        call_index: int | None = 0
+        while call_index is not None and call_index < len(calls):
+            envelope.call_index, call_index = call_index, call_index + 1
+            outcome = self._sent(envelope, calls[envelope.call_index], attempts)
             if outcome.error is not None:
-                step = next_after_failure(kinds, parcel.subscriptions, parcel.step)
-                if step is not None:
-                    parcel.failures += ((parcel.subscriptions[parcel.step], outcome),)
-                    tries.accepted()
-        return ended(parcel, outcome)
+                call_index = next_call_after_failure(
+                    kinds, envelope.subscriptions, envelope.call_index
+                )
+                if call_index is not None:
+                    envelope.failures += ((envelope.subscriptions[envelope.call_index], outcome),)
+                    attempts.accepted()
+        return build_final(envelope, outcome)
 
-    def _sent(self, parcel: Parcel, call: Call, tries: Tries) -> Outcome:
+    def _sent(self, envelope: Envelope, call: Call, attempts: Attempts) -> Outcome:
         """Send a call of an event, and return the outcome that it would have alone."""
         try:
-            return delivered(parcel, self._try(call, tries))
+            return build_delivered(envelope, self._try(call, attempts))
         except (ApiError, NotSent) as error:
             is_refused = isinstance(error, RequestRefused)
-            return failed(Rejected if is_refused else in_doubt(tries), parcel, error)
+            return build_failed(
+                Rejected if is_refused else undelivered_kind(attempts), envelope, error
+            )
 
-    def _try(self, call: Call, tries: Tries) -> Answer:
+    def _try(self, call: Call, attempts: Attempts) -> ApiResponse:
         """Send a call until it is accepted or given up; then raise the last error."""
-        if tries.attempts and self._clock() > tries.until:  # an earlier call took all the time
-            raise NotSent(TIME_IS_UP)
+        if (
+            attempts.total and self._clock() > attempts.deadline
+        ):  # an earlier call took all the time
+            raise NotSent(DEADLINE_EXCEEDED)
         while True:
-            release = self._wait_for_turn(call.endpoint, tries)
+            release = self._wait_for_turn(call.endpoint, attempts)
             try:
                 answer = self._client.send(call)
             except ApiError as error:
-                wait = self._again_after(call.endpoint, error, tries, release)
+                wait = self._next_delay(call.endpoint, error, attempts, release)
                 if wait is None:
                     raise
                 self._sleep(wait)
             else:
                 with self.lock:
-                    self._rules.rates.of(call.endpoint).answered(release, self._clock())
-                    self._rules.breaker.close()
-                tries.accepted()
+                    self._policy.rate_limiters.of(call.endpoint).release(release, self._clock())
+                    self._policy.breaker.close()
+                attempts.accepted()
                 return answer
 
-    def _wait_for_turn(self, endpoint: Endpoint, tries: Tries) -> Release:
+    def _wait_for_turn(self, endpoint: Endpoint, attempts: Attempts) -> Permit:
         """Wait until a request may go; raise if none may for as long as this event is tried."""
         while True:
             with self.lock:
                 now = self._clock()
-                refusal = self._rules.breaker.refusal(now)
+                refusal = self._policy.breaker.refusal(now)
                 if refusal is not None:
                     raise refusal
-                when = self._rules.rates.of(endpoint).free_at(now)
+                when = self._policy.rate_limiters.of(endpoint).available_at(now)
                 if when <= now:
-                    return self._rules.begin(endpoint, tries, now)
-            if when > tries.until:
+                    return self._policy.begin(endpoint, attempts, now)
+            if when > attempts.deadline:
                 raise NotSent(_NO_TURN)
             self._sleep(when - now)
 
-    def _again_after(
-        self, endpoint: Endpoint, error: ApiError, tries: Tries, release: Release
+    def _next_delay(
+        self, endpoint: Endpoint, error: ApiError, attempts: Attempts, release: Permit
     ) -> float | None:
         with self.lock:
             now = self._clock()
-            self._rules.rates.of(endpoint).answered(release, now)
-            return self._rules.again_after(endpoint, error, tries, now, is_last=False)
+            self._policy.rate_limiters.of(endpoint).release(release, now)
+            return self._policy.next_delay(endpoint, error, attempts, now, is_last=False)
 
     # Many events ---------------------------------------------------------------------------------
 
     def send_all(
-        self, events: Iterable[Any], *, within: float | None = None, few: int = 0
+        self, events: Iterable[Any], *, timeout: float | None = None, min_bulk_size: int = 1
     ) -> Iterator[Outcome]:
         """Send events through Iterable's bulk endpoints, and yield an outcome for each.
 
         ``events`` is any iterable, of any size. It is read in the thread that asks for outcomes,
-        and not while ``window`` events wait to be settled or told. While reading makes this wait,
-        requests go on; outcomes come with the next event. An outcome's ``index`` counts events
-        from 0; a user's outcomes come in that user's order, and others as they are settled.
+        and not while ``max_pending`` events wait to be settled or told. While reading makes this
+        wait, requests go on; outcomes come with the next event. An outcome's ``index`` counts
+        events from 0; a user's outcomes come in that user's order, and others as they are settled.
 
         A user's events go out in order, one request at a time. If one of them is not accepted
         but may be later (retryable or unknown), those after it are retryable too, so that they
-        can be handed in again in order. ``within`` is seconds from now, at least 0: nothing is
+        can be handed in again in order. ``timeout`` is seconds from now, at least 0: nothing is
         sent after them, no answer is awaited, and what is left is retryable, or unknown if it
-        may have been applied. None sets no bound but :class:`Patience`.
+        may have been applied. None sets no bound but :class:`RetryPolicy`.
 
-        ``few`` calls at most, at least 0, that could go in one bulk go singly instead, which suits
+        ``min_bulk_size`` calls, at least 1, make a bulk; fewer go singly. A larger number suits
         those who wait for a few events: single requests have rates a hundred times higher.
 
         What reading the events raises is raised, after the outcomes of all that were read.
         Leaving the iterator early ends delivery; what has no outcome yet was sent or was not.
         Nothing is read or sent before the first outcome is asked for.
         """
-        stop_at = inf if within is None else self._clock() + within
-        rules = attrs.evolve(self._rules, stop_at=stop_at, few=few)
-        return self._all(events, self._pipeline(rules), stop_at)
+        stop_at = inf if timeout is None else self._clock() + timeout
+        policy = attrs.evolve(self._policy, stop_at=stop_at, min_bulk_size=min_bulk_size)
+        return self._all(events, self._pool(policy), stop_at)
 
-    def _all(self, events: Iterable[Any], pipeline: Pipeline, stop_at: float) -> Iterator[Outcome]:
-        parcels = self._parcels(events, stop_at)
+    def _all(self, events: Iterable[Any], pool: WorkerPool, stop_at: float) -> Iterator[Outcome]:
+        envelopes = self._envelopes(events, stop_at)
         try:
-            for settled in pipeline.run(parcels, lambda: self._take(pipeline, stop_at)):
+            for settled in pool.run(envelopes, lambda: self._take(pool, stop_at)):
                 yield from self._told(settled)
         finally:
-            pipeline.close()
+            pool.close()
 
-    def _parcels(self, events: Iterable[Any], stop_at: float) -> Iterator[Addressed]:
-        """Return the parcels of events; what comes too late is not even translated."""
+    def _envelopes(self, events: Iterable[Any], stop_at: float) -> Iterator[Prepared]:
+        """Return the envelopes of events; what comes too late is not even translated."""
         if stop_at == inf:
-            return map(self._intake.addressed, count(), events)
+            return map(self._preparer.prepare, count(), events)
 
-        def addressed(index: int, event: Any) -> Addressed:
+        def prepare(index: int, event: Any) -> Prepared:
             is_late = self._clock() >= stop_at
-            return (self._intake.late if is_late else self._intake.addressed)(index, event)
+            return (self._preparer.late if is_late else self._preparer.prepare)(index, event)
 
-        return map(addressed, count(), events)
+        return map(prepare, count(), events)
 
-    def _take(self, pipeline: Pipeline, stop_at: float) -> Settled:
+    def _take(self, pool: WorkerPool, stop_at: float) -> Results:
         """Wait for outcomes, or for the end of the time given."""
         wait = stop_at - self._clock() + _GRACE
         if wait <= 0:
-            pipeline.abandon()
-        return pipeline.take(wait=max(wait, 0))
+            pool.abandon()
+        return pool.take(wait=max(wait, 0))
 
-    def _told(self, settled: Settled, dead: frozenset[str] = _DEAD) -> list[Outcome]:
+    def _told(self, settled: Results, dead: frozenset[str] = _DEAD) -> list[Outcome]:
         """Return outcomes as they are told.
 
         Those that are called ``dead`` are kept as dead letters before; if that cannot be, they
@@ -317,7 +325,7 @@ class Destination(Closing, ForkAware):
     def _kept(self, outcome: Outcome, error: UnwritableFile) -> Outcome:
         """Return an outcome that is not final, since what it says could not be put down."""
         with self.lock:
-            outcomes = self._rules.counters.outcomes
+            outcomes = self._policy.counters.outcomes
             outcomes[outcome.name] -= 1
             outcomes[Retryable.name] += 1
         return Retryable(
@@ -331,16 +339,16 @@ class Destination(Closing, ForkAware):
             failures=outcome.failures,
         )
 
-    def _pipeline(self, rules: Rules) -> Pipeline:
-        def perform(job: Job) -> Answer:
-            is_bounded = rules.stop_at < inf
-            within = max(rules.stop_at - self._clock(), 0.001) if is_bounded else None
+    def _pool(self, policy: DeliveryPolicy) -> WorkerPool:
+        def send(batch: Batch) -> ApiResponse:
+            is_bounded = policy.stop_at < inf
+            timeout = max(policy.stop_at - self._clock(), 0.001) if is_bounded else None
             return self._client.request(
-                job.endpoint, job.body(), within=within, expects_code=job.bulk is None
+                batch.endpoint, batch.body(), timeout=timeout, expects_code=batch.bulk is None
             )
 
-        return Pipeline(
-            Dispatcher(rules), perform, lock=self.lock, clock=self._clock, workers=self._workers
+        return WorkerPool(
+            Scheduler(policy), send, lock=self.lock, clock=self._clock, max_workers=self._workers
         )
 
     # In the background ---------------------------------------------------------------------------
@@ -373,11 +381,11 @@ class Destination(Closing, ForkAware):
         if capacity < 1:
             raise ValueError("capacity must be at least 1")
         if outbox is None:
-            self.stream(_one_by_one(on_outcome or _nobody), capacity=capacity, holds=False)
+            self.stream(_one_by_one(on_outcome or _nobody), capacity=capacity, keeps_paused=False)
             return self
         if self._background is not None:
             raise RuntimeError(_STARTED)
-        self._background = Courier(outbox, self._round, _one_by_one(on_outcome or _nobody))
+        self._background = OutboxWorker(outbox, self._pass, _one_by_one(on_outcome or _nobody))
         return self
 
     def drain(self, outbox: Outbox) -> Iterator[Outcome]:
@@ -388,20 +396,20 @@ class Destination(Closing, ForkAware):
         from it.
         """
         with outbox.delivering():
-            for outcomes in deliver(outbox, self._round()):
+            for outcomes in deliver_outbox(outbox, self._pass()):
                 yield from outcomes
 
-    def _round(self) -> Round:
-        """Return what delivers sources once through a pipeline of its own."""
+    def _pass(self) -> OutboxPass:
+        """Return what delivers sources once through a worker pool of its own."""
         tell = partial(self._told, dead=frozenset({Rejected.name}))
-        return Round(self._pipeline(self._rules), self._intake, tell)
+        return OutboxPass(self._pool(self._policy), self._preparer, tell)
 
     def stream(
         self,
         on_outcomes: Callable[[list[Outcome]], None],
         *,
         capacity: int | None = None,
-        holds: bool = True,
+        keeps_paused: bool = True,
     ) -> Background:
         """Begin as :meth:`start` does, for a program that reads events and may wait for room.
 
@@ -412,11 +420,11 @@ class Destination(Closing, ForkAware):
         """
         if self._background is not None:
             raise RuntimeError(_STARTED)
-        window = self._rules.window if capacity is None else capacity
-        rules = attrs.evolve(self._rules, window=window, holds=holds)
+        max_pending = self._policy.max_pending if capacity is None else capacity
+        policy = attrs.evolve(self._policy, max_pending=max_pending, keeps_paused=keeps_paused)
         self._background = background = Background(
-            self._intake,
-            lambda: self._pipeline(rules),
+            self._preparer,
+            lambda: self._pool(policy),
             self._told,
             on_outcomes,
             self.lock,
@@ -441,12 +449,12 @@ class Destination(Closing, ForkAware):
         """
         return self._started().flush(timeout)
 
-    def _started(self) -> Background | Courier:
+    def _started(self) -> Background | OutboxWorker:
         if self._background is None:
             raise RuntimeError("the destination was not started")
         return self._background
 
-    def close(self, timeout: float | None = PATIENCE_AT_THE_END) -> int:
+    def close(self, timeout: float | None = CLOSE_TIMEOUT) -> int:
         """Deliver what waits in the background, and close the connections.
 
         Returns how many events were left after ``timeout`` seconds; None is however long it
@@ -474,11 +482,11 @@ def _log_retry(endpoint: Endpoint, error: ApiError, wait: float) -> None:
     _log.debug("%s: %s", endpoint.path, error.message)
 
 
-def _letter(parcel: Parcel, outcome: Outcome) -> Letter:
-    source = parcel.source
-    if isinstance(source, Line) and isinstance(outcome.error, InvalidJSON):
-        return Letter(outcome, line=source.text)
-    return Letter(outcome, event=event_of(source))
+def _letter(envelope: Envelope, outcome: Outcome) -> DeadLetter:
+    source = envelope.source
+    if isinstance(source, LineRecord) and isinstance(outcome.error, InvalidJSON):
+        return DeadLetter(outcome, line=source.text)
+    return DeadLetter(outcome, event=event_of(source))
 
 
 def _nobody(_: Outcome) -> None:

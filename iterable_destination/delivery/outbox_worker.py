@@ -1,4 +1,4 @@
-"""Courier: what is in an outbox is delivered, and removed once it is settled.
+"""Outbox worker: what is in an outbox is delivered, and removed once it is settled.
 
 What may live here: the rounds that are made through an outbox, and the thread that makes them. An
 event leaves the outbox only when its outcome was told, so that a kill at any moment loses none.
@@ -16,11 +16,11 @@ from typing import Any, Final
 
 import attrs
 
-from iterable_destination.delivery.prepare import Intake
-from iterable_destination.delivery.worker_pool import Pipeline, Settled
+from iterable_destination.delivery.prepare import Preparer
+from iterable_destination.delivery.worker_pool import Results, WorkerPool
 from iterable_destination.errors import NotSent, OutboxError, OutboxInUse
-from iterable_destination.io.lifecycle import Closing, closed_at_exit
-from iterable_destination.io.outbox import Entry, Outbox
+from iterable_destination.io.lifecycle import Closeable, close_at_exit
+from iterable_destination.io.outbox import Outbox, OutboxRecord
 from iterable_destination.model.outcomes import Outcome, Retryable, Unknown
 
 _log: Final = logging.getLogger("iterable_destination.delivery.destination")
@@ -28,7 +28,7 @@ _log: Final = logging.getLogger("iterable_destination.delivery.destination")
 #: Outcomes of events that stay in the outbox: only an answer that is certain removes one.
 _STAYS: Final = frozenset({Retryable.name, Unknown.name})
 #: Events that are read from the file at once.
-_PAGE: Final = 500
+_PAGE_SIZE: Final = 500
 #: Seconds between two looks at whether other processes have added something, or went away.
 _LOOK: Final = 0.2
 #: Seconds until what is retryable is tried again, at first and at most.
@@ -41,38 +41,40 @@ _AT_EXIT: Final = 5.0
 
 
 @attrs.frozen
-class Round:
+class OutboxPass:
     """One way through what is to be delivered."""
 
-    pipeline: Pipeline
-    intake: Intake
-    tell: Callable[[Settled], list[Outcome]]
+    pool: WorkerPool
+    preparer: Preparer
+    tell: Callable[[Results], list[Outcome]]
 
     def run(self, sources: Iterable[Any]) -> Iterator[list[Outcome]]:
-        """Deliver, and yield outcomes as they come; the pipeline is closed at the end."""
-        parcels = (self.intake.addressed(0, source) for source in sources)
+        """Deliver, and yield outcomes as they come; the worker pool is closed at the end."""
+        envelopes = (self.preparer.prepare(0, source) for source in sources)
         try:
-            for settled in self.pipeline.run(parcels):
+            for settled in self.pool.run(envelopes):
                 yield self.tell(settled)
         finally:
-            self.pipeline.close()
+            self.pool.close()
 
 
-def deliver(outbox: Outbox, one_round: Round, *, goes_on: float = inf) -> Iterator[list[Outcome]]:
+def deliver_outbox(
+    outbox: Outbox, one_pass: OutboxPass, *, goes_on: float = inf
+) -> Iterator[list[Outcome]]:
     """Deliver what is in an outbox once, and yield outcomes, in lists.
 
     Events are removed when the caller asks for the next list. The last one is the last in the
     outbox, or what was read ``goes_on`` seconds after the first that stays in it.
     """
-    patience = _Patience(goes_on)
-    for outcomes in one_round.run(_entries(outbox, patience)):
+    retry = _TimeBox(goes_on)
+    for outcomes in one_pass.run(_entries(outbox, retry)):
         yield outcomes
         outbox.remove(outcome.index for outcome in outcomes if outcome.name not in _STAYS)
         if any(outcome.name in _STAYS for outcome in outcomes):
-            patience.begin()
+            retry.begin()
 
 
-class _Patience:
+class _TimeBox:
     """Ends a round by and by, so that what was retryable in it has its turn again."""
 
     def __init__(self, seconds: float) -> None:
@@ -88,14 +90,14 @@ class _Patience:
         return self._until is not None and time.monotonic() > self._until
 
 
-def _entries(outbox: Outbox, patience: _Patience) -> Iterator[Entry]:
+def _entries(outbox: Outbox, retry: _TimeBox) -> Iterator[OutboxRecord]:
     after = 0
-    while not patience.is_over and (entries := outbox.read(after, _PAGE)):
+    while not retry.is_over and (entries := outbox.read(after, _PAGE_SIZE)):
         yield from entries
         after = entries[-1].number
 
 
-class Courier(Closing):
+class OutboxWorker(Closeable):
     """A thread that delivers from an outbox whenever no other process does.
 
     ``make_round`` gives what one way through the outbox needs. ``on_outcomes`` is told in the
@@ -105,20 +107,20 @@ class Courier(Closing):
     def __init__(
         self,
         outbox: Outbox,
-        make_round: Callable[[], Round],
+        make_pass: Callable[[], OutboxPass],
         on_outcomes: Callable[[list[Outcome]], None],
     ) -> None:
         self._outbox: Final = outbox
-        self._make_round: Final = make_round
+        self._make_pass: Final = make_pass
         self._on_outcomes: Final = on_outcomes
         self._is_closed = False
         self._begin()
-        self._at_exit: Final = closed_at_exit(self)
+        self._at_exit: Final = close_at_exit(self)
 
     def _begin(self) -> None:
         self._wake = threading.Event()
         self._stopping = threading.Event()
-        self._round: Round | None = None
+        self._pass: OutboxPass | None = None
         self._thread: threading.Thread | None = threading.Thread(
             target=self._run, name="iterable-courier", daemon=True
         )
@@ -168,9 +170,9 @@ class Courier(Closing):
 
     def _abandon(self) -> None:
         """Wait for no answer any more, if it is time to stop."""
-        one_round = self._round
-        if one_round is not None and self._stopping.is_set():
-            one_round.pipeline.abandon()
+        one_pass = self._pass
+        if one_pass is not None and self._stopping.is_set():
+            one_pass.pool.abandon()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -190,22 +192,22 @@ class Courier(Closing):
         wait = _FIRST_WAIT
         while not self._stopping.is_set():
             self._wake.clear()
-            if self._go_round():
+            if self._make_one_pass():
                 self._stopping.wait(wait)
                 wait = min(2 * wait, _LONGEST_WAIT)
             else:
                 wait = _FIRST_WAIT
                 self._wake.wait(_LOOK)
 
-    def _go_round(self) -> bool:
+    def _make_one_pass(self) -> bool:
         """Deliver what there is; whether nothing came of it, so that it is time to wait."""
         if not self._outbox.read(0, 1):
             return False
         names = set()
-        self._round = self._make_round()
+        self._pass = self._make_pass()
         self._abandon()  # if it was closed at this moment
-        for outcomes in deliver(self._outbox, self._round, goes_on=_GOES_ON):
+        for outcomes in deliver_outbox(self._outbox, self._pass, goes_on=_GOES_ON):
             self._on_outcomes(outcomes)
             names |= {outcome.name for outcome in outcomes}
-        self._round = None
+        self._pass = None
         return names <= _STAYS

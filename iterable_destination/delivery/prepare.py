@@ -12,12 +12,12 @@ from typing import Any, Final
 import attrs
 
 from iterable_destination.delivery.engine.envelope import (
-    TIME_IS_UP,
-    Addressed,
-    Parcel,
-    about,
-    failed,
-    keys_of,
+    DEADLINE_EXCEEDED,
+    Envelope,
+    Prepared,
+    build_failed,
+    ordering_keys,
+    outcome_fields,
 )
 from iterable_destination.errors import (
     DropEvent,
@@ -31,15 +31,15 @@ from iterable_destination.errors import (
     NotSent,
     RetryError,
 )
-from iterable_destination.io.json_lines import Line
-from iterable_destination.io.outbox import Entry
-from iterable_destination.mapping.translate import Translator, ordinary_call, translate
+from iterable_destination.io.json_lines import LineRecord
+from iterable_destination.io.outbox import OutboxRecord
+from iterable_destination.mapping.translate import Translator, fast_path_call, translate
 from iterable_destination.model import endpoints
-from iterable_destination.model.calls import WITH_ID, Call, Identity, UpdateEmail, mark
+from iterable_destination.model.calls import WITH_ID, Call, Identity, UpdateEmail, encode_call
 from iterable_destination.model.json_codec import decode
 from iterable_destination.model.outcomes import Outcome, Rejected, Retryable, Skipped
-from iterable_destination.model.segment_event import Event
-from iterable_destination.model.serialization import plain_event
+from iterable_destination.model.segment_event import SegmentEvent
+from iterable_destination.model.serialization import serialize_event
 from iterable_destination.model.settings import Settings
 from iterable_destination.model.translation import Translation
 
@@ -56,10 +56,10 @@ class Kept:
     text: bytes = attrs.field(repr=False)
 
 
-class Intake:
-    """Makes parcels of events, of lines that have events in JSON, and of entries of an outbox.
+class Preparer:
+    """Makes envelopes of events, of lines that have events in JSON, and of entries of an outbox.
 
-    ``keeps_sources`` is whether a parcel keeps what was handed in, for dead letters.
+    ``keeps_sources`` is whether an envelope keeps what was handed in, for dead letters.
     """
 
     def __init__(
@@ -71,99 +71,99 @@ class Intake:
         self._stamp_ids: Final = stamp_ids
         self._keeps_sources: Final = keeps_sources
 
-    def calls(self, index: int, event: Any) -> tuple[Parcel, tuple[Call, ...]]:
-        """Return an event's parcel, and its calls as they are to be sent.
+    def calls(self, index: int, event: Any) -> tuple[Envelope, tuple[Call, ...]]:
+        """Return an event's envelope, and its calls as they are to be sent.
 
-        The parcel has its outcome if nothing is to be sent.
+        The envelope has its outcome if nothing is to be sent.
         """
-        parcel, calls, its_id = self._read(index, event)
-        parcel.source = event
+        envelope, calls, its_id = self._read(index, event)
+        envelope.source = event
         if its_id is not None:
             calls = tuple(map(_with_id, calls, _ids(calls, its_id)))
-        return parcel, calls
+        return envelope, calls
 
-    def addressed(self, index: int, source: Any) -> Addressed:
-        """Return a parcel of whatever was handed in, and the names of its user.
+    def prepare(self, index: int, source: Any) -> Prepared:
+        """Return an envelope of whatever was handed in, and the names of its user.
 
         The index of a line, or of what comes from an outbox, is its own. What was handed in may
         be changed afterwards.
         """
-        if isinstance(source, Line):
+        if isinstance(source, LineRecord):
             if self._is_classic and (ordinary := self._ordinary(source)) is not None:
                 return ordinary
             index = source.number - 1
-        elif isinstance(source, Entry):
+        elif isinstance(source, OutboxRecord):
             index = source.number
-        parcel, calls, its_id = self._read(index, source)
+        envelope, calls, its_id = self._read(index, source)
         if self._keeps_sources:
-            parcel.source = _kept(source)
+            envelope.source = _kept(source)
         if not calls:
-            return parcel, _names(source)
+            return envelope, _names(source)
         if len(calls) == 1 and not isinstance(calls[0], UpdateEmail):  # as nearly always
-            parcel.marks = (mark(calls[0], its_id),)
-            return parcel, keys_of(parcel.marks)
-        parcel.marks = tuple(map(mark, calls, _ids(calls, its_id)))
-        return parcel, keys_of([*parcel.marks, *_new_names(calls)])
+            envelope.calls = (encode_call(calls[0], its_id),)
+            return envelope, ordering_keys(envelope.calls)
+        envelope.calls = tuple(map(encode_call, calls, _ids(calls, its_id)))
+        return envelope, ordering_keys([*envelope.calls, *_new_names(calls)])
 
-    def late(self, index: int, source: Any) -> Addressed:
-        """Return the parcel of an event for which no time is left, and the names of its user."""
-        error = NotSent(TIME_IS_UP)
-        parcel = Parcel(source.number - 1 if isinstance(source, Line) else index, None)
-        parcel.message_id = _message_id(source, error)
-        parcel.outcome = failed(Retryable, parcel, error)
-        return parcel, _names(source)
+    def late(self, index: int, source: Any) -> Prepared:
+        """Return the envelope of an event for which no time is left, and the names of its user."""
+        error = NotSent(DEADLINE_EXCEEDED)
+        envelope = Envelope(source.number - 1 if isinstance(source, LineRecord) else index, None)
+        envelope.message_id = _message_id(source, error)
+        envelope.outcome = build_failed(Retryable, envelope, error)
+        return envelope, _names(source)
 
-    def _read(self, index: int, source: Any) -> tuple[Parcel, tuple[Call, ...], str | None]:
-        """Return a parcel without marks, its calls, and the id that they are to have if any."""
+    def _read(self, index: int, source: Any) -> tuple[Envelope, tuple[Call, ...], str | None]:
+        """Return an envelope without marks, its calls, and the id that they are to have if any."""
         try:
             translation = self._translator(event_of(source), self._settings)
         except (Invalid, InvalidJSON, FunctionError) as error:
             return _ended(index, source, error), (), None
         message_id = translation.message_id
-        parcel = Parcel(index, message_id, translation.notes)
+        envelope = Envelope(index, message_id, translation.notes)
         if translation.subscriptions or translation.errors:
-            _subscribed(parcel, translation)
+            _subscribed(envelope, translation)
         if translation.skipped is not None:
-            parcel.outcome = Skipped(**about(parcel), message=translation.skipped)
-        return parcel, translation.calls, self._its_id(message_id)
+            envelope.outcome = Skipped(**outcome_fields(envelope), message=translation.skipped)
+        return envelope, translation.calls, self._its_id(message_id)
 
-    def _ordinary(self, line: Line) -> Addressed | None:
+    def _ordinary(self, line: LineRecord) -> Prepared | None:
         """Do the same as :meth:`addressed`, but quickly; None for a line that has to be read."""
-        found = ordinary_call(line.text, self._settings)
+        found = fast_path_call(line.text, self._settings)
         if found is None:
             return None
         message_id, call = found
-        marks = (mark(call, self._its_id(message_id)),)
+        calls = (encode_call(call, self._its_id(message_id)),)
         source = line if self._keeps_sources else None
-        return Parcel(line.number - 1, message_id, (), marks, source=source), keys_of(marks)
+        return Envelope(line.number - 1, message_id, (), calls, source=source), ordering_keys(calls)
 
     def _its_id(self, message_id: str | None) -> str | None:
         """Return the id that the calls of an event with this ``messageId`` are to have, if any."""
         return message_id if self._stamp_ids and _is_id(message_id) else None
 
 
-def _subscribed(parcel: Parcel, translation: Translation) -> None:
+def _subscribed(envelope: Envelope, translation: Translation) -> None:
     """Put down which subscriptions an event's calls are of, and which failed already."""
     if len(translation.subscriptions) == len(translation.calls):  # no function added a call
-        parcel.subscriptions = translation.subscriptions
+        envelope.subscriptions = translation.subscriptions
     for each in translation.errors:
-        error = InvalidEvent(each.problems, parcel.message_id)
-        parcel.failures += ((each.subscription, failed(Rejected, parcel, error)),)
+        error = InvalidEvent(each.problems, envelope.message_id)
+        envelope.failures += ((each.subscription, build_failed(Rejected, envelope, error)),)
 
 
-def _ended(index: int, source: Any, error: _Ending) -> Parcel:
-    """Return the parcel of an event of which nothing is sent, with its outcome."""
-    parcel = Parcel(index, _message_id(source, error))
-    parcel.outcome = _outcome(parcel, error)
+def _ended(index: int, source: Any, error: _Ending) -> Envelope:
+    """Return the envelope of an event of which nothing is sent, with its outcome."""
+    envelope = Envelope(index, _message_id(source, error))
+    envelope.outcome = _outcome(envelope, error)
     if isinstance(error, FunctionFailed):
         _log.debug("%s", error, exc_info=error.__cause__)
-    return parcel
+    return envelope
 
 
-def _outcome(parcel: Parcel, error: _Ending) -> Outcome:
+def _outcome(envelope: Envelope, error: _Ending) -> Outcome:
     if isinstance(error, DropEvent | EventNotSupported):
-        return Skipped(**about(parcel), message=str(error))
-    return failed(Retryable if isinstance(error, RetryError) else Rejected, parcel, error)
+        return Skipped(**outcome_fields(envelope), message=str(error))
+    return build_failed(Retryable if isinstance(error, RetryError) else Rejected, envelope, error)
 
 
 def _message_id(source: Any, error: _Ending) -> str | None:
@@ -172,7 +172,7 @@ def _message_id(source: Any, error: _Ending) -> str | None:
     if isinstance(error, InvalidWebhook):  # no event, whatever it has under that name
         return None
     try:
-        return Event(event_of(source)).message_id
+        return SegmentEvent(event_of(source)).message_id
     except InvalidEvent as unreadable:
         return unreadable.message_id
     except InvalidJSON:
@@ -213,26 +213,26 @@ def _with_id(call: Call, its_id: str | None) -> Call:
 
 def _kept(source: Any) -> Any:
     """Return what can be kept of what was handed in: an event of the caller's may be changed."""
-    if isinstance(source, Line | Entry):
+    if isinstance(source, LineRecord | OutboxRecord):
         return source
     try:
-        return Kept(plain_event(source).encoded())
+        return Kept(serialize_event(source).encoded())
     except RecursionError:  # it is refused in any case
         return source
 
 
 def event_of(source: Any) -> Any:
     """Return the event of whatever was handed in; raises :exc:`InvalidJSON` for a bad line."""
-    if isinstance(source, Line):
+    if isinstance(source, LineRecord):
         return source.event()
     if isinstance(source, Kept):
         return decode(source.text)
-    return source.event if isinstance(source, Entry) else source
+    return source.event if isinstance(source, OutboxRecord) else source
 
 
 def _names(source: Any) -> set[str]:
     """Return the names of the user of an event that is not sent, so that it is told in its turn."""
     try:
-        return keys_of([Event(event_of(source)).identity()])
+        return ordering_keys([SegmentEvent(event_of(source)).identity()])
     except (InvalidEvent, InvalidJSON):
         return set()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final, cast
 
-from iterable_destination.delivery.background import PATIENCE_AT_THE_END
+from iterable_destination.delivery.background import CLOSE_TIMEOUT
 from iterable_destination.delivery.destination import Destination
 from iterable_destination.io.segment_client import AnalyticsClient, SegmentCall, SegmentClient
 from iterable_destination.mapping.translate import Translator
@@ -49,7 +49,7 @@ class SegmentDestination(Destination):
     def __repr__(self) -> str:
         return f"SegmentDestination({self._sender!r})"
 
-    def close(self, timeout: float | None = PATIENCE_AT_THE_END) -> int:
+    def close(self, timeout: float | None = CLOSE_TIMEOUT) -> int:
         """Deliver what waits in the background, and close the connections.
 
         The rest is as for :meth:`Destination.close`.

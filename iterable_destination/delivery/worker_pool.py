@@ -1,4 +1,4 @@
-"""Pipeline: the threads that do what a dispatcher decides.
+"""Worker pool: the threads that do what a scheduler decides.
 
 What may live here: threads, their lock, and the waiting for one another.
 """
@@ -12,41 +12,41 @@ from functools import partial
 from math import inf
 from typing import Final
 
-from iterable_destination.delivery.engine.envelope import Addressed, Job, Parcel
-from iterable_destination.delivery.engine.scheduler import Dispatcher
+from iterable_destination.delivery.engine.envelope import Batch, Envelope, Prepared
+from iterable_destination.delivery.engine.scheduler import Scheduler
 from iterable_destination.errors import ApiError
 from iterable_destination.model.outcomes import Outcome
-from iterable_destination.model.responses import Answer
+from iterable_destination.model.responses import ApiResponse
 
-#: Parcels with their outcomes.
-Settled = list[tuple[Parcel, Outcome]]
+#: Envelopes with their outcomes.
+Results = list[tuple[Envelope, Outcome]]
 
 
-class Pipeline:
-    """Parcels in at one end, outcomes out at the other, requests by several threads between.
+class WorkerPool:
+    """Envelopes in at one end, outcomes out at the other, requests by several threads between.
 
-    ``perform`` makes a job's request, and returns the answer or raises an :exc:`ApiError`.
-    ``lock`` guards the dispatcher and all that it shares. ``workers`` is the most threads there
+    ``perform`` makes a batch's request, and returns the answer or raises an :exc:`ApiError`.
+    ``lock`` guards the scheduler and all that it shares. ``max_workers`` is the most threads there
     will be; they are started as they are needed.
     """
 
     def __init__(
         self,
-        dispatcher: Dispatcher,
-        perform: Callable[[Job], Answer],
+        scheduler: Scheduler,
+        send: Callable[[Batch], ApiResponse],
         *,
         lock: threading.RLock,
         clock: Callable[[], float],
-        workers: int,
+        max_workers: int,
     ) -> None:
-        self._dispatcher: Final = dispatcher
-        self._perform: Final = perform
+        self._scheduler: Final = scheduler
+        self._send: Final = send
         self._clock: Final = clock
-        self._most: Final = workers
+        self._most: Final = max_workers
         self._lock: Final = lock
-        #: What threads without a job wait for, and what those wait for who want outcomes.
+        #: What threads without a batch wait for, and what those wait for who want outcomes.
         self._work: Final = threading.Condition(lock)
-        self._news: Final = threading.Condition(lock)
+        self._results: Final = threading.Condition(lock)
         self._threads: Final[list[threading.Thread]] = []
         self._idle = 0
         #: When the next of those who wait looks up by itself.
@@ -57,61 +57,61 @@ class Pipeline:
 
     @property
     def pending(self) -> int:
-        """Parcels that have no outcome yet."""
-        return self._dispatcher.pending
+        """Envelopes that have no outcome yet."""
+        return self._scheduler.pending
 
     @property
     def is_full(self) -> bool:
-        """Whether no more parcels should be put in for now."""
-        return self._dispatcher.is_full
+        """Whether no more envelopes should be put in for now."""
+        return self._scheduler.is_full
 
     @property
-    def has_news(self) -> bool:
+    def has_results(self) -> bool:
         """Whether there are outcomes to take."""
-        return bool(self._dispatcher.settled)
+        return bool(self._scheduler.settled)
 
     def warm_up(self) -> None:
         """Start a thread now: where the interpreter is about to end no more can be started."""
         with self._work:
             self._call_worker()
 
-    def offer(self, parcel: Parcel, keys: set[str]) -> bool:
-        """Put in a parcel of the user of these names if there is room; whether there was."""
+    def try_submit(self, envelope: Envelope, keys: set[str]) -> bool:
+        """Put in an envelope of the user of these names if there is room; whether there was."""
         with self._lock:
-            if self._dispatcher.is_full:
+            if self._scheduler.is_full:
                 return False
-            if self._put(parcel, keys) and self._dispatcher.settled:
-                self._news.notify_all()
+            if self._put(envelope, keys) and self._scheduler.settled:
+                self._results.notify_all()
             return True
 
-    def _put(self, parcel: Parcel, keys: set[str]) -> bool:
-        """Put in a parcel; whether there are outcomes to take, or no more room. Needs the lock."""
-        dispatcher = self._dispatcher
-        is_new = dispatcher.add(parcel, keys, self._clock())
-        is_full = dispatcher.is_full
+    def _put(self, envelope: Envelope, keys: set[str]) -> bool:
+        """Put in an envelope; whether there are outcomes, or no room. Needs the lock."""
+        scheduler = self._scheduler
+        is_new = scheduler.add(envelope, keys, self._clock())
+        is_full = scheduler.is_full
         if is_new or is_full:
             self._call_worker()
-        return is_full or bool(dispatcher.settled)
+        return is_full or bool(scheduler.settled)
 
     def wait_for_room(self) -> None:
-        """Wait until there is room, or the pipeline is closed."""
-        with self._news:
-            self._news.wait_for(lambda: not self._dispatcher.is_full or self._is_closed)
+        """Wait until there is room, or the worker pool is closed."""
+        with self._results:
+            self._results.wait_for(lambda: not self._scheduler.is_full or self._is_closed)
 
     def run(
-        self, parcels: Iterator[Addressed], take: Callable[[], Settled] | None = None
-    ) -> Iterator[Settled]:
-        """Put in all parcels as fast as there is room, and yield what is settled, until all is.
+        self, envelopes: Iterator[Prepared], take: Callable[[], Results] | None = None
+    ) -> Iterator[Results]:
+        """Put in all envelopes as fast as there is room, and yield what is settled, until all is.
 
         ``take`` waits for something and takes it; None waits for as long as it takes. What
-        ``parcels`` raises is raised at the end. The pipeline is to be closed by the caller.
+        ``envelopes`` raises is raised at the end. The worker pool is to be closed by the caller.
         """
         wait = take or partial(self.take, wait=inf)
         failure = None
         try:
-            for parcel, keys in parcels:
+            for envelope, keys in envelopes:
                 with self._lock:
-                    is_to_be_looked_at = self._put(parcel, keys)
+                    is_to_be_looked_at = self._put(envelope, keys)
                 if is_to_be_looked_at:
                     yield self.take()
                     while self.is_full:
@@ -119,7 +119,7 @@ class Pipeline:
         except Exception as error:  # noqa: BLE001 - raised when all that was put in is settled
             failure = error
         self.finish()
-        while self.pending or self.has_news:
+        while self.pending or self.has_results:
             yield wait()
         if failure is not None:
             raise failure
@@ -127,41 +127,41 @@ class Pipeline:
     def finish(self) -> None:
         """Let everything go that could have waited for more."""
         with self._work:
-            self._dispatcher.finished = True
+            self._scheduler.finished = True
             self._call_worker()
 
     def resume(self) -> None:
         """Take back :meth:`finish`: more will come."""
         with self._work:
-            self._dispatcher.finished = False
+            self._scheduler.finished = False
 
-    def take(self, *, wait: float = 0, for_ever: bool = False) -> Settled:
+    def take(self, *, wait: float = 0, for_ever: bool = False) -> Results:
         """Return what was settled since the last time.
 
         If that is nothing, waits for something: at most ``wait`` seconds, and not if nothing is
-        pending; or ``for_ever``, which is until the pipeline is closed.
+        pending; or ``for_ever``, which is until the worker pool is closed.
         """
-        with self._news:
+        with self._results:
             if for_ever:
-                self._news.wait_for(lambda: self._dispatcher.settled or self._is_closed)
+                self._results.wait_for(lambda: self._scheduler.settled or self._is_closed)
             elif wait:
-                self._news.wait_for(self._is_worth_looking, None if wait == inf else wait)
+                self._results.wait_for(self._is_worth_looking, None if wait == inf else wait)
             if self._crash is not None:
                 raise self._crash
-            settled = list(self._dispatcher.settled)
-            self._dispatcher.settled.clear()
+            settled = list(self._scheduler.settled)
+            self._scheduler.settled.clear()
             return settled
 
     def _is_worth_looking(self) -> bool:
-        nothing_comes = not self._dispatcher.pending or self._crash is not None
-        return nothing_comes or bool(self._dispatcher.settled)
+        nothing_comes = not self._scheduler.pending or self._crash is not None
+        return nothing_comes or bool(self._scheduler.settled)
 
     def abandon(self) -> None:
         """Settle everything at once."""
         with self._work:
             self._is_abandoned = True
-            self._dispatcher.abandon()
-            self._news.notify_all()
+            self._scheduler.abandon()
+            self._results.notify_all()
 
     def close(self, *, wait: bool = True) -> None:
         """Send nothing more and end the threads.
@@ -171,14 +171,14 @@ class Pipeline:
         with self._work:
             self._is_closed = True
             wait = wait and not self._is_abandoned
-            self._dispatcher.stop()
+            self._scheduler.stop()
             self._work.notify_all()
-            self._news.notify_all()
+            self._results.notify_all()
         for thread in self._threads if wait else ():
             thread.join()
 
     def _call_worker(self) -> None:
-        """Have somebody look for a job; a new thread if all are at work."""
+        """Have somebody look for a batch; a new thread if all are at work."""
         if self._idle:
             self._work.notify()
         elif len(self._threads) < self._most and not self._is_closed:
@@ -189,25 +189,25 @@ class Pipeline:
 
     def _run(self) -> None:
         try:
-            while (job := self._next_job()) is not None:
-                self._do(job)
+            while (batch := self._next_batch()) is not None:
+                self._do(batch)
         except BaseException as error:  # noqa: BLE001 - raised where outcomes are waited for
-            with self._news:
+            with self._results:
                 self._crash = error
                 self._is_closed = True
                 self._work.notify_all()
-                self._news.notify_all()
+                self._results.notify_all()
 
-    def _next_job(self) -> Job | None:
-        """Wait for a job; None if there will be no more."""
+    def _next_batch(self) -> Batch | None:
+        """Wait for a batch; None if there will be no more."""
         with self._work:
             while not self._is_closed:
                 now = self._clock()
-                found = self._dispatcher.next(now)
-                if self._dispatcher.settled:
-                    self._news.notify_all()
-                if isinstance(found, Job):
-                    if self._dispatcher.has_more:
+                found = self._scheduler.next(now)
+                if self._scheduler.settled:
+                    self._results.notify_all()
+                if isinstance(found, Batch):
+                    if self._scheduler.has_more:
                         self._call_worker()
                     return found
                 self._wait(found, now)
@@ -226,18 +226,18 @@ class Pipeline:
         if watches and self._watched_until == until:
             self._watched_until = inf
 
-    def _do(self, job: Job) -> None:
+    def _do(self, batch: Batch) -> None:
         try:
-            answer = self._perform(job)
+            answer = self._send(batch)
         except ApiError as error:
             with self._work:
-                self._dispatcher.failed(job, error, self._clock())
+                self._scheduler.on_error(batch, error, self._clock())
                 self._tell()
         else:
             with self._work:
-                self._dispatcher.answered(job, answer, self._clock())
+                self._scheduler.on_response(batch, answer, self._clock())
                 self._tell()
 
     def _tell(self) -> None:
-        if self._dispatcher.settled or not self._dispatcher.pending:
-            self._news.notify_all()
+        if self._scheduler.settled or not self._scheduler.pending:
+            self._results.notify_all()

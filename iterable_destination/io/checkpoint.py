@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from iterable_destination.errors import CheckpointInUse, InvalidCheckpoint
-from iterable_destination.io.file_lock import BINARY, PRIVATE, FileLock, sync_directory, unwritable
-from iterable_destination.io.lifecycle import Closing
+from iterable_destination.io.file_lock import BINARY, PRIVATE, FileLock, fsync_directory, unwritable
+from iterable_destination.io.lifecycle import Closeable
 from iterable_destination.model.json_codec import decode, encode
 
 VERSION: Final = 1
@@ -25,7 +25,7 @@ VERSION: Final = 1
 MOST_RANGES: Final = 10_000
 
 
-class Settled:
+class IndexSet:
     """A set of indexes from 0, kept as ranges: small as long as nearly all before the last are in.
 
     It is not safe to be used by several threads at once.
@@ -86,7 +86,7 @@ class Settled:
             ends.insert(place, index + 1)
 
 
-class Checkpoint(Closing):
+class Checkpoint(Closeable):
     """The file that says which lines of an input are settled.
 
     It is held for one process at a time by a lock beside it, ``<path>.lock``, which stays. One
@@ -110,7 +110,7 @@ class Checkpoint(Closing):
         self._input: str | None = None
         #: The indexes of the lines that are settled: add to it, then :meth:`write`. Blank lines
         #: may be added too; each that is left out parts two ranges.
-        self.settled = Settled()
+        self.settled = IndexSet()
         self._lock: Final = _taken(self._path)
         try:
             self._read()
@@ -183,7 +183,7 @@ class _Newer(Exception):
     """A checkpoint of a version that is not known here."""
 
 
-def _understood(content: Any) -> tuple[str | None, Settled]:
+def _understood(content: Any) -> tuple[str | None, IndexSet]:
     """Return the input and the set of a checkpoint's content; raises what Python does."""
     version = content["version"]
     if type(version) is not int or version < VERSION:
@@ -198,7 +198,7 @@ def _understood(content: Any) -> tuple[str | None, Settled]:
         raise TypeError
     if ranges and first_line is None:
         raise ValueError
-    return first_line, Settled(ranges)
+    return first_line, IndexSet(ranges)
 
 
 def _taken(path: str) -> FileLock:
@@ -230,4 +230,4 @@ def _replace(path: str, content: bytes) -> None:
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
-    sync_directory(path)
+    fsync_directory(path)

@@ -16,15 +16,15 @@ from typing import Any, Final
 
 import attrs
 
-from iterable_destination.io.file_lock import BINARY, PRIVATE, locked, sync_directory, unwritable
-from iterable_destination.io.lifecycle import Closing, ForkAware
+from iterable_destination.io.file_lock import BINARY, PRIVATE, fsync_directory, locked, unwritable
+from iterable_destination.io.lifecycle import Closeable, ForkSafe
 from iterable_destination.model.json_values import as_object
 from iterable_destination.model.outcomes import Outcome
 from iterable_destination.model.responses import redacted
 from iterable_destination.model.serialization import (
     DEAD_LETTER,
-    PlainEvent,
-    plain_event,
+    SerializedEvent,
+    serialize_event,
     unreadable,
 )
 
@@ -34,7 +34,7 @@ _MOST_PROBLEMS: Final = 20
 
 
 @attrs.frozen
-class Letter:
+class DeadLetter:
     """An event that was given up, and its outcome."""
 
     #: What became of it; usually rejected or unknown.
@@ -46,7 +46,7 @@ class Letter:
     line: bytes | None = attrs.field(default=None, repr=False)
 
 
-class DeadLetters(Closing, ForkAware):
+class DeadLetters(Closeable, ForkSafe):
     """A file of dead letters that is only ever added to.
 
     Each line is the event itself, with ``deadLetter`` added at its top: ``outcome``, ``index``,
@@ -95,7 +95,7 @@ class DeadLetters(Closing, ForkAware):
         """Open the file anew in a child process: locks belong to whoever opened it."""
         self.close()
 
-    def write(self, letters: Iterable[Letter]) -> None:
+    def write(self, letters: Iterable[DeadLetter]) -> None:
         """Add letters, and return when all of them are on disk.
 
         Raises :exc:`UnwritableFile` if they cannot be written. Then none of them is in the file,
@@ -120,13 +120,13 @@ class DeadLetters(Closing, ForkAware):
             self._file = _opened(self._path)
         return self._file
 
-    def _line(self, letter: Letter) -> bytes:
+    def _line(self, letter: DeadLetter) -> bytes:
         about = letter.outcome.summary()
         about.pop("messageId")
         about["time"] = self._clock().isoformat(timespec="milliseconds").replace("+00:00", "Z")
         if letter.line is not None:
             about["line"] = letter.line.rstrip(b"\r\n").decode("utf-8", "backslashreplace")
-            return PlainEvent({DEAD_LETTER: self._redacted(about)}).encoded()
+            return SerializedEvent({DEAD_LETTER: self._redacted(about)}).encoded()
         plain = _plain(letter.event)
         if plain.problems:
             about["notJSON"] = [attrs.asdict(each) for each in plain.problems[:_MOST_PROBLEMS]]
@@ -141,13 +141,13 @@ class DeadLetters(Closing, ForkAware):
         return redacted(about, self._secret) if self._secret else about
 
 
-def _plain(event: Any) -> PlainEvent:
+def _plain(event: Any) -> SerializedEvent:
     """Return an event in its plain form without what an earlier round added."""
     try:
         fields = as_object(event)
         if fields is not None and DEAD_LETTER in fields:
             event = {key: value for key, value in fields.items() if key != DEAD_LETTER}
-        return plain_event(event)
+        return serialize_event(event)
     except Exception as error:  # noqa: BLE001 - a Mapping of its own may raise anything
         return unreadable(event, f"cannot be read: {type(error).__name__}")
 
@@ -159,7 +159,7 @@ def _opened(path: str) -> int:
     try:
         _check_kind(file)
         if is_new:
-            sync_directory(path)
+            fsync_directory(path)
     except OSError:
         os.close(file)
         raise

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from iterable_destination.errors import UnwritableFile
-from iterable_destination.io.lifecycle import ForkAware
+from iterable_destination.io.lifecycle import ForkSafe
 
 if sys.platform == "win32":
     import msvcrt
@@ -32,7 +32,7 @@ def unwritable(path: str, error: OSError) -> UnwritableFile:
     return UnwritableFile(f"{path}: {error.strerror or error}")
 
 
-def sync_directory(path: str) -> None:
+def fsync_directory(path: str) -> None:
     """Bring to disk that a file was made in or moved into its directory.
 
     Raises :exc:`OSError`; where directories cannot be opened (Windows) nothing is done.
@@ -46,7 +46,7 @@ def sync_directory(path: str) -> None:
         os.close(directory)
 
 
-class FileLock(ForkAware):
+class FileLock(ForkSafe):
     """A right that one holder on this machine has at a time, until it lets go or dies.
 
     The operating system drops it with the process, even one that is killed. The file itself says

@@ -11,18 +11,18 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from iterable_destination.errors import AmbiguousAnswer, InvalidCall, InvalidSettings
-from iterable_destination.io.lifecycle import Closing
-from iterable_destination.io.transport import Connections
+from iterable_destination.io.lifecycle import Closeable
+from iterable_destination.io.transport import HttpTransport
 from iterable_destination.model import endpoints, validation
 from iterable_destination.model import responses as answers
 from iterable_destination.model.calls import Call, Identity, UpdateEmail
 from iterable_destination.model.endpoints import Endpoint
 from iterable_destination.model.json_codec import encode
-from iterable_destination.model.responses import Answer
+from iterable_destination.model.responses import ApiResponse
 from iterable_destination.model.settings import Settings
 
 
-class Client(Closing):
+class Client(Closeable):
     """A connection to one Iterable project. Safe to use from several threads.
 
     Use it as a context manager, or :meth:`close` it. It cannot be pickled.
@@ -50,7 +50,7 @@ class Client(Closing):
             raise InvalidSettings(message)
         self._settings: Final = settings
         self._key: Final = settings.api_key
-        self._connections: Final = Connections(
+        self._transport: Final = HttpTransport(
             settings.url,
             {endpoints.API_KEY_HEADER: settings.api_key},
             secret=settings.api_key,
@@ -67,16 +67,16 @@ class Client(Closing):
 
     def close(self) -> None:
         """Close the connections. The client can still be used, and opens them again."""
-        self._connections.close()
+        self._transport.close()
 
-    def send(self, call: Call) -> Answer:
+    def send(self, call: Call) -> ApiResponse:
         """Send one call and return Iterable's acceptance.
 
         Raises the :exc:`ApiError` that the answer, or the lack of one, means.
         """
         return self.request(call.endpoint, encode(call.body()), expects_code=True)
 
-    def check(self) -> Answer:
+    def check(self) -> ApiResponse:
         """Ask, at little cost and changing nothing, whether the key works.
 
         Returns Iterable's answer if it does. Raises :exc:`~errors.Unauthorized` if Iterable does
@@ -86,7 +86,7 @@ class Client(Closing):
 
     def update_email(
         self, new_email: str, *, email: str | None = None, user_id: str | None = None
-    ) -> Answer:
+    ) -> ApiResponse:
         """Change a user's email, in a project that knows its users by email.
 
         Who the user is now is said by ``email`` or ``user_id``; if both are given Iterable goes
@@ -105,17 +105,17 @@ class Client(Closing):
         endpoint: Endpoint,
         body: bytes | None = None,
         *,
-        within: float | None = None,
+        timeout: float | None = None,
         expects_code: bool = False,
-    ) -> Answer:
+    ) -> ApiResponse:
         """Send a request with a JSON body (None for none) and return what came back.
 
-        Redirects are not followed. ``within`` is seconds above 0 that shorten both timeouts; None
+        Redirects are not followed. ``timeout`` is seconds above 0 that shorten both timeouts; None
         leaves them. ``expects_code`` says that an acceptance without a ``code`` is none, as for
         every single call. Raises :exc:`ApiError` as :meth:`send` does.
         """
-        received = self._connections.exchange(endpoint, body, within)
-        answer = answers.read(
+        received = self._transport.send(endpoint, body, timeout)
+        answer = answers.parse_response(
             received.status,
             received.text,
             secret=self._key,

@@ -25,7 +25,7 @@ _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
 @attrs.frozen(slots=False)  # quick to make
-class Line:
+class LineRecord:
     """One line of input that is not blank."""
 
     #: Which line of the input it is, from 1; blank lines count.
@@ -64,12 +64,12 @@ class Lines:
         """How many of :attr:`size` bytes have been read."""
         return self._raw.tell()
 
-    def __iter__(self) -> Iterator[Line]:
+    def __iter__(self) -> Iterator[LineRecord]:
         for number, text in enumerate(self._texts(), 1):
             if number == 1 and text.startswith(_BYTE_ORDER_MARK):
                 text = text[len(_BYTE_ORDER_MARK) :]  # noqa: PLW2901
             if text and not text.isspace():
-                yield Line(number, text)
+                yield LineRecord(number, text)
 
     def _texts(self) -> Iterator[bytes]:
         try:

@@ -13,7 +13,7 @@ from typing import Final, Self
 from weakref import WeakMethod, WeakSet
 
 
-class Closing:
+class Closeable:
     """Something that is closed at the end of a ``with`` block."""
 
     def __enter__(self) -> Self:
@@ -27,7 +27,7 @@ class Closing:
         raise NotImplementedError
 
 
-def closed_at_exit(thing: Closing) -> Callable[[], None]:
+def close_at_exit(thing: Closeable) -> Callable[[], None]:
     """Have something closed when the interpreter ends, if it is still in use then.
 
     Returns what :func:`atexit.unregister` takes once it was closed before.
@@ -43,7 +43,7 @@ def closed_at_exit(thing: Closing) -> Callable[[], None]:
     return at_exit
 
 
-class ForkAware:
+class ForkSafe:
     """Something with a lock and with resources that a child process must not share.
 
     A fork waits until no thread is inside the lock, so the child finds everything whole. Whoever
@@ -61,11 +61,11 @@ class ForkAware:
         raise NotImplementedError
 
 
-_AWARE: Final[WeakSet[ForkAware]] = WeakSet()
+_AWARE: Final[WeakSet[ForkSafe]] = WeakSet()
 #: Held while a fork is under way: there is one at a time.
 _FORKING: Final = threading.RLock()
 #: Those whose locks are held for the fork.
-_HELD: Final[list[ForkAware]] = []
+_HELD: Final[list[ForkSafe]] = []
 
 
 def _before_fork() -> None:

@@ -20,10 +20,10 @@ from typing import Any, Final
 import attrs
 
 from iterable_destination.errors import OutboxError, OutboxInUse, QueueFull
-from iterable_destination.io.file_lock import BINARY, PRIVATE, FileLock, sync_directory, unwritable
-from iterable_destination.io.lifecycle import Closing, ForkAware
+from iterable_destination.io.file_lock import BINARY, PRIVATE, FileLock, fsync_directory, unwritable
+from iterable_destination.io.lifecycle import Closeable, ForkSafe
 from iterable_destination.model.json_codec import decode
-from iterable_destination.model.serialization import plain_event
+from iterable_destination.model.serialization import serialize_event
 
 VERSION: Final = 1
 _READ: Final = (
@@ -55,7 +55,7 @@ _MOMENT: Final = 0.01
 
 
 @attrs.frozen
-class Entry:
+class OutboxRecord:
     """An event in the outbox."""
 
     #: Its number: later ones are greater, and none is given twice.
@@ -64,7 +64,7 @@ class Entry:
     event: Any = attrs.field(repr=False)
 
 
-class Outbox(Closing, ForkAware):
+class Outbox(Closeable, ForkSafe):
     """A queue of events that outlives the process.
 
     Any number of threads and processes of one machine may use the same file at once; a network
@@ -72,19 +72,23 @@ class Outbox(Closing, ForkAware):
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], *, capacity: int | None = None, patience: float = 30.0
+        self,
+        path: str | os.PathLike[str],
+        *,
+        capacity: int | None = None,
+        lock_timeout: float = 30.0,
     ) -> None:
         """Open the file, or make it, for its owner alone.
 
         ``capacity`` is how many events may be in it at once, at least 1; None is as many as fit
-        on the disk. ``patience`` is how long others are waited for that write at this moment, in
-        seconds. Raises :exc:`ValueError` for a capacity below 1.
+        on the disk. ``lock_timeout`` is how many seconds, at least 0, others are waited for that
+        write at this moment. Raises :exc:`ValueError` for a capacity below 1.
         """
         if capacity is not None and capacity < 1:
             raise ValueError("capacity: must be at least 1, or None")
         self._path: Final = os.path.realpath(path)
         self._capacity: Final = capacity
-        self._patience: Final = patience
+        self._lock_timeout: Final = lock_timeout
         self._is_closed = False
         self._open: sqlite3.Connection | None = None
         super().__init__()  # a fork may come from now on
@@ -126,24 +130,24 @@ class Outbox(Closing, ForkAware):
         """
         return self.add_all([event])[0]
 
-    def add_all(self, events: Iterable[Any], *, within: float | None = None) -> list[int]:
+    def add_all(self, events: Iterable[Any], *, timeout: float | None = None) -> list[int]:
         """Add events, all or none, and return their numbers when all are on disk.
 
-        ``within`` is for how many seconds others are waited for that write at this moment, if
+        ``timeout`` is for how many seconds others are waited for that write at this moment, if
         that is less than the outbox's patience; None does not shorten it. The rest is as with
         :meth:`add`.
         """
-        rows = [(plain_event(event).encoded(),) for event in events]
+        rows = [(serialize_event(event).encoded(),) for event in events]
         if not rows:
             return []
-        with self._transaction(within) as connection:
+        with self._transaction(timeout) as connection:
             if self._capacity is not None and _count(connection) + len(rows) > self._capacity:
                 raise QueueFull(f"{self._path}: has no room, its capacity is {self._capacity:,}")
             insert = "INSERT INTO events (event) VALUES (?)"
             # a number is None only where nothing was inserted
             return [connection.execute(insert, row).lastrowid or 0 for row in rows]
 
-    def read(self, after: int = 0, limit: int = 1_000) -> list[Entry]:
+    def read(self, after: int = 0, limit: int = 1_000) -> list[OutboxRecord]:
         """Return the first events whose number is above ``after``, in order of arrival.
 
         There are at most ``limit`` of them. They stay in the outbox until they are removed. No
@@ -151,7 +155,7 @@ class Outbox(Closing, ForkAware):
         """
         with self._connected() as connection:
             rows = connection.execute(_READ, (after, limit)).fetchall()
-        return [Entry(number, _event(text)) for number, text in rows]
+        return [OutboxRecord(number, _event(text)) for number, text in rows]
 
     def remove(self, numbers: Iterable[int]) -> None:
         """Remove events; numbers that are not there any more are passed over."""
@@ -182,8 +186,8 @@ class Outbox(Closing, ForkAware):
             lock.release()
 
     @contextmanager
-    def _connected(self, patience: float | None = None) -> Iterator[sqlite3.Connection]:
-        if not self.lock.acquire(timeout=self._patience if patience is None else patience):
+    def _connected(self, timeout: float | None = None) -> Iterator[sqlite3.Connection]:
+        if not self.lock.acquire(timeout=self._lock_timeout if timeout is None else timeout):
             raise OutboxError(f"{self._path}: other threads of this process do not let go of it")
         try:
             yield self._ready()
@@ -197,23 +201,23 @@ class Outbox(Closing, ForkAware):
         if self._is_closed:
             raise OutboxError(f"{self._path}: the outbox is closed")
         if self._open is None:
-            self._open = _opened(self._path, self._patience)
+            self._open = _opened(self._path, self._lock_timeout)
             self._status = _status(self._path)
         elif not os.path.samestat(self._status, _status(self._path)):
             raise OutboxError(f"{self._path}: was replaced while it was in use")
         return self._open
 
     @contextmanager
-    def _transaction(self, within: float | None = None) -> Iterator[sqlite3.Connection]:
-        patience = self._patience if within is None else min(max(within, 0), self._patience)
-        until = time.monotonic() + patience
-        with self._connected(patience) as connection:
+    def _transaction(self, timeout: float | None = None) -> Iterator[sqlite3.Connection]:
+        wait = self._lock_timeout if timeout is None else min(max(timeout, 0), self._lock_timeout)
+        until = time.monotonic() + wait
+        with self._connected(wait) as connection:
             _wait_for(connection, max(until - time.monotonic(), 0))
             try:
                 with _transaction(connection):
                     yield connection
             finally:
-                _wait_for(connection, self._patience)
+                _wait_for(connection, self._lock_timeout)
 
 
 def _status(path: str) -> os.stat_result:
@@ -247,14 +251,14 @@ def _wait_for(connection: sqlite3.Connection, seconds: float) -> None:
     connection.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
 
 
-def _opened(path: str, patience: float) -> sqlite3.Connection:
+def _opened(path: str, lock_timeout: float) -> sqlite3.Connection:
     """Open an outbox, make it if there is none, and refuse what is none."""
     _made(path)
     connection = sqlite3.connect(
-        path, timeout=patience, isolation_level=None, check_same_thread=False
+        path, timeout=lock_timeout, isolation_level=None, check_same_thread=False
     )
     try:
-        _prepare(connection, path, patience)
+        _prepare(connection, path, lock_timeout)
     except BaseException:
         connection.close()
         raise
@@ -268,14 +272,14 @@ def _made(path: str) -> None:
     """
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | BINARY, PRIVATE))
-        sync_directory(path)
+        fsync_directory(path)
     except FileExistsError:
         pass
     except OSError as error:
         raise OutboxError(str(unwritable(path, error))) from error
 
 
-def _prepare(connection: sqlite3.Connection, path: str, patience: float) -> None:
+def _prepare(connection: sqlite3.Connection, path: str, lock_timeout: float) -> None:
     with _transaction(connection, "DEFERRED"):
         is_there = _is_outbox(connection, path)
     if not is_there:
@@ -284,7 +288,7 @@ def _prepare(connection: sqlite3.Connection, path: str, patience: float) -> None
             if not _is_outbox(connection, path):  # another process may have been quicker
                 for statement in _SCHEMA:
                     connection.execute(statement)
-    until = time.monotonic() + patience
+    until = time.monotonic() + lock_timeout
     while not _has_log(connection, until):
         time.sleep(_MOMENT)
     connection.execute("PRAGMA synchronous = FULL")

@@ -15,14 +15,14 @@ from typing import Any, ClassVar, Final, Protocol, Self
 import attrs
 
 from iterable_destination import errors
-from iterable_destination.io.lifecycle import Closing
-from iterable_destination.io.transport import Connections
+from iterable_destination.io.lifecycle import Closeable
+from iterable_destination.io.transport import HttpTransport
 from iterable_destination.model import endpoints
 from iterable_destination.model import responses as answers
 from iterable_destination.model.calls import Identity
 from iterable_destination.model.endpoints import Endpoint
 from iterable_destination.model.json_codec import decode, encode
-from iterable_destination.model.responses import Answer
+from iterable_destination.model.responses import ApiResponse
 from iterable_destination.model.segment_track import SegmentTrack
 from iterable_destination.model.settings import Settings
 
@@ -74,7 +74,7 @@ class Analytics(Protocol):
         """Take a track call; a pair that begins with False says that it was not taken."""
 
 
-class SegmentClient(Closing):
+class SegmentClient(Closeable):
     """A connection to one of Segment's sources. Safe to use from several threads."""
 
     def __init__(  # noqa: PLR0913 - keywords, each with a default
@@ -98,7 +98,7 @@ class SegmentClient(Closing):
         self._key: Final = write_key
         self._url: Final = settings.url
         credentials = b64encode(f"{write_key}:".encode()).decode()
-        self._connections: Final = Connections(
+        self._transport: Final = HttpTransport(
             settings.url,
             {"Authorization": f"Basic {credentials}"},
             secret=write_key,
@@ -115,9 +115,9 @@ class SegmentClient(Closing):
 
     def close(self) -> None:
         """Close the connections. The client can still be used, and opens them again."""
-        self._connections.close()
+        self._transport.close()
 
-    def send(self, call: SegmentCall | SegmentTrack) -> Answer:
+    def send(self, call: SegmentCall | SegmentTrack) -> ApiResponse:
         """Send one event and return Segment's acceptance.
 
         Raises the :exc:`~errors.ApiError` that the answer, or the lack of one, means.
@@ -125,7 +125,7 @@ class SegmentClient(Closing):
         call = SegmentCall.of_track(call) if isinstance(call, SegmentTrack) else call
         return self.request(call.endpoint, encode(call.body()))
 
-    def send_batch(self, tracks: Iterable[SegmentTrack]) -> Answer:
+    def send_batch(self, tracks: Iterable[SegmentTrack]) -> ApiResponse:
         """Send several events in one request, and return Segment's acceptance of all of them.
 
         A batch has at most 500,000 bytes. Raises :exc:`~errors.TooLarge` for a larger one, which
@@ -141,12 +141,12 @@ class SegmentClient(Closing):
         endpoint: Endpoint,
         body: bytes | None = None,
         *,
-        within: float | None = None,
+        timeout: float | None = None,
         expects_code: bool = False,  # noqa: ARG002 - Segment gives none
-    ) -> Answer:
+    ) -> ApiResponse:
         """Send a request with a JSON body and return what came back, as :meth:`Client.request`."""
-        received = self._connections.exchange(endpoint, body, within)
-        return answers.read(
+        received = self._transport.send(endpoint, body, timeout)
+        return answers.parse_response(
             received.status,
             received.text,
             secret=self._key,
@@ -156,7 +156,7 @@ class SegmentClient(Closing):
         )
 
 
-class AnalyticsClient(Closing):
+class AnalyticsClient(Closeable):
     """Hands events to a client of Segment's own instead, which sends them by and by.
 
     What it has taken counts as delivered; it is the client's own to lose. It is never closed.
@@ -168,7 +168,7 @@ class AnalyticsClient(Closing):
     def close(self) -> None:
         """Leave the client to its owner."""
 
-    def send(self, call: SegmentCall) -> Answer:
+    def send(self, call: SegmentCall) -> ApiResponse:
         """Hand over one event, as :meth:`request` does."""
         return self.request(call.endpoint, encode(call.body()))
 
@@ -177,9 +177,9 @@ class AnalyticsClient(Closing):
         endpoint: Endpoint,  # noqa: ARG002 - it has its own
         body: bytes | None = None,
         *,
-        within: float | None = None,  # noqa: ARG002 - it takes no time
+        timeout: float | None = None,  # noqa: ARG002 - it takes no time
         expects_code: bool = False,  # noqa: ARG002 - there is none
-    ) -> Answer:
+    ) -> ApiResponse:
         """Hand over the event, or the events, of a body.
 
         Raises :exc:`~errors.RateLimited` if there is no room for one, and
@@ -188,7 +188,7 @@ class AnalyticsClient(Closing):
         value = decode(body or b"{}")
         for event in value.get("batch", [value]):
             self._hand_over(event)
-        return Answer(200, {})
+        return ApiResponse(200, {})
 
     def _hand_over(self, event: dict[str, Any]) -> None:
         timestamp = event.get("timestamp")

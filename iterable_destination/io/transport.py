@@ -19,7 +19,7 @@ import requests
 import urllib3
 
 from iterable_destination.errors import AmbiguousAnswer, ApiError, NotConnected, WrongAddress
-from iterable_destination.io.lifecycle import Closing, ForkAware
+from iterable_destination.io.lifecycle import Closeable, ForkSafe
 from iterable_destination.model.endpoints import Endpoint
 from iterable_destination.model.responses import redacted
 
@@ -97,7 +97,7 @@ class _Connection:
 
 
 @attrs.frozen
-class Received:
+class HttpResponse:
     """What a server answered, whatever it means."""
 
     status: int
@@ -124,7 +124,7 @@ class Received:
             return None
 
 
-class Connections(Closing, ForkAware):
+class HttpTransport(Closeable, ForkSafe):
     """Connections to one server, as many as there are requests at once.
 
     ``headers`` go with every request; ``secret`` is taken out of what errors say. Timeouts are
@@ -145,7 +145,7 @@ class Connections(Closing, ForkAware):
         self._url: Final = url
         self._headers: Final = dict(headers)
         self._secret: Final = secret
-        self._timeout: Final = timeout
+        self._timeouts: Final = timeout
         self._clock: Final = clock
         #: Connections that no thread is using: a session is not for several threads at once.
         self._idle: Final[list[_Connection]] = []
@@ -162,15 +162,15 @@ class Connections(Closing, ForkAware):
         """Use none of the parent's connections in a child process: answers would be mixed up."""
         self.close()
 
-    def exchange(self, endpoint: Endpoint, body: bytes | None, within: float | None) -> Received:
+    def send(self, endpoint: Endpoint, body: bytes | None, timeout: float | None) -> HttpResponse:
         """Send a request and return the answer; redirects are not followed.
 
-        ``body`` None is none; ``within`` is seconds above 0 that shorten both timeouts, None
+        ``body`` None is none; ``timeout`` is seconds above 0 that shorten both timeouts, None
         leaves them. Raises :exc:`~errors.NotConnected`, :exc:`~errors.AmbiguousAnswer` or
         :exc:`~errors.WrongAddress` if there is no answer.
         """
         began = self._clock()
-        connect, read = (min(timeout, within or timeout) for timeout in self._timeout)
+        connect, read = (min(bound, timeout or bound) for bound in self._timeouts)
         failure: ApiError
         try:
             with self._borrowed() as connection:
@@ -185,7 +185,7 @@ class Connections(Closing, ForkAware):
                 response.status_code,
                 self._clock() - began,
             )
-            return Received(response.status_code, response.headers, text)
+            return HttpResponse(response.status_code, response.headers, text)
         # Raised here, it does not carry the error of `requests`, whose request has the key.
         _log.debug("%s %s: %s", endpoint.method, endpoint.path, type(failure).__name__)
         raise failure

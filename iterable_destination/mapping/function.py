@@ -26,9 +26,9 @@ from iterable_destination.model import validation
 from iterable_destination.model.calls import Call, TrackEvent, TrackPurchase, UpdateUser
 from iterable_destination.model.json_codec import encode
 from iterable_destination.model.json_copy import data_fields
-from iterable_destination.model.json_values import kind
-from iterable_destination.model.segment_event import Event
-from iterable_destination.model.serialization import plain_event
+from iterable_destination.model.json_values import describe_type
+from iterable_destination.model.segment_event import SegmentEvent
+from iterable_destination.model.serialization import serialize_event
 from iterable_destination.model.settings import Settings
 from iterable_destination.model.translation import Translation
 
@@ -111,7 +111,7 @@ class DestinationFunction:
         :exc:`FunctionError` as the method does, but neither :exc:`DropEvent` nor
         :exc:`EventNotSupported`: these are the reason why there are no calls.
         """
-        reading = Event(event)
+        reading = SegmentEvent(event)
         name = METHODS.get(reading.type)
         if name is None or _switched_off(reading, settings):
             return self.translate(event, settings)
@@ -120,9 +120,9 @@ class DestinationFunction:
         except (DropEvent, EventNotSupported) as reason:
             return Translation(reading.message_id, skipped=str(reason))
 
-    def _given(self, name: str, reading: Event, settings: Settings) -> Translation:
+    def _given(self, name: str, reading: SegmentEvent, settings: Settings) -> Translation:
         """Give an event to a method, and return what comes of it; its own errors are wrapped."""
-        own = _copy(plain_event(reading.raw).value)
+        own = _copy(serialize_event(reading.raw).value)
         try:
             returned = getattr(self, name)(own, settings)
             if isinstance(returned, Translation):
@@ -136,7 +136,7 @@ class DestinationFunction:
             raise FunctionFailed(f"{name} failed with {type(error).__name__}") from error
 
 
-def _switched_off(event: Event, settings: Settings) -> str | None:
+def _switched_off(event: SegmentEvent, settings: Settings) -> str | None:
     """Return why an event is not for this destination, by its name in the mapping's kind."""
     if settings.mappings is None:
         return event.switched_off()
@@ -160,7 +160,7 @@ def _calls(returned: Any, name: str) -> tuple[Call, ...]:
     calls = each if isinstance(each, tuple) else tuple(each)
     for call in calls:
         if not isinstance(call, Call):
-            raise FunctionFailed(f"{name} returned {kind(call)}, which is no call")
+            raise FunctionFailed(f"{name} returned {describe_type(call)}, which is no call")
     return calls
 
 

@@ -12,11 +12,11 @@ from typing import Any, Final
 from iterable_destination.errors import InvalidEvent, InvalidSubscription, Problem
 from iterable_destination.mapping import classic
 from iterable_destination.mapping.actions import MappedTranslator, subscriptions_from_json
-from iterable_destination.mapping.classic.fast_path import ordinary
+from iterable_destination.mapping.classic.fast_path import fast_path
 from iterable_destination.model import validation
 from iterable_destination.model.calls import Call
 from iterable_destination.model.json_codec import decode_quickly
-from iterable_destination.model.segment_event import Event
+from iterable_destination.model.segment_event import SegmentEvent
 from iterable_destination.model.settings import Settings
 from iterable_destination.model.translation import Translation
 
@@ -42,11 +42,11 @@ def translate(event: Any, settings: Settings | None = None) -> Translation:
     chosen = settings or _DEFAULTS
     if chosen.mappings is not None:
         return mapped_translator(chosen)(event, chosen)
-    call = ordinary(event, chosen)
+    call = fast_path(event, chosen)
     return _carefully(event, chosen) if call is None else Translation(event["messageId"], (call,))
 
 
-def ordinary_call(text: bytes, settings: Settings) -> tuple[str, Call] | None:
+def fast_path_call(text: bytes, settings: Settings) -> tuple[str, Call] | None:
     """Return the ``messageId`` and the call of an ordinary event in JSON, to the classic mapping.
 
     None for any other text. As for :func:`translate`, but nothing is made that is thrown away.
@@ -55,7 +55,7 @@ def ordinary_call(text: bytes, settings: Settings) -> tuple[str, Call] | None:
         event = decode_quickly(text)
     except ValueError:
         return None
-    call = ordinary(event, settings)  # none for what may be a long whole number
+    call = fast_path(event, settings)  # none for what may be a long whole number
     return None if call is None else (event["messageId"], call)
 
 
@@ -88,7 +88,7 @@ def _in_settings(problem: Problem) -> Problem:
 
 def _carefully(event: Any, settings: Settings) -> Translation:
     """Translate any event, naming all that is to be noted or refused."""
-    reading = Event(event)
+    reading = SegmentEvent(event)
     call = classic.translate(reading, settings)
     if isinstance(call, str):
         return Translation(reading.message_id, skipped=call, notes=tuple(reading.notes))

@@ -295,7 +295,7 @@ Call = UpdateUser | TrackEvent | UpdateCart | TrackPurchase | UpdateEmail
 WITH_ID: Final = (TrackEvent, TrackPurchase)
 
 
-class Mark(NamedTuple):
+class EncodedCall(NamedTuple):
     """What is to be known of a call while it is under way; the rest is in its body.
 
     Of very many calls the bodies as bytes take far less memory than as Python's values.
@@ -324,7 +324,7 @@ class Mark(NamedTuple):
         return call
 
 
-def mark(call: Call, its_id: str | None = None) -> Mark:
+def encode_call(call: Call, its_id: str | None = None) -> EncodedCall:
     """Return a call's mark, with this id if it is not None and the call has none of its own."""
     body, who = call.body(), call.identity
     if its_id is not None and isinstance(call, WITH_ID):
@@ -333,4 +333,4 @@ def mark(call: Call, its_id: str | None = None) -> Mark:
     update_only = call.update_only if isinstance(call, UpdateUser) else None
     # orjson leaves its bytes in a block of some kilobytes, which many that wait would fill.
     text = bytes(memoryview(encode(body)))
-    return Mark(type(call), who.email, who.user_id, event_name, text, update_only)
+    return EncodedCall(type(call), who.email, who.user_id, event_name, text, update_only)

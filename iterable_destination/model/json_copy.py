@@ -22,7 +22,7 @@ from iterable_destination.model.json_values import (
     TOO_LARGE,
     as_list,
     as_object,
-    kind,
+    describe_type,
     scalar,
 )
 
@@ -43,7 +43,7 @@ def data_fields(
     try:
         return quick_copy(fields, dates)
     except NOT_PLAIN:
-        return CarefulCopy(problems, dates).of(fields, path)
+        return JsonCopier(problems, dates).of(fields, path)
 
 
 def text_problem(text: str) -> str | None:
@@ -158,7 +158,7 @@ _LONG: Final = 2.0**63
 TOO_DEEP: Final = f"is nested more than {MAX_NESTING} levels deep"
 
 
-class CarefulCopy:
+class JsonCopier:
     """Copies any Python value, and writes down every problem with its place.
 
     What is wrong with a single value, and what becomes of it, is for a subclass to change.
@@ -217,7 +217,9 @@ class CarefulCopy:
         copy = {}
         for key, value in items:
             if not isinstance(key, str):
-                self._refuse(path, f"has a key that is {kind(key)}; JSON's keys are strings")
+                self._refuse(
+                    path, f"has a key that is {describe_type(key)}; JSON's keys are strings"
+                )
             elif text_problem(key):
                 self._refuse(path, f"has a key that {text_problem(key)}")
             else:
@@ -239,7 +241,7 @@ def _problem(value: Any) -> str | None:
     if isinstance(value, date):
         return _date_problem(value)
     if type(value) not in SCALARS or (isinstance(value, float) and not isfinite(value)):
-        return f"is {kind(value)}, which JSON cannot hold"
+        return f"is {describe_type(value)}, which JSON cannot hold"
     if isinstance(value, int) and not -TOO_LARGE < value < TOO_LARGE:
         return "is a number too large for Iterable"
     return None
@@ -253,7 +255,7 @@ def _date_problem(value: date) -> str | None:
     return None
 
 
-class PlainCopy(CarefulCopy):
+class PlainCopy(JsonCopier):
     """Copies any Python value as it is, and writes down every problem with its place."""
 
     def problem(self, value: Any) -> str | None:
@@ -261,7 +263,7 @@ class PlainCopy(CarefulCopy):
         if isinstance(value, str):
             return surrogate_problem(value)
         if type(value) not in SCALARS or (isinstance(value, float) and not isfinite(value)):
-            return f"is {kind(value)}, which JSON cannot hold"
+            return f"is {describe_type(value)}, which JSON cannot hold"
         if isinstance(value, int) and not -TOO_LARGE < value < TOO_LARGE:
             return "is a number too large for a double"
         return None

@@ -45,7 +45,7 @@ def scalar(value: Any) -> Any:
     return value
 
 
-def says_nothing(value: Any) -> bool:
+def is_blank(value: Any) -> bool:
     """Whether a value is null or ``""``; other values are not asked how they compare."""
     return value is None or (isinstance(value, str) and not value)
 
@@ -68,7 +68,7 @@ def as_list(value: Any) -> list[Any] | None:
     return None
 
 
-def kind(value: Any) -> str:
+def describe_type(value: Any) -> str:
     """Name what a value is, in JSON's words and without repeating it: ``a list``, ``null``."""
     if value is None:
         return "null"

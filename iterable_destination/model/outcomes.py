@@ -11,14 +11,14 @@ from typing import Any, ClassVar, Self
 import attrs
 
 from iterable_destination.errors import ApiError, Invalid, IterableDestinationError, Note
-from iterable_destination.model.calls import Call, Mark
+from iterable_destination.model.calls import Call, EncodedCall
 
 #: Calls, or their marks, of which calls are made when somebody asks.
-Calls = tuple[Call, ...] | tuple[Mark, ...]
+Calls = tuple[Call, ...] | tuple[EncodedCall, ...]
 
 
 def _made(calls: Calls) -> tuple[Call, ...]:
-    return tuple(call.call() if isinstance(call, Mark) else call for call in calls)
+    return tuple(call.call() if isinstance(call, EncodedCall) else call for call in calls)
 
 
 @attrs.frozen

@@ -51,7 +51,7 @@ _CODES: Final[dict[str, type[errors.ApiError]]] = {
 
 
 @attrs.frozen
-class Answer:
+class ApiResponse:
     """A plain acceptance."""
 
     #: The HTTP status, 200 to 299.
@@ -69,7 +69,7 @@ class Answer:
 Words = Mapping[type[errors.ApiError], str]
 
 
-def read(  # noqa: PLR0913 - what there is of an answer
+def parse_response(  # noqa: PLR0913 - what there is of an answer
     status: int,
     text: bytes,
     *,
@@ -77,7 +77,7 @@ def read(  # noqa: PLR0913 - what there is of an answer
     request_id: str | None,
     retry_after: float | None,
     words: Words | None = None,
-) -> Answer:
+) -> ApiResponse:
     """Return what was accepted, or raise the :exc:`~errors.ApiError` that the answer means.
 
     ``secret`` is taken out of everything that is kept of it. ``words`` are said for an error of
@@ -88,7 +88,7 @@ def read(  # noqa: PLR0913 - what there is of an answer
     code, message = _text(body, "code"), _text(body, "msg")
     error = _meaning(status, code, message, readable=body is not None)
     if error is None:
-        return Answer(status, body or {}, code, message, request_id)
+        return ApiResponse(status, body or {}, code, message, request_id)
     params = (body or {}).get("params")
     raise error(
         message or f"status {status}: {_said(error, words or _WORDS)}",

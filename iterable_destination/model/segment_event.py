@@ -15,7 +15,13 @@ from typing import Any, Final, TypeVar
 
 from iterable_destination.errors import InvalidEvent, Note, Problem, shortened
 from iterable_destination.model.calls import Identity
-from iterable_destination.model.json_values import TOO_LARGE, as_object, kind, says_nothing, scalar
+from iterable_destination.model.json_values import (
+    TOO_LARGE,
+    as_object,
+    describe_type,
+    is_blank,
+    scalar,
+)
 
 T = TypeVar("T")
 
@@ -65,7 +71,7 @@ def names_of(keys: tuple[Any, ...]) -> dict[str, str]:
     return first_keys(keys, _NAMES)
 
 
-class Event:
+class SegmentEvent:
     """One Segment event and what was noticed while reading it."""
 
     __slots__ = (
@@ -85,7 +91,7 @@ class Event:
         """Read an event; raises :exc:`InvalidEvent` if it is no object or has no type."""
         body = as_object(raw)
         if body is None:
-            raise InvalidEvent([Problem("$", f"an event is an object, not {kind(raw)}")])
+            raise InvalidEvent([Problem("$", f"an event is an object, not {describe_type(raw)}")])
         self.raw: dict[Any, Any] = body
         #: What makes the event invalid, found so far.
         self.problems: list[Problem] = []
@@ -96,7 +102,7 @@ class Event:
         try:
             "".join(body)  # a TypeError unless all are strings
         except TypeError:
-            self.refuse("$", "has a key that is no string, as JSON's keys are")
+            self.add_problem("$", "has a key that is no string, as JSON's keys are")
         #: The place of the event's own fields: ``traits`` of an identify, else ``properties``.
         self.path = "traits" if self.type == "identify" else "properties"
         #: The event's own fields; empty if there are none.
@@ -114,28 +120,28 @@ class Event:
         its_type = self.get("type")
         if isinstance(its_type, str) and its_type:
             return its_type
-        wrong = f"must be a string, not {kind(its_type)}"
-        message = "missing" if says_nothing(its_type) else wrong
+        wrong = f"must be a string, not {describe_type(its_type)}"
+        message = "missing" if is_blank(its_type) else wrong
         raise InvalidEvent([Problem("type", message)], self.message_id)
 
     def _own_fields(self) -> dict[Any, Any]:
         value = self.raw.get(self.path)
         fields = as_object(value)
         if fields is None and value is not None:
-            self.refuse(self.path, f"must be an object, not {kind(value)}")
+            self.add_problem(self.path, f"must be an object, not {describe_type(value)}")
         return fields or {}
 
     def _or_passed_over(self, path: str, value: Any) -> dict[Any, Any]:
         fields = as_object(value)
         if fields is None and value is not None:
-            self.note(path, f"passed over: must be an object, not {kind(value)}")
+            self.add_note(path, f"passed over: must be an object, not {describe_type(value)}")
         return fields or {}
 
-    def refuse(self, path: str, message: str) -> None:
+    def add_problem(self, path: str, message: str) -> None:
         """Add a problem."""
         self.problems.append(Problem(path, message))
 
-    def note(self, path: str, message: str) -> None:
+    def add_note(self, path: str, message: str) -> None:
         """Add a note."""
         self.notes.append(Note(path, message))
 
@@ -194,14 +200,16 @@ class Event:
             return None
         moment = read(value)
         if moment is None:
-            self.refuse("timestamp", "is no date: give ISO 8601, or unix seconds or milliseconds")
+            self.add_problem(
+                "timestamp", "is no date: give ISO 8601, or unix seconds or milliseconds"
+            )
         return moment
 
     def identity(self) -> Identity:
         """Return who the event is about, with the email from the first place that has one."""
         user_id = as_id(given := self.get("userId"))
         if user_id is not given:
-            self.note("userId", "a number, sent as a string")
+            self.add_note("userId", "a number, sent as a string")
         email = None
         if self.path != "traits" and "traits" in self.context:
             traits = self._context_traits()
@@ -212,7 +220,7 @@ class Event:
             email, source = _said(self.find("email")), self.source("email")
         if email is None and looks_like_email(user_id):
             email, source = user_id, "userId"
-        if says_nothing(user_id):
+        if is_blank(user_id):
             user_id = None
         if email is None or user_id is None:
             return self._half_known(email, source, user_id)
@@ -227,7 +235,7 @@ class Event:
         if email is not None or user_id is not None:
             right = "email" if email is None else "userId"
             for path in lookalikes:
-                self.note(path, f"looks like the {right}, which is only read from {right!r}")
+                self.add_note(path, f"looks like the {right}, which is only read from {right!r}")
         return Identity(email, user_id, source, lookalikes=lookalikes)
 
     def _lookalikes(self, email: Any, user_id: Any) -> Iterator[str]:
@@ -251,7 +259,7 @@ def _places(path: str, keys: dict[str, str], names: frozenset[str]) -> Iterator[
 def _said(identity: Any) -> Any:
     """Return what is said of an identity as a JSON scalar; ``""`` says nothing."""
     said = scalar(identity)
-    return None if says_nothing(said) else said
+    return None if is_blank(said) else said
 
 
 def looks_like_email(user_id: Any) -> bool:

@@ -22,7 +22,13 @@ from iterable_destination.errors import Problem
 from iterable_destination.model import json_copy as data_fields
 from iterable_destination.model.dates import in_utc
 from iterable_destination.model.json_codec import encode
-from iterable_destination.model.json_values import SCALARS, as_list, as_object, kind, scalar
+from iterable_destination.model.json_values import (
+    SCALARS,
+    as_list,
+    as_object,
+    describe_type,
+    scalar,
+)
 
 #: Objects and lists inside each other, counted from the event itself: ``dataFields`` may begin a
 #: few levels down, and all of them are to be kept.
@@ -39,7 +45,7 @@ _NEVER_DATES: Final = frozenset({"event", "messageId", "type", "userId"})
 
 
 @attrs.frozen
-class PlainEvent:
+class SerializedEvent:
     """An event as JSON's own values."""
 
     #: A JSON value, in which NaN and infinity may stand as well. It is the event itself if that
@@ -60,7 +66,7 @@ class PlainEvent:
         return json.dumps(self.value, separators=(",", ":")).encode()
 
 
-def plain_event(event: Any) -> PlainEvent:
+def serialize_event(event: Any) -> SerializedEvent:
     """Return an event, or whatever was handed in as one, in its plain form.
 
     A ``datetime`` becomes ISO 8601 in UTC (a naive one is UTC), a ``date`` its day, an ``Enum``
@@ -70,15 +76,15 @@ def plain_event(event: Any) -> PlainEvent:
     too little room for some hundred calls.
     """
     if _is_plain(event, MAX_NESTING):
-        return PlainEvent(event)
+        return SerializedEvent(event)
     copying = _Copying()
     value = copying.copy(event, "", MAX_NESTING)
-    return PlainEvent(value, tuple(copying.problems), copying.is_finite)
+    return SerializedEvent(value, tuple(copying.problems), copying.is_finite)
 
 
-def unreadable(event: Any, reason: str) -> PlainEvent:
+def unreadable(event: Any, reason: str) -> SerializedEvent:
     """Return something to keep in place of an event that cannot be read at all."""
-    return PlainEvent(_in_words(reason, event), (Problem("$", reason),), is_finite=False)
+    return SerializedEvent(_in_words(reason, event), (Problem("$", reason),), is_finite=False)
 
 
 def _is_plain(value: Any, depth: int) -> bool:
@@ -122,7 +128,7 @@ class _Copying:
         if isinstance(value, int) and value.bit_length() > _MOST_BITS:
             return self._refused(value, path, "is a number too large to be written")
         if type(value) not in SCALARS:
-            return self._refused(value, path, f"is {kind(value)}, which JSON cannot hold")
+            return self._refused(value, path, f"is {describe_type(value)}, which JSON cannot hold")
         if isinstance(value, float) and not math.isfinite(value):
             self.is_finite = False
         return value
@@ -154,7 +160,7 @@ class _Copying:
 
     def _name(self, key: Any, path: str) -> str:
         """Return a key that is refused like the one it stands for, and never looked up."""
-        self._note(path, f"has a key that is {kind(key)}; JSON's keys are strings")
+        self._note(path, f"has a key that is {describe_type(key)}; JSON's keys are strings")
         return f"\ud800not a string: {_excerpt(key)}"
 
     def _refused(self, value: Any, path: str, reason: str) -> list[Any]:

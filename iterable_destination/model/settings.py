@@ -16,7 +16,7 @@ import attrs
 
 from iterable_destination.errors import InvalidSettings
 from iterable_destination.model import endpoints
-from iterable_destination.model.json_values import kind
+from iterable_destination.model.json_values import describe_type
 
 #: Segment's name for a data center, and ours.
 _DATA_CENTERS: Final = {"united_states": "US", "europe": "EU", "US": "US", "EU": "EU"}
@@ -24,13 +24,13 @@ _DATA_CENTERS: Final = {"united_states": "US", "europe": "EU", "US": "US", "EU":
 
 def _boolean(_: Any, attribute: attrs.Attribute[bool], value: Any) -> None:
     if not isinstance(value, bool):
-        message = f"{attribute.name}: must be true or false, not {kind(value)}"
+        message = f"{attribute.name}: must be true or false, not {describe_type(value)}"
         raise InvalidSettings(message)
 
 
 def _text(_: Any, attribute: attrs.Attribute[str | None], value: Any) -> None:
     if value is not None and not isinstance(value, str):
-        message = f"{attribute.name}: must be a string, not {kind(value)}"
+        message = f"{attribute.name}: must be a string, not {describe_type(value)}"
         raise InvalidSettings(message)
 
 
@@ -78,7 +78,7 @@ def _elements(value: Any) -> Any:
 
 def _list(_: Any, attribute: attrs.Attribute[Sequence[Any] | None], value: Any) -> None:
     if value is not None and not isinstance(value, tuple):
-        raise InvalidSettings(f"{attribute.name}: must be a list, not {kind(value)}")
+        raise InvalidSettings(f"{attribute.name}: must be a list, not {describe_type(value)}")
 
 
 def _shortened(mappings: Sequence[Any] | None) -> str:

@@ -24,7 +24,7 @@ from iterable_destination.model.calls import (
     UpdateUser,
 )
 from iterable_destination.model.json_copy import text_problem
-from iterable_destination.model.json_values import TOO_LARGE, kind, says_nothing
+from iterable_destination.model.json_values import TOO_LARGE, describe_type, is_blank
 
 _SPACE_OR_CONTROL: Final = re.compile(r"[\s\x00-\x1f\x7f-\x9f]")
 USER_ID: Final = re.compile(rf"[ -~]{{0,{endpoints.MAX_USER_ID_LENGTH - 1}}}[!-~]")
@@ -59,11 +59,11 @@ def _user(call: UpdateUser) -> list[Problem]:
     if merge is None or isinstance(merge, bool):
         return []
     source = call.sources.get("mergeNestedObjects", "mergeNestedObjects")
-    return [Problem(source, f"must be true or false, not {kind(merge)}")]
+    return [Problem(source, f"must be true or false, not {describe_type(merge)}")]
 
 
 def _event(call: TrackEvent) -> list[Problem]:
-    message = "missing" if says_nothing(call.event_name) else _text(call.event_name)
+    message = "missing" if is_blank(call.event_name) else _text(call.event_name)
     found = _attribution(call, endpoints.INT64)
     if message is not None:
         found.insert(0, Problem(call.sources.get("eventName", "eventName"), message))
@@ -137,7 +137,7 @@ _OPTIONAL_TEXTS: Final = ("sku", "description", "imageUrl", "url")
 def email_problem(value: Any) -> str | None:
     """Say why a value cannot be an email, or None if it may be one."""
     if not isinstance(value, str):
-        return f"must be a string, not {kind(value)}"
+        return f"must be a string, not {describe_type(value)}"
     if not reads_like_email(value):
         return "is no email address: it must read like name@host.domain, without spaces"
     return text_problem(value)
@@ -158,7 +158,7 @@ def reads_like_email(text: str) -> bool:
 def user_id_problem(value: Any) -> str | None:
     """Say why a value cannot be a userId, or None if it can."""
     if not isinstance(value, str):
-        return f"must be a string, not {kind(value)}"
+        return f"must be a string, not {describe_type(value)}"
     if USER_ID.fullmatch(value):
         return None
     if len(value) > endpoints.MAX_USER_ID_LENGTH:
@@ -170,18 +170,22 @@ def user_id_problem(value: Any) -> str | None:
 def _text(value: Any) -> str | None:
     if isinstance(value, str):
         return text_problem(value)
-    return "missing" if value is None else f"must be a string, not {kind(value)}"
+    return "missing" if value is None else f"must be a string, not {describe_type(value)}"
 
 
 def _number(value: Any) -> str | None:
     if value is None:
         return "missing"
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return _NO_NUMBER if isinstance(value, str) else f"must be a number, not {kind(value)}"
+        return (
+            _NO_NUMBER
+            if isinstance(value, str)
+            else f"must be a number, not {describe_type(value)}"
+        )
     if -TOO_LARGE < value < TOO_LARGE:
         return None
     if isinstance(value, float) and not isfinite(value):
-        return f"must be a number, not {kind(value)}"
+        return f"must be a number, not {describe_type(value)}"
     return "is a number too large for Iterable"
 
 
@@ -196,4 +200,4 @@ def _whole(value: Any, bounds: range) -> str | None:
 def _categories(value: Any) -> str | None:
     if isinstance(value, list) and all(isinstance(category, str) for category in value):
         return next(filter(None, map(text_problem, value)), None)
-    return f"must be a string or a list of strings, not {kind(value)}"
+    return f"must be a string or a list of strings, not {describe_type(value)}"

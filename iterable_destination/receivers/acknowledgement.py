@@ -24,25 +24,25 @@ _DONE: Final = frozenset({Delivered.name, Skipped.name})
 _KEPT: Final = frozenset({Rejected.name, Unknown.name})
 #: Refused events that an answer names, and problems of each.
 _NAMED: Final = 5
-#: Calls that are sent singly: somebody waits, and a bulk may have to wait for its turn.
-_FEW: Final = 8
+#: The smallest bulk: somebody waits, and fewer calls have their turn sooner if they go singly.
+MIN_BULK_SIZE: Final = 9
 
 
-def deliver(to: Destination, events: Sequence[Any], within: float | None) -> list[Outcome]:
+def deliver_batch(to: Destination, events: Sequence[Any], timeout: float | None) -> list[Outcome]:
     """Deliver events, in the time given, and return their outcomes in the events' order.
 
-    ``within`` is seconds; below 0 is 0, None is as long as it takes.
+    ``timeout`` is seconds; below 0 is 0, None is as long as it takes.
     """
-    seconds = None if within is None else max(within, 0.0)
-    outcomes = list(to.send_all(events, within=seconds, few=_FEW))
+    seconds = None if timeout is None else max(timeout, 0.0)
+    outcomes = list(to.send_all(events, timeout=seconds, min_bulk_size=MIN_BULK_SIZE))
     outcomes.sort(key=lambda outcome: outcome.index)
-    are_done = all(is_done(outcome, kept=to.keeps_dead_letters) for outcome in outcomes)
+    are_done = all(is_acknowledged(outcome, kept=to.keeps_dead_letters) for outcome in outcomes)
     level = logging.INFO if are_done else logging.WARNING
-    _log.log(level, "%d events: %s", len(events), content(outcomes))
+    _log.log(level, "%d events: %s", len(events), summarize(outcomes))
     return outcomes
 
 
-def is_done(outcome: Outcome, *, kept: bool) -> bool:
+def is_acknowledged(outcome: Outcome, *, kept: bool) -> bool:
     """Whether an event need not be handed over again, nor be kept by its sender.
 
     ``kept`` is whether dead letters are kept.
@@ -50,18 +50,18 @@ def is_done(outcome: Outcome, *, kept: bool) -> bool:
     return outcome.name in _DONE or (kept and outcome.name in _KEPT)
 
 
-def status(outcomes: Iterable[Outcome], *, kept: bool) -> int:
+def http_status(outcomes: Iterable[Outcome], *, kept: bool) -> int:
     """Return the HTTP status that says what a sender is to do with the events.
 
     200 nothing more; 503 send all of them again; 400 do not, some are refused for good.
     """
-    left = {outcome.name for outcome in outcomes if not is_done(outcome, kept=kept)}
+    left = {outcome.name for outcome in outcomes if not is_acknowledged(outcome, kept=kept)}
     if not left:
         return 200
     return 400 if left == {Rejected.name} else 503
 
 
-def content(outcomes: Iterable[Outcome]) -> dict[str, Any]:
+def summarize(outcomes: Iterable[Outcome]) -> dict[str, Any]:
     """Return what became of events in numbers, and what is wrong with the first of those refused.
 
     Errors are counted by their names. What Iterable said is left out: it may repeat what is in an

@@ -14,15 +14,15 @@ from typing import Any, Final, Protocol
 
 from iterable_destination.delivery.destination import Destination
 from iterable_destination.errors import NotAccepted
-from iterable_destination.io.json_lines import Line
+from iterable_destination.io.json_lines import LineRecord
 from iterable_destination.model.json_codec import decode
 from iterable_destination.receivers import acknowledgement as acceptance
-from iterable_destination.receivers.acknowledgement import deliver, is_done
-from iterable_destination.receivers.http import Refused, Request, too_large
+from iterable_destination.receivers.acknowledgement import deliver_batch, is_acknowledged
+from iterable_destination.receivers.http import HTTPError, Request, too_large
 from iterable_destination.receivers.wsgi import WebhookApp
 
 
-class Function(Protocol):
+class LambdaHandler(Protocol):
     """What Lambda calls with what came in, and with its context, which says how much time is left.
 
     Without a context nothing sets a limit.
@@ -37,7 +37,7 @@ _MARGIN: Final = 1.0
 _PART: Final = 0.2
 
 
-def sqs_function(to: Destination) -> Function:
+def sqs_handler(to: Destination) -> LambdaHandler:
     """Make a function for a queue of SQS, standard or FIFO, with ``ReportBatchItemFailures``.
 
     A message's body is an event in JSON, or an array of events; what EventBridge or SNS put
@@ -63,7 +63,7 @@ def sqs_function(to: Destination) -> Function:
     return function
 
 
-def kinesis_function(to: Destination) -> Function:
+def kinesis_handler(to: Destination) -> LambdaHandler:
     """Make a function for a stream of Kinesis, with ``ReportBatchItemFailures``.
 
     A record's data is an event in JSON, or an array of events. It gives back the first record
@@ -83,7 +83,7 @@ def kinesis_function(to: Destination) -> Function:
     return function
 
 
-def eventbridge_function(to: Destination) -> Function:
+def eventbridge_handler(to: Destination) -> LambdaHandler:
     """Make a function for a rule of EventBridge, to which Segment sends events one by one.
 
     It returns how many events ended how. If one is neither delivered nor kept as a dead letter
@@ -96,16 +96,16 @@ def eventbridge_function(to: Destination) -> Function:
         envelopes = event if isinstance(event, list) else [event]
         if not all(_is_of_eventbridge(each) for each in envelopes):
             raise ValueError("this is no event of EventBridge: it has no detail and detail-type")
-        outcomes = deliver(to, [each["detail"] for each in envelopes], _left(_until(context)))
-        content = acceptance.content(outcomes)
-        if not all(is_done(outcome, kept=to.keeps_dead_letters) for outcome in outcomes):
+        outcomes = deliver_batch(to, [each["detail"] for each in envelopes], _left(_until(context)))
+        content = acceptance.summarize(outcomes)
+        if not all(is_acknowledged(outcome, kept=to.keeps_dead_letters) for outcome in outcomes):
             raise NotAccepted(f"not all events were delivered: {content}")
         return content
 
     return function
 
 
-def http_function(application: WebhookApp) -> Function:
+def http_handler(application: WebhookApp) -> LambdaHandler:
     """Make a function for API Gateway (both versions), a Function URL or a load balancer.
 
     It answers what the application would, which :func:`~webhook.webhook_app` makes.
@@ -160,9 +160,13 @@ def _failed(to: Destination, texts: Sequence[bytes], until: float | None) -> lis
     for index, text in enumerate(texts):
         sources += _sources(text, len(sources))
         owners += [index] * (len(sources) - len(owners))
-    outcomes = deliver(to, sources, _left(until))
+    outcomes = deliver_batch(to, sources, _left(until))
     return sorted(
-        {owners[each.index] for each in outcomes if not is_done(each, kept=to.keeps_dead_letters)}
+        {
+            owners[each.index]
+            for each in outcomes
+            if not is_acknowledged(each, kept=to.keeps_dead_letters)
+        }
     )
 
 
@@ -182,7 +186,7 @@ def _sources(text: bytes, before: int) -> list[Any]:
         value = None
     if isinstance(value, list):
         return value
-    return [value if isinstance(value, dict) else Line(before + 1, text)]
+    return [value if isinstance(value, dict) else LineRecord(before + 1, text)]
 
 
 def _unwrapped(value: Any) -> Any:
@@ -233,7 +237,7 @@ def _body(event: Any, limit: int) -> bytes:
         if event.get("isBase64Encoded"):
             body = b64decode(body, validate=True)
     except (NoBase64, UnicodeEncodeError):
-        raise Refused(400, "the body is not what it says it is") from None
+        raise HTTPError(400, "the body is not what it says it is") from None
     if len(body) > limit:
         raise too_large(limit)
     return body

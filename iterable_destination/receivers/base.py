@@ -14,12 +14,12 @@ from typing import Any, Final
 
 from iterable_destination.delivery.destination import Destination
 from iterable_destination.errors import InvalidSettings, OutboxError, QueueFull
-from iterable_destination.io.lifecycle import Closing
+from iterable_destination.io.lifecycle import Closeable
 from iterable_destination.io.outbox import Outbox
 from iterable_destination.receivers import acknowledgement as acceptance
 from iterable_destination.receivers import auth as signatures
-from iterable_destination.receivers.acknowledgement import deliver
-from iterable_destination.receivers.http import Refused, Reply, Request
+from iterable_destination.receivers.acknowledgement import deliver_batch
+from iterable_destination.receivers.http import HTTPError, Request, Response
 
 _log: Final = logging.getLogger("iterable_destination.receivers")
 
@@ -36,7 +36,7 @@ _MOST_EVENTS: Final = 5_000
 _FOR_THE_ANSWER: Final = 0.1
 
 
-class Receiving(Closing):
+class Receiver(Closeable):
     """Takes requests. What is in them is delivered before the answer is given.
 
     With an outbox, it is on disk then. ``clock`` gives seconds that never go back.
@@ -66,7 +66,7 @@ class Receiving(Closing):
         if outbox is not None:
             destination.start(outbox=outbox)
 
-    def answer(self, request: Request, until: float) -> Reply:
+    def answer(self, request: Request, until: float) -> Response:
         """Deliver what is in a request, and return what is to be answered.
 
         ``until`` is when the answer is to be given, on the clock of the receiver.
@@ -76,7 +76,7 @@ class Receiving(Closing):
             if self._outbox is not None:
                 return _kept(events, self._outbox, until - self._clock() - _FOR_THE_ANSWER)
             return self._delivered(events, until)
-        except Refused as refusal:
+        except HTTPError as refusal:
             # As they came they could break the line.
             _log.info("%a %a: %s", request.method, request.path, refusal)
             return refusal.reply
@@ -88,33 +88,33 @@ class Receiving(Closing):
     def plain_body(self, request: Request) -> bytes:
         """Return the body of a request that must not be packed, and has all secrets."""
         if request.header("content-encoding"):
-            raise Refused(415, "a content encoding is not taken here")
+            raise HTTPError(415, "a content encoding is not taken here")
         body = request.read(self._max_body)
         for name, secrets in self._in_headers.items():
             if not signatures.is_one_of(request.header(name), secrets):
-                raise Refused(401, "a secret is missing or does not fit")
+                raise HTTPError(401, "a secret is missing or does not fit")
         return body
 
-    def _delivered(self, events: Sequence[Any], until: float) -> Reply:
-        within = until - self._clock() - _FOR_THE_ANSWER
-        outcomes = deliver(self._destination, events, within)
-        status = acceptance.status(outcomes, kept=self._destination.keeps_dead_letters)
-        return Reply(status, acceptance.content(outcomes))
+    def _delivered(self, events: Sequence[Any], until: float) -> Response:
+        timeout = until - self._clock() - _FOR_THE_ANSWER
+        outcomes = deliver_batch(self._destination, events, timeout)
+        status = acceptance.http_status(outcomes, kept=self._destination.keeps_dead_letters)
+        return Response(status, acceptance.summarize(outcomes))
 
 
 def _not_too_many(events: Sequence[Any]) -> Sequence[Any]:
     if len(events) > _MOST_EVENTS:
-        raise Refused(413, f"the body must have at most {_MOST_EVENTS:,} events")
+        raise HTTPError(413, f"the body must have at most {_MOST_EVENTS:,} events")
     return events
 
 
-def _kept(events: Sequence[Any], outbox: Outbox, within: float) -> Reply:
+def _kept(events: Sequence[Any], outbox: Outbox, timeout: float) -> Response:
     try:
-        outbox.add_all(events, within=within)
+        outbox.add_all(events, timeout=timeout)
     except (OutboxError, QueueFull) as error:
         _log.error("events cannot be kept: %s", error)
-        raise Refused(503, "the events cannot be kept now") from None
-    return Reply(200, {"kept": len(events)})
+        raise HTTPError(503, "the events cannot be kept now") from None
+    return Response(200, {"kept": len(events)})
 
 
 def _header(name: str) -> str:

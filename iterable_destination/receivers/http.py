@@ -17,16 +17,16 @@ from iterable_destination.model.json_codec import decode, encode
 _JSON: Final = "application/json"
 
 
-class Refused(Exception):
+class HTTPError(Exception):
     """A request that is answered with an error."""
 
     def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
-        self.reply: Final = Reply(status, {"error": message}, dict(headers or {}))
+        self.reply: Final = Response(status, {"error": message}, dict(headers or {}))
 
 
 @attrs.frozen
-class Reply:
+class Response:
     """What is answered."""
 
     status: int
@@ -60,22 +60,22 @@ class Request:
     def post_of_json(self) -> None:
         """Raise :exc:`Refused` for what cannot have a JSON body in UTF-8."""
         if self.method != "POST":
-            raise Refused(405, "only POST is taken here", {"Allow": "POST"})
+            raise HTTPError(405, "only POST is taken here", {"Allow": "POST"})
         kind, _, parameters = self.header("content-type").partition(";")
         charset = parameters.lower().replace(" ", "").replace('"', "")
         if kind.strip().lower() != _JSON or (charset.strip(";") not in {"", "charset=utf-8"}):
-            raise Refused(415, f"the content type must be {_JSON}, in UTF-8")
+            raise HTTPError(415, f"the content type must be {_JSON}, in UTF-8")
 
 
-def json_of(body: bytes) -> Any:
+def parse_json(body: bytes) -> Any:
     """Return the JSON value of a body; raises :exc:`Refused` if it is none."""
     try:
         return decode(body)
     except ValueError:
-        raise Refused(400, "the body is no JSON") from None
+        raise HTTPError(400, "the body is no JSON") from None
 
 
-def unpacked(body: bytes, encoding: str, limit: int) -> bytes:
+def decompress(body: bytes, encoding: str, limit: int) -> bytes:
     """Return a body without its ``Content-Encoding``, which can be gzip.
 
     Raises :exc:`Refused` for another encoding, for what is not whole, and for what has more than
@@ -85,19 +85,19 @@ def unpacked(body: bytes, encoding: str, limit: int) -> bytes:
     if name in {"", "identity"}:
         return body
     if name != "gzip":
-        raise Refused(415, "the content encoding must be gzip, or none")
+        raise HTTPError(415, "the content encoding must be gzip, or none")
     stream = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
     try:
         text = stream.decompress(body, limit + 1)
     except zlib.error:
-        raise Refused(400, "the body is no gzip") from None
+        raise HTTPError(400, "the body is no gzip") from None
     if len(text) > limit:
         raise too_large(limit)
     if not stream.eof or stream.unused_data:
-        raise Refused(400, "the body is no gzip, or not the whole of it")
+        raise HTTPError(400, "the body is no gzip, or not the whole of it")
     return text
 
 
-def too_large(limit: int) -> Refused:
+def too_large(limit: int) -> HTTPError:
     """Return the refusal of a body that is too large."""
-    return Refused(413, f"the body must have at most {limit:,} bytes")
+    return HTTPError(413, f"the body must have at most {limit:,} bytes")

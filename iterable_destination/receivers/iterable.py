@@ -12,8 +12,8 @@ from iterable_destination.delivery.segment_destination import SegmentDestination
 from iterable_destination.errors import InvalidSettings
 from iterable_destination.io.outbox import Outbox
 from iterable_destination.receivers import auth as signatures
-from iterable_destination.receivers.base import MAX_BODY, TIME_LIMIT, Receiving, Secrets, several
-from iterable_destination.receivers.http import Refused, Request, json_of
+from iterable_destination.receivers.base import MAX_BODY, TIME_LIMIT, Receiver, Secrets, several
+from iterable_destination.receivers.http import HTTPError, Request, parse_json
 from iterable_destination.receivers.wsgi import WebhookApp
 
 _ANYBODY: Final = (
@@ -22,7 +22,7 @@ _ANYBODY: Final = (
 )
 
 
-class SourceReceiver(Receiving):
+class IterableReceiver(Receiver):
     """Takes Iterable's system webhooks. A destination that is handed in is its owner's to close."""
 
     def __init__(
@@ -46,9 +46,9 @@ class SourceReceiver(Receiving):
         request.post_of_json()
         body = self.plain_body(request)
         self._check_token(request.header("authorization"))
-        value = json_of(body)
+        value = parse_json(body)
         if not isinstance(value, dict):
-            raise Refused(400, "the body must be a webhook of Iterable's, a JSON object")
+            raise HTTPError(400, "the body must be a webhook of Iterable's, a JSON object")
         return [value]
 
     def _check_token(self, authorization: str) -> None:
@@ -56,7 +56,7 @@ class SourceReceiver(Receiving):
         forms = (authorization.strip(), authorization.strip().partition(" ")[2].strip())
         fits = [signatures.is_one_of(form, self._tokens) for form in forms]
         if self._tokens and not any(fits):
-            raise Refused(401, "the token does not fit")
+            raise HTTPError(401, "the token does not fit")
 
 
 def source_app(  # noqa: PLR0913 - keywords, each with a default
@@ -84,7 +84,7 @@ def source_app(  # noqa: PLR0913 - keywords, each with a default
     Raises :exc:`~errors.InvalidSettings` if nothing says who may send or a secret is empty, and
     :exc:`ValueError` for numbers out of bounds.
     """
-    receiver = SourceReceiver(
+    receiver = IterableReceiver(
         destination,
         tokens=tokens,
         without_authentication=without_authentication,

@@ -16,8 +16,8 @@ from iterable_destination.io.outbox import Outbox
 from iterable_destination.model.settings import Settings
 from iterable_destination.receivers import auth as signatures
 from iterable_destination.receivers import tracking_api
-from iterable_destination.receivers.base import MAX_BODY, TIME_LIMIT, Receiving, Secrets, several
-from iterable_destination.receivers.http import Refused, Request, json_of, unpacked
+from iterable_destination.receivers.base import MAX_BODY, TIME_LIMIT, Receiver, Secrets, several
+from iterable_destination.receivers.http import HTTPError, Request, decompress, parse_json
 from iterable_destination.receivers.wsgi import WebhookApp
 
 #: Bytes of a body that must be read to know who sends it; Segment's clients send 500,000 at most.
@@ -28,7 +28,7 @@ _ANYBODY: Final = (
 )
 
 
-class Receiver(Receiving):
+class SegmentReceiver(Receiver):
     """Takes requests from Segment's Webhooks destination, and from Segment's own clients."""
 
     def __init__(  # noqa: PLR0913 - keywords, each with a default
@@ -78,26 +78,26 @@ class Receiver(Receiving):
 
     def _of_webhook(self, request: Request) -> Sequence[Any]:
         if not (self._signing or self._in_headers or self._is_open):
-            raise Refused(404, "there is nothing here")
+            raise HTTPError(404, "there is nothing here")
         body = self.plain_body(request)
         signature = request.header("x-signature")
         if self._signing and not signatures.is_signed(body, signature, self._signing):
-            raise Refused(401, "the signature does not fit")
-        value = json_of(body)
+            raise HTTPError(401, "the signature does not fit")
+        value = parse_json(body)
         if not isinstance(value, dict | list):
-            raise Refused(400, "the body must be an event, or an array of events")
+            raise HTTPError(400, "the body must be an event, or an array of events")
         return value if isinstance(value, list) else [value]
 
     def _of_client(self, request: Request) -> Sequence[Any]:
         is_here = self._write_keys or self._is_open
         if not is_here or not tracking_api.is_known(request.path):
-            raise Refused(404, "there is nothing here")
+            raise HTTPError(404, "there is nothing here")
         authorization = request.header("authorization")
         limit = self._max_body if authorization else min(self._max_body, _MOST_OF_STRANGERS)
         body = request.read(limit)
         if authorization:
             self._check_write_key(signatures.user_name(authorization))
-        value = json_of(unpacked(body, request.header("content-encoding"), limit))
+        value = parse_json(decompress(body, request.header("content-encoding"), limit))
         if not authorization:  # older clients have it in the body only
             self._check_write_key(value.get("writeKey") if isinstance(value, dict) else None)
         return tracking_api.events_of(request.path, value)
@@ -106,7 +106,7 @@ class Receiver(Receiving):
         text = given if isinstance(given, str) else ""
         if self._write_keys and not signatures.is_one_of(text, self._write_keys):
             message = "the write key does not fit"
-            raise Refused(401, message, {"WWW-Authenticate": 'Basic realm="Segment write key"'})
+            raise HTTPError(401, message, {"WWW-Authenticate": 'Basic realm="Segment write key"'})
 
 
 def webhook_app(  # noqa: PLR0913 - keywords, each with a default
@@ -145,7 +145,7 @@ def webhook_app(  # noqa: PLR0913 - keywords, each with a default
     Raises :exc:`~errors.InvalidSettings` if nothing says who may send, for a secret that is empty,
     or if there is no ``api_key``; :exc:`ValueError` for numbers out of bounds.
     """
-    receiver = Receiver(
+    receiver = SegmentReceiver(
         settings,
         shared_secret=shared_secret,
         header_secrets=header_secrets,

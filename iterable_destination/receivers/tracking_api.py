@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from iterable_destination.receivers.http import Refused
+from iterable_destination.receivers.http import HTTPError
 
 PREFIX: Final = "/v1/"
 #: Names of a batch; clients on phones use the short one.
@@ -30,13 +30,13 @@ def is_known(path: str) -> bool:
 def events_of(path: str, body: Any) -> list[Any]:
     """Return the events of a body; raises :exc:`Refused` if it is not as the path wants it."""
     if not isinstance(body, dict):
-        raise Refused(400, "the body must be a JSON object")
+        raise HTTPError(400, "the body must be a JSON object")
     name = path.removeprefix(PREFIX)
     if name in _TYPES:
         return [body | {"type": _TYPES[name]}]
     batch = body.get("batch")
     if not isinstance(batch, list):
-        raise Refused(400, "batch: must be a list of events")
+        raise HTTPError(400, "batch: must be a list of events")
     shared = {key: body[key] for key in _SHARED if isinstance(body.get(key), dict)}
     return [_with(event, shared) for event in batch] if shared else batch
 

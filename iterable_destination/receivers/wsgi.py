@@ -15,9 +15,9 @@ from http import HTTPStatus
 from threading import Timer
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from iterable_destination.io.lifecycle import Closing
-from iterable_destination.receivers.base import Receiving
-from iterable_destination.receivers.http import Refused, Reply, Request, too_large
+from iterable_destination.io.lifecycle import Closeable
+from iterable_destination.receivers.base import Receiver
+from iterable_destination.receivers.http import HTTPError, Request, Response, too_large
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
@@ -30,7 +30,7 @@ _CHUNK: Final = 65_536
 _NOT_WHOLE: Final = "the body did not come in whole"
 
 
-def request_of(environ: WSGIEnvironment, until: float) -> Request:
+def read_request(environ: WSGIEnvironment, until: float) -> Request:
     """Return the request of a WSGI environment, of which the body is read until then at most.
 
     ``until`` is on the clock of :func:`time.monotonic`.
@@ -62,9 +62,9 @@ def _body(environ: WSGIEnvironment, limit: int, until: float) -> bytes:
     return body
 
 
-def _not_whole(until: float) -> Refused:
+def _not_whole(until: float) -> HTTPError:
     """Return the refusal of a body that did not come: again, if it was only slow."""
-    return Refused(503 if time.monotonic() >= until else 400, _NOT_WHOLE)
+    return HTTPError(503 if time.monotonic() >= until else 400, _NOT_WHOLE)
 
 
 def _length(environ: WSGIEnvironment) -> int | None:
@@ -74,10 +74,10 @@ def _length(environ: WSGIEnvironment) -> int | None:
         if environ.get("wsgi.input_terminated"):
             return None
         if environ.get("HTTP_TRANSFER_ENCODING"):
-            raise Refused(411, "the length of the body must be said: this server takes no chunks")
+            raise HTTPError(411, "the length of the body must be said: this server takes no chunks")
         return 0
     if not (text.isascii() and text.isdigit()):
-        raise Refused(400, "the content length must be a number")
+        raise HTTPError(400, "the content length must be a number")
     return int(text[:20])
 
 
@@ -117,7 +117,7 @@ def _stop_reading(connection: Any) -> None:
         socket.socket.shutdown(connection, socket.SHUT_RD)
 
 
-def answered(reply: Reply, start_response: StartResponse) -> Iterable[bytes]:
+def start_reply(reply: Response, start_response: StartResponse) -> Iterable[bytes]:
     """Begin a response, and return its body."""
     body = reply.body()
     headers = {
@@ -130,23 +130,23 @@ def answered(reply: Reply, start_response: StartResponse) -> Iterable[bytes]:
     return [body]
 
 
-class WebhookApp(Closing):
+class WebhookApp(Closeable):
     """A WSGI application around a receiver. Safe to use from several threads."""
 
-    def __init__(self, receiver: Receiving) -> None:
+    def __init__(self, receiver: Receiver) -> None:
         self._receiver: Final = receiver
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
         until = time.monotonic() + self.time_limit
-        return answered(self.answer(request_of(environ, until), until), start_response)
+        return start_reply(self.answer(read_request(environ, until), until), start_response)
 
     @property
     def time_limit(self) -> float:
         """Seconds within which an answer is given."""
         return self._receiver.time_limit
 
-    def answer(self, request: Request, until: float) -> Reply:
+    def answer(self, request: Request, until: float) -> Response:
         """Return the reply to a request, by then on the clock of :func:`time.monotonic`.
 
         Whatever goes wrong here, there is one.
@@ -156,7 +156,7 @@ class WebhookApp(Closing):
         except Exception as error:  # noqa: BLE001 - Segment is to send it again
             _log.error("a request could not be answered: %s", type(error).__name__)
             _log.debug("a request could not be answered", exc_info=True)
-            return Reply(503, {"error": "something went wrong here"})
+            return Response(503, {"error": "something went wrong here"})
 
     def close(self) -> None:
         """Finish what was started, and close the connections to Iterable."""

@@ -23,7 +23,7 @@ from iterable_destination.source.properties import context, derive
 from iterable_destination.source.size_limit import size, surely_fits
 
 
-def ordinary(webhook: Any, options: SourceOptions) -> SegmentTrack | None:
+def fast_path(webhook: Any, options: SourceOptions) -> SegmentTrack | None:
     """Return the track call of an ordinary webhook; None if it may not be one."""
     if type(webhook) is not dict:
         return None

@@ -13,14 +13,16 @@ import attrs
 from iterable_destination.errors import InvalidSettings
 from iterable_destination.model.endpoints import MAX_SEGMENT_EVENT_BYTES
 from iterable_destination.model.json_copy import surrogate_problem
-from iterable_destination.model.json_values import as_object, kind
+from iterable_destination.model.json_values import as_object, describe_type
 from iterable_destination.source.collections import COLLECTIONS, SEND_SKIPS, is_email
 from iterable_destination.source.names import AS_THEY_ARE, SNAKE_CASE, Names
 
 
 def _boolean(_: Any, attribute: attrs.Attribute[bool], value: Any) -> None:
     if not isinstance(value, bool):
-        raise InvalidSettings(f"{attribute.name}: must be true or false, not {kind(value)}")
+        raise InvalidSettings(
+            f"{attribute.name}: must be true or false, not {describe_type(value)}"
+        )
 
 
 def _size(_: Any, attribute: attrs.Attribute[int], value: Any) -> None:
@@ -36,7 +38,7 @@ def _copied(value: Any) -> Any:
 
 def _names(_: Any, attribute: attrs.Attribute[Mapping[str, str]], value: Any) -> None:
     if not isinstance(value, dict):
-        raise InvalidSettings(f"{attribute.name}: must be an object, not {kind(value)}")
+        raise InvalidSettings(f"{attribute.name}: must be an object, not {describe_type(value)}")
     for name in (*value, *value.values()):
         if not isinstance(name, str) or not name:
             raise InvalidSettings(f"{attribute.name}: names must be strings and not empty")

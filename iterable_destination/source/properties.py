@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from iterable_destination.model.json_values import kind, says_nothing
+from iterable_destination.model.json_values import describe_type, is_blank
 from iterable_destination.model.segment_event import as_id
 from iterable_destination.source.names import Names
 
@@ -36,7 +36,10 @@ def derive(named: Named, names: Names, note: TakesNote, *, of_email: bool) -> No
             if type(value) is int or type(value) is float:
                 named[name] = as_id(value)
             else:
-                note(name, f"left as it is: an id is a string or a number, not {kind(value)}")
+                note(
+                    name,
+                    f"left as it is: an id is a string or a number, not {describe_type(value)}",
+                )
 
 
 def _add_link(named: Named, names: Names) -> None:
@@ -51,7 +54,7 @@ def _add_link(named: Named, names: Names) -> None:
 def _add_list(named: Named, names: Names) -> None:
     """Add the id of the list if there is exactly one, and nothing under its name already."""
     ids = named[names.lists]
-    if type(ids) is list and len(ids) == 1 and says_nothing(named.get(names.list)):
+    if type(ids) is list and len(ids) == 1 and is_blank(named.get(names.list)):
         its_type = type(ids[0])
         if its_type is int or its_type is float or (its_type is str and ids[0]):
             named[names.list] = ids[0]
@@ -67,6 +70,6 @@ def context(named: Named, names: Names, email: str | None, note: TakesNote) -> d
         if type(value) is str and value:
             found[key] = named.pop(name)
         elif value is not None and value != "":
-            note(name, f"left where it is: the context needs a string, not {kind(value)}")
+            note(name, f"left where it is: the context needs a string, not {describe_type(value)}")
     found["integration"] = {"name": "iterable", "version": "1.0.0"}
     return found

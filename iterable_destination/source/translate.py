@@ -13,7 +13,7 @@ from iterable_destination.errors import InvalidWebhook, shortened
 from iterable_destination.model.json_codec import canonical
 from iterable_destination.model.segment_track import Ignored, SegmentTrack, message_id
 from iterable_destination.source.collections import SEND_SKIPS
-from iterable_destination.source.fast_path import ordinary
+from iterable_destination.source.fast_path import fast_path
 from iterable_destination.source.options import DEFAULTS, Event, SourceOptions
 from iterable_destination.source.properties import context, derive
 from iterable_destination.source.size_limit import leave_out
@@ -32,7 +32,7 @@ def to_segment(webhook: Any, options: SourceOptions | None = None) -> SegmentTra
     read is not caught. A webhook that is ignored for its name is not judged.
     """
     chosen = options or DEFAULTS
-    return ordinary(webhook, chosen) or _carefully(webhook, chosen)
+    return fast_path(webhook, chosen) or _carefully(webhook, chosen)
 
 
 def _carefully(webhook: Any, options: SourceOptions) -> SegmentTrack | Ignored:
@@ -52,22 +52,22 @@ def _track(event: Event, webhook: Webhook, options: SourceOptions) -> SegmentTra
     """Return the track call of a webhook that is a good one, if it is not too large."""
     names = options.names
 
-    def note(name: str, message: str) -> None:
+    def add_note(name: str, message: str) -> None:
         webhook.note_field(name, names, message)
 
     named = webhook.named(names)
-    derive(named, names, note, of_email=event.of_email)
+    derive(named, names, add_note, of_email=event.of_email)
     track = SegmentTrack(
         event.name,
         webhook.user_id,
         webhook.email if webhook.user_id is None else None,
         named,
-        context(named, names, webhook.email, note),
+        context(named, names, webhook.email, add_note),
         webhook.timestamp,
         message_id(canonical(webhook.body)),
         {"Iterable": False} if options.loop_guard else None,
     )
-    leave_out(track, names, note, options.max_bytes)
+    leave_out(track, names, add_note, options.max_bytes)
     return attrs.evolve(track, notes=tuple(webhook.notes))
 
 

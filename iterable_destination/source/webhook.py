@@ -11,7 +11,7 @@ from typing import Any, Final
 from iterable_destination.errors import InvalidWebhook, Note, Problem
 from iterable_destination.model.dates import read_as_iso
 from iterable_destination.model.json_copy import PlainCopy
-from iterable_destination.model.json_values import as_object, kind, says_nothing, scalar
+from iterable_destination.model.json_values import as_object, describe_type, is_blank, scalar
 from iterable_destination.model.segment_event import as_id
 from iterable_destination.model.serialization import DEAD_LETTER
 from iterable_destination.source.names import Names
@@ -27,7 +27,7 @@ def as_webhook(raw: Any) -> dict[Any, Any]:
     """
     body = as_object(raw)
     if body is None:
-        raise InvalidWebhook([Problem("$", f"a webhook is an object, not {kind(raw)}")])
+        raise InvalidWebhook([Problem("$", f"a webhook is an object, not {describe_type(raw)}")])
     if DEAD_LETTER in body:
         return {key: value for key, value in body.items() if key != DEAD_LETTER}
     return body
@@ -64,11 +64,11 @@ class Webhook:
         if not _KEYS.issuperset(self.body):
             for key in self.body:
                 if key not in _KEYS:
-                    self.note(key, "passed over: no part of a webhook of Iterable's")
+                    self.add_note(key, "passed over: no part of a webhook of Iterable's")
         #: When it happened, in ISO 8601; None if it does not say.
         self.timestamp = self._timestamp()
 
-    def refuse(self, path: str, message: str) -> None:
+    def add_problem(self, path: str, message: str) -> None:
         """Add a problem, unless something in the same place was refused already."""
         if not self._is_refused(path):
             self.problems.append(Problem(path, message))
@@ -79,7 +79,7 @@ class Webhook:
             problem.path == path or problem.path.startswith(inside) for problem in self.problems
         )
 
-    def note(self, path: str, message: str) -> None:
+    def add_note(self, path: str, message: str) -> None:
         """Add a note."""
         self.notes.append(Note(path, message))
 
@@ -90,37 +90,37 @@ class Webhook:
             first = keys.setdefault(names[key], key)
             if first != key:
                 message = f"left out: dataFields.{first} goes by the same name"
-                self.note(f"dataFields.{key}", message)
+                self.add_note(f"dataFields.{key}", message)
         return {name: self.fields[key] for name, key in keys.items()}
 
     def note_field(self, name: str, names: Names, message: str) -> None:
         """Add a note about the field that goes by this name."""
         key = next(key for key in self.fields if names[key] == name)
-        self.note(f"dataFields.{key}", message)
+        self.add_note(f"dataFields.{key}", message)
 
     def _text(self, key: str, *, required: bool = False) -> str | None:
         """Return a field at the top; None if it says nothing. Anything but a text is refused."""
         value = self.body.get(key)
         if type(value) is str and value:
             return value
-        if not says_nothing(value):
-            self.refuse(key, f"must be a string, not {kind(value)}")
+        if not is_blank(value):
+            self.add_problem(key, f"must be a string, not {describe_type(value)}")
         elif required:
-            self.refuse(key, "missing")
+            self.add_problem(key, "missing")
         return None
 
     def _fields(self) -> dict[str, Any]:
         fields = self.body.get("dataFields")
         if type(fields) is dict:
             return fields
-        wrong = f"must be an object, not {kind(fields)}"
-        self.refuse("dataFields", "missing" if fields is None else wrong)
+        wrong = f"must be an object, not {describe_type(fields)}"
+        self.add_problem("dataFields", "missing" if fields is None else wrong)
         return {}
 
     def _user_id(self) -> str | None:
         number = self.body.get("userId")
         if type(number) is int or type(number) is float:
-            self.note("userId", "a number, sent as a string")
+            self.add_note("userId", "a number, sent as a string")
             return str(as_id(number))
         return self._text("userId")
 
@@ -137,18 +137,18 @@ class Webhook:
         return None
 
     def _refuse_nobody(self, stand_in: Any) -> None:
-        if not says_nothing(stand_in):
-            self.refuse("dataFields.email", f"must be a string, not {kind(stand_in)}")
+        if not is_blank(stand_in):
+            self.add_problem("dataFields.email", f"must be a string, not {describe_type(stand_in)}")
         elif not any(map(self._is_refused, ("email", "userId", "dataFields.email"))):
-            self.refuse("email", "missing, and there is no userId: nobody is named")
+            self.add_problem("email", "missing, and there is no userId: nobody is named")
 
     def _timestamp(self) -> str | None:
         created = self.fields.get("createdAt")
-        if says_nothing(created):
-            self.note("dataFields.createdAt", "missing, so Segment takes the time of receipt")
+        if is_blank(created):
+            self.add_note("dataFields.createdAt", "missing, so Segment takes the time of receipt")
             return None
         moment = read_as_iso(created)
         if moment is None:
             message = "is no date: give ISO 8601, or unix seconds or milliseconds"
-            self.refuse("dataFields.createdAt", message)
+            self.add_problem("dataFields.createdAt", message)
         return moment

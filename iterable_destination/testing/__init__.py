@@ -32,7 +32,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from iterable_destination.testing.answers import Answer
+    from iterable_destination.testing.answers import Response
     from iterable_destination.testing.faults import Fault, Faults, RandomFaults, Received, Script
     from iterable_destination.testing.identity import ProjectType
     from iterable_destination.testing.ledger import Effect, Request
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from iterable_destination.testing.server import LocalIterable
 
 __all__ = [
-    "Answer",
     "Effect",
     "Fault",
     "Faults",
@@ -50,12 +49,13 @@ __all__ = [
     "RandomFaults",
     "Received",
     "Request",
+    "Response",
     "Script",
 ]
 
 #: Where each name is: loaded at its first use, for pytest loads this package with the plugin.
 _PLACES: Final = {
-    "Answer": "answers",
+    "Response": "answers",
     "Effect": "ledger",
     "Fault": "faults",
     "Faults": "faults",

@@ -25,7 +25,7 @@ NOT_FOUND_PAGE: Final = (
 
 
 @attrs.frozen
-class Answer:
+class Response:
     """One answer, as it goes over the wire."""
 
     #: The HTTP status.
@@ -43,7 +43,7 @@ class Answer:
 class Refusal(Exception):
     """The request, or one item of a bulk, is refused; nothing of it has been applied."""
 
-    def __init__(self, answer: Answer, failed: Failed | None = None) -> None:
+    def __init__(self, answer: Response, failed: Failed | None = None) -> None:
         super().__init__(answer.status)
         #: What a single request is answered.
         self.answer = answer
@@ -51,25 +51,25 @@ class Refusal(Exception):
         self.failed = failed
 
 
-def as_json(content: Mapping[str, Any], status: int = 200) -> Answer:
+def as_json(content: Mapping[str, Any], status: int = 200) -> Response:
     """An answer with a JSON body."""
     body = json.dumps(content, separators=(",", ":"), allow_nan=False).encode()
-    return Answer(status, {"Content-Type": JSON_TYPE}, body)
+    return Response(status, {"Content-Type": JSON_TYPE}, body)
 
 
-def coded(status: int, code: str, msg: str, params: Mapping[str, Any] | None = None) -> Answer:
+def coded(status: int, code: str, msg: str, params: Mapping[str, Any] | None = None) -> Response:
     """An ``IterableApiResponse``; ``params`` None is sent as null."""
     return as_json({"msg": msg, "code": code, "params": params}, status)
 
 
-def success(msg: str = "", params: Mapping[str, Any] | None = None) -> Answer:
+def success(msg: str = "", params: Mapping[str, Any] | None = None) -> Response:
     """Status 200 with the code ``Success``."""
     return coded(200, "Success", msg, params)
 
 
-def not_found() -> Answer:
+def not_found() -> Response:
     """Status 404 as the HTML page that Iterable gives for a path it does not know."""
-    return Answer(404, {"Content-Type": HTML_TYPE}, NOT_FOUND_PAGE)
+    return Response(404, {"Content-Type": HTML_TYPE}, NOT_FOUND_PAGE)
 
 
 def refusal(

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import attrs
 
-from iterable_destination.testing.answers import Answer, Refusal, as_json
+from iterable_destination.testing.answers import Refusal, Response, as_json
 from iterable_destination.testing.state import Fields
 
 
@@ -80,7 +80,7 @@ class Tally:
         self.failed += 1
         self._disallowed[event_name] = None
 
-    def answer(self) -> Answer:
+    def answer(self) -> Response:
         """Status 200 with the whole tally."""
         content: dict[str, Any] = {
             "successCount": self.succeeded,

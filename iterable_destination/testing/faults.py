@@ -27,7 +27,7 @@ from typing import Final, Literal
 
 import attrs
 
-from iterable_destination.testing.answers import HTML_TYPE, Answer, coded, success
+from iterable_destination.testing.answers import HTML_TYPE, Response, coded, success
 
 #: Where a redirect leads: a local Iterable with faults answers success there, applies nothing,
 #: and keeps what came in ``LocalIterable.followed``.
@@ -89,7 +89,7 @@ class Fault:
     #: Seconds between that and the first byte of the answer.
     wait_after: float = _seconds()
     #: What is answered; None is what the project answers, or nothing if it is not asked.
-    answer: Answer | None = attrs.field(default=None, kw_only=True, repr=False, hash=False)
+    answer: Response | None = attrs.field(default=None, kw_only=True, repr=False, hash=False)
     #: The share of the body that is sent after the headers, 0 to 1; None sends no byte at all.
     sent: float | None = attrs.field(default=1.0, validator=_check_sent, kw_only=True, repr=False)
     #: Seconds after each byte of the body.
@@ -124,7 +124,7 @@ class Fault:
 #: project and returns the project's answer; each call of that applies it once more. It returns
 #: what is answered, or a fault, which applies the request itself if its ``applied`` says so.
 #: Called by many threads at once.
-Faults = Callable[[Received, Callable[[], Answer]], Answer | Fault]
+Faults = Callable[[Received, Callable[[], Response]], Response | Fault]
 
 
 def rate_limited(retry_after: float | str | None = None, *, plain: bool = False) -> Fault:
@@ -136,7 +136,7 @@ def rate_limited(retry_after: float | str | None = None, *, plain: bool = False)
     """
     answer = coded(429, "RateLimitExceeded", "Too many requests")
     if plain:
-        answer = Answer(429, {"Content-Type": "text/plain"}, b"Too many requests")
+        answer = Response(429, {"Content-Type": "text/plain"}, b"Too many requests")
     if retry_after is not None:
         answer = attrs.evolve(answer, headers={**answer.headers, "Retry-After": str(retry_after)})
     return Fault(f"rate_limited(retry_after={retry_after}, plain={plain})", answer=answer)
@@ -152,7 +152,7 @@ def server_error(status: int = 500, *, html: bool = False, applied: bool = False
         raise ValueError(f"status must be 500 to 599, not {status!r}")
     answer = coded(status, "GenericError", "Something went wrong")
     if html:
-        answer = Answer(status, {"Content-Type": HTML_TYPE}, _PAGE)
+        answer = Response(status, {"Content-Type": HTML_TYPE}, _PAGE)
     name = f"server_error({status}, html={html}, applied={applied})"
     return Fault(name, applied=applied, answer=answer)
 
@@ -209,7 +209,7 @@ def not_json(status: int = 200, *, applied: bool = True) -> Fault:
     """
     if status not in range(200, 300):
         raise ValueError(f"status must be 200 to 299, not {status!r}")
-    answer = Answer(status, {"Content-Type": HTML_TYPE}, _PAGE)
+    answer = Response(status, {"Content-Type": HTML_TYPE}, _PAGE)
     return Fault(f"not_json({status}, applied={applied})", applied=applied, answer=answer)
 
 
@@ -222,7 +222,7 @@ def redirect(status: int = 302) -> Fault:
     """
     if status not in REDIRECTS:
         raise ValueError(f"status must be one of {REDIRECTS}, not {status!r}")
-    return Fault(f"redirect({status})", answer=Answer(status, {"Location": REDIRECTED}, b""))
+    return Fault(f"redirect({status})", answer=Response(status, {"Location": REDIRECTED}, b""))
 
 
 def latency(seconds: float, *, applied_first: bool = False) -> Fault:
@@ -238,7 +238,7 @@ def latency(seconds: float, *, applied_first: bool = False) -> Fault:
     return Fault(name, applied=True, wait_before=seconds)
 
 
-def at_redirected(path: str) -> Answer | None:
+def at_redirected(path: str) -> Response | None:
     """What is answered where a redirect leads; None for any other path."""
     return success() if path.partition("?")[0] == REDIRECTED else None
 
@@ -268,7 +268,7 @@ class _Decider:
         """
         return sum(count for fault, count in self.counts.items() if fault.ambiguous)
 
-    def __call__(self, received: Received, apply: Callable[[], Answer]) -> Answer | Fault:
+    def __call__(self, received: Received, apply: Callable[[], Response]) -> Response | Fault:
         if self._paths is not None and received.path.partition("?")[0] not in self._paths:
             return apply()
         with self._lock:

@@ -22,7 +22,7 @@ import attrs
 
 from iterable_destination.model.endpoints import API_KEY_HEADER, MAX_BODY_BYTES, REQUEST_ID_HEADER
 from iterable_destination.testing import routes, schema
-from iterable_destination.testing.answers import Answer, Refusal, not_found, refusal
+from iterable_destination.testing.answers import Refusal, Response, not_found, refusal
 from iterable_destination.testing.identity import PROJECT_TYPES, ProjectType
 from iterable_destination.testing.ledger import Effect, Effects, Request, trim
 from iterable_destination.testing.profiles import Profiles, User
@@ -121,7 +121,7 @@ class Project:
 
     def handle(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes, now: float
-    ) -> Answer:
+    ) -> Response:
         """Answer one request and apply it, all or nothing.
 
         ``path`` has the query; the names of ``headers`` may be in any case; ``now`` is in unix
@@ -182,7 +182,7 @@ class Project:
 
     def _answer(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes, now: float
-    ) -> Answer:
+    ) -> Response:
         path, _, query = target.partition("?")
         found = routes.find(method, path)
         if found is None:

@@ -15,7 +15,7 @@ import attrs
 from iterable_destination.model import endpoints
 from iterable_destination.model.endpoints import Endpoint
 from iterable_destination.testing import schema, tracking, users, webhooks
-from iterable_destination.testing.answers import Answer
+from iterable_destination.testing.answers import Response
 from iterable_destination.testing.shapes import Definition
 from iterable_destination.testing.state import Call, State
 
@@ -26,7 +26,7 @@ class Route:
 
     #: The method, the path and the documented rate. A path that ends in ``{…}`` takes one part.
     endpoint: Endpoint
-    act: Callable[[State, Call], Answer]
+    act: Callable[[State, Call], Response]
     #: The shape of the body, or None for a request without one.
     body: Definition | None = None
 
@@ -36,11 +36,11 @@ class Route:
         return self.endpoint.path.partition("{")[0]
 
 
-def _get(path: str, act: Callable[[State, Call], Answer]) -> Route:
+def _get(path: str, act: Callable[[State, Call], Response]) -> Route:
     return Route(Endpoint("GET", path, rate=100), act)
 
 
-def _delete(path: str, act: Callable[[State, Call], Answer]) -> Route:
+def _delete(path: str, act: Callable[[State, Call], Response]) -> Route:
     return Route(Endpoint("DELETE", path, rate=100), act)
 
 

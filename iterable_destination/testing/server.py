@@ -18,7 +18,7 @@ from socketserver import TCPServer
 from typing import Any, Final, Self, cast
 
 from iterable_destination.testing import engagement
-from iterable_destination.testing.answers import Answer
+from iterable_destination.testing.answers import Response
 from iterable_destination.testing.faults import Fault, Faults, Received, at_redirected
 from iterable_destination.testing.framing import BadFraming, Source, read_body
 from iterable_destination.testing.profiles import timestamp
@@ -154,8 +154,8 @@ class LocalIterable:
         else:
             wire.send(reaction)
 
-    def _reaction(self, received: Received) -> Answer | Fault:
-        def apply() -> Answer:
+    def _reaction(self, received: Received) -> Response | Fault:
+        def apply() -> Response:
             return self._apply(received, None)
 
         if self._faults is None:
@@ -172,7 +172,7 @@ class LocalIterable:
         wire.wait(fault.wait_after)
         wire.perform(fault, answer if fault.answer is None else fault.answer)
 
-    def _apply(self, received: Received, fault: Fault | None) -> Answer:
+    def _apply(self, received: Received, fault: Fault | None) -> Response:
         with self._lock:
             if fault is not None:
                 self._faulted[self.project.received] = fault
@@ -257,7 +257,7 @@ class _Connection(BaseHTTPRequestHandler):
             )
         except BadFraming as bad:
             self.close_connection = True
-            self._wire.send(Answer(bad.status, {"Connection": "close"}, b""))
+            self._wire.send(Response(bad.status, {"Connection": "close"}, b""))
             return
         received = Received(self.command, self.path, dict(self.headers.items()), body)
         self.server.exchange(received, self._wire)

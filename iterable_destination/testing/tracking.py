@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from iterable_destination.testing import bulk, identity, schema
-from iterable_destination.testing.answers import Answer, Refusal, as_json, refusal, success
+from iterable_destination.testing.answers import Refusal, Response, as_json, refusal, success
 from iterable_destination.testing.field_types import FieldTypes
 from iterable_destination.testing.identity import Identity
 from iterable_destination.testing.profiles import User, named
@@ -35,7 +35,7 @@ DEFAULT_LIMIT: Final = "30"
 CART: Final = "shoppingCartItems"
 
 
-def track(state: State, call: Call) -> Answer:
+def track(state: State, call: Call) -> Response:
     """``POST /api/events/track``."""
     name = call.body["eventName"]
     if name in state.disallowed_events:
@@ -45,7 +45,7 @@ def track(state: State, call: Call) -> Answer:
     return success(f"Event with id: {record_id} tracked.", {"id": record_id})
 
 
-def track_bulk(state: State, call: Call) -> Answer:
+def track_bulk(state: State, call: Call) -> Response:
     """``POST /api/events/trackBulk``: all items are checked before the first is applied."""
     events = call.body["events"]
     trial = state.types.trial()
@@ -108,7 +108,7 @@ def _stored(
     return record
 
 
-def update_cart(state: State, call: Call) -> Answer:
+def update_cart(state: State, call: Call) -> Response:
     """``POST /api/commerce/updateCart``: the cart is replaced."""
     written = _update_user(state, call)
     _write_cart(state, written.user, _items(call), call.now)
@@ -116,7 +116,7 @@ def update_cart(state: State, call: Call) -> Answer:
     return success()
 
 
-def track_purchase(state: State, call: Call) -> Answer:
+def track_purchase(state: State, call: Call) -> Response:
     """``POST /api/commerce/trackPurchase``: the cart is cleared."""
     check_id(call.body)
     data_fields = call.body.get("dataFields", {})
@@ -145,17 +145,17 @@ def _write_cart(state: State, user: User, items: list[dict[str, Any]], now: floa
     state.profiles.write(user, {CART: items}, now)
 
 
-def get_by_email(state: State, call: Call) -> Answer:
+def get_by_email(state: State, call: Call) -> Response:
     """``GET /api/events/{email}?limit=``."""
     return _read(state, named_email(call), call)
 
 
-def get_by_user_id(state: State, call: Call) -> Answer:
+def get_by_user_id(state: State, call: Call) -> Response:
     """``GET /api/events/byUserId/{userId}?limit=``."""
     return _read(state, named_user_id(call), call)
 
 
-def _read(state: State, who: Identity, call: Call) -> Answer:
+def _read(state: State, who: Identity, call: Call) -> Response:
     limit = _limit(call.query.get("limit", DEFAULT_LIMIT))
     user = state.profiles.find(who)
     records = [] if user is None else [as_read(user, each) for each in state.records_of(user)]

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from iterable_destination.testing import bulk, identity
-from iterable_destination.testing.answers import Answer, Refusal, as_json, refusal, success
+from iterable_destination.testing.answers import Refusal, Response, as_json, refusal, success
 from iterable_destination.testing.identity import Identity
 from iterable_destination.testing.profiles import User
 from iterable_destination.testing.schema import DEVICE
@@ -27,7 +27,7 @@ from iterable_destination.testing.state import Call, State
 MAX_DEVICES: Final = 500
 
 
-def update(state: State, call: Call) -> Answer:
+def update(state: State, call: Call) -> Response:
     """``POST /api/users/update``."""
     create = call.body.get("createNewFields", True)
     written = state.update_user(call.body, call.now, create=create)
@@ -35,7 +35,7 @@ def update(state: State, call: Call) -> Answer:
     return success()
 
 
-def bulk_update(state: State, call: Call) -> Answer:
+def bulk_update(state: State, call: Call) -> Response:
     """``POST /api/users/bulkUpdate``."""
     items = call.body["users"]
     if not items:
@@ -59,7 +59,7 @@ def _update_one(state: State, call: Call, item: dict[str, Any], tally: bulk.Tall
         tally.succeed(written.fields)
 
 
-def update_email(state: State, call: Call) -> Answer:
+def update_email(state: State, call: Call) -> Response:
     """``POST /api/users/updateEmail``: for email-based projects; ``currentEmail`` goes first.
 
     A ``newEmail`` that is the user's own already exists, and is refused like any other.
@@ -86,7 +86,7 @@ def _current(body: dict[str, Any]) -> Identity:
     return Identity(email, body.get("currentUserId") if email is None else None)
 
 
-def register_device_token(state: State, call: Call) -> Answer:
+def register_device_token(state: State, call: Call) -> Response:
     """``POST /api/users/registerDeviceToken``: devices are kept by token, in ``devices``."""
     who = identity.of_body(call.body)
     state.check_who(who)
@@ -111,32 +111,32 @@ def _with_device(devices: Iterable[dict[str, Any]], device: dict[str, Any]) -> l
     return list(by_token.values())
 
 
-def get_by_email(state: State, call: Call) -> Answer:
+def get_by_email(state: State, call: Call) -> Response:
     """``GET /api/users/{email}`` and ``GET /api/users/getByEmail?email=``."""
     return _read(state, named_email(call))
 
 
-def get_by_user_id(state: State, call: Call) -> Answer:
+def get_by_user_id(state: State, call: Call) -> Response:
     """``GET /api/users/byUserId/{userId}`` and ``GET /api/users/byUserId?userId=``."""
     return _read(state, named_user_id(call))
 
 
-def _read(state: State, who: Identity) -> Answer:
+def _read(state: State, who: Identity) -> Response:
     user = state.profiles.find(who)
     return as_json({} if user is None else {"user": user.as_json()})
 
 
-def delete_by_email(state: State, call: Call) -> Answer:
+def delete_by_email(state: State, call: Call) -> Response:
     """``DELETE /api/users/{email}``."""
     return _delete(state, named_email(call))
 
 
-def delete_by_user_id(state: State, call: Call) -> Answer:
+def delete_by_user_id(state: State, call: Call) -> Response:
     """``DELETE /api/users/byUserId/{userId}``."""
     return _delete(state, named_user_id(call))
 
 
-def _delete(state: State, who: Identity) -> Answer:
+def _delete(state: State, who: Identity) -> Response:
     user: User | None = state.profiles.find(who)
     if user is None:
         raise identity.unknown(who)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from iterable_destination.testing.answers import Answer, as_json, refusal
+from iterable_destination.testing.answers import Response, as_json, refusal
 from iterable_destination.testing.schema import WEBHOOK
 from iterable_destination.testing.state import Call, State
 
@@ -26,12 +26,12 @@ DEFAULTS: Final = {
 _SECRET: Final = frozenset({"authToken", "headers"})
 
 
-def get_all(state: State, _: Call) -> Answer:
+def get_all(state: State, _: Call) -> Response:
     """``GET /api/webhooks``."""
     return as_json({"webhooks": list(state.webhooks.values())})
 
 
-def update(state: State, call: Call) -> Answer:
+def update(state: State, call: Call) -> Response:
     """``POST /api/webhooks``: only the fields in the body change."""
     old = state.webhooks.get(call.body["id"])
     if old is None:

@@ -16,7 +16,7 @@ from typing import Final
 
 import attrs
 
-from iterable_destination.testing.answers import Answer
+from iterable_destination.testing.answers import Response
 from iterable_destination.testing.faults import Fault
 
 _PHRASES: Final = {int(status): status.phrase for status in HTTPStatus}
@@ -46,7 +46,7 @@ class Wire:
     #: Is set when the server stops.
     _stopping: threading.Event
 
-    def send(self, answer: Answer) -> None:
+    def send(self, answer: Response) -> None:
         """Send an answer in one piece."""
         self._connection.sendall(_head(answer) + answer.body)
 
@@ -55,7 +55,7 @@ class Wire:
         if seconds and self._stopping.wait(_timeout(seconds)):
             raise ConnectionAbortedError("the server is stopping")
 
-    def perform(self, fault: Fault, answer: Answer | None) -> None:
+    def perform(self, fault: Fault, answer: Response | None) -> None:
         """Send what a fault lets through of an answer, and do what it does after that.
 
         None is no answer at all. Raises Closed or Reset where the connection ends by it.
@@ -68,7 +68,7 @@ class Wire:
         if fault.end == "close" or not fault.whole:
             raise Closed
 
-    def _send_share(self, answer: Answer, share: float, pause: float) -> None:
+    def _send_share(self, answer: Response, share: float, pause: float) -> None:
         body = answer.body if share == 1 else answer.body[: int(len(answer.body) * share)]
         if not pause:
             self._connection.sendall(_head(answer) + body)
@@ -104,7 +104,7 @@ def _timeout(seconds: float) -> float | None:
     return seconds if seconds < _LONGEST else None
 
 
-def _head(answer: Answer) -> bytes:
+def _head(answer: Response) -> bytes:
     phrase = _PHRASES.get(answer.status, "")
     headers = {**answer.headers, "Content-Length": str(len(answer.body))}
     lines = [f"{_VERSION} {answer.status} {phrase}"]

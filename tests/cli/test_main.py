@@ -21,7 +21,7 @@ from typing import Any
 import click.testing
 import pytest
 
-from iterable_destination import Destination, Patience
+from iterable_destination import Destination, RetryPolicy
 from iterable_destination.__main__ import main
 from iterable_destination.cli import main as cli
 from iterable_destination.cli import options as arguments_module
@@ -435,7 +435,7 @@ def sent(
 ) -> tuple[click.testing.Result, FaultyServer]:
     """Send standard input to a server that plays these scripts."""
     monkeypatch.setenv("ITERABLE_API_KEY", KEY)
-    hurried = functools.partial(Destination, patience=Patience(deadline=0.0))
+    hurried = functools.partial(Destination, retry=RetryPolicy(deadline=0.0))
     monkeypatch.setattr(arguments_module, "Destination", hurried)
     with FaultyServer(*scripts) as server:
         result = run("send", "--base-url", server.url, *arguments, stdin=content)

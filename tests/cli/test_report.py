@@ -21,17 +21,17 @@ from typing import Any
 import click.testing
 import pytest
 
-from iterable_destination import Destination, Patience
+from iterable_destination import Destination, RetryPolicy
 from iterable_destination.cli import main as cli
 from iterable_destination.cli import options as arguments_module
-from iterable_destination.io.checkpoint import Checkpoint, Settled
+from iterable_destination.io.checkpoint import Checkpoint, IndexSet
 from iterable_destination.io.outbox import Outbox
 from iterable_destination.testing import (
-    Answer,
     Fault,
     LocalIterable,
     Project,
     Received,
+    Response,
     Script,
     faults,
 )
@@ -48,7 +48,7 @@ from tests.support.delivering import (
     track,
 )
 
-Apply = Callable[[], Answer]
+Apply = Callable[[], Response]
 
 
 def lines_of(events: list[dict[str, Any]]) -> bytes:
@@ -78,7 +78,7 @@ class Faulty:
     def __init__(self, **by_text: Fault) -> None:
         self.by_text = by_text
 
-    def __call__(self, received: Received, apply: Apply) -> Answer | Fault:
+    def __call__(self, received: Received, apply: Apply) -> Response | Fault:
         for text, fault in self.by_text.items():
             if f'"{text.replace("_", "-")}"'.encode() in received.body:
                 return fault
@@ -88,7 +88,7 @@ class Faulty:
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., click.testing.Result]:
     """Run a command against a server, in a hurry."""
-    hurried = functools.partial(Destination, patience=Patience(deadline=0.0), rates=RATES)
+    hurried = functools.partial(Destination, retry=RetryPolicy(deadline=0.0), rate_limits=RATES)
     monkeypatch.setattr(arguments_module, "Destination", hurried)
 
     def run(
@@ -406,13 +406,13 @@ def test_killed_at_any_moment_and_gone_on_with_nothing_is_skipped(tmp_path: Path
     events = history(1_200, 60)
     path, checkpoint = written(tmp_path / "events.jsonl", events), tmp_path / "done.json"
     arguments = ["send", path, "--checkpoint", str(checkpoint)]
-    chance, told, kills = Random(7), set[int](), 0  # noqa: S311 - moments, no secrets
+    jitter, told, kills = Random(7), set[int](), 0  # noqa: S311 - moments, no secrets
     slow = Script([faults.latency(0.02)] * 100_000)
     with LocalIterable(faults=slow) as iterable:
         for _ in range(10):
             with started(iterable, *arguments) as running:
                 assert running.stdout is not None
-                seen = [running.stdout.readline() for _ in range(chance.randrange(0, 200))]
+                seen = [running.stdout.readline() for _ in range(jitter.randrange(0, 200))]
                 running.kill()
                 seen += running.stdout.readlines()
             kills += running.returncode == -signal.SIGKILL
@@ -459,7 +459,7 @@ def test_ctrl_c_ends_it_soon_with_a_checkpoint_and_without_a_traceback(
 ) -> None:
     checkpoint, met = tmp_path / "done.json", threading.Event()
 
-    def stall_u_1(received: Received, apply: Apply) -> Answer | Fault:
+    def stall_u_1(received: Received, apply: Apply) -> Response | Fault:
         if b'"u-1"' in received.body:
             met.set()
             return faults.stall(30)
@@ -494,7 +494,7 @@ def test_a_reader_of_outcomes_that_has_had_enough_is_no_reason_to_complain(
     path, checkpoint = written(tmp_path / "events.jsonl", history(events, 3)), tmp_path / "done"
     go = threading.Event()
 
-    def waits(_: Received, apply: Apply) -> Answer:
+    def waits(_: Received, apply: Apply) -> Response:
         go.wait(PATIENCE)
         return apply()
 
@@ -517,6 +517,6 @@ def test_settled_and_the_file_agree(tmp_path: Path) -> None:
     path = tmp_path / "done.json"
     with Checkpoint(path) as checkpoint:
         checkpoint.check_input(b"{}")
-        checkpoint.settled = Settled([(0, 3), (5, 6)])
+        checkpoint.settled = IndexSet([(0, 3), (5, 6)])
         checkpoint.write()
     assert settled_in(path) == {0, 1, 2, 5}

@@ -18,7 +18,7 @@ import pytest
 
 from iterable_destination import Outbox
 from iterable_destination.cli import main as cli
-from iterable_destination.testing import Answer, Fault, LocalIterable, Received, Script, faults
+from iterable_destination.testing import Fault, LocalIterable, Received, Response, Script, faults
 from tests.support.delivering import track, wait_until
 from tests.support.receiving import (
     JSON,
@@ -117,7 +117,7 @@ def test_with_an_outbox_events_are_taken_while_iterable_is_down(tmp_path: Path) 
     path = tmp_path / "outbox.db"
     is_up = threading.Event()
 
-    def down(_: Received, apply: Callable[[], Answer]) -> Answer | Fault:
+    def down(_: Received, apply: Callable[[], Response]) -> Response | Fault:
         return apply() if is_up.is_set() else faults.close()
 
     with (

@@ -21,13 +21,13 @@ from iterable_destination import (
     Destination,
     NotSent,
     Outcome,
-    Patience,
     QueueFull,
+    RetryPolicy,
     Settings,
     Translation,
     errors,
 )
-from iterable_destination.testing import Answer, LocalIterable, Project, Received, Script, faults
+from iterable_destination.testing import LocalIterable, Project, Received, Response, Script, faults
 from tests.support.delivering import (
     PATIENCE,
     Leaks,
@@ -41,7 +41,7 @@ from tests.support.delivering import (
     track,
 )
 
-Apply = Callable[[], Answer]
+Apply = Callable[[], Response]
 #: Seconds in which what does not wait is done.
 AT_ONCE = 1.0
 
@@ -60,7 +60,7 @@ class Gate:
         self.opened = threading.Event()
         self.met = threading.Event()
 
-    def __call__(self, _: Received, apply: Apply) -> Answer:
+    def __call__(self, _: Received, apply: Apply) -> Response:
         self.met.set()
         self.opened.wait(PATIENCE)
         return apply()
@@ -433,7 +433,7 @@ def test_a_destination_that_is_forgotten_is_not_kept_alive_by_the_end() -> None:
     with LocalIterable() as iterable:
         settings = Settings(api_key=iterable.api_key, base_url=iterable.url)
         for _ in range(3):
-            with Destination(settings, patience=Patience(deadline=0)) as to:
+            with Destination(settings, retry=RetryPolicy(deadline=0)) as to:
                 to.start()
                 to.enqueue(track(0))
         assert len(iterable.project.requests) == 3

@@ -17,10 +17,10 @@ from iterable_destination import (
     InvalidSettings,
     Note,
     Outcome,
-    Patience,
     Problem,
     Rejected,
     Retryable,
+    RetryPolicy,
     Settings,
     Skipped,
     Unknown,
@@ -36,7 +36,7 @@ from iterable_destination.model.calls import (
     UpdateCart,
     UpdateUser,
 )
-from iterable_destination.model.responses import Answer
+from iterable_destination.model.responses import ApiResponse
 from iterable_destination.model.translation import Translation
 from tests.support import faulty_server as faulty
 from tests.support.faulty_server import FaultyServer, Script
@@ -44,9 +44,9 @@ from tests.support.faulty_server import FaultyServer, Script
 KEY = "the-key-of-no-project-0123456789"
 SETTINGS = Settings(api_key=KEY)
 EVENT = {"type": "track", "event": "Signed Up", "userId": "u-1", "messageId": "m-1"}
-ACCEPTED = Answer(200, {"msg": "ok", "code": "Success"}, "Success", "ok", "r-1")
+ACCEPTED = ApiResponse(200, {"msg": "ok", "code": "Success"}, "Success", "ok", "r-1")
 
-Reply = Answer | Exception
+Reply = ApiResponse | Exception
 
 
 class Time:
@@ -65,7 +65,7 @@ class Time:
         self.waits.append(seconds)
         self.now += seconds
 
-    def chance(self, low: float, high: float) -> float:
+    def jitter(self, low: float, high: float) -> float:
         self.bounds.append((low, high))
         return low + self.part * (high - low)
 
@@ -81,7 +81,7 @@ class FakeClient(Client):
         self.sent: list[Call] = []
         self.closings = 0
 
-    def send(self, call: Call) -> Answer:
+    def send(self, call: Call) -> ApiResponse:
         self.sent.append(call)
         if self._time is not None:
             self._time.now += self._takes
@@ -116,7 +116,7 @@ def deliver(
     event: Any = EVENT,
     part: float = 1.0,
     takes: float = 0.0,
-    patience: Patience | None = None,
+    retry: RetryPolicy | None = None,
     index: int = 0,
     translator: Callable[[Any, Settings], Translation] = translate,
     stamp_ids: bool = True,
@@ -128,11 +128,11 @@ def deliver(
         SETTINGS,
         client=client,
         translator=translator,
-        patience=patience,
+        retry=retry,
         stamp_ids=stamp_ids,
         clock=time.clock,
         sleep=time.sleep,
-        chance=time.chance,
+        jitter=time.jitter,
     )
     return Result(destination.send(event, index=index), client, time)
 
@@ -241,7 +241,7 @@ def test_notes_are_carried_to_the_outcome() -> None:
 
 @pytest.mark.parametrize("reply", [error(errors.BadRequest), error(errors.Forbidden), AMBIGUOUS])
 def test_notes_are_carried_to_the_outcome_of_a_failure(reply: errors.ApiError) -> None:
-    result = deliver(reply, event=EVENT | {"userId": 5}, patience=Patience(deadline=0))
+    result = deliver(reply, event=EVENT | {"userId": 5}, retry=RetryPolicy(deadline=0))
     assert result.outcome.notes == (Note("userId", "a number, sent as a string"),)
 
 
@@ -330,7 +330,7 @@ def test_what_may_have_been_applied_is_unknown_until_iterable_says_otherwise(
 ) -> None:
     result = deliver(AMBIGUOUS, last)
     assert type(result.outcome) is kind
-    assert result.outcome.error is (None if isinstance(last, Answer) else last)
+    assert result.outcome.error is (None if isinstance(last, ApiResponse) else last)
 
 
 def test_the_last_fault_is_the_one_that_is_told() -> None:
@@ -352,32 +352,32 @@ def test_an_error_that_is_none_of_ours_is_not_swallowed() -> None:
 def test_waits_are_drawn_from_zero_to_a_bound_that_doubles_up_to_the_longest(
     failure: errors.ApiError,
 ) -> None:
-    result = deliver(failure, part=0.5, patience=Patience(deadline=75.0))
+    result = deliver(failure, part=0.5, retry=RetryPolicy(deadline=75.0))
     assert result.bounds == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0, 30.0]
     assert result.waits == [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0]
     assert result.outcome.attempts == 10
 
 
 def test_waits_after_429_begin_with_a_second() -> None:
-    result = deliver(LIMITED, part=0.5, patience=Patience(deadline=75.0))
+    result = deliver(LIMITED, part=0.5, retry=RetryPolicy(deadline=75.0))
     assert result.bounds == [1.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0, 30.0]
 
 
 def test_waits_are_as_the_caller_chooses() -> None:
-    patience = Patience(deadline=10.0, first_wait=0.1, longest_wait=0.3, server_errors=6)
-    result = deliver(SERVER, patience=patience)
+    retry = RetryPolicy(deadline=10.0, initial_backoff=0.1, max_backoff=0.3, max_server_errors=6)
+    result = deliver(SERVER, retry=retry)
     assert result.bounds == [0.1, 0.2, 0.3, 0.3, 0.3, 0.3]
     assert result.waits == [0.1, 0.2, 0.3, 0.3, 0.3]
 
 
 def test_a_longest_wait_below_a_second_holds_after_429_too() -> None:
-    result = deliver(LIMITED, ACCEPTED, patience=Patience(longest_wait=0.3))
+    result = deliver(LIMITED, ACCEPTED, retry=RetryPolicy(max_backoff=0.3))
     assert result.waits == [0.3]
 
 
 def test_a_bound_stays_finite_after_very_many_tries() -> None:
-    patience = Patience(deadline=5_000.0, tries=10_000, first_wait=1.0, longest_wait=1.0)
-    result = deliver(NOT_CONNECTED, patience=patience)
+    retry = RetryPolicy(deadline=5_000.0, max_attempts=10_000, initial_backoff=1.0, max_backoff=1.0)
+    result = deliver(NOT_CONNECTED, retry=retry)
     assert result.outcome.attempts == 5_001
 
 
@@ -390,8 +390,8 @@ def test_five_answers_of_a_failing_server_are_enough(part: float) -> None:
 
 
 def test_the_number_of_server_errors_is_the_callers_choice() -> None:
-    assert deliver(SERVER, patience=Patience(server_errors=1)).outcome.attempts == 1
-    assert deliver(SERVER, patience=Patience(server_errors=2)).outcome.attempts == 2
+    assert deliver(SERVER, retry=RetryPolicy(max_server_errors=1)).outcome.attempts == 1
+    assert deliver(SERVER, retry=RetryPolicy(max_server_errors=2)).outcome.attempts == 2
 
 
 def test_only_answers_of_a_failing_server_count_as_such() -> None:
@@ -428,20 +428,20 @@ def test_our_own_wait_is_kept_where_iterable_asks_for_less(
 
 def test_the_wait_grows_though_iterable_asks_for_the_same_each_time() -> None:
     asked = error(errors.RateLimited, retry_after=3.0)
-    result = deliver(asked, part=0.5, patience=Patience(deadline=45.0))
+    result = deliver(asked, part=0.5, retry=RetryPolicy(deadline=45.0))
     assert result.bounds == [1.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
     assert result.waits == [3.0, 3.0, 3.0, 3.0, 4.0, 8.0, 15.0]
 
 
 def test_what_iterable_asks_for_is_no_longer_than_a_longest_wait_of_ones_own() -> None:
     asked = error(errors.ServerError, retry_after=5.0)
-    result = deliver(asked, ACCEPTED, patience=Patience(longest_wait=0.3))
+    result = deliver(asked, ACCEPTED, retry=RetryPolicy(max_backoff=0.3))
     assert result.waits == [0.3]
 
 
 def test_a_server_that_asks_for_no_wait_is_not_asked_without_a_pause() -> None:
     hasty = error(errors.RateLimited, retry_after=0.0)
-    result = deliver(hasty, takes=0.01, patience=Patience(deadline=10.0))
+    result = deliver(hasty, takes=0.01, retry=RetryPolicy(deadline=10.0))
     assert result.waits == [1.0, 1.0, 2.0, 4.0]
     assert result.outcome.attempts == 5
 
@@ -455,8 +455,8 @@ def test_a_server_that_asks_for_no_wait_is_not_asked_without_a_pause() -> None:
 def test_no_wait_runs_over_the_deadline(
     failure: errors.ApiError, deadline: float, takes: float
 ) -> None:
-    patience = Patience(deadline=deadline, server_errors=1_000)
-    result = deliver(failure, takes=takes, patience=patience)
+    retry = RetryPolicy(deadline=deadline, max_server_errors=1_000)
+    result = deliver(failure, takes=takes, retry=retry)
     elapsed = result.time.now - 1_000.0
     assert elapsed <= deadline + takes + 1e-6
     assert len(result.client.sent) == len(result.waits) + 1
@@ -466,8 +466,8 @@ def test_no_wait_runs_over_the_deadline(
 
 def test_a_wait_that_ends_at_the_deadline_is_taken_and_one_beyond_is_not() -> None:
     asked = error(errors.RateLimited, retry_after=10.0)
-    assert deliver(asked, ACCEPTED, patience=Patience(deadline=10.0)).waits == [10.0]
-    given_up = deliver(asked, ACCEPTED, patience=Patience(deadline=9.99))
+    assert deliver(asked, ACCEPTED, retry=RetryPolicy(deadline=10.0)).waits == [10.0]
+    given_up = deliver(asked, ACCEPTED, retry=RetryPolicy(deadline=9.99))
     assert given_up.waits == []
     assert type(given_up.outcome) is Retryable
     assert given_up.outcome.attempts == 1
@@ -481,7 +481,7 @@ def test_the_default_deadline_is_a_minute() -> None:
 
 
 def test_time_that_requests_take_counts() -> None:
-    result = deliver(AMBIGUOUS, takes=30.0, patience=Patience(deadline=60.0))
+    result = deliver(AMBIGUOUS, takes=30.0, retry=RetryPolicy(deadline=60.0))
     assert result.waits == [0.5]
     assert result.outcome.attempts == 2
 
@@ -490,7 +490,7 @@ def test_each_event_has_the_whole_time() -> None:
     time = Time()
     client = FakeClient(NOT_CONNECTED, time=time)
     destination = Destination(
-        SETTINGS, client=client, clock=time.clock, sleep=time.sleep, chance=time.chance
+        SETTINGS, client=client, clock=time.clock, sleep=time.sleep, jitter=time.jitter
     )
     assert [destination.send(EVENT).attempts for _ in range(3)] == [7, 7, 7]
 
@@ -690,8 +690,8 @@ def test_a_client_that_is_handed_in_is_its_owners_to_close() -> None:
 
 def broken(time: Time, *replies: Reply) -> tuple[Destination, FakeClient]:
     client = FakeClient(*replies, time=time)
-    patience = Patience(breaker=30.0)
-    return Destination(SETTINGS, client=client, clock=time.clock, patience=patience), client
+    retry = RetryPolicy(breaker_timeout=30.0)
+    return Destination(SETTINGS, client=client, clock=time.clock, retry=retry), client
 
 
 def test_nothing_is_sent_for_a_while_after_a_wrong_key() -> None:
@@ -729,20 +729,20 @@ def test_what_needs_no_request_is_settled_while_nothing_is_sent() -> None:
     assert names == ["rejected", "skipped"]
 
 
-@pytest.mark.parametrize("name", ["deadline", "first_wait", "longest_wait", "breaker"])
+@pytest.mark.parametrize("name", ["deadline", "initial_backoff", "max_backoff", "breaker_timeout"])
 @pytest.mark.parametrize("wrong", [-1, -0.1, float("nan"), float("inf")])
 def test_patience_is_measured_in_seconds(name: str, wrong: float) -> None:
     options: dict[str, Any] = {name: wrong}
     words = f"^{name}: must be a number of seconds, finite and at least 0$"
     with pytest.raises(ValueError, match=words):
-        Patience(**options)
+        RetryPolicy(**options)
     none: dict[str, Any] = {name: 0.0}
-    assert getattr(Patience(**none), name) == 0.0
+    assert getattr(RetryPolicy(**none), name) == 0.0
 
 
 def test_patience_tries_at_least_once() -> None:
-    with pytest.raises(ValueError, match="server_errors"):
-        Patience(server_errors=0)
+    with pytest.raises(ValueError, match="max_server_errors"):
+        RetryPolicy(max_server_errors=0)
 
 
 def test_a_destination_can_be_closed_twice() -> None:
@@ -787,7 +787,7 @@ def over_the_wire(*scripts: Script) -> tuple[Outcome, FaultyServer, Time]:
         settings = Settings(api_key=KEY, base_url=server.url)
         client = Client(settings, read_timeout=0.2)
         with Destination(
-            settings, client=client, clock=time.clock, sleep=time.sleep, chance=time.chance
+            settings, client=client, clock=time.clock, sleep=time.sleep, jitter=time.jitter
         ) as destination:
             outcome = destination.send(EVENT, index=1)
     return outcome, server, time

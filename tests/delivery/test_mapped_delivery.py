@@ -1,4 +1,4 @@
-"""What subscriptions make is delivered: none stops another, and the outcome names what failed."""
+"""What subscriptions make is delivered: none stops another, and the outcome says so."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from iterable_destination import (
     Destination,
     Outbox,
     Outcome,
-    Patience,
+    RetryPolicy,
     Settings,
     Translation,
 )
@@ -43,7 +43,7 @@ STRICT = Subscription(
 Way = Callable[[Destination, Any], Outcome]
 
 
-def singly(to: Destination, event: Any) -> Outcome:
+def has_single_endpoint(to: Destination, event: Any) -> Outcome:
     return to.send(event)
 
 
@@ -52,7 +52,7 @@ def in_bulk(to: Destination, event: Any) -> Outcome:
     return outcome
 
 
-@pytest.fixture(params=[singly, in_bulk])
+@pytest.fixture(params=[has_single_endpoint, in_bulk])
 def way(request: pytest.FixtureRequest) -> Way:
     chosen: Way = request.param
     return chosen
@@ -231,9 +231,9 @@ def test_a_subscription_that_failed_is_named_though_time_ran_out_for_the_next(
     iterable: LocalIterable,
 ) -> None:
     translator = MappedTranslator(SUBSCRIPTIONS)
-    with delivering(iterable, translator=translator, rates=ONE_BULK_OF_PROFILES) as to:
+    with delivering(iterable, translator=translator, rate_limits=ONE_BULK_OF_PROFILES) as to:
         assert names(to.send_all([event()])) == ["delivered"]
-        (outcome,) = to.send_all([event("Secret")], within=0.3)
+        (outcome,) = to.send_all([event("Secret")], timeout=0.3)
     assert outcome.name == "retryable"
     assert failures(outcome) == [
         ("Events", "rejected", "EventDisallowed"),
@@ -248,12 +248,12 @@ def test_what_may_have_been_applied_is_unknown_though_time_ran_out_for_the_next(
         delivering(
             iterable,
             translator=MappedTranslator(SUBSCRIPTIONS),
-            rates=ONE_BULK_OF_PROFILES,
-            patience=attrs.evolve(QUICK, tries=1),
+            rate_limits=ONE_BULK_OF_PROFILES,
+            retry=attrs.evolve(QUICK, max_attempts=1),
         ) as to,
     ):
         assert names(to.send_all([event()])) == ["delivered"]
-        (outcome,) = to.send_all([event()], within=0.3)
+        (outcome,) = to.send_all([event()], timeout=0.3)
     assert outcome.name == "unknown"
     assert failures(outcome) == [
         ("Events", "unknown", "AmbiguousAnswer"),
@@ -276,7 +276,7 @@ def test_an_event_that_waits_for_an_earlier_one_keeps_its_failures() -> None:
 
 
 def test_no_subscription_is_begun_after_the_deadline(way: Way) -> None:
-    hasty = Patience(deadline=0.2, first_wait=0.01, longest_wait=0.02)
+    hasty = RetryPolicy(deadline=0.2, initial_backoff=0.01, max_backoff=0.02)
     with (
         LocalIterable(
             Project(project_type="email"), faults=Script([faults.stall(5)] * 9)
@@ -284,7 +284,7 @@ def test_no_subscription_is_begun_after_the_deadline(way: Way) -> None:
         delivering(
             iterable,
             read_timeout=0.3,
-            patience=hasty,
+            retry=hasty,
             translator=MappedTranslator((SUBSCRIPTIONS[0], AGAIN, LAST)),
         ) as to,
     ):

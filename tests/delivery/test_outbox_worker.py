@@ -16,13 +16,13 @@ from typing import Any, cast
 import pytest
 
 from iterable_destination import DeadLetters, NotSent, Outbox, OutboxError, Outcome, QueueFull
-from iterable_destination.delivery import outbox_worker as courier
+from iterable_destination.delivery import outbox_worker as worker
 from iterable_destination.testing import (
-    Answer,
     Fault,
     LocalIterable,
     Project,
     Received,
+    Response,
     Script,
     faults,
 )
@@ -41,7 +41,7 @@ from tests.support.delivering import (
     wait_until,
 )
 
-Apply = Callable[[], Answer]
+Apply = Callable[[], Response]
 
 
 @pytest.fixture(autouse=True)
@@ -54,10 +54,10 @@ def _no_leaks() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let what is retryable be tried again soon."""
-    monkeypatch.setattr(courier, "_FIRST_WAIT", 0.02)
-    monkeypatch.setattr(courier, "_LONGEST_WAIT", 0.05)
-    monkeypatch.setattr(courier, "_GOES_ON", 0.05)
-    monkeypatch.setattr(courier, "_LOOK", 0.02)
+    monkeypatch.setattr(worker, "_FIRST_WAIT", 0.02)
+    monkeypatch.setattr(worker, "_LONGEST_WAIT", 0.05)
+    monkeypatch.setattr(worker, "_GOES_ON", 0.05)
+    monkeypatch.setattr(worker, "_LOOK", 0.02)
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_only_what_is_certain_is_removed(outbox: Outbox, tmp_path: Path) -> None
     """What is retryable or unknown stays; what is rejected is a dead letter."""
     by_user = {b'"u-1"': faults.server_error(503), b'"u-2"': faults.cut()}
 
-    def fails(received: Received, apply: Apply) -> Answer | Fault:
+    def fails(received: Received, apply: Apply) -> Response | Fault:
         return next((f for text, f in by_user.items() if text in received.body), None) or apply()
 
     events: list[Any] = [order(0, "u-0"), order(1, "u-1"), order(2, "u-2"), track(3, "u-3"), {}]
@@ -141,7 +141,7 @@ def test_an_event_is_removed_only_after_its_outcome_was_told(outbox: Outbox) -> 
 def test_what_is_retryable_is_tried_again_in_its_order(outbox: Outbox) -> None:
     lock, failures = threading.Lock(), Counter[str]()
 
-    def fails_at_first(received: Received, apply: Apply) -> Answer | Fault:
+    def fails_at_first(received: Received, apply: Apply) -> Response | Fault:
         with lock:
             failures["all"] += 1
             if b'"u-1"' in received.body and failures["u-1"] < 25:
@@ -300,17 +300,18 @@ def test_an_outbox_that_breaks_meanwhile_is_said_and_the_thread_ends(
 
 PROCESS = """
 import os, sys
-from iterable_destination import Destination, Outbox, Patience, Settings
-from iterable_destination.delivery import outbox_worker as courier
+from iterable_destination import Destination, Outbox, RetryPolicy, Settings
+from iterable_destination.delivery import outbox_worker
 from tests.support.delivering import QUICK, RATES, history
-courier._FIRST_WAIT = courier._LONGEST_WAIT = courier._GOES_ON = courier._LOOK = 0.02
+for name in ("_FIRST_WAIT", "_LONGEST_WAIT", "_GOES_ON", "_LOOK"):
+    setattr(outbox_worker, name, 0.02)
 url, path, first, last, step = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:])
 events = history(last, 30)
 def say(*words):
     os.write(1, (" ".join(map(str, words)) + "\\n").encode())  # in one piece
 with Outbox(path) as outbox:
     settings = Settings(api_key="k", base_url=url)
-    with Destination(settings, patience=QUICK, rates=RATES) as to:
+    with Destination(settings, retry=QUICK, rate_limits=RATES) as to:
         to.start(lambda outcome: say(outcome.name, outcome.index), outbox=outbox)
         for n in range(first, last, step):
             to.enqueue(events[n])
@@ -344,7 +345,7 @@ def test_two_processes_with_one_outbox_deliver_each_event_once(tmp_path: Path) -
 
 def test_killed_at_any_moment_an_outbox_loses_nothing(tmp_path: Path) -> None:
     path = tmp_path / "outbox"
-    chance = Random(11)  # noqa: S311 - moments, no secrets
+    jitter = Random(11)  # noqa: S311 - moments, no secrets
     taken: set[int] = set()
     first, kills = 0, 0
     slow = Script([faults.latency(0.003)] * 100_000)
@@ -352,7 +353,7 @@ def test_killed_at_any_moment_an_outbox_loses_nothing(tmp_path: Path) -> None:
         for _ in range(8):
             running = process(iterable, path, first, first + 300, 1)
             assert running.stdout is not None
-            lines = [running.stdout.readline() for _ in range(chance.randrange(1, 500))]
+            lines = [running.stdout.readline() for _ in range(jitter.randrange(1, 500))]
             running.send_signal(signal.SIGKILL)
             lines += running.stdout.readlines()
             running.stdout.close()

@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from iterable_destination import InvalidEvent, InvalidJSON, Settings, Translation, errors, translate
-from iterable_destination.delivery.engine.envelope import Parcel
-from iterable_destination.delivery.prepare import Intake, event_of
-from iterable_destination.io.json_lines import Line
-from iterable_destination.io.outbox import Entry
+from iterable_destination.delivery.engine.envelope import Envelope
+from iterable_destination.delivery.prepare import Preparer, event_of
+from iterable_destination.io.json_lines import LineRecord
+from iterable_destination.io.outbox import OutboxRecord
 from iterable_destination.model.calls import (
     Identity,
     TrackEvent,
@@ -28,32 +28,32 @@ from tests.support.delivering import cart, identify, order, track
 WHO = Identity(None, "u-1")
 
 
-def intake(
+def preparer(
     *, stamp_ids: bool = True, keeps_sources: bool = False, translator: Any = None
-) -> Intake:
-    return Intake(
+) -> Preparer:
+    return Preparer(
         Settings(), translator or translate, stamp_ids=stamp_ids, keeps_sources=keeps_sources
     )
 
 
-def taken(source: Any, **options: Any) -> tuple[Parcel, set[str]]:
-    return intake(**options).addressed(7, source)
+def taken(source: Any, **options: Any) -> tuple[Envelope, set[str]]:
+    return preparer(**options).prepare(7, source)
 
 
 def calls_of(source: Any, **options: Any) -> tuple[Any, ...]:
-    return intake(**options).calls(7, source)[1]
+    return preparer(**options).calls(7, source)[1]
 
 
-def bodies(parcel: Parcel) -> list[Any]:
-    return [json.loads(mark.body) for mark in parcel.marks]
+def bodies(envelope: Envelope) -> list[Any]:
+    return [json.loads(mark.body) for mark in envelope.calls]
 
 
 def test_an_event_becomes_a_parcel_with_the_body_of_its_call() -> None:
-    parcel, keys = taken(track(3, "U-1"))
+    envelope, keys = taken(track(3, "U-1"))
     [call] = calls_of(track(3, "U-1"))
     assert call == TrackEvent(Identity(None, "U-1"), "Seen", {"n": 3}, id="m-3")
-    assert bodies(parcel) == [call.body()]
-    assert (parcel.index, parcel.message_id, parcel.outcome) == (7, "m-3", None)
+    assert bodies(envelope) == [call.body()]
+    assert (envelope.index, envelope.message_id, envelope.outcome) == (7, "m-3", None)
     assert keys == {"#U-1"}
 
 
@@ -105,10 +105,10 @@ def test_the_names_of_all_calls_count() -> None:
 
 def test_a_new_email_is_one_of_its_users_names() -> None:
     call = UpdateEmail(Identity("old@b.co", "u-1"), "New@b.co")
-    parcel, keys = taken({}, translator=lambda *_: Translation("m-1", (call,)))
+    envelope, keys = taken({}, translator=lambda *_: Translation("m-1", (call,)))
     assert keys == {"@old@b.co", "@new@b.co", "#u-1"}
-    assert bodies(parcel) == [call.body()]
-    assert [mark.call() for mark in parcel.marks] == [call]
+    assert bodies(envelope) == [call.body()]
+    assert [mark.call() for mark in envelope.calls] == [call]
     assert calls_of({}, translator=lambda *_: Translation("m-1", (call,))) == (call,)
 
 
@@ -119,8 +119,8 @@ def test_events_and_purchases_made_of_one_event_have_ids_of_their_own() -> None:
     expected = [None, "m-1", "mine", "m-1#3", None]
     assert [call.body().get("id") for call in calls_of({}, **options)] == expected
     assert [body.get("id") for body in bodies(taken({}, **options)[0])] == expected
-    parcel, _ = taken({}, stamp_ids=False, **options)
-    assert [body.get("id") for body in bodies(parcel)] == [None, None, "mine", None, None]
+    envelope, _ = taken({}, stamp_ids=False, **options)
+    assert [body.get("id") for body in bodies(envelope)] == [None, None, "mine", None, None]
 
 
 def test_an_id_of_a_further_event_that_does_not_fit_is_left_out() -> None:
@@ -143,29 +143,29 @@ def test_an_id_of_a_further_event_that_does_not_fit_is_left_out() -> None:
     ],
 )
 def test_what_is_not_sent_has_its_outcome_and_its_turn(event: Any, keys: set[str]) -> None:
-    parcel, found = taken(event)
-    assert parcel.outcome is not None
-    assert parcel.outcome.index == 7
-    assert (parcel.marks, found) == ((), keys)
-    if parcel.outcome.name == "rejected":
-        assert isinstance(parcel.outcome.error, InvalidEvent)
+    envelope, found = taken(event)
+    assert envelope.outcome is not None
+    assert envelope.outcome.index == 7
+    assert (envelope.calls, found) == ((), keys)
+    if envelope.outcome.name == "rejected":
+        assert isinstance(envelope.outcome.error, InvalidEvent)
 
 
 def test_the_index_of_a_line_counts_from_0_and_that_of_an_entry_is_its_number() -> None:
     text = json.dumps(track(3)).encode()
-    assert taken(Line(12, text))[0].index == 11
-    assert taken(Entry(40, track(3)))[0].index == 40
-    assert taken(Line(12, text))[0].marks == taken(Entry(40, track(3)))[0].marks
-    assert taken(Entry(40, b"damaged"))[0].outcome is not None
+    assert taken(LineRecord(12, text))[0].index == 11
+    assert taken(OutboxRecord(40, track(3)))[0].index == 40
+    assert taken(LineRecord(12, text))[0].calls == taken(OutboxRecord(40, track(3)))[0].calls
+    assert taken(OutboxRecord(40, b"damaged"))[0].outcome is not None
 
 
 def test_a_line_that_is_no_json_is_rejected() -> None:
-    parcel, keys = taken(Line(12, b"{"))
-    assert parcel.outcome is not None
-    assert (parcel.outcome.name, parcel.outcome.index, keys) == ("rejected", 11, set())
-    assert isinstance(parcel.outcome.error, InvalidJSON)
+    envelope, keys = taken(LineRecord(12, b"{"))
+    assert envelope.outcome is not None
+    assert (envelope.outcome.name, envelope.outcome.index, keys) == ("rejected", 11, set())
+    assert isinstance(envelope.outcome.error, InvalidJSON)
     with pytest.raises(InvalidJSON):
-        event_of(Line(12, b"{"))
+        event_of(LineRecord(12, b"{"))
 
 
 def test_what_was_handed_in_is_kept_only_for_dead_letters() -> None:
@@ -174,7 +174,7 @@ def test_what_was_handed_in_is_kept_only_for_dead_letters() -> None:
     kept = taken(event, keeps_sources=True)[0].source
     before, event["userId"] = dict(event), "u-2"
     assert event_of(kept) == before
-    line = Line(1, b"no JSON")
+    line = LineRecord(1, b"no JSON")
     assert taken(line, keeps_sources=True)[0].source == line
 
 
@@ -185,9 +185,9 @@ def test_what_a_translator_raises_for_an_event_is_its_outcome_and_all_else_is_ra
     def breaks(_: Any, __: Settings) -> Translation:
         raise KeyError("a bug")
 
-    parcel, _ = taken({"messageId": "m-9"}, translator=refuses)
-    assert parcel.outcome is not None
-    assert (parcel.outcome.name, parcel.outcome.message_id) == ("rejected", "m-9")
+    envelope, _ = taken({"messageId": "m-9"}, translator=refuses)
+    assert envelope.outcome is not None
+    assert (envelope.outcome.name, envelope.outcome.message_id) == ("rejected", "m-9")
     with pytest.raises(KeyError, match="a bug"):
         taken({}, translator=breaks)
 
@@ -211,12 +211,12 @@ def test_any_translator_may_raise_what_functions_raise(
     def raises(_: Any, __: Settings) -> Translation:
         raise error
 
-    parcel, keys = taken(track(3), translator=raises)
-    assert parcel.outcome is not None
-    assert (parcel.outcome.name, parcel.outcome.message) == (outcome, "mine")
-    assert parcel.outcome.error is (None if outcome == "skipped" else error)
-    assert (parcel.message_id, parcel.outcome.message_id, parcel.index) == ("m-3", "m-3", 7)
-    assert (parcel.marks, keys) == ((), {"#u-1"})
+    envelope, keys = taken(track(3), translator=raises)
+    assert envelope.outcome is not None
+    assert (envelope.outcome.name, envelope.outcome.message) == (outcome, "mine")
+    assert envelope.outcome.error is (None if outcome == "skipped" else error)
+    assert (envelope.message_id, envelope.outcome.message_id, envelope.index) == ("m-3", "m-3", 7)
+    assert (envelope.calls, keys) == ((), {"#u-1"})
 
 
 @pytest.mark.parametrize(
@@ -236,19 +236,19 @@ def test_the_message_id_is_known_of_whatever_a_translator_refuses(
 # Lines --------------------------------------------------------------------------------------------
 
 
-def known(addressed: tuple[Parcel, set[str]]) -> tuple[Any, ...]:
-    """Return all that is known of a parcel but its index."""
-    parcel, keys = addressed
-    outcome = parcel.outcome
+def known(prepare: tuple[Envelope, set[str]]) -> tuple[Any, ...]:
+    """Return all that is known of an envelope but its index."""
+    envelope, keys = prepare
+    outcome = envelope.outcome
     how = None if outcome is None else (outcome.name, outcome.message, str(outcome.error))
-    return parcel.message_id, parcel.notes, parcel.marks, how, keys
+    return envelope.message_id, envelope.notes, envelope.calls, how, keys
 
 
 @pytest.mark.usefixtures("each_json_library")
 @given(strategies.json_events | strategies.read_events, st.booleans())
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_line_comes_to_the_same_as_its_event(event: Any, stamp_ids: bool) -> None:  # noqa: FBT001
-    line = Line(8, json.dumps(event).encode())
+    line = LineRecord(8, json.dumps(event).encode())
     mapped = taken(line.event(), stamp_ids=stamp_ids)
     assert known(taken(line, stamp_ids=stamp_ids)) == known(mapped)
 
@@ -274,35 +274,35 @@ ORDER = {"product_id": "p-1", "name": "Go", "price": 2.5, "quantity": 1}
 )
 def test_no_digit_of_a_long_number_in_a_line_is_lost(event: Any) -> None:
     usual = {"timestamp": "2023-02-05T20:42:10.123Z", "context": {}} | event
-    parcel, _ = taken(Line(1, json.dumps(usual).encode()))
-    if parcel.outcome is None:
-        assert str(LONG) in parcel.item.decode()
+    envelope, _ = taken(LineRecord(1, json.dumps(usual).encode()))
+    if envelope.outcome is None:
+        assert str(LONG) in envelope.item.decode()
     else:
-        assert parcel.outcome.name == "rejected"
+        assert envelope.outcome.name == "rejected"
 
 
 @pytest.mark.parametrize("text", [b"", b"[]", b"{", b"NaN", b"\xff", b'{"type":"track"}'])
 def test_a_line_that_is_no_ordinary_event_is_read(text: bytes) -> None:
-    line = Line(3, text)
-    parcel, _ = taken(line)
-    assert (parcel.index, parcel.outcome and parcel.outcome.name) == (2, "rejected")
+    line = LineRecord(3, text)
+    envelope, _ = taken(line)
+    assert (envelope.index, envelope.outcome and envelope.outcome.name) == (2, "rejected")
 
 
 @pytest.mark.parametrize("keeps_sources", [True, False])
 def test_a_line_is_kept_for_dead_letters_if_they_are_kept(*, keeps_sources: bool) -> None:
     usual = {"timestamp": "2023-02-05T20:42:10.123Z", "context": {}}
     for event in (track(1), track(1) | usual):
-        line = Line(3, json.dumps(event).encode())
-        parcel, _ = taken(line, keeps_sources=keeps_sources)
-        assert (parcel.source is line, parcel.index) == (keeps_sources, 2)
+        line = LineRecord(3, json.dumps(event).encode())
+        envelope, _ = taken(line, keeps_sources=keeps_sources)
+        assert (envelope.source is line, envelope.index) == (keeps_sources, 2)
 
 
 def test_lines_go_by_the_mapping_and_the_function_that_were_chosen() -> None:
     usual = {"timestamp": "2023-02-05T20:42:10.123Z", "context": {}}
-    line = Line(1, json.dumps(track(1) | usual).encode())
+    line = LineRecord(1, json.dumps(track(1) | usual).encode())
     of_own = Settings(mappings=[])
     assert (
-        Intake(of_own, translate, stamp_ids=True, keeps_sources=False).addressed(0, line)[0].outcome
+        Preparer(of_own, translate, stamp_ids=True, keeps_sources=False).prepare(0, line)[0].outcome
     )
     assert taken(line, translator=lambda *_: Translation("m-1", skipped="no"))[0].outcome
     assert taken(line)[0].outcome is None

@@ -12,7 +12,7 @@ import attrs
 import pytest
 
 from iterable_destination import Delivered, InvalidSettings, Rejected, Retryable, Skipped, errors
-from iterable_destination.delivery.engine.retry import Patience
+from iterable_destination.delivery.engine.retry import RetryPolicy
 from iterable_destination.delivery.segment_destination import SegmentDestination
 from iterable_destination.io.outbox import Outbox
 from iterable_destination.io.segment_client import AnalyticsClient, SegmentClient
@@ -44,7 +44,7 @@ def track(number: int, **fields: Any) -> SegmentTrack:
 
 def delivering(segment: Segment, key: str = KEY, **options: Any) -> SegmentDestination:
     client = SegmentClient(key, base_url=segment.url)
-    return SegmentDestination(client, **({"patience": QUICK} | options))
+    return SegmentDestination(client, **({"retry": QUICK} | options))
 
 
 def test_one_event_goes_to_the_track_endpoint(segment: Segment) -> None:
@@ -172,7 +172,7 @@ def test_a_wrong_key_leaves_webhooks_to_be_handed_in_again(segment: Segment) -> 
 
 def test_a_batch_that_is_refused_is_taken_apart(segment: Segment) -> None:
     segment.answers = [400, *[200] * 5, 400]
-    with delivering(segment, workers=1) as to:
+    with delivering(segment, max_workers=1) as to:
         outcomes = by_index(to.send_all(webhook(number) for number in range(6)))
     assert sorted(names(outcomes)) == ["delivered"] * 5 + ["rejected"]
 
@@ -181,10 +181,10 @@ def test_webhooks_wait_in_an_outbox_until_segment_takes_them(
     segment: Segment, tmp_path: Any
 ) -> None:
     segment.answers = [500, 500]
-    patience = Patience(server_errors=1, first_wait=0.01)
+    retry = RetryPolicy(max_server_errors=1, initial_backoff=0.01)
     with (
         Outbox(tmp_path / "outbox.db") as outbox,
-        delivering(segment, patience=patience) as to,
+        delivering(segment, retry=retry) as to,
     ):
         to.start(outbox=outbox)
         to.enqueue(webhook(1))
@@ -227,7 +227,7 @@ def test_a_client_of_segments_own_can_be_handed_the_events() -> None:
 
 def test_what_segments_own_client_does_not_take_is_not_called_delivered() -> None:
     recorder = Recorder(answers=[AssertionError("no")])
-    with SegmentDestination(AnalyticsClient(recorder), patience=QUICK) as to:
+    with SegmentDestination(AnalyticsClient(recorder), retry=QUICK) as to:
         outcome = to.send(webhook(1))
         assert (outcome.name, outcome.message) == (
             "rejected",

@@ -24,22 +24,22 @@ from iterable_destination import (
     Destination,
     NotSent,
     Outcome,
-    Patience,
+    RetryPolicy,
     Settings,
     Translation,
     errors,
     translate,
 )
-from iterable_destination.io.json_lines import Line
+from iterable_destination.io.json_lines import LineRecord
 from iterable_destination.model import endpoints
 from iterable_destination.model.calls import Identity, TrackEvent, UpdateUser
 from iterable_destination.testing import (
-    Answer,
     Fault,
     LocalIterable,
     Project,
     RandomFaults,
     Received,
+    Response,
     Script,
     faults,
 )
@@ -66,7 +66,7 @@ from tests.support.delivering import (
     wait_until,
 )
 
-Apply = Callable[[], Answer]
+Apply = Callable[[], Response]
 
 BULKS = (endpoints.USERS_BULK_UPDATE.path, endpoints.EVENTS_TRACK_BULK.path)
 
@@ -102,9 +102,9 @@ MIXED: list[tuple[Callable[[int], Any], str, str]] = [
         "rejected",
         "",
     ),
-    (lambda n: Line(n + 1, b"no JSON"), "rejected", ""),
+    (lambda n: LineRecord(n + 1, b"no JSON"), "rejected", ""),
     (
-        lambda n: Line(n + 1, json.dumps(track(n, f"u-{n}")).encode()),
+        lambda n: LineRecord(n + 1, json.dumps(track(n, f"u-{n}")).encode()),
         "delivered",
         endpoints.EVENTS_TRACK_BULK.path,
     ),
@@ -176,9 +176,9 @@ def test_what_is_rejected_does_not_hold_its_user_back() -> None:
 def test_one_bad_item_of_many_is_found_and_the_others_are_delivered(path: str) -> None:
     """The whole bulk is refused for it, and its answer blames nobody that is of any help."""
 
-    def refuses(received: Received, apply: Apply) -> Answer | Fault:
+    def refuses(received: Received, apply: Apply) -> Response | Fault:
         if b'"n":77}' in received.body:
-            return Answer(400, {"Content-Type": "application/json"}, b'{"code":"BadParams"}')
+            return Response(400, {"Content-Type": "application/json"}, b'{"code":"BadParams"}')
         return apply()
 
     make = identify if path == BULKS[0] else track
@@ -257,7 +257,7 @@ def test_each_users_events_are_applied_and_told_in_their_order_across_endpoints(
 def test_no_user_has_two_requests_under_way() -> None:
     lock, under_way, seen = threading.Lock(), Counter[str](), Counter[str]()
 
-    def watches(received: Received, apply: Apply) -> Answer:
+    def watches(received: Received, apply: Apply) -> Response:
         users = set(re.findall(r'"userId":"([^"]+)"', received.body.decode()))
         with lock:
             under_way.update(users)
@@ -277,7 +277,7 @@ def test_an_email_and_a_user_id_seen_together_are_one_user() -> None:
     """By whichever name an event comes, it has its turn after those by the other."""
     slow = {b'"n":0': 0.15, b'"n":1': 0.1, b'"n":2': 0.1}
 
-    def delays(received: Received, apply: Apply) -> Answer | Fault:
+    def delays(received: Received, apply: Apply) -> Response | Fault:
         wait = max((seconds for text, seconds in slow.items() if text in received.body), default=0)
         return faults.latency(wait) if wait else apply()
 
@@ -306,7 +306,7 @@ def test_an_email_and_a_user_id_seen_together_are_one_user() -> None:
 
 
 def test_after_an_event_that_may_be_handed_in_again_its_user_is_held() -> None:
-    def fails_for_u_0(received: Received, apply: Apply) -> Answer | Fault:
+    def fails_for_u_0(received: Received, apply: Apply) -> Response | Fault:
         return faults.server_error(503) if b'"u-0"' in received.body else apply()
 
     events = [make(n, f"u-{n % 2}") for n, make in enumerate([track] * 4 + [identify] * 4)]
@@ -368,11 +368,11 @@ def settle_all(
     """Hand in events, and what may be later again and again; return the outcomes of each round."""
     rounds = []
     left = events
-    patience = Patience(first_wait=0.02, longest_wait=0.05, breaker=0.01)
+    retry = RetryPolicy(initial_backoff=0.02, max_backoff=0.05, breaker_timeout=0.01)
     chosen: dict[str, Any] = {
         "read_timeout": read_timeout,
-        "patience": patience,
-        "workers": 16,
+        "retry": retry,
+        "max_workers": 16,
     } | options
     with delivering(iterable, **chosen) as to:
         while left:
@@ -389,8 +389,8 @@ def test_in_chaos_nothing_is_lost_doubled_or_overtaken(seed: int) -> None:
     events = history(1_500, 150)
     shares = dict.fromkeys([*CHAOS[seed], *ALWAYS], 0.05)
     shares[faults.redirect()] = 0.01  # each stops all that is under way
-    chance = RandomFaults(shares, seed=seed)
-    with LocalIterable(faults=chance) as iterable:
+    jitter = RandomFaults(shares, seed=seed)
+    with LocalIterable(faults=jitter) as iterable:
         rounds = settle_all(iterable, events, read_timeout=0.1)
         assert {outcome.name for each in rounds for outcome in each} <= {
             "delivered",
@@ -400,7 +400,7 @@ def test_in_chaos_nothing_is_lost_doubled_or_overtaken(seed: int) -> None:
         assert sorted(applied(iterable.project.effects)) == list(range(1_500))
         assert doubled_ids(iterable) == []
         assert inversions(iterable, [f"u-{n}" for n in range(150)]) == []
-        assert len(chance.counts) == 11
+        assert len(jitter.counts) == 11
         assert iterable.followed == []
 
 
@@ -408,7 +408,7 @@ def test_in_chaos_delivered_means_applied() -> None:
     events = history(1_500, 150)
     shares = dict.fromkeys([*CHAOS[1], *ALWAYS], 0.05)
     with LocalIterable(faults=RandomFaults(shares, seed=4)) as iterable:
-        with delivering(iterable, read_timeout=0.3, workers=16) as to:
+        with delivering(iterable, read_timeout=0.3, max_workers=16) as to:
             outcomes = by_index(to.send_all(events))
         there = set(applied(iterable.project.effects))
     assert len(outcomes) == 1_500
@@ -422,8 +422,8 @@ def test_in_chaos_delivered_means_applied() -> None:
 def test_without_ids_doubles_do_not_exceed_the_answers_that_were_lost() -> None:
     lost = [faults.reset(applied=True), faults.cut(), faults.not_json(), faults.stall_midway()]
     known = [faults.reset(), faults.close(), faults.server_error(), faults.rate_limited()]
-    chance = RandomFaults(dict.fromkeys(lost + known, 0.07), seed=5)
-    with LocalIterable(faults=chance) as iterable:
+    jitter = RandomFaults(dict.fromkeys(lost + known, 0.07), seed=5)
+    with LocalIterable(faults=jitter) as iterable:
         settle_all(iterable, history(600, 60), stamp_ids=False)
         effects = iterable.project.effects
         ambiguous = {number for number, fault in iterable.faulted.items() if fault.ambiguous}
@@ -439,7 +439,7 @@ def test_without_ids_doubles_do_not_exceed_the_answers_that_were_lost() -> None:
 
 
 def test_an_endless_input_is_read_a_window_ahead_of_what_is_settled() -> None:
-    window, read, told = 50, 0, 0
+    max_pending, read, told = 50, 0, 0
     ahead = []
 
     def endless() -> Iterator[dict[str, Any]]:
@@ -449,20 +449,20 @@ def test_an_endless_input_is_read_a_window_ahead_of_what_is_settled() -> None:
             ahead.append(read - told)
             yield track(n, f"u-{n % 20}")
 
-    with LocalIterable() as iterable, delivering(iterable, window=window) as to:
+    with LocalIterable() as iterable, delivering(iterable, max_pending=max_pending) as to:
         outcomes = to.send_all(endless())
         for outcome in islice(outcomes, 3_000):
             told += 1
             assert outcome.name == "delivered"
         outcomes.close()  # type: ignore[attr-defined]
     # one more may be read when an outcome is there that was not told yet
-    assert window <= max(ahead) <= window + 1
+    assert max_pending <= max(ahead) <= max_pending + 1
 
 
 def test_while_nothing_is_settled_a_window_is_read_and_no_more() -> None:
     go, read = threading.Event(), []
 
-    def waits(_: Received, apply: Apply) -> Answer:
+    def waits(_: Received, apply: Apply) -> Response:
         go.wait(PATIENCE)
         return apply()
 
@@ -471,7 +471,7 @@ def test_while_nothing_is_settled_a_window_is_read_and_no_more() -> None:
             read.append(n)
             yield order(n, f"u-{n}")
 
-    with LocalIterable(faults=waits) as iterable, delivering(iterable, window=30) as to:
+    with LocalIterable(faults=waits) as iterable, delivering(iterable, max_pending=30) as to:
         outcomes = to.send_all(endless())
         assert read == []
         first: list[Outcome] = []
@@ -492,7 +492,7 @@ def test_while_nothing_is_settled_a_window_is_read_and_no_more() -> None:
 def test_a_window_of_bytes_bounds_what_is_read_of_large_events() -> None:
     go, read = threading.Event(), []
 
-    def waits(_: Received, apply: Apply) -> Answer:
+    def waits(_: Received, apply: Apply) -> Response:
         go.wait(PATIENCE)
         return apply()
 
@@ -519,7 +519,7 @@ def test_a_window_of_bytes_bounds_what_is_read_of_large_events() -> None:
 def test_requests_are_under_way_at_the_same_time() -> None:
     events = [order(n, f"u-{n}") for n in range(32)]
     slow = Script([faults.latency(0.2)] * 32)
-    with LocalIterable(faults=slow) as iterable, delivering(iterable, workers=8) as to:
+    with LocalIterable(faults=slow) as iterable, delivering(iterable, max_workers=8) as to:
         began = time.monotonic()
         assert names(to.send_all(events)) == ["delivered"] * 32
         at_once = time.monotonic() - began
@@ -531,7 +531,7 @@ def test_there_are_as_many_workers_as_asked_for_and_no_more() -> None:
     lock, most, now = threading.Lock(), 0, 0
     together = threading.Barrier(3, timeout=PATIENCE)
 
-    def counts(_: Received, apply: Apply) -> Answer:
+    def counts(_: Received, apply: Apply) -> Response:
         nonlocal most, now
         with lock:
             now += 1
@@ -541,7 +541,7 @@ def test_there_are_as_many_workers_as_asked_for_and_no_more() -> None:
             now -= 1
         return apply()
 
-    with LocalIterable(faults=counts) as iterable, delivering(iterable, workers=3) as to:
+    with LocalIterable(faults=counts) as iterable, delivering(iterable, max_workers=3) as to:
         outcomes = list(to.send_all(order(n, f"u-{n}") for n in range(30)))
     assert names(outcomes) == ["delivered"] * 30
     assert most == 3
@@ -553,13 +553,13 @@ def test_strict_limits_are_kept_and_used() -> None:
     project = Project(rate_limits={path: 50})
     times: list[float] = []
 
-    def notes(_: Received, apply: Apply) -> Answer:
+    def notes(_: Received, apply: Apply) -> Response:
         times.append(time.monotonic())
         return apply()
 
     with (
         LocalIterable(project, faults=notes) as iterable,
-        delivering(iterable, rates={path: 50}, workers=8) as to,
+        delivering(iterable, rate_limits={path: 50}, max_workers=8) as to,
     ):
         outcomes = list(to.send_all(order(n, f"u-{n}") for n in range(145)))
     assert names(outcomes) == ["delivered"] * 145
@@ -587,7 +587,7 @@ def test_when_the_time_given_runs_out_everything_has_its_outcome() -> None:
     with LocalIterable(faults=Script([faults.stall(30)] * 1_000)) as iterable:
         with delivering(iterable) as to:
             began = time.monotonic()
-            outcomes = by_index(to.send_all(history(500, 50), within=0.5))
+            outcomes = by_index(to.send_all(history(500, 50), timeout=0.5))
             took = time.monotonic() - began
         assert 0.45 <= took < 1.5
         assert len(outcomes) == 500
@@ -598,9 +598,9 @@ def test_when_the_time_given_runs_out_everything_has_its_outcome() -> None:
 
 def test_what_was_sent_in_the_time_given_is_delivered() -> None:
     with LocalIterable() as iterable, delivering(iterable) as to:
-        outcomes = by_index(to.send_all(history(300, 30), within=PATIENCE))
+        outcomes = by_index(to.send_all(history(300, 30), timeout=PATIENCE))
         assert set(names(outcomes)) == {"delivered"}
-        at_once = by_index(to.send_all(history(300, 30), within=0))
+        at_once = by_index(to.send_all(history(300, 30), timeout=0))
         assert set(names(at_once)) == {"retryable"}
         assert {type(outcome.error) for outcome in at_once} == {NotSent}
 
@@ -614,7 +614,7 @@ def test_after_the_time_given_nothing_is_translated_and_users_are_told_in_order(
         LocalIterable() as iterable,
         delivering(iterable, translator=translator) as to,
     ):
-        outcomes = list(to.send_all([*events, "no event", None], within=0))
+        outcomes = list(to.send_all([*events, "no event", None], timeout=0))
         assert iterable.project.requests == []
     assert set(names(outcomes)) == {"retryable"}
     assert {str(outcome.error) for outcome in outcomes} == {"not sent: the time given ran out"}
@@ -631,10 +631,10 @@ def test_after_the_time_given_nothing_is_translated_and_users_are_told_in_order(
 def test_few_calls_that_could_go_in_one_bulk_go_singly(count: int) -> None:
     tracks = [track(n, f"u-{n}") for n in range(count)]
     with LocalIterable() as iterable, delivering(iterable) as to:
-        assert set(names(to.send_all(tracks, few=8))) == {"delivered"}
+        assert set(names(to.send_all(tracks, min_bulk_size=9))) == {"delivered"}
         paths = {request.path for request in iterable.project.requests}
-        singly = "/api/events/track"
-        assert paths == ({singly} if count <= 8 else {f"{singly}Bulk"})
+        has_single_endpoint = "/api/events/track"
+        assert paths == ({has_single_endpoint} if count <= 8 else {f"{has_single_endpoint}Bulk"})
         assert len(iterable.project.effects) == count
 
 
@@ -647,7 +647,7 @@ def test_without_a_number_of_few_calls_one_call_goes_in_a_bulk_too() -> None:
 def test_few_calls_that_go_singly_are_applied_in_each_users_order() -> None:
     events = history(300, 5)
     with LocalIterable() as iterable, delivering(iterable) as to:
-        outcomes = by_index(to.send_all(events, few=8))
+        outcomes = by_index(to.send_all(events, min_bulk_size=9))
         ids = [effect.id for effect in iterable.project.effects if effect.id]
     assert set(names(outcomes)) <= {"delivered", "skipped"}
     place = {event["messageId"]: number for number, event in enumerate(events)}
@@ -658,9 +658,9 @@ def test_few_calls_that_go_singly_are_applied_in_each_users_order() -> None:
 
 def test_the_time_given_bounds_waiting_for_a_rate_too() -> None:
     path = endpoints.TRACK_PURCHASE.path
-    with LocalIterable() as iterable, delivering(iterable, rates={path: 2}) as to:
+    with LocalIterable() as iterable, delivering(iterable, rate_limits={path: 2}) as to:
         began = time.monotonic()
-        outcomes = by_index(to.send_all((order(n, f"u-{n}") for n in range(50)), within=0.5))
+        outcomes = by_index(to.send_all((order(n, f"u-{n}") for n in range(50)), timeout=0.5))
         took = time.monotonic() - began
         there = applied(iterable.project.effects)
     assert took < 1.5
@@ -823,7 +823,7 @@ def read_letters(path: Path) -> list[Any]:
 def test_a_dead_letter_is_on_disk_before_its_outcome_is_told(tmp_path: Path) -> None:
     path = tmp_path / "dead.jsonl"
     events: list[Any] = [track(0), {"type": "track", "messageId": "m-1"}, "text", track(3, "u-3")]
-    events += [Line(5, b"no JSON")]
+    events += [LineRecord(5, b"no JSON")]
     project = Project(forgotten={"u-3"})
     with (
         LocalIterable(project) as iterable,
@@ -851,7 +851,7 @@ def test_an_event_that_ends_unknown_is_a_dead_letter_and_a_retryable_one_is_none
     with (
         LocalIterable(faults=lost) as iterable,
         DeadLetters(path) as dead,
-        delivering(iterable, dead_letters=dead, patience=Patience(deadline=0.0)) as to,
+        delivering(iterable, dead_letters=dead, retry=RetryPolicy(deadline=0.0)) as to,
     ):
         outcomes = by_index(to.send_all([order(0), track(1)]))
     assert names(outcomes) == ["unknown", "retryable"]
@@ -912,21 +912,29 @@ def test_where_dead_letters_cannot_be_written_outcomes_are_retryable(
 
 
 @pytest.mark.parametrize(
-    "options", [{"workers": 0}, {"workers": 65}, {"workers": -1}, {"window": 0}, {"window": -5}]
+    "options",
+    [
+        {"max_workers": 0},
+        {"max_workers": 65},
+        {"max_workers": -1},
+        {"max_pending": 0},
+        {"max_pending": -5},
+    ],
 )
 def test_numbers_out_of_bounds_are_refused(options: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="workers must be from 1 to 64, and window at least 1"):
+    message = "max_workers must be from 1 to 64, and max_pending at least 1"
+    with pytest.raises(ValueError, match=message):
         Destination(Settings(api_key="k"), **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("rate", [0, -1.0, float("inf"), float("nan")])
 def test_a_rate_that_is_none_is_refused(rate: float) -> None:
     with pytest.raises(ValueError, match="/api/users/update: a rate must be"):
-        Destination(Settings(api_key="k"), rates={"/api/users/update": rate})
+        Destination(Settings(api_key="k"), rate_limits={"/api/users/update": rate})
 
 
 def test_one_worker_and_a_window_of_one_are_enough() -> None:
-    with LocalIterable() as iterable, delivering(iterable, workers=1, window=1) as to:
+    with LocalIterable() as iterable, delivering(iterable, max_workers=1, max_pending=1) as to:
         outcomes = list(to.send_all(history(40, 4)))
     assert [outcome.index for outcome in outcomes] == list(range(40))
     assert set(names(outcomes)) == {"delivered"}
@@ -949,5 +957,5 @@ def test_nothing_is_left_open_after_many_destinations() -> None:
     """The fixture counts threads and descriptors."""
     with LocalIterable() as iterable:
         for _ in range(10):
-            with Destination(settings_of(iterable), patience=QUICK, rates=RATES) as to:
+            with Destination(settings_of(iterable), retry=QUICK, rate_limits=RATES) as to:
                 assert set(names(to.send_all(history(30, 10)))) == {"delivered"}

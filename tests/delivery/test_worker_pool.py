@@ -5,12 +5,21 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from iterable_destination import Answer, Client, Destination, Outcome, Patience, Settings, errors
-from iterable_destination.io.transport import Received
+from iterable_destination import (
+    ApiResponse,
+    Client,
+    Destination,
+    Outcome,
+    RetryPolicy,
+    Settings,
+    errors,
+)
+from iterable_destination.io.transport import HttpResponse
 from iterable_destination.model import endpoints
 from iterable_destination.model.endpoints import Endpoint
 from tests.support import faulty_server as faulty
@@ -33,7 +42,7 @@ from tests.support.faulty_server import FaultyServer, Script
 KEY = "the-key-of-no-project-0123456789"
 SETTINGS = Settings(api_key=KEY)
 #: One try, and time enough to find out which item of a bulk was refused.
-NONE = Patience(tries=1, server_errors=1, breaker=0.0)
+NONE = RetryPolicy(max_attempts=1, max_server_errors=1, breaker_timeout=0.0)
 
 
 @pytest.fixture(autouse=True)
@@ -51,23 +60,25 @@ class Answering(Client):
         self.status = status
         self._text = text
         self.paths: list[str] = []
-        vars(self)["_connections"] = self
+        vars(self)["_transport"] = SimpleNamespace(send=self.respond, close=lambda: None)
 
     def request(
         self,
         endpoint: Endpoint,
         body: bytes | None = None,
         *,
-        within: float | None = None,
+        timeout: float | None = None,
         expects_code: bool = False,
-    ) -> Answer:
+    ) -> ApiResponse:
         self.paths.append(endpoint.path)
-        return super().request(endpoint, body, within=within, expects_code=expects_code)
+        return super().request(endpoint, body, timeout=timeout, expects_code=expects_code)
 
-    def exchange(self, endpoint: Endpoint, body: bytes | None, within: float | None) -> Received:
+    def respond(
+        self, endpoint: Endpoint, body: bytes | None, timeout: float | None
+    ) -> HttpResponse:
         """Stand in for the connections, too."""
-        del endpoint, within
-        return Received(self._status_for(body or b""), {}, self._text)
+        del endpoint, timeout
+        return HttpResponse(self._status_for(body or b""), {}, self._text)
 
     def close(self) -> None:
         """Leave what is not there."""
@@ -114,7 +125,7 @@ _ITEMS = {"bulkUpdate": 3, "trackBulk": 3, "trackPurchase": 1, "updateCart": 1}
 def answered(status: int, text: bytes, kind: str) -> tuple[list[Outcome], Answering]:
     with (
         Answering(status, text) as client,
-        Destination(SETTINGS, client=client, patience=NONE, rates=RATES, workers=1) as to,
+        Destination(SETTINGS, client=client, retry=NONE, rate_limits=RATES, max_workers=1) as to,
     ):
         return by_index(to.send_all(SENT[kind](n, f"u-{n}") for n in range(_ITEMS[kind]))), client
 
@@ -128,7 +139,7 @@ def test_no_status_of_a_bulk_is_a_false_success(kind: str, body: str) -> None:
     events = [SENT[kind](n, f"u-{n}") for n in range(3)]
     with (
         Answering(0, BODIES[body]) as client,
-        Destination(SETTINGS, client=client, patience=NONE, rates=RATES, workers=1) as to,
+        Destination(SETTINGS, client=client, retry=NONE, rate_limits=RATES, max_workers=1) as to,
     ):
         for client.status in STATUSES:
             client.paths.clear()
@@ -137,8 +148,8 @@ def test_no_status_of_a_bulk_is_a_false_success(kind: str, body: str) -> None:
             # without a tally each goes singly, and there "success" is a plain acceptance
             if client.status <= 299 and body in {"tally", "success"}:
                 assert names(outcomes) == ["delivered"] * 3, client.status
-                singly = [path for path in client.paths if not path.endswith(kind)]
-                assert len(singly) == (3 if body == "success" else 0)
+                has_single_endpoint = [path for path in client.paths if not path.endswith(kind)]
+                assert len(has_single_endpoint) == (3 if body == "success" else 0)
             else:
                 assert "delivered" not in names(outcomes), client.status
 
@@ -148,7 +159,7 @@ def test_no_status_of_a_bulk_is_a_false_success(kind: str, body: str) -> None:
 def test_no_status_of_a_single_request_is_a_false_success(kind: str, body: str) -> None:
     with (
         AnsweringByNumber(0, BODIES[body]) as client,
-        Destination(SETTINGS, client=client, patience=NONE, rates=RATES) as to,
+        Destination(SETTINGS, client=client, retry=NONE, rate_limits=RATES) as to,
     ):
         outcomes = by_index(to.send_all(SENT[kind](n, f"u-{n}") for n in STATUSES))
     assert len(outcomes) == len(client.paths) == len(STATUSES)
@@ -248,7 +259,7 @@ def test_after_a_fault_of_the_connection_it_is_unknown(kind: str, fault: str) ->
         bodies = [request.body for request in server.requests]
         assert bodies[0] == bodies[1]
     with FaultyServer(AMBIGUOUS[fault]) as server:
-        with delivering(server.url, read_timeout=0.25, patience=NONE) as to:
+        with delivering(server.url, read_timeout=0.25, retry=NONE) as to:
             [outcome] = to.send_all([event])
         assert outcome.name == "unknown"
         assert type(outcome.error) is errors.AmbiguousAnswer
@@ -256,7 +267,7 @@ def test_after_a_fault_of_the_connection_it_is_unknown(kind: str, fault: str) ->
 
 @pytest.mark.parametrize("kind", list(SENT))
 def test_without_a_connection_it_is_retryable(kind: str) -> None:
-    with faulty.refusing() as url, delivering(url, patience=Patience(deadline=0.05)) as to:
+    with faulty.refusing() as url, delivering(url, retry=RetryPolicy(deadline=0.05)) as to:
         outcomes = by_index(to.send_all(SENT[kind](n, f"u-{n}") for n in range(20)))
     assert names(outcomes) == ["retryable"] * 20
     assert {type(outcome.error) for outcome in outcomes} == {errors.NotConnected}
@@ -267,7 +278,7 @@ def test_an_endless_answer_comes_to_an_end(kind: str) -> None:
     flood = faulty.floods(faulty.CHUNKED, b"10000\r\n" + b"a" * 65_536 + b"\r\n")
     with (
         FaultyServer(flood) as server,
-        delivering(server.url, read_timeout=0.3, patience=NONE) as to,
+        delivering(server.url, read_timeout=0.3, retry=NONE) as to,
     ):
         [outcome] = to.send_all([SENT[kind](0, "u-0")])
     assert outcome.name == "unknown"
@@ -283,7 +294,7 @@ class Crashing(Client):
         super().__init__(SETTINGS)
         self._error = error
 
-    def request(self, *_: Any, **__: Any) -> Answer:
+    def request(self, *_: Any, **__: Any) -> ApiResponse:
         raise self._error
 
 
@@ -291,7 +302,7 @@ class Crashing(Client):
 def test_what_nobody_expected_in_a_thread_is_raised_to_the_caller(error: BaseException) -> None:
     with (
         Crashing(error) as client,
-        Destination(SETTINGS, client=client, patience=QUICK, rates=RATES) as to,
+        Destination(SETTINGS, client=client, retry=QUICK, rate_limits=RATES) as to,
         pytest.raises(type(error)) as caught,
     ):
         list(to.send_all(track(n, f"u-{n}") for n in range(5_000)))
@@ -302,7 +313,7 @@ def test_what_nobody_expected_ends_the_background_and_is_raised_there() -> None:
     error = ZeroDivisionError("a bug")
     with (
         Crashing(error) as client,
-        Destination(SETTINGS, client=client, patience=QUICK, rates=RATES) as to,
+        Destination(SETTINGS, client=client, retry=QUICK, rate_limits=RATES) as to,
     ):
         to.start()
         to.enqueue(track(0))
@@ -317,13 +328,13 @@ def test_threads_are_started_as_they_are_needed_and_used_again() -> None:
     seen: set[threading.Thread] = set()
 
     class Watching(Answering):
-        def exchange(self, *about: Any) -> Received:
+        def respond(self, *about: Any) -> HttpResponse:
             seen.add(threading.current_thread())
-            return super().exchange(*about)
+            return super().respond(*about)
 
     with (
         Watching(200, BODIES["success"]) as client,
-        Destination(SETTINGS, client=client, rates=RATES, workers=5) as to,
+        Destination(SETTINGS, client=client, rate_limits=RATES, max_workers=5) as to,
     ):
         outcomes = list(to.send_all(order(n, "u-1") for n in range(100)))
         assert len(seen) <= 5
@@ -336,18 +347,18 @@ def test_a_job_has_the_same_body_each_time() -> None:
     for_bulk = endpoints.EVENTS_TRACK_BULK.path
 
     class Losing(Answering):
-        def exchange(
-            self, endpoint: Endpoint, body: bytes | None, within: float | None
-        ) -> Received:
+        def respond(
+            self, endpoint: Endpoint, body: bytes | None, timeout: float | None
+        ) -> HttpResponse:
             assert endpoint.path == for_bulk
             bodies.append(body or b"")
             if len(bodies) < 4:
                 raise errors.AmbiguousAnswer("lost")
-            return super().exchange(endpoint, body, within)
+            return super().respond(endpoint, body, timeout)
 
     with (
         Losing(200, BODIES["tally"]) as client,
-        Destination(SETTINGS, client=client, patience=QUICK, rates=RATES) as to,
+        Destination(SETTINGS, client=client, retry=QUICK, rate_limits=RATES) as to,
     ):
         outcomes = list(to.send_all([track(0, "u-0"), page(1, "u-1"), track(2, "u-2")]))
     assert names(outcomes) == ["delivered"] * 3

@@ -21,7 +21,7 @@ from iterable_destination import Destination, Outbox, Settings
 from tests.support.delivering import QUICK, RATES, track
 url, path, pause = sys.argv[1], sys.argv[2], len(sys.argv) > 3
 settings = Settings(api_key="k", base_url=url)
-to = Destination(settings, patience=QUICK, rates=RATES, workers=4)
+to = Destination(settings, retry=QUICK, rate_limits=RATES, max_workers=4)
 told = []
 outbox = Outbox(path) if path else None
 to.start(lambda outcome: told.append((outcome.index, outcome.name)), outbox=outbox)
@@ -96,7 +96,7 @@ SEND_ALL = """
 import os, sys
 from iterable_destination import Destination, Settings
 from tests.support.delivering import QUICK, RATES, history, names
-to = Destination(Settings(api_key="k", base_url=sys.argv[1]), patience=QUICK, rates=RATES)
+to = Destination(Settings(api_key="k", base_url=sys.argv[1]), retry=QUICK, rate_limits=RATES)
 assert names(to.send_all(history(60, 6))) == ["delivered"] * 60
 children = []
 for part in range(3):

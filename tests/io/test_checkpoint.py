@@ -25,17 +25,17 @@ from iterable_destination.errors import (
     IterableDestinationError,
     UnwritableFile,
 )
-from iterable_destination.io.checkpoint import MOST_RANGES, Checkpoint, Settled
+from iterable_destination.io.checkpoint import MOST_RANGES, Checkpoint, IndexSet
 
 NOW = datetime(2024, 5, 6, 7, 8, 9, 123_456, UTC)
 LINE = b'{"type":"identify"}\n'
 
 
-# --- Settled -------------------------------------------------------------------------------------
+# --- IndexSet -------------------------------------------------------------------------------------
 
 
-def filled(indexes: Any) -> Settled:
-    settled = Settled()
+def filled(indexes: Any) -> IndexSet:
+    settled = IndexSet()
     for index in indexes:
         settled.add(index)
     return settled
@@ -43,7 +43,7 @@ def filled(indexes: Any) -> Settled:
 
 @given(st.lists(st.integers(0, 40)))
 def test_settled_is_a_set_of_indexes(indexes: list[int]) -> None:
-    settled, expected = Settled(), set[int]()
+    settled, expected = IndexSet(), set[int]()
     for index in indexes:
         settled.add(index)
         expected.add(index)
@@ -57,7 +57,7 @@ def test_ranges_are_ascending_and_never_touch(indexes: set[int]) -> None:
     assert [index for start, end in ranges for index in range(start, end)] == sorted(indexes)
     assert all(start < end for start, end in ranges)
     assert all(one[1] < other[0] for one, other in pairwise(ranges))
-    assert Settled(ranges).ranges() == ranges
+    assert IndexSet(ranges).ranges() == ranges
 
 
 @given(st.sets(st.integers(0, 100)), st.integers(0, 60))
@@ -71,19 +71,19 @@ def test_the_first_ranges_are_those_nearest_to_the_start(indexes: set[int], most
 )
 def test_other_ranges_are_refused(ranges: list[tuple[int, int]]) -> None:
     with pytest.raises(ValueError, match="ascending"):
-        Settled(ranges)
+        IndexSet(ranges)
 
 
 def test_an_index_is_not_negative() -> None:
     with pytest.raises(ValueError, match="0 or more"):
-        Settled().add(-1)
+        IndexSet().add(-1)
 
 
 def test_millions_in_nearly_ascending_order_stay_few_ranges() -> None:
     order = list(range(300_000))
     for start in range(0, len(order), 100):
         order[start : start + 100] = reversed(order[start : start + 100])
-    settled, most = Settled(), 0
+    settled, most = IndexSet(), 0
     for index in order:
         settled.add(index)
         most = max(most, len(settled._starts))
@@ -91,7 +91,7 @@ def test_millions_in_nearly_ascending_order_stay_few_ranges() -> None:
 
 
 def test_settled_shows_a_few_ranges() -> None:
-    assert repr(filled([0, 1, 5])) == "Settled([(0, 2), (5, 6)])"
+    assert repr(filled([0, 1, 5])) == "IndexSet([(0, 2), (5, 6)])"
     assert repr(filled(range(0, 100, 2))).endswith("(18, 19)], …)")
 
 

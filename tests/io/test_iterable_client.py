@@ -32,11 +32,11 @@ import requests
 import responses
 import urllib3
 
-from iterable_destination import Client, Destination, Outcome, Patience, Settings, errors
+from iterable_destination import Client, Destination, Outcome, RetryPolicy, Settings, errors
 from iterable_destination.errors import Problem
 from iterable_destination.io import transport as connections
 from iterable_destination.model.calls import Identity, TrackEvent
-from iterable_destination.model.responses import Answer
+from iterable_destination.model.responses import ApiResponse
 from iterable_destination.model.translation import Translation
 from tests.support import faulty_server as faulty
 from tests.support.faulty_server import Exchange, FaultyServer, Script
@@ -77,7 +77,7 @@ def client_of(url: str | None = None, **options: Any) -> Iterator[Client]:
         yield it
 
 
-def send(url: str | None = None, **options: Any) -> Answer:
+def send(url: str | None = None, **options: Any) -> ApiResponse:
     with client_of(url, **options) as client:
         return client.send(CALL)
 
@@ -113,7 +113,7 @@ def test_a_call_is_one_post_of_its_body_with_the_key_in_a_header() -> None:
         "content-type": "application/json",
         "content-length": str(len(request.body)),
     }
-    assert answer == Answer(200, {"msg": "", "code": "Success", "params": None}, "Success")
+    assert answer == ApiResponse(200, {"msg": "", "code": "Success", "params": None}, "Success")
 
 
 def test_a_body_is_compact_utf_8() -> None:
@@ -160,7 +160,7 @@ def test_making_a_client_sends_nothing() -> None:
 def test_an_acceptance_carries_what_iterable_says() -> None:
     body = {"msg": "1 received", "code": "Success", "params": {"a": 1}}
     responses.post(TRACK, json=body, headers={"iterable-request-id": "r-1"})
-    assert send() == Answer(200, body, "Success", "1 received", "r-1")
+    assert send() == ApiResponse(200, body, "Success", "1 received", "r-1")
 
 
 @responses.activate
@@ -781,7 +781,7 @@ def test_a_connection_in_use_is_closed_when_its_answer_has_come() -> None:
         sending = threads.submit(client.send, CALL)
         assert seen.wait(5)
         client.close()
-        assert not server.saw_closed(patience=0.05)
+        assert not server.saw_closed(retry=0.05)
         go.set()
         assert sending.result(5).code == "Success"
         assert server.saw_closed()
@@ -810,7 +810,7 @@ def test_a_connection_in_use_is_closed_even_if_its_answer_is_lost() -> None:
         client.close()
         go.set()
         assert isinstance(sending.exception(5), errors.AmbiguousAnswer)
-        assert client._connections._idle == []
+        assert client._transport._idle == []
 
 
 def test_closing_does_not_disturb_requests_of_other_threads() -> None:
@@ -939,7 +939,7 @@ def test_retry_after_with_a_date_that_none_can_be_is_none(date: str) -> None:
 def test_check_asks_for_the_webhooks_and_sends_nothing() -> None:
     body = b'{"webhooks":[]}'
     with FaultyServer(faulty.answers(200, body)) as server, client_of(server.url) as client:
-        assert client.check() == Answer(200, {"webhooks": []})
+        assert client.check() == ApiResponse(200, {"webhooks": []})
     (request,) = server.requests
     assert (request.method, request.target, request.body) == ("GET", "/api/webhooks", b"")
     assert request.headers["api-key"] == KEY
@@ -1202,7 +1202,7 @@ def test_the_log_tells_each_request_and_how_it_went(caplog: pytest.LogCaptureFix
 
 def outcome_of(script: Script) -> Outcome:
     with FaultyServer(script) as server, client_of(server.url) as client:
-        to = Destination(settings(server.url), client=client, patience=Patience(deadline=0.0))
+        to = Destination(settings(server.url), client=client, retry=RetryPolicy(deadline=0.0))
         return to.send(EVENT)
 
 

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iterable_destination.errors import InvalidJSON, IterableDestinationError, UnreadableInput
-from iterable_destination.io.json_lines import Line, Lines, open_lines
+from iterable_destination.io.json_lines import LineRecord, Lines, open_lines
 from iterable_destination.model import json_codec
 
 BOM = b"\xef\xbb\xbf"
@@ -118,7 +118,7 @@ def _either_codec(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
     ],
 )
 def test_a_line_is_read_as_its_json_object(text: bytes, event: Any) -> None:
-    assert Line(1, text).event() == event
+    assert LineRecord(1, text).event() == event
 
 
 @pytest.mark.usefixtures("_either_codec")
@@ -156,7 +156,7 @@ def test_a_line_is_read_as_its_json_object(text: bytes, event: Any) -> None:
 )
 def test_a_line_that_is_no_json_object_is_told_with_its_number(text: bytes, words: str) -> None:
     with pytest.raises(InvalidJSON) as caught:
-        Line(17, text).event()
+        LineRecord(17, text).event()
     assert str(caught.value) == f"line 17: {words}"
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
@@ -166,7 +166,7 @@ def test_a_line_that_is_no_json_object_is_told_with_its_number(text: bytes, word
 @given(text=st.binary())
 def test_any_line_is_an_object_or_an_invalid_one(text: bytes) -> None:
     try:
-        event = Line(1, text).event()
+        event = LineRecord(1, text).event()
     except InvalidJSON as error:
         assert str(error).startswith("line 1: ")  # noqa: PT017 - either way is right
     else:

@@ -32,7 +32,7 @@ from iterable_destination.errors import (
 )
 from iterable_destination.io import file_lock as durable
 from iterable_destination.io import outbox
-from iterable_destination.io.outbox import Entry, Outbox
+from iterable_destination.io.outbox import Outbox, OutboxRecord
 from iterable_destination.mapping.translate import translate
 from tests.support import strategies
 from tests.support.delivering import held_by_a_thread
@@ -48,7 +48,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def box(path: Path) -> Iterator[Outbox]:
-    with Outbox(path, patience=0.1) as box:
+    with Outbox(path, lock_timeout=0.1) as box:
         yield box
 
 
@@ -62,9 +62,9 @@ def numbers(box: Outbox, after: int = 0) -> list[int]:
 def test_events_come_out_as_they_came_in_and_in_order(box: Outbox) -> None:
     events = [EVENT | {"n": n} for n in range(5)]
     assert [box.add(event) for event in events] == [1, 2, 3, 4, 5]
-    assert box.read() == [Entry(n + 1, event) for n, event in enumerate(events)]
-    assert box.read(after=3) == [Entry(4, events[3]), Entry(5, events[4])]
-    assert box.read(after=1, limit=2) == [Entry(2, events[1]), Entry(3, events[2])]
+    assert box.read() == [OutboxRecord(n + 1, event) for n, event in enumerate(events)]
+    assert box.read(after=3) == [OutboxRecord(4, events[3]), OutboxRecord(5, events[4])]
+    assert box.read(after=1, limit=2) == [OutboxRecord(2, events[1]), OutboxRecord(3, events[2])]
     assert box.read(after=5) == []
     assert len(box) == 5
 
@@ -112,7 +112,7 @@ class Model(RuleBasedStateMachine):
         self._directory = TemporaryDirectory()
         self._path = Path(self._directory.name) / "outbox.db"
         self._box = Outbox(self._path, capacity=20)
-        self._rows: list[Entry] = []
+        self._rows: list[OutboxRecord] = []
         self._next = 1
 
     @rule(count=st.integers(0, 8))
@@ -124,7 +124,7 @@ class Model(RuleBasedStateMachine):
             return
         found = self._box.add_all(events)
         assert found == list(range(self._next, self._next + count))
-        self._rows += map(Entry, found, events)
+        self._rows += map(OutboxRecord, found, events)
         self._next += count
 
     @rule(chosen=st.sets(st.integers(1, 60)))
@@ -192,7 +192,7 @@ def test_a_row_that_was_damaged_stops_no_other(box: Outbox, path: Path) -> None:
 
 def test_the_events_show_in_no_repr(box: Outbox, path: Path) -> None:
     box.add(EVENT)
-    assert repr(box.read()) == "[Entry(number=1)]"
+    assert repr(box.read()) == "[OutboxRecord(number=1)]"
     assert repr(box) == f"Outbox({str(path)!r})"
 
 
@@ -256,7 +256,7 @@ def test_an_empty_file_becomes_an_outbox(path: Path) -> None:
 
 def refused(path: Path) -> str:
     with pytest.raises(OutboxError) as caught:
-        Outbox(path, patience=0.1)
+        Outbox(path, lock_timeout=0.1)
     assert isinstance(caught.value, IterableDestinationError)
     message = str(caught.value)
     assert message.startswith(f"{path}: ")
@@ -380,28 +380,28 @@ def test_a_file_that_others_write_to_all_the_time_is_told(box: Outbox, path: Pat
     assert box.add(EVENT) == 1
 
 
-@pytest.mark.parametrize("within", [-1.0, 0.0, 0.2])
-def test_others_are_waited_for_no_longer_than_there_is_time(path: Path, within: float) -> None:
-    with Outbox(path, patience=20) as box:
+@pytest.mark.parametrize("timeout", [-1.0, 0.0, 0.2])
+def test_others_are_waited_for_no_longer_than_there_is_time(path: Path, timeout: float) -> None:
+    with Outbox(path, lock_timeout=20) as box:
         box.add(EVENT)
         other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         other.execute("BEGIN IMMEDIATE")
         with Taking() as taking, pytest.raises(OutboxError) as caught:
-            box.add_all([EVENT], within=within)
+            box.add_all([EVENT], timeout=timeout)
         assert str(caught.value) == f"{path}: database is locked"
-        assert within - 0.1 <= taking.seconds < 2
+        assert timeout - 0.1 <= taking.seconds < 2
         threading.Timer(0.5, other.close).start()  # as patient as ever when nothing is said
         assert box.add(EVENT) == 2
 
 
 def test_other_threads_are_waited_for_no_longer_than_there_is_time(path: Path) -> None:
-    with Outbox(path, patience=20) as box:
+    with Outbox(path, lock_timeout=20) as box:
         with held_by_a_thread(box), Taking() as taking, pytest.raises(OutboxError) as caught:
-            box.add_all([EVENT], within=0.2)
+            box.add_all([EVENT], timeout=0.2)
         words = "other threads of this process do not let go of it"
         assert str(caught.value) == f"{path}: {words}"
         assert 0.1 <= taking.seconds < 2
-        assert box.add_all([EVENT], within=0) == [1]
+        assert box.add_all([EVENT], timeout=0) == [1]
 
 
 def test_a_log_that_others_do_not_let_begin_is_told(path: Path) -> None:

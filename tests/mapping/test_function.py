@@ -35,7 +35,7 @@ from iterable_destination import (
     errors,
     translate,
 )
-from iterable_destination.io.json_lines import Line
+from iterable_destination.io.json_lines import LineRecord
 from iterable_destination.mapping.function import METHODS, Returned
 from iterable_destination.model import endpoints
 from iterable_destination.model.calls import (
@@ -46,7 +46,7 @@ from iterable_destination.model.calls import (
     UpdateEmail,
     UpdateUser,
 )
-from iterable_destination.testing import Answer, Fault, LocalIterable, Project, Received, faults
+from iterable_destination.testing import Fault, LocalIterable, Project, Received, Response, faults
 from tests.support.delivering import Leaks, by_index, delivering, identify, names, track
 from tests.support.golden_cases import CLASSIC, cases
 
@@ -435,7 +435,7 @@ def all_at_once(to: Any, _: Path) -> list[Outcome]:
 
 
 def as_lines(to: Any, _: Path) -> list[Outcome]:
-    lines = [Line(n + 1, json.dumps(event).encode()) for n, event in enumerate(EVENTS)]
+    lines = [LineRecord(n + 1, json.dumps(event).encode()) for n, event in enumerate(EVENTS)]
     return by_index(to.send_all(lines))
 
 
@@ -592,7 +592,7 @@ def test_a_later_call_that_is_refused_rejects_the_event(*, bulk: bool) -> None:
 
 
 def test_events_under_the_new_email_wait_until_the_change_is_settled() -> None:
-    def fails(received: Received, apply: Callable[[], Answer]) -> Answer | Fault:
+    def fails(received: Received, apply: Callable[[], Response]) -> Response | Fault:
         is_change = received.path == endpoints.USERS_UPDATE_EMAIL.path
         return faults.server_error(503) if is_change else apply()
 

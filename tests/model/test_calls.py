@@ -18,7 +18,7 @@ from iterable_destination.model.calls import (
     UpdateCart,
     UpdateEmail,
     UpdateUser,
-    mark,
+    encode_call,
 )
 from iterable_destination.model.endpoints import Endpoint
 
@@ -196,7 +196,7 @@ def test_what_is_said_of_a_person_does_not_show() -> None:
     ids=lambda call: type(call).__name__,
 )
 def test_a_call_is_made_again_of_its_mark(call: Call) -> None:
-    made = mark(call)
+    made = encode_call(call)
     assert made.call() == call
     assert made.identity == call.identity
     assert (made.email, made.user_id) == (call.identity.email, call.identity.user_id)
@@ -204,6 +204,6 @@ def test_a_call_is_made_again_of_its_mark(call: Call) -> None:
 
 def test_a_mark_gives_an_id_to_what_can_have_one_and_has_none() -> None:
     who = Identity(None, "u-1")
-    assert mark(TrackEvent(who, "Seen"), "m-1").call() == TrackEvent(who, "Seen", id="m-1")
-    assert mark(TrackEvent(who, "Seen", id="own"), "m-1").call().body()["id"] == "own"
-    assert mark(UpdateUser(who), "m-1").call() == UpdateUser(who)
+    assert encode_call(TrackEvent(who, "Seen"), "m-1").call() == TrackEvent(who, "Seen", id="m-1")
+    assert encode_call(TrackEvent(who, "Seen", id="own"), "m-1").call().body()["id"] == "own"
+    assert encode_call(UpdateUser(who), "m-1").call() == UpdateUser(who)

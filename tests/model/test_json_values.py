@@ -15,7 +15,13 @@ from uuid import UUID
 
 import pytest
 
-from iterable_destination.model.json_values import TOO_LARGE, as_list, as_object, kind, scalar
+from iterable_destination.model.json_values import (
+    TOO_LARGE,
+    as_list,
+    as_object,
+    describe_type,
+    scalar,
+)
 
 
 class Colour(Enum):
@@ -237,7 +243,7 @@ def test_anything_else_is_no_list(value: Any) -> None:
     ids=lambda value: type(value).__name__,
 )
 def test_what_a_value_is_is_said_without_repeating_it(value: Any, expected: str) -> None:
-    assert kind(value) == expected
+    assert describe_type(value) == expected
 
 
 def test_what_is_too_large_is_still_a_double() -> None:

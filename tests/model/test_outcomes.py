@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 import pytest
 
-from iterable_destination.delivery.engine.envelope import Parcel, delivered
+from iterable_destination.delivery.engine.envelope import Envelope, build_delivered
 from iterable_destination.errors import (
     BadRequest,
     InvalidEvent,
@@ -24,7 +24,7 @@ from iterable_destination.model.outcomes import (
     Skipped,
     Unknown,
 )
-from iterable_destination.model.responses import Answer
+from iterable_destination.model.responses import ApiResponse
 
 NAMES: dict[type[Outcome], str] = {
     Delivered: "delivered",
@@ -131,7 +131,7 @@ def test_an_outcome_that_is_made_quickly_is_like_any_other() -> None:
 
 
 def test_what_is_told_of_an_accepted_event_has_every_field() -> None:
-    told = delivered(Parcel(3, "m-1"), Answer(200, {}, "Success", "", "r-1"))
+    told = build_delivered(Envelope(3, "m-1"), ApiResponse(200, {}, "Success", "", "r-1"))
     assert list(vars(told)) == list(vars(Delivered()))
     assert told == Delivered(
         message_id="m-1", index=3, code="Success", message="", request_id="r-1"

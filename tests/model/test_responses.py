@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from iterable_destination import errors
 from iterable_destination.model import responses as answers
-from iterable_destination.model.responses import Answer
+from iterable_destination.model.responses import ApiResponse
 
 KEY = "the-key-of-no-project-0123456789"
 
@@ -23,8 +23,10 @@ def read(
     secret: str = KEY,
     request_id: str | None = None,
     retry_after: float | None = None,
-) -> Answer:
-    return answers.read(status, body, secret=secret, request_id=request_id, retry_after=retry_after)
+) -> ApiResponse:
+    return answers.parse_response(
+        status, body, secret=secret, request_id=request_id, retry_after=retry_after
+    )
 
 
 def refused(status: int, body: bytes) -> errors.ApiError:
@@ -109,7 +111,7 @@ def test_an_acceptance_is_a_2xx_json_object_that_says_success() -> None:
     body = {"msg": "1 received", "code": "Success", "params": None}
     for status in range(200, 300):
         answer = read(status, said(**body), request_id="r-1", retry_after=3.0)
-        assert answer == Answer(status, body, "Success", "1 received", "r-1")
+        assert answer == ApiResponse(status, body, "Success", "1 received", "r-1")
 
 
 def test_a_2xx_with_another_code_is_no_acceptance() -> None:

@@ -25,8 +25,8 @@ from iterable_destination.model import json_codec
 from iterable_destination.model.json_copy import MAX_NESTING as MAX_FIELDS_NESTING
 from iterable_destination.model.serialization import (
     MAX_NESTING,
-    PlainEvent,
-    plain_event,
+    SerializedEvent,
+    serialize_event,
     unreadable,
 )
 from iterable_destination.model.settings import Settings
@@ -37,7 +37,7 @@ ALL_PAGES = Settings(track_all_pages=True)
 
 def kept(event: Any) -> Any:
     """Return an event as it comes out of where it was kept."""
-    return json_codec.decode(plain_event(event).encoded())
+    return json_codec.decode(serialize_event(event).encoded())
 
 
 def outcome(event: Any) -> tuple[str, Any, Any]:
@@ -75,9 +75,9 @@ def test_a_good_event_is_translated_the_same_from_its_plain_form(event: Any) -> 
 
 @given(strategies.anything)
 def test_anything_at_all_has_a_plain_form_that_can_be_read_again(value: Any) -> None:
-    plain = plain_event(value)
+    plain = serialize_event(value)
     again = json_codec.decode(plain.encoded())
-    assert plain_event(again).problems == ()
+    assert serialize_event(again).problems == ()
     assert b"\n" not in plain.encoded()
     assert plain.is_finite == all(
         math.isfinite(part) for part in parts(plain.value) if isinstance(part, float)
@@ -105,9 +105,9 @@ def test_what_was_refused_is_refused_again(event: Any) -> None:
 @given(strategies.json_events)
 def test_plain_events_are_not_even_copied(event: Any) -> None:
     before = copy.deepcopy(event)
-    plain = plain_event(event)
+    plain = serialize_event(event)
     assert plain.value is event
-    assert plain == PlainEvent(before)
+    assert plain == SerializedEvent(before)
 
 
 # --- Values --------------------------------------------------------------------------------------
@@ -155,8 +155,8 @@ AHEAD = timezone(timedelta(hours=5, minutes=30, seconds=12))
     ids=repr,
 )
 def test_values_become_what_they_stand_for(value: Any, expected: Any) -> None:
-    plain = plain_event({"type": "x", "deep": [value]})
-    assert plain == PlainEvent({"type": "x", "deep": [expected]})
+    plain = serialize_event({"type": "x", "deep": [value]})
+    assert plain == SerializedEvent({"type": "x", "deep": [expected]})
     [found] = plain.value["deep"]
     assert type(found) is type(expected)
     assert kept({"deep": value}) == {"deep": expected}
@@ -192,7 +192,7 @@ NO_DATE = "is a date outside the years 1 to 9999"
     ids=lambda value: type(value).__name__,
 )
 def test_what_json_cannot_hold_is_kept_in_words(value: Any, reason: str, shown: str) -> None:
-    plain = plain_event({"traits": {"a": [value]}})
+    plain = serialize_event({"traits": {"a": [value]}})
     assert plain.problems == (Problem("traits.a[0]", reason),)
     [[words, poison]] = plain.value["traits"]["a"]
     assert words.startswith(f"{reason}: {shown}")
@@ -202,7 +202,7 @@ def test_what_json_cannot_hold_is_kept_in_words(value: Any, reason: str, shown: 
 
 @pytest.mark.parametrize("value", [b"x" * 10**6, {"x" * 10**6}, set(range(10**5)), {(b"x",) * 99}])
 def test_what_is_kept_in_words_is_short(value: Any) -> None:
-    [words, _] = plain_event(value).value
+    [words, _] = serialize_event(value).value
     assert 0 < len(words) < 600
 
 
@@ -213,14 +213,14 @@ def test_an_event_that_cannot_be_read_is_told_in_words() -> None:
 
 
 def test_not_a_number_stays_one() -> None:
-    plain = plain_event({"a": math.nan, "b": -math.inf, "c": Decimal("sNaN")})
+    plain = serialize_event({"a": math.nan, "b": -math.inf, "c": Decimal("sNaN")})
     assert (plain.problems, plain.is_finite) == ((), False)
     assert plain.encoded() == b'{"a":NaN,"b":-Infinity,"c":NaN}'
 
 
 def test_keys_that_are_no_strings_stay_apart_and_are_refused_again() -> None:
     event = {"type": "identify", "userId": "u-1", "traits": {1: "a", "1": "b", None: "c"}}
-    plain = plain_event(event)
+    plain = serialize_event(event)
     assert plain.value["traits"] == {
         "\ud800not a string: 1": "a",
         "1": "b",
@@ -239,14 +239,14 @@ def test_keys_that_look_the_same_stay_apart() -> None:
         def __repr__(self) -> str:
             return "same"
 
-    plain = plain_event({Same(): 1, Same(): 2})
+    plain = serialize_event({Same(): 1, Same(): 2})
     assert plain.value == {"\ud800not a string: same": 1, "\ud800not a string: same'": 2}
 
 
 @pytest.mark.parametrize("key", ["event", "messageId", "type", "userId"])
 def test_a_date_is_no_text_where_text_is_read(key: str) -> None:
     day = date(2023, 2, 5)
-    plain = plain_event({key: day, "traits": {key: day}})
+    plain = serialize_event({key: day, "traits": {key: day}})
     assert plain.problems == (Problem(key, "is a value of type date, which JSON cannot hold"),)
     assert plain.value["traits"] == {key: "2023-02-05"}
 
@@ -257,7 +257,7 @@ def test_what_is_no_object_is_kept_as_it_is(event: Any) -> None:
 
 
 def test_what_is_no_json_at_all_is_kept_as_something_that_is_refused() -> None:
-    plain = plain_event(b"abc")
+    plain = serialize_event(b"abc")
     assert plain.problems == (Problem("$", "is a value of type bytes, which JSON cannot hold"),)
     with pytest.raises(InvalidEvent, match="an event is an object"):
         translate(kept(b"abc"))
@@ -281,15 +281,15 @@ def test_all_the_depth_that_can_be_sent_is_kept() -> None:
         "userId": "u-1",
         "properties": MappingProxyType({"total": 1, "products": [product]}),
     }
-    assert plain_event(event).problems == ()
+    assert serialize_event(event).problems == ()
     assert outcome(kept(event)) == outcome(event)
     assert outcome(event)[0] == "fine"
 
 
 def test_more_depth_is_kept_in_words() -> None:
     fits, one_more = nested(MAX_NESTING), nested(MAX_NESTING + 1)
-    assert plain_event(fits) == PlainEvent(fits)
-    plain = plain_event(one_more)
+    assert serialize_event(fits) == SerializedEvent(fits)
+    plain = serialize_event(one_more)
     [problem] = plain.problems
     assert problem.message == f"is nested more than {MAX_NESTING} levels deep"
 
@@ -300,7 +300,7 @@ def test_ten_thousand_levels_are_no_trouble(kind: Callable[[Any], Any]) -> None:
     for _ in range(10_000):
         value = {"a": value} if kind is dict else kind([value])
     event = {"type": "identify", "userId": "u-1", "traits": {"deep": value}}
-    assert len(plain_event(event).problems) == 1
+    assert len(serialize_event(event).problems) == 1
     with pytest.raises(InvalidEvent, match=r"traits\.deep"):
         translate(kept(event))
 
@@ -309,7 +309,7 @@ def test_what_contains_itself_is_refused_again_but_not_where_nobody_looks() -> N
     ring: list[Any] = []
     ring.extend([ring, {"ring": ring}])
     event = {"type": "identify", "userId": "u-1", "context": {"library": ring}}
-    plain = plain_event(event)
+    plain = serialize_event(event)
     places = ["context.library[0]", "context.library[1].ring"]
     assert plain.problems == tuple(Problem(place, "contains itself") for place in places)
     assert outcome(kept(event)) == outcome(event)
@@ -319,12 +319,14 @@ def test_what_contains_itself_is_refused_again_but_not_where_nobody_looks() -> N
 
 def test_the_same_object_twice_does_not_contain_itself() -> None:
     shared = (1,)
-    assert plain_event({"a": shared, "b": [shared]}) == PlainEvent({"a": [1], "b": [[1]]})
+    assert serialize_event({"a": shared, "b": [shared]}) == SerializedEvent({"a": [1], "b": [[1]]})
 
 
 def test_a_caller_who_is_deep_in_calls_is_told() -> None:
     def down(left: int) -> Any:
-        return down(left - 1) if left else plain_event({"a": nested(MAX_NESTING - 2), "b": (1,)})
+        return (
+            down(left - 1) if left else serialize_event({"a": nested(MAX_NESTING - 2), "b": (1,)})
+        )
 
     frame, depth = sys._getframe(), 0
     while frame.f_back is not None:

@@ -15,7 +15,7 @@ from iterable_destination.model.outcomes import (
     Skipped,
     Unknown,
 )
-from iterable_destination.receivers.acknowledgement import content, is_done, status
+from iterable_destination.receivers.acknowledgement import http_status, is_acknowledged, summarize
 
 ALL: tuple[type[Outcome], ...] = (Delivered, Skipped, Rejected, Retryable, Unknown)
 
@@ -25,7 +25,7 @@ ALL: tuple[type[Outcome], ...] = (Delivered, Skipped, Rejected, Retryable, Unkno
     [(False, {"delivered", "skipped"}), (True, {"delivered", "skipped", "rejected", "unknown"})],
 )
 def test_an_event_is_done_with_if_it_is_delivered_or_kept(*, kept: bool, done: set[str]) -> None:
-    assert {each.name for each in ALL if is_done(each(), kept=kept)} == done
+    assert {each.name for each in ALL if is_acknowledged(each(), kept=kept)} == done
 
 
 @pytest.mark.parametrize(
@@ -47,8 +47,8 @@ def test_the_status_says_what_is_to_be_done(
     kinds: tuple[type[Outcome], ...], alone: int, with_letters: int
 ) -> None:
     outcomes = [kind() for kind in kinds]
-    assert status(outcomes, kept=False) == alone
-    assert status(iter(outcomes), kept=True) == with_letters
+    assert http_status(outcomes, kept=False) == alone
+    assert http_status(iter(outcomes), kept=True) == with_letters
 
 
 def test_no_event_is_given_up_and_none_is_asked_for_in_vain() -> None:
@@ -56,23 +56,23 @@ def test_no_event_is_given_up_and_none_is_asked_for_in_vain() -> None:
     for kinds in product(ALL, repeat=3):
         outcomes = [kind() for kind in kinds]
         for kept in (False, True):
-            told = status(outcomes, kept=kept)
-            assert (told == 200) == all(is_done(each, kept=kept) for each in outcomes)
+            told = http_status(outcomes, kept=kept)
+            assert (told == 200) == all(is_acknowledged(each, kept=kept) for each in outcomes)
             may_change = {Retryable} if kept else {Retryable, Unknown}
             assert (told == 503) == bool(may_change & set(kinds))
 
 
 def test_outcomes_are_told_in_numbers() -> None:
     kinds = (Delivered, Delivered, Skipped, Retryable)
-    assert content(kind() for kind in kinds) == {"delivered": 2, "skipped": 1, "retryable": 1}
-    assert content([]) == {}
+    assert summarize(kind() for kind in kinds) == {"delivered": 2, "skipped": 1, "retryable": 1}
+    assert summarize([]) == {}
 
 
 def test_problems_of_the_first_refused_are_told() -> None:
     problems = [Problem(f"traits.{n}", "is wrong") for n in range(7)]
     kinds = [InvalidEvent(problems), *(InvalidCall(problems[:1]) for _ in range(6))]
     outcomes = [Rejected(index=n, error=error) for n, error in enumerate(kinds)]
-    told = content(iter(outcomes))
+    told = summarize(iter(outcomes))
     wrong = [{"path": f"traits.{n}", "message": "is wrong"} for n in range(7)]
     assert told == {
         "rejected": 7,
@@ -88,7 +88,7 @@ def test_errors_are_counted_by_their_names() -> None:
     """So that an answer of 503 names its cause."""
     kinds = (NotSent, NotSent, BadRequest)
     outcomes = [Delivered(), *(Retryable(error=kind("any words")) for kind in kinds)]
-    assert content(outcomes) == {
+    assert summarize(outcomes) == {
         "delivered": 1,
         "retryable": 3,
         "errors": {"NotSent": 2, "BadRequest": 1},
@@ -101,7 +101,7 @@ def test_what_iterable_said_is_not_repeated() -> None:
         Retryable(message="ada@example.com", error=NotSent("ada@example.com")),
         Unknown(message="ada@example.com"),
     ]
-    assert content(outcomes) == {
+    assert summarize(outcomes) == {
         "rejected": 1,
         "retryable": 1,
         "unknown": 1,

@@ -68,47 +68,47 @@ def test_what_is_no_signature_does_not_fit(given: str) -> None:
     assert not signatures.is_signed(EVENT, given, [SECRET])
 
 
-def _mutated(chance: random.Random, text: bytes) -> bytes:
+def _mutated(jitter: random.Random, text: bytes) -> bytes:
     """Return a text with something else in it, somewhere."""
-    place = chance.randrange(len(text))
-    kind = chance.randrange(5)
+    place = jitter.randrange(len(text))
+    kind = jitter.randrange(5)
     if kind == 0:  # a bit
-        return text[:place] + bytes([text[place] ^ 1 << chance.randrange(8)]) + text[place + 1 :]
+        return text[:place] + bytes([text[place] ^ 1 << jitter.randrange(8)]) + text[place + 1 :]
     if kind == 1:  # cut
         return text[:place]
     if kind == 2:  # one more
-        return text[:place] + bytes([chance.choice((32, 10, chance.randrange(256)))]) + text[place:]
+        return text[:place] + bytes([jitter.choice((32, 10, jitter.randrange(256)))]) + text[place:]
     if kind == 3:  # one less
         return text[:place] + text[place + 1 :]
-    return text + chance.choice((b" ", b"\n", b"\0", text[:1], text))
+    return text + jitter.choice((b" ", b"\n", b"\0", text[:1], text))
 
 
-def _other_signature(chance: random.Random, body: bytes) -> str:
-    kind = chance.randrange(6)
+def _other_signature(jitter: random.Random, body: bytes) -> str:
+    kind = jitter.randrange(6)
     if kind == 0:
         return OF_EVENT.upper()
     if kind == 1:
-        letter = chance.choice([n for n, each in enumerate(OF_EVENT) if each.isalpha()])
+        letter = jitter.choice([n for n, each in enumerate(OF_EVENT) if each.isalpha()])
         return OF_EVENT[:letter] + OF_EVENT[letter].upper() + OF_EVENT[letter + 1 :]
     if kind == 2:
-        return signature(EVENT, chance.choice((SECRET[:-1], SECRET + " ", SECRET.upper(), "")))
+        return signature(EVENT, jitter.choice((SECRET[:-1], SECRET + " ", SECRET.upper(), "")))
     if kind == 3:
-        return signature(_mutated(chance, body))
+        return signature(_mutated(jitter, body))
     if kind == 4:
-        return chance.choice((" ", "", "\t")) + OF_EVENT + chance.choice((" ", "\n", "\0", "0"))
-    return _mutated(chance, OF_EVENT.encode()).decode("latin-1")
+        return jitter.choice((" ", "", "\t")) + OF_EVENT + jitter.choice((" ", "\n", "\0", "0"))
+    return _mutated(jitter, OF_EVENT.encode()).decode("latin-1")
 
 
-def _mutations(chance: random.Random) -> Iterator[tuple[bytes, str]]:
+def _mutations(jitter: random.Random) -> Iterator[tuple[bytes, str]]:
     """Yield bodies with signatures that are not theirs."""
     alone, array = EVENT, b"[%b,%b]" % (EVENT, OTHER)
     while True:
-        yield alone, _other_signature(chance, alone)
-        yield array, _other_signature(chance, array)
-        yield _mutated(chance, alone), OF_EVENT
-        yield b"[%b,%b]" % (_mutated(chance, EVENT), OTHER), OF_EVENT
+        yield alone, _other_signature(jitter, alone)
+        yield array, _other_signature(jitter, array)
+        yield _mutated(jitter, alone), OF_EVENT
+        yield b"[%b,%b]" % (_mutated(jitter, EVENT), OTHER), OF_EVENT
         yield b"[%b,%b]" % (OTHER, EVENT), OF_EVENT
-        yield chance.choice((b" ", b"\n", b"{", b'"')) + alone, OF_EVENT
+        yield jitter.choice((b" ", b"\n", b"{", b'"')) + alone, OF_EVENT
         yield b"[[%b]]" % EVENT, OF_EVENT
         yield b'{"a":%b}' % EVENT, OF_EVENT
 
@@ -120,10 +120,10 @@ def _is_untouched(body: bytes) -> bool:
 
 
 def test_of_a_hundred_thousand_mutations_none_is_accepted() -> None:
-    chance = random.Random(7)  # noqa: S311 - chance, not secrecy
+    jitter = random.Random(7)  # noqa: S311 - chance, not secrecy
     tried = 0
     accepted = []
-    for body, given_one in islice(_mutations(chance), 110_000):
+    for body, given_one in islice(_mutations(jitter), 110_000):
         if given_one == OF_EVENT and _is_untouched(body):
             continue  # what was added stands outside of what is signed
         tried += 1

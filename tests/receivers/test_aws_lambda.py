@@ -43,10 +43,10 @@ def application(iterable: LocalIterable, to: Destination) -> WebhookApp:
     )
 
 
-def function(name: str, iterable: LocalIterable, to: Destination) -> aws_lambda.Function:
+def function(name: str, iterable: LocalIterable, to: Destination) -> aws_lambda.LambdaHandler:
     if name == "http":
-        return aws_lambda.http_function(application(iterable, to))
-    made: Callable[[Destination], aws_lambda.Function] = getattr(aws_lambda, f"{name}_function")
+        return aws_lambda.http_handler(application(iterable, to))
+    made: Callable[[Destination], aws_lambda.LambdaHandler] = getattr(aws_lambda, f"{name}_handler")
     return made(to)
 
 
@@ -103,7 +103,7 @@ def test_a_slow_iterable_leaves_time_to_give_messages_back(seconds: float) -> No
         LocalIterable(faults=Script([slow] * 9)) as iterable,
         delivering(iterable) as to,
     ):
-        run = aws_lambda.sqs_function(to)
+        run = aws_lambda.sqs_handler(to)
         began = time.monotonic()
         answer = run(messages(track(1), track(2, "u-2")), Context(seconds))
         assert time.monotonic() - began < seconds
@@ -112,7 +112,7 @@ def test_a_slow_iterable_leaves_time_to_give_messages_back(seconds: float) -> No
 
 def test_a_message_is_given_back_if_iterable_fails_on_it(iterable: LocalIterable) -> None:
     with delivering(iterable, key="wrong") as to:
-        assert given_back(aws_lambda.sqs_function(to)(messages(track(1)))) == ["0"]
+        assert given_back(aws_lambda.sqs_handler(to)(messages(track(1)))) == ["0"]
     assert delivered(iterable) == []
 
 
@@ -122,7 +122,7 @@ def test_messages_of_a_fifo_queue_go_one_after_another_whosever_they_are() -> No
         LocalIterable(faults=Script([None, *broken])) as iterable,
         delivering(iterable) as to,
     ):
-        run = aws_lambda.sqs_function(to)
+        run = aws_lambda.sqs_handler(to)
         handed = messages(*(track(n, f"u-{n}") for n in range(4)), queue="segment.fifo")
         assert given_back(run(handed)) == ["1", "2", "3"]
         assert delivered(iterable) == [0]
@@ -135,7 +135,7 @@ def test_what_is_refused_can_be_kept_as_a_dead_letter_instead(
 ) -> None:
     path = tmp_path / "dead.jsonl"
     with DeadLetters(path) as letters, delivering(iterable, dead_letters=letters) as to:
-        answer = aws_lambda.sqs_function(to)(messages({"type": "track", "userId": "u"}, "text"))
+        answer = aws_lambda.sqs_handler(to)(messages({"type": "track", "userId": "u"}, "text"))
     assert given_back(answer) == []
     lines = [json.loads(line) for line in path.read_bytes().splitlines()]
     errors = [line["deadLetter"]["error"]["type"] for line in lines]
@@ -144,7 +144,7 @@ def test_what_is_refused_can_be_kept_as_a_dead_letter_instead(
 
 def test_many_messages_go_in_bulks(iterable: LocalIterable) -> None:
     with delivering(iterable) as to:
-        aws_lambda.sqs_function(to)(messages(*(track(n, f"u-{n}") for n in range(50))))
+        aws_lambda.sqs_handler(to)(messages(*(track(n, f"u-{n}") for n in range(50))))
     assert len(iterable.project.requests) == 1
     assert delivered(iterable) == list(range(50))
 
@@ -161,4 +161,4 @@ def test_what_is_of_another_source_is_no_success(
 def test_eventbridge_may_hand_over_several(iterable: LocalIterable) -> None:
     events = [{"detail-type": "track", "detail": track(n)} for n in range(2)]
     with delivering(iterable) as to:
-        assert aws_lambda.eventbridge_function(to)(events, None) == {"delivered": 2}
+        assert aws_lambda.eventbridge_handler(to)(events, None) == {"delivered": 2}

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from iterable_destination.receivers.http import (
-    Refused,
-    Reply,
+    HTTPError,
     Request,
-    json_of,
+    Response,
+    decompress,
+    parse_json,
     too_large,
-    unpacked,
 )
 
 NO_GZIP = "the body is no gzip, or not the whole of it"
@@ -25,7 +25,7 @@ NO_JSON_TYPE = "the content type must be application/json, in UTF-8"
 
 def refused(act: Callable[[], Any]) -> tuple[int, Any]:
     """Return what is answered to what must be refused."""
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(HTTPError) as caught:
         act()
     assert str(caught.value) == caught.value.reply.content["error"]
     return caught.value.reply.status, caught.value.reply.content
@@ -37,13 +37,13 @@ def request(method: str = "POST", **headers: str) -> Request:
 
 
 def test_a_reply_is_compact_json() -> None:
-    reply = Reply(200, {"kept": 1, "name": "Zoë"})
+    reply = Response(200, {"kept": 1, "name": "Zoë"})
     assert (reply.body(), reply.headers) == ('{"kept":1,"name":"Zoë"}'.encode(), {})
 
 
 def test_a_refusal_has_a_reply() -> None:
-    refusal = Refused(401, "no", {"WWW-Authenticate": "Basic"})
-    assert refusal.reply == Reply(401, {"error": "no"}, {"WWW-Authenticate": "Basic"})
+    refusal = HTTPError(401, "no", {"WWW-Authenticate": "Basic"})
+    assert refusal.reply == Response(401, {"error": "no"}, {"WWW-Authenticate": "Basic"})
 
 
 def test_a_request_shows_no_secrets() -> None:
@@ -92,16 +92,18 @@ def test_another_content_type_is_415(kind: str) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "post", ""])
 def test_another_method_is_405_and_told_which_is_right(method: str) -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(HTTPError) as caught:
         request(method, content_type="application/json").post_of_json()
-    assert caught.value.reply == Reply(405, {"error": "only POST is taken here"}, {"Allow": "POST"})
+    assert caught.value.reply == Response(
+        405, {"error": "only POST is taken here"}, {"Allow": "POST"}
+    )
 
 
 @pytest.mark.parametrize(
     ("body", "value"), [(b"{}", {}), (b" [1] ", [1]), ('"ü"'.encode(), "ü"), (b"null", None)]
 )
 def test_a_body_is_read_as_json(body: bytes, value: Any) -> None:
-    assert json_of(body) == value
+    assert parse_json(body) == value
 
 
 @pytest.mark.parametrize(
@@ -122,18 +124,18 @@ def test_a_body_is_read_as_json(body: bytes, value: Any) -> None:
     ],
 )
 def test_what_is_no_json_is_400_and_not_repeated(body: bytes) -> None:
-    assert refused(lambda: json_of(body)) == (400, {"error": "the body is no JSON"})
+    assert refused(lambda: parse_json(body)) == (400, {"error": "the body is no JSON"})
 
 
 @pytest.mark.parametrize("encoding", ["", " ", "identity", "Identity"])
 def test_a_body_that_is_not_packed_is_left_alone(encoding: str) -> None:
-    assert unpacked(b"\x1f\x8b", encoding, 1) == b"\x1f\x8b"
+    assert decompress(b"\x1f\x8b", encoding, 1) == b"\x1f\x8b"
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "GZIP", " gzip "])
 @pytest.mark.parametrize("size", [0, 1, 99, 100])
 def test_gzip_is_unpacked_up_to_the_limit(encoding: str, size: int) -> None:
-    assert unpacked(gzip.compress(b"a" * size), encoding, 100) == b"a" * size
+    assert decompress(gzip.compress(b"a" * size), encoding, 100) == b"a" * size
 
 
 #: The same bytes at each run, and so the same ids.
@@ -142,7 +144,7 @@ GZIPPED = gzip.compress(b"{}", mtime=0)
 
 @pytest.mark.parametrize("encoding", ["deflate", "br", "gzip, gzip", "x-gzip", "zstd", "\xe9"])
 def test_another_encoding_is_415(encoding: str) -> None:
-    told = refused(lambda: unpacked(b"", encoding, 100))
+    told = refused(lambda: decompress(b"", encoding, 100))
     assert told == (415, {"error": "the content encoding must be gzip, or none"})
 
 
@@ -160,14 +162,14 @@ def test_another_encoding_is_415(encoding: str) -> None:
     ],
 )
 def test_what_is_not_a_whole_gzip_is_400(body: bytes, words: str) -> None:
-    assert refused(lambda: unpacked(body, "gzip", 100)) == (400, {"error": words})
+    assert refused(lambda: decompress(body, "gzip", 100)) == (400, {"error": words})
 
 
 def test_a_body_that_unpacks_to_too_much_is_413_and_is_not_unpacked() -> None:
     bomb = gzip.compress(b"0" * 50_000_000)
     tracemalloc.start()
     try:
-        told = refused(lambda: unpacked(bomb, "gzip", 10_000))
+        told = refused(lambda: decompress(bomb, "gzip", 10_000))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

@@ -36,7 +36,7 @@ def segment() -> Iterator[Segment]:
 @contextmanager
 def destination(segment: Segment, key: str = KEY, **options: Any) -> Iterator[SegmentDestination]:
     client = SegmentClient(key, base_url=segment.url)
-    with SegmentDestination(client, patience=QUICK, **options) as to:
+    with SegmentDestination(client, retry=QUICK, **options) as to:
         yield to
 
 

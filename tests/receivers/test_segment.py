@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from iterable_destination import DeadLetters, Destination, Outbox, Settings, Translation, errors
-from iterable_destination.receivers.http import Refused, Request
-from iterable_destination.receivers.segment import Receiver, webhook_app
+from iterable_destination.receivers.http import HTTPError, Request
+from iterable_destination.receivers.segment import SegmentReceiver, webhook_app
 from iterable_destination.testing import LocalIterable, Project, Script, faults
 from tests.support.delivering import (
     delivering,
@@ -600,9 +600,9 @@ def _request(read: Any, headers: Mapping[str, str]) -> Request:
 def test_a_body_that_cannot_be_had_is_answered_as_its_reader_says() -> None:
     def read(limit: int) -> bytes:
         assert limit == 77
-        raise Refused(503, "too slow")
+        raise HTTPError(503, "too slow")
 
-    with Receiver(KEYED, shared_secret=SECRET, max_body=77) as receiver:
+    with SegmentReceiver(KEYED, shared_secret=SECRET, max_body=77) as receiver:
         reply = receiver.answer(_request(read, JSON), until=0)
     assert (reply.status, reply.content) == (503, {"error": "too slow"})
 
@@ -612,7 +612,7 @@ def test_when_time_is_up_nothing_is_sent() -> None:
     with (
         LocalIterable() as own,
         delivering(own) as to,
-        Receiver(
+        SegmentReceiver(
             settings_of(own), shared_secret=SECRET, destination=to, clock=lambda: 100.0
         ) as receiver,
     ):
@@ -627,7 +627,7 @@ def test_when_time_is_up_events_are_not_even_translated() -> None:
     with (
         LocalIterable() as own,
         delivering(own, translator=_translates_nothing) as to,
-        Receiver(settings_of(own), shared_secret=SECRET, destination=to) as receiver,
+        SegmentReceiver(settings_of(own), shared_secret=SECRET, destination=to) as receiver,
         Taking() as taking,
     ):
         reply = receiver.answer(_request(lambda _: body, headers), until=time.monotonic() - 1)
@@ -648,7 +648,7 @@ def test_nobody_forges_a_line_of_the_log(caplog: pytest.LogCaptureFixture) -> No
     caplog.set_level(logging.INFO)
     forged = "/x\r\nCRITICAL root all is lost\x1b[2J\u2028ö"
     request = Request("PO\nST", forged, {"content-type": "application/json"}, lambda _: b"")
-    with Receiver(KEYED, shared_secret=SECRET) as receiver:
+    with SegmentReceiver(KEYED, shared_secret=SECRET) as receiver:
         assert receiver.answer(request, until=0).status == 405
     [record] = caplog.records
     assert (record.name, record.levelname) == ("iterable_destination.receivers", "INFO")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from iterable_destination.receivers.http import Refused
+from iterable_destination.receivers.http import HTTPError
 from iterable_destination.receivers.tracking_api import events_of, is_known
 
 TYPES = ("identify", "track", "page", "screen", "group", "alias")
@@ -96,13 +96,13 @@ def test_what_is_said_of_all_and_is_no_object_is_passed_over(shared: Any) -> Non
 @pytest.mark.parametrize("body", [None, 1, "text", [EVENT], True])
 @pytest.mark.parametrize("path", ["/v1/batch", "/v1/track"])
 def test_a_body_that_is_no_object_is_400(path: str, body: Any) -> None:
-    with pytest.raises(Refused, match=r"\Athe body must be a JSON object\Z") as caught:
+    with pytest.raises(HTTPError, match=r"\Athe body must be a JSON object\Z") as caught:
         events_of(path, body)
     assert caught.value.reply.status == 400
 
 
 @pytest.mark.parametrize("body", [{}, {"batch": None}, {"batch": {}}, {"batch": "text"}, EVENT])
 def test_a_batch_that_is_no_list_is_400(body: Any) -> None:
-    with pytest.raises(Refused, match=r"\Abatch: must be a list of events\Z") as caught:
+    with pytest.raises(HTTPError, match=r"\Abatch: must be a list of events\Z") as caught:
         events_of("/v1/batch", body)
     assert caught.value.reply.status == 400

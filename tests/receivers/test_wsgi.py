@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from iterable_destination.receivers.dev_server import serving
-from iterable_destination.receivers.http import Refused, Reply
-from iterable_destination.receivers.wsgi import answered, request_of
+from iterable_destination.receivers.http import HTTPError, Response
+from iterable_destination.receivers.wsgi import read_request, start_reply
 from iterable_destination.testing import LocalIterable
 from tests.support.delivering import PATIENCE, Leaks, track
 from tests.support.receiving import (
@@ -36,14 +36,14 @@ NOT_WHOLE = {"error": "the body did not come in whole"}
 SOCKETS = ("gunicorn.socket", "werkzeug.socket", "iterable_destination.socket")
 
 
-def read(limit: int = 100, *, within: float = 10.0, **environ: Any) -> bytes:
+def read(limit: int = 100, *, timeout: float = 10.0, **environ: Any) -> bytes:
     environ = {"REQUEST_METHOD": "POST"} | environ
-    return request_of(environ, time.monotonic() + within).read(limit)
+    return read_request(environ, time.monotonic() + timeout).read(limit)
 
 
-def refused(limit: int = 100, *, within: float = 10.0, **environ: Any) -> tuple[int, Any]:
-    with pytest.raises(Refused) as caught:
-        read(limit, within=within, **environ)
+def refused(limit: int = 100, *, timeout: float = 10.0, **environ: Any) -> tuple[int, Any]:
+    with pytest.raises(HTTPError) as caught:
+        read(limit, timeout=timeout, **environ)
     return caught.value.reply.status, caught.value.reply.content
 
 
@@ -56,7 +56,7 @@ def of_input(stream: Any, length: str | None = None, **more: Any) -> dict[str, A
 
 
 def test_a_request_is_read_from_the_environment() -> None:
-    request = request_of(
+    request = read_request(
         {
             "REQUEST_METHOD": "PUT",
             "PATH_INFO": "/v1/batch",
@@ -72,7 +72,7 @@ def test_a_request_is_read_from_the_environment() -> None:
 
 
 def test_what_is_missing_is_empty() -> None:
-    request = request_of({"REQUEST_METHOD": "GET"}, 0)
+    request = read_request({"REQUEST_METHOD": "GET"}, 0)
     assert (request.path, request.headers) == ("", {"content-type": ""})
 
 
@@ -82,7 +82,7 @@ def test_a_reply_is_begun_and_its_body_returned() -> None:
     def start(status: str, headers: list[tuple[str, str]], *_: Any) -> Any:
         begun.append((status, headers))
 
-    body = answered(Reply(405, {"a": 1}, {"Allow": "POST"}), start)
+    body = start_reply(Response(405, {"a": 1}, {"Allow": "POST"}), start)
     assert list(body) == [b'{"a":1}']
     assert begun == [
         (
@@ -131,7 +131,7 @@ def test_chunks_that_the_server_does_not_read_are_411(coding: str, length: str |
 
 @pytest.mark.parametrize("stream", [io.BytesIO(b"a" * 9), io.BytesIO(b"a" * 10)])
 def test_a_body_that_is_late_is_to_be_sent_again_whole_or_not(stream: io.BytesIO) -> None:
-    assert refused(within=0, **of_input(stream, "10")) == (503, NOT_WHOLE)
+    assert refused(timeout=0, **of_input(stream, "10")) == (503, NOT_WHOLE)
 
 
 def test_what_is_too_long_by_its_length_is_not_read_at_all() -> None:
@@ -178,7 +178,7 @@ class _Drips:
 
 def test_a_body_that_drips_is_given_up_in_time_and_is_to_be_sent_again() -> None:
     with Taking() as taking:
-        told = refused(within=0.2, **of_input(_Drips(0.01), "100"))
+        told = refused(timeout=0.2, **of_input(_Drips(0.01), "100"))
     assert told == (503, NOT_WHOLE)
     assert 0.2 <= taking.seconds < 1
 
@@ -192,7 +192,7 @@ def test_a_body_in_chunks_that_stalls_is_to_be_sent_again(error: Exception) -> N
 
     more: dict[str, Any] = {"wsgi.input_terminated": True}
     environ = of_input(Stalls(error), **more)
-    assert refused(within=0.05, **environ) == (503, NOT_WHOLE)
+    assert refused(timeout=0.05, **environ) == (503, NOT_WHOLE)
 
 
 @pytest.mark.parametrize("name", SOCKETS)
@@ -201,7 +201,7 @@ def test_a_body_that_never_comes_is_given_up_in_time(name: str) -> None:
     with ours, theirs, ours.makefile("rb") as stream:
         theirs.sendall(b"half")
         with Taking() as taking:
-            told = refused(within=0.2, **of_input(stream, "8", **{name: ours}))
+            told = refused(timeout=0.2, **of_input(stream, "8", **{name: ours}))
         assert told == (503, NOT_WHOLE)
         assert 0.2 <= taking.seconds < 2
         ours.sendall(b"the answer")
@@ -211,8 +211,8 @@ def test_a_body_that_never_comes_is_given_up_in_time(name: str) -> None:
 def test_what_is_no_connection_is_left_alone() -> None:
     stream = io.BytesIO(b"a" * 10)
     assert read(**of_input(stream, "10", **{"gunicorn.socket": object()})) == b"a" * 10
-    with pytest.raises(Refused):
-        read(within=0.05, **of_input(_Drips(0.1), "10", **{"gunicorn.socket": object()}))
+    with pytest.raises(HTTPError):
+        read(timeout=0.05, **of_input(_Drips(0.1), "10", **{"gunicorn.socket": object()}))
 
 
 def test_a_connection_can_be_used_again_and_no_thread_waits_for_it() -> None:
@@ -222,7 +222,7 @@ def test_a_connection_can_be_used_again_and_no_thread_waits_for_it() -> None:
         for number in range(3):
             theirs.sendall(b"body%d" % number)
             environ = of_input(stream, "5", **{"gunicorn.socket": ours})
-            assert read(within=0.1, **environ) == b"body%d" % number
+            assert read(timeout=0.1, **environ) == b"body%d" % number
             time.sleep(0.15)
     leaks.check()
 

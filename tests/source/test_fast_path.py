@@ -9,7 +9,7 @@ import pytest
 
 from iterable_destination.source import SourceOptions, to_segment
 from iterable_destination.source import fast_path as ordinary
-from iterable_destination.source.fast_path import ordinary as straight
+from iterable_destination.source.fast_path import fast_path as straight
 
 FIELDS: dict[str, Any] = {"campaignId": 7, "createdAt": "2016-12-02 20:21:04 +00:00"}
 WEBHOOK: dict[str, Any] = {

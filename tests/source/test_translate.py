@@ -20,7 +20,7 @@ from iterable_destination import InvalidWebhook
 from iterable_destination.errors import Note, Problem
 from iterable_destination.model.json_codec import encode
 from iterable_destination.source import Ignored, SegmentTrack, SourceOptions, to_segment
-from iterable_destination.source.fast_path import ordinary
+from iterable_destination.source.fast_path import fast_path
 from iterable_destination.source.names import snake_case
 from iterable_destination.source.translate import _carefully
 from tests.support.source_strategies import python_webhooks, read_webhooks, webhooks
@@ -161,7 +161,7 @@ def test_every_field_is_a_property_in_snake_case_or_reported(webhook: Any) -> No
 
 @given(read_webhooks | python_webhooks, options)
 def test_the_straight_way_gives_what_the_careful_one_gives(webhook: Any, chosen: Any) -> None:
-    track = ordinary(webhook, chosen)
+    track = fast_path(webhook, chosen)
     if track is not None:
         careful = _carefully(webhook, chosen)
         assert careful == track
@@ -173,7 +173,7 @@ def test_the_straight_way_gives_what_the_careful_one_gives(webhook: Any, chosen:
 def test_an_ordinary_webhook_goes_the_straight_way(wire: str) -> None:
     webhook = {**opened(labels=[], url="https://shop.example/", price=1.5), "eventName": wire}
     assert (
-        ordinary(webhook, SourceOptions())
+        fast_path(webhook, SourceOptions())
         == to_segment(webhook)
         == _carefully(webhook, SourceOptions())
     )
@@ -256,8 +256,8 @@ def test_what_cannot_be_sent_is_named_with_its_place(webhook: Any, expected: lis
 
 def test_both_ways_take_128_levels_and_no_more() -> None:
     deepest = opened(a=nested(125))
-    assert ordinary(deepest, SourceOptions()) == _carefully(deepest, SourceOptions())
-    assert ordinary(opened(a=nested(126)), SourceOptions()) is None
+    assert fast_path(deepest, SourceOptions()) == _carefully(deepest, SourceOptions())
+    assert fast_path(opened(a=nested(126)), SourceOptions()) is None
     assert len(problems(opened(a=nested(126)))) == 1
 
 
@@ -300,8 +300,8 @@ def test_a_very_large_field_that_can_go_is_left_out() -> None:
 
 def test_an_event_near_the_limit_goes_the_straight_way() -> None:
     chosen = SourceOptions()
-    assert ordinary(opened(inAppBody="x" * 20_000), chosen) is not None
-    assert ordinary(opened(inAppBody="x" * 40_000), chosen) is None
+    assert fast_path(opened(inAppBody="x" * 20_000), chosen) is not None
+    assert fast_path(opened(inAppBody="x" * 40_000), chosen) is None
 
 
 def test_people_are_kept_out_of_a_repr() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from iterable_destination.testing import Answer, Project
+from iterable_destination.testing import Project, Response
 
 #: 2023-02-05 18:42:10 UTC, in unix seconds.
 NOW = 1_675_622_530.75
@@ -18,7 +18,7 @@ SUCCESS = {"msg": "", "code": "Success", "params": None}
 
 def ask(
     project: Project, method: str, path: str, body: object = None, *, now: float = NOW
-) -> Answer:
+) -> Response:
     """One request with the right key; a body that is not bytes is sent as JSON."""
     content = body if isinstance(body, bytes) else b"" if body is None else _json(body)
     return project.handle(method, path, {"Api-Key": project.api_key or ""}, content, now)

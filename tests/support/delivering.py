@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import attrs
 
-from iterable_destination import Client, Destination, Outbox, Outcome, Patience, Settings
+from iterable_destination import Client, Destination, Outbox, Outcome, RetryPolicy, Settings
 from iterable_destination.model import endpoints
 from iterable_destination.testing import Effect, LocalIterable
 
@@ -31,7 +31,7 @@ RATES: Final = dict.fromkeys(
     ),
     10_000.0,
 )
-QUICK: Final = Patience(first_wait=0.02, longest_wait=0.05)
+QUICK: Final = RetryPolicy(initial_backoff=0.02, max_backoff=0.05)
 #: Seconds after which a test that waits for something gives up.
 PATIENCE: Final = 20.0
 
@@ -125,7 +125,7 @@ def delivering(
 ) -> Iterator[Destination]:
     """Have a destination in a hurry."""
     settings = settings_of(iterable, key)
-    chosen: dict[str, Any] = {"patience": QUICK, "rates": RATES} | options
+    chosen: dict[str, Any] = {"retry": QUICK, "rate_limits": RATES} | options
     with (
         Client(settings, read_timeout=read_timeout) as client,
         Destination(settings, client=client, **chosen) as destination,
@@ -165,9 +165,9 @@ def names(outcomes: Iterable[Outcome]) -> list[str]:
     return [outcome.name for outcome in outcomes]
 
 
-def wait_until(condition: Callable[[], Any], patience: float = PATIENCE) -> None:
+def wait_until(condition: Callable[[], Any], retry: float = PATIENCE) -> None:
     """Wait for something that no event tells of; fail if it does not come about."""
-    until = time.monotonic() + patience
+    until = time.monotonic() + retry
     while not condition():
         assert time.monotonic() < until, "it did not come about in time"
         time.sleep(0.002)

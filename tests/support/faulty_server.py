@@ -163,9 +163,9 @@ class FaultyServer:
         """What the bodies of the requests say."""
         return [request.json() for request in self.requests]
 
-    def saw_closed(self, count: int = 1, *, patience: float = _PATIENCE) -> bool:
+    def saw_closed(self, count: int = 1, *, retry: float = _PATIENCE) -> bool:
         """Wait until the other side has ended so many connections; False if it does not."""
-        return all(self.closed.acquire(timeout=patience) for _ in range(count))
+        return all(self.closed.acquire(timeout=retry) for _ in range(count))
 
     def _start(self, target: Callable[..., None], *arguments: Any) -> None:
         thread = threading.Thread(target=target, args=arguments, daemon=True)

@@ -159,9 +159,7 @@ def answer(connection: socket.socket) -> Answer:
 @contextmanager
 def receiving(iterable: LocalIterable | str, **options: Any) -> Iterator[WebhookApp]:
     """Have an application that delivers in a hurry; without options it knows :data:`SECRET`."""
-    of_delivery = {
-        name: options.pop(name) for name in ("dead_letters", "patience") if name in options
-    }
+    of_delivery = {name: options.pop(name) for name in ("dead_letters", "retry") if name in options}
     options = {"shared_secret": SECRET} | options
     with (
         delivering(iterable, **of_delivery) as to,

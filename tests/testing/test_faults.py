@@ -20,12 +20,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from iterable_destination.testing import (
-    Answer,
     Fault,
     LocalIterable,
     Project,
     RandomFaults,
     Received,
+    Response,
     Script,
     faults,
 )
@@ -367,11 +367,11 @@ def test_faults_leave_no_thread_and_no_descriptor() -> None:
 
 
 def test_a_function_may_answer_apply_or_return_a_fault() -> None:
-    def of_mine(received: Received, apply: Callable[[], Answer]) -> Answer | Fault:
+    def of_mine(received: Received, apply: Callable[[], Response]) -> Response | Fault:
         if received.path == TRACK:
             return faults.reset(applied=True)
         if received.method == "GET":
-            return Answer(418, {}, b"")
+            return Response(418, {}, b"")
         return apply()
 
     with LocalIterable(faults=of_mine) as iterable:
@@ -386,7 +386,7 @@ def test_a_function_may_answer_apply_or_return_a_fault() -> None:
 
 
 def test_a_fault_of_my_own_goes_through_its_fields_in_order() -> None:
-    mine = Fault("mine", applied=True, answer=Answer(200, {"X": "y"}, b"0123456789"), sent=0.3)
+    mine = Fault("mine", applied=True, answer=Response(200, {"X": "y"}, b"0123456789"), sent=0.3)
     with scripted(mine) as iterable, client(iterable) as connection:
         response = send(connection, iterable)
         assert (response.headers["X"], response.headers["Content-Length"]) == ("y", "10")
@@ -402,8 +402,8 @@ def received(path: str = UPDATE) -> Received:
     return Received("POST", path, {}, b"")
 
 
-def fine() -> Answer:
-    return Answer(200, {}, b"fine")
+def fine() -> Response:
+    return Response(200, {}, b"fine")
 
 
 def decided(faults_of: Script | RandomFaults, times: int, path: str = UPDATE) -> list[object]:
@@ -427,8 +427,8 @@ def test_a_script_may_be_endless() -> None:
 @pytest.mark.parametrize("asked", [TRACK, f"{TRACK}?x=y"])
 def test_faults_of_some_paths_leave_others_alone(asked: str) -> None:
     script = Script([faults.reset()], paths={TRACK})
-    chance = RandomFaults({faults.reset(): 1}, seed=1, paths=[TRACK])
-    for each in (script, chance):
+    jitter = RandomFaults({faults.reset(): 1}, seed=1, paths=[TRACK])
+    for each in (script, jitter):
         assert decided(each, 2, UPDATE) == [None, None]
         assert each.counts == {}
         assert decided(each, 1, asked) == [faults.reset()]
@@ -451,12 +451,12 @@ def test_chance_is_the_same_for_the_same_seed() -> None:
 
 
 def test_chance_keeps_to_its_shares_and_counts_what_it_does() -> None:
-    chance = RandomFaults(SHARES, seed=7)
-    chosen = decided(chance, 10_000)
+    jitter = RandomFaults(SHARES, seed=7)
+    chosen = decided(jitter, 10_000)
     for fault, share in SHARES.items():
-        assert chance.counts[fault] == chosen.count(fault)
+        assert jitter.counts[fault] == chosen.count(fault)
         assert chosen.count(fault) == pytest.approx(10_000 * share, rel=0.1)
-    assert chance.ambiguous == chosen.count(faults.cut()) + chosen.count(faults.reset(applied=True))
+    assert jitter.ambiguous == chosen.count(faults.cut()) + chosen.count(faults.reset(applied=True))
 
 
 @pytest.mark.parametrize("count", [1, 3, 10])
@@ -558,7 +558,7 @@ def test_a_fault_that_answers_nothing_is_not_whole() -> None:
 
 def test_doubles_are_no_more_than_ambiguous_requests() -> None:
     """A client that repeats whatever fails: what the counts are there for."""
-    chance = RandomFaults(
+    jitter = RandomFaults(
         {
             faults.server_error(503): 0.1,
             faults.reset(): 0.1,
@@ -568,7 +568,7 @@ def test_doubles_are_no_more_than_ambiguous_requests() -> None:
         },
         seed=11,
     )
-    with LocalIterable(Project(), faults=chance) as iterable:
+    with LocalIterable(Project(), faults=jitter) as iterable:
         for number in range(50):
             body = {"email": ADA, "eventName": "x", "dataFields": {"number": number}}
             while not tracked(iterable, body):
@@ -576,8 +576,8 @@ def test_doubles_are_no_more_than_ambiguous_requests() -> None:
         effects = iterable.project.effects
         lost = [n for n, fault in iterable.faulted.items() if fault.ambiguous]
     assert {effect.data_fields["number"] for effect in effects} == set(range(50))
-    assert len(effects) - 50 == chance.ambiguous == len(lost) > 0
-    assert sum(chance.counts.values()) > chance.ambiguous
+    assert len(effects) - 50 == jitter.ambiguous == len(lost) > 0
+    assert sum(jitter.counts.values()) > jitter.ambiguous
 
 
 def tracked(iterable: LocalIterable, body: dict[str, Any]) -> bool:

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from iterable_destination.testing import Answer, Project, ProjectType, Request
+from iterable_destination.testing import Project, ProjectType, Request, Response
 from tests.support.asking import NOW, SUCCESS, ask, get, post, refused, track, update
 
 ADA = "ada@example.com"
@@ -42,7 +42,7 @@ POSTS = [
 )
 def test_an_unknown_path_is_an_html_page(method: str, path: str) -> None:
     answer = Project().handle(method, path, {}, b"", NOW)
-    assert answer == Answer(
+    assert answer == Response(
         404,
         {"Content-Type": "text/html; charset=UTF-8", "Iterable-Request-Id": "local-1"},
         PAGE,

@@ -12,14 +12,14 @@ from tests.support.asking import NOW, post, track
 ADA = "ada@example.com"
 
 
-def taken(rates: Rates, limit: float, *moments: float) -> list[bool]:
+def taken(rate_limits: Rates, limit: float, *moments: float) -> list[bool]:
     """Whether each request, at its moment, was let through."""
-    return [let_through(rates, limit, moment) for moment in moments]
+    return [let_through(rate_limits, limit, moment) for moment in moments]
 
 
-def let_through(rates: Rates, limit: float, moment: float) -> bool:
+def let_through(rate_limits: Rates, limit: float, moment: float) -> bool:
     try:
-        rates.check("POST /x", limit, NOW + moment)
+        rate_limits.check("POST /x", limit, NOW + moment)
     except Refusal as refused:
         return refused.answer.status != 429
     return True
@@ -37,22 +37,22 @@ def test_a_request_makes_room_when_its_second_is_over() -> None:
 
 
 def test_a_request_that_is_refused_does_not_count() -> None:
-    rates = Rates()
-    assert taken(rates, 1, 0, *[each / 10 for each in range(1, 10)], 1) == [
+    rate_limits = Rates()
+    assert taken(rate_limits, 1, 0, *[each / 10 for each in range(1, 10)], 1) == [
         True,
         *[False] * 9,
         True,
     ]
-    assert rates.refused == 9
+    assert rate_limits.refused == 9
 
 
 def test_any_second_has_no_more_than_the_limit() -> None:
-    rates = Rates()
+    rate_limits = Rates()
     moments = [each * 7 % 1000 / 1000 + each / 250 for each in range(3000)]
-    through = [moment for moment in sorted(moments) if let_through(rates, 20, moment)]
+    through = [moment for moment in sorted(moments) if let_through(rate_limits, 20, moment)]
     assert all(late - early >= 1 for early, late in zip(through, through[20:], strict=False))
     assert len(through) > 150
-    assert rates.refused == 3000 - len(through)
+    assert rate_limits.refused == 3000 - len(through)
 
 
 @pytest.mark.parametrize(("limit", "expected"), [(0, 0), (0.5, 0), (1, 1), (1.5, 1), (2, 2)])

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from iterable_destination.testing import Answer, LocalIterable, Project, Received
+from iterable_destination.testing import LocalIterable, Project, Received, Response
 from tests.support.asking import NOW
 
 ADA = "ada@example.com"
@@ -307,12 +307,12 @@ def test_the_project_and_its_key_are_those_given() -> None:
 def test_faults_decide_before_and_after_the_project() -> None:
     seen: list[tuple[str, str, bytes]] = []
 
-    def faults(received: Received, apply: Callable[[], Answer]) -> Answer:
+    def faults(received: Received, apply: Callable[[], Response]) -> Response:
         seen.append((received.method, received.path, received.body))
         if received.path == "/api/webhooks":
-            return Answer(599, {}, b"")
+            return Response(599, {}, b"")
         apply()
-        return Answer(500, {"X": "y"}, b"{}")
+        return Response(500, {"X": "y"}, b"{}")
 
     with LocalIterable(faults=faults) as iterable, client(iterable) as connection:
         connection.request("GET", "/api/webhooks")

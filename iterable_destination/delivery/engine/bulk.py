@@ -26,91 +26,91 @@ from iterable_destination.errors import (
 from iterable_destination.model import endpoints
 from iterable_destination.model.calls import Identity
 from iterable_destination.model.endpoints import MAX_BODY_BYTES, MAX_BULK_ITEMS, Endpoint
-from iterable_destination.model.responses import Answer
+from iterable_destination.model.responses import ApiResponse
 
 _CLOSING: Final = b"]}"
 
 
 @attrs.frozen
-class Bulk:
+class BulkEndpoint:
     """How the calls of one endpoint are sent many at a time."""
 
     endpoint: Endpoint
     #: The body up to its first item. An item is what would be sent alone.
     opening: bytes
     #: Whether a user may have one item only: if two went and one failed, nothing tells which.
-    one_of_a_user: bool
+    one_per_user: bool
     #: The largest body, in bytes.
-    most_bytes: int = MAX_BODY_BYTES
+    max_bytes: int = MAX_BODY_BYTES
     #: The most items.
-    most_items: int = MAX_BULK_ITEMS
+    max_items: int = MAX_BULK_ITEMS
     #: Whether an item may also go alone, to the endpoint of single calls.
-    singly: bool = True
+    has_single_endpoint: bool = True
     #: Whether an answer tells of items; else one that accepts the request accepts them all.
-    tells_of_items: bool = True
+    reports_items: bool = True
     #: The endpoint's path, or another name where there are several for one.
     name: str = attrs.field(init=False)
     #: How many bytes the items and the commas between them may have together.
-    room: int = attrs.field(init=False)
+    capacity: int = attrs.field(init=False)
 
     @name.default
     def _name(self) -> str:
-        suffix = f" {self.opening!r} {self.most_items}"
-        return self.endpoint.path if self.singly else self.endpoint.path + suffix
+        suffix = f" {self.opening!r} {self.max_items}"
+        return self.endpoint.path if self.has_single_endpoint else self.endpoint.path + suffix
 
-    @room.default
-    def _room(self) -> int:
-        return self.most_bytes - len(self.opening) - len(_CLOSING)
+    @capacity.default
+    def _capacity(self) -> int:
+        return self.max_bytes - len(self.opening) - len(_CLOSING)
 
     def body(self, items: Sequence[bytes]) -> bytes:
         """Return the body of a request with these items, each in JSON."""
         return self.opening + b",".join(items) + _CLOSING
 
 
-def stop_name(endpoint: Endpoint, bulk: Bulk | None) -> str:
+def queue_name(endpoint: Endpoint, bulk: BulkEndpoint | None) -> str:
     """Return the name of the place where calls wait that go in this bulk, or singly."""
     return endpoint.path if bulk is None else bulk.name
 
 
 #: The bulk for the calls of an endpoint; other calls are sent singly.
-BULKS: Final = {
-    endpoints.USERS_UPDATE.path: Bulk(
-        endpoints.USERS_BULK_UPDATE, b'{"users":[', one_of_a_user=True
+BULK_ENDPOINTS: Final = {
+    endpoints.USERS_UPDATE.path: BulkEndpoint(
+        endpoints.USERS_BULK_UPDATE, b'{"users":[', one_per_user=True
     ),
-    endpoints.EVENTS_TRACK.path: Bulk(
-        endpoints.EVENTS_TRACK_BULK, b'{"events":[', one_of_a_user=False
+    endpoints.EVENTS_TRACK.path: BulkEndpoint(
+        endpoints.EVENTS_TRACK_BULK, b'{"events":[', one_per_user=False
     ),
-    endpoints.SEGMENT_TRACK.path: Bulk(
+    endpoints.SEGMENT_TRACK.path: BulkEndpoint(
         endpoints.SEGMENT_BATCH,
         b'{"batch":[',
-        one_of_a_user=False,
-        most_bytes=endpoints.MAX_SEGMENT_BATCH_BYTES,
-        tells_of_items=False,
+        one_per_user=False,
+        max_bytes=endpoints.MAX_SEGMENT_BATCH_BYTES,
+        reports_items=False,
     ),
 }
 
 
 #: The bulks of profiles that say whether they may make users, which only a bulk can say; one for
 #: many, and one for an item that must go alone.
-ONLY_UPDATE: Final = {
-    (only, alone): Bulk(
+UPDATE_ONLY_ENDPOINTS: Final = {
+    (only, single): BulkEndpoint(
         endpoints.USERS_BULK_UPDATE,
         b'{"updateOnly":%b,"users":[' % (b"true" if only else b"false"),
-        one_of_a_user=True,
-        most_items=1 if alone else MAX_BULK_ITEMS,
-        singly=False,
+        one_per_user=True,
+        max_items=1 if single else MAX_BULK_ITEMS,
+        has_single_endpoint=False,
     )
     for only in (True, False)
-    for alone in (True, False)
+    for single in (True, False)
 }
 
 
-class Room:
+class BatchCapacity:
     """What still fits in the body of one bulk request."""
 
-    def __init__(self, bulk: Bulk) -> None:
-        self._items = bulk.most_items
-        self._bytes = bulk.room + 1  # the last item has no comma after it
+    def __init__(self, bulk: BulkEndpoint) -> None:
+        self._items = bulk.max_items
+        self._bytes = bulk.capacity + 1  # the last item has no comma after it
 
     def take(self, item: bytes) -> bool:
         """Take the room that an item needs; False, taking none, if there is not enough."""
@@ -122,7 +122,7 @@ class Room:
         return True
 
 
-class Sent(Protocol):
+class SentItem(Protocol):
     """What is to be known of an item to find it in an answer."""
 
     @property
@@ -134,7 +134,7 @@ class Sent(Protocol):
         """The event's name; None for what is no event."""
 
 
-def verdicts(answer: Answer, sent: Sequence[Sent]) -> list[ApiError | None]:
+def item_results(answer: ApiResponse, sent: Sequence[SentItem]) -> list[ApiError | None]:
     """Return for each item of a bulk what is wrong with it, or None if it was accepted.
 
     An :exc:`~errors.AmbiguousAnswer` says that the answer leaves it open: the item is to be sent
@@ -157,7 +157,7 @@ def verdicts(answer: Answer, sent: Sequence[Sent]) -> list[ApiError | None]:
     return [doubt if failure is None or in_doubt else failure for failure in failures]
 
 
-def _is_clear(sent: Sequence[Sent], listed: _Listed) -> bool:
+def _is_clear(sent: Sequence[SentItem], listed: _Listed) -> bool:
     """Whether each name that is listed stands for one user's items only.
 
     If it stands for more, some of these may have been accepted, and so others have failed that
@@ -213,7 +213,7 @@ def _texts(values: Any) -> Iterator[str]:
         yield from (value for value in values if isinstance(value, str))
 
 
-def _failure(item: Sent, listed: _Listed, answer: Answer) -> ApiError | None:
+def _failure(item: SentItem, listed: _Listed, answer: ApiResponse) -> ApiError | None:
     if item.event_name in listed.event_names:
         return _error(EventDisallowed, "disallowedEventNames", answer)
     key = None
@@ -230,7 +230,7 @@ def _meaning(key: str) -> type[RequestRefused]:
     return IdentityConflict if key.startswith("conflict") else BadRequest
 
 
-def _error(kind: type[RequestRefused], key: str, answer: Answer) -> ApiError:
+def _error(kind: type[RequestRefused], key: str, answer: ApiResponse) -> ApiError:
     message = f"the answer to a bulk request lists it under {key}"
     return kind(message, status=answer.status, request_id=answer.request_id)
 
@@ -239,7 +239,7 @@ def _error(kind: type[RequestRefused], key: str, answer: Answer) -> ApiError:
 _PLACE: Final = re.compile(r"(?:obj\.)?(?:events|users)\[(\d{1,6})\]")
 
 
-def suspects(error: ApiError, count: int) -> frozenset[int]:
+def blamed_items(error: ApiError, count: int) -> frozenset[int]:
     """Return which of so many items an error of Iterable's blames for refusing a whole bulk.
 
     They are hints, and have been wrong. Empty if it blames none, or none that was sent.

@@ -7,7 +7,7 @@ from typing import Final
 from iterable_destination.errors import ConfigurationError
 
 
-class Breaker:
+class CircuitBreaker:
     """Lets nothing through for a while after an error of configuration, then one request.
 
     Not safe for several threads at once; ``now`` is on the caller's clock, in seconds.

@@ -1,4 +1,4 @@
-"""Parcels: events on their way, the requests that carry them, and how they end.
+"""Envelopes: events on their way, the requests that carry them, and how they end.
 
 What may live here: what is known of one event or one request while it is being delivered. What is
 done with them is decided in :mod:`~iterable_destination.delivery.engine.scheduler`.
@@ -11,11 +11,11 @@ from typing import Any, Final, Protocol
 
 import attrs
 
-from iterable_destination.delivery.engine.bulk import Bulk, stop_name
-from iterable_destination.delivery.engine.rate_limiter import Release
-from iterable_destination.delivery.engine.retry import Tries
+from iterable_destination.delivery.engine.bulk import BulkEndpoint, queue_name
+from iterable_destination.delivery.engine.rate_limiter import Permit
+from iterable_destination.delivery.engine.retry import Attempts
 from iterable_destination.errors import ApiError, IterableDestinationError, Note
-from iterable_destination.model.calls import Call, Mark, UpdateEmail
+from iterable_destination.model.calls import Call, EncodedCall, UpdateEmail
 from iterable_destination.model.endpoints import Endpoint
 from iterable_destination.model.outcomes import (
     Delivered,
@@ -25,20 +25,20 @@ from iterable_destination.model.outcomes import (
     Retryable,
     Unknown,
 )
-from iterable_destination.model.responses import Answer
+from iterable_destination.model.responses import ApiResponse
 
-TIME_IS_UP: Final = "not sent: the time given ran out"
+DEADLINE_EXCEEDED: Final = "not sent: the time given ran out"
 
 
 @attrs.define(eq=False)
-class Parcel:
+class Envelope:
     """One event on its way."""
 
     index: int
     message_id: str | None
     notes: tuple[Note, ...] = ()
     #: The requests to make, in order.
-    marks: tuple[Mark, ...] = ()
+    calls: tuple[EncodedCall, ...] = ()
     #: The name of the subscription that each of them is of; empty if there are none.
     subscriptions: tuple[str, ...] = ()
     #: What failed of the event already, while others of its subscriptions go on.
@@ -48,37 +48,37 @@ class Parcel:
     #: How it ended before anything was sent; None if there is something to send.
     outcome: Outcome | None = None
     #: In which order it came.
-    serial: int = 0
+    sequence: int = 0
     #: Which request is next.
-    step: int = 0
+    call_index: int = 0
     #: Whether it must go singly although there is a bulk for it.
-    alone: bool = False
+    single: bool = False
     #: What has been tried; None before the first try.
-    tries: Tries | None = None
+    attempts: Attempts | None = None
     #: Where it waits or waited; set when it begins to.
-    lane: Lane = attrs.field(init=False)
+    queue: UserQueue = attrs.field(init=False)
 
     @property
-    def is_at_its_last(self) -> bool:
+    def is_last_call(self) -> bool:
         """Whether no other request follows the one that is next."""
-        return self.step + 1 >= len(self.marks)
+        return self.call_index + 1 >= len(self.calls)
 
     @property
     def item(self) -> bytes:
         """The body of the request that is next; empty if there is none."""
-        return self.marks[self.step].body if self.marks else b""
+        return self.calls[self.call_index].body if self.calls else b""
 
     @property
-    def user(self) -> Lane:
-        """The lane of its user as it is today, for it may have become a part of another."""
-        lane = self.lane
-        while lane.merged_into is not None:
-            lane = lane.merged_into
-        return lane
+    def user(self) -> UserQueue:
+        """The user queue of its user as it is today, for it may have become a part of another."""
+        queue = self.queue
+        while queue.merged_into is not None:
+            queue = queue.merged_into
+        return queue
 
 
-def next_after_failure(
-    kinds: Sequence[type[Call]], subscriptions: Sequence[str], step: int
+def next_call_after_failure(
+    kinds: Sequence[type[Call]], subscriptions: Sequence[str], call_index: int
 ) -> int | None:
     """Return which request of an event is to be made though this one failed; None if none is.
 
@@ -87,9 +87,9 @@ def next_after_failure(
     """
     if not subscriptions:
         return None
-    following = step + 1
+    following = call_index + 1
     if kinds[following : following + 1] == [UpdateEmail]:
-        following += subscriptions[following] == subscriptions[step]
+        following += subscriptions[following] == subscriptions[call_index]
     return following if following < len(kinds) else None
 
 
@@ -97,11 +97,11 @@ def next_after_failure(
 _GRAVITY: Final = (Rejected.name, Retryable.name, Unknown.name)
 
 
-def ended(parcel: Parcel, outcome: Outcome) -> Outcome:
+def build_final(envelope: Envelope, outcome: Outcome) -> Outcome:
     """Return how an event ends whose last request ended so: as the gravest of all failures."""
-    failures = list(parcel.failures)
-    if outcome.error is not None and parcel.subscriptions:
-        failures.append((parcel.subscriptions[parcel.step], outcome))
+    failures = list(envelope.failures)
+    if outcome.error is not None and envelope.subscriptions:
+        failures.append((envelope.subscriptions[envelope.call_index], outcome))
     if not failures:
         return outcome
     failed_ones = [each for _, each in failures] + [outcome] * (outcome.error is not None)
@@ -109,113 +109,124 @@ def ended(parcel: Parcel, outcome: Outcome) -> Outcome:
     told = [Failure(name, each.name, each.error) for name, each in failures if each.error]
     return attrs.evolve(
         gravest,
-        calls=parcel.marks,
+        calls=envelope.calls,
         failures=tuple(told),
-        attempts=0 if parcel.tries is None else parcel.tries.attempts,
+        attempts=0 if envelope.attempts is None else envelope.attempts.total,
     )
 
 
-#: A parcel, and the names of its user.
-Addressed = tuple[Parcel, set[str]]
+#: An envelope, and the names of its user.
+Prepared = tuple[Envelope, set[str]]
 
 
-class Lane:
+class UserQueue:
     """One user: what waits, and how much is under way."""
 
-    __slots__ = ("flying", "held", "keys", "merged_into", "run", "run_bytes", "stop", "waiting")
+    __slots__ = (
+        "batchable",
+        "batchable_bytes",
+        "endpoint_queue",
+        "in_flight",
+        "keys",
+        "merged_into",
+        "paused",
+        "waiting",
+    )
 
     def __init__(self) -> None:
         self.keys: tuple[str, ...] = ()
         #: In order of arrival.
-        self.waiting: list[Parcel] = []
-        #: Parcels in requests that are not settled. While there are any nothing else may go.
-        self.flying = 0
+        self.waiting: list[Envelope] = []
+        #: Envelopes in requests that are not settled. While there are any nothing else may go.
+        self.in_flight = 0
         #: Whether an earlier event is to be handed in again, so that no later one may go before.
-        self.held = False
-        #: The lane that this one has become a part of.
-        self.merged_into: Lane | None = None
-        #: Where it stands in line, and how many parcels and bytes of it can go in one request.
-        self.stop: Any = None
-        self.run = 0
-        self.run_bytes = 0
+        self.paused = False
+        #: The user queue that this one has become a part of.
+        self.merged_into: UserQueue | None = None
+        #: Where it stands in line, and how many envelopes and bytes of it can go in one request.
+        self.endpoint_queue: Any = None
+        self.batchable = 0
+        self.batchable_bytes = 0
 
     @property
     def is_ready(self) -> bool:
         """Whether something waits, and nothing is under way."""
-        return not self.flying and bool(self.waiting)
+        return not self.in_flight and bool(self.waiting)
 
 
 @attrs.define(eq=False)
-class Job:
+class Batch:
     """A request that is to be made."""
 
     endpoint: Endpoint
     #: In the order in which they stand in the body. A user's stand together.
-    parcels: list[Parcel]
-    tries: Tries
+    envelopes: list[Envelope]
+    attempts: Attempts
     #: None for a single call.
-    bulk: Bulk | None = None
+    bulk: BulkEndpoint | None = None
     #: How it was let go the last time; None if it was not yet.
-    release: Release | None = None
+    release: Permit | None = None
     #: What went wrong the last time; None if nothing did yet.
     error: ApiError | None = None
     #: How often it was followed whom Iterable blamed for refusing it.
     hints: int = 0
-    #: Whether its parcels are settled already and its answer is of no interest.
+    #: Whether its envelopes are settled already and its answer is of no interest.
     is_abandoned: bool = False
 
     @property
-    def stop(self) -> str:
+    def queue_name(self) -> str:
         """The name of the stop where it waits to be sent again."""
-        return stop_name(self.endpoint, self.bulk)
+        return queue_name(self.endpoint, self.bulk)
 
     @property
-    def marks(self) -> list[Mark]:
+    def calls(self) -> list[EncodedCall]:
         """The marks of the calls in it."""
-        return [parcel.marks[parcel.step] for parcel in self.parcels]
+        return [envelope.calls[envelope.call_index] for envelope in self.envelopes]
 
     @property
     def is_whole(self) -> bool:
         """Whether nothing else decides how its events end."""
-        return all(len(each.marks) == 1 and not each.failures for each in self.parcels)
+        return all(len(each.calls) == 1 and not each.failures for each in self.envelopes)
 
     def body(self) -> bytes:
         """Return the request's body, the same each time."""
         if self.bulk is None:
-            return self.parcels[0].item
-        return self.bulk.body([mark.body for mark in self.marks])
+            return self.envelopes[0].item
+        return self.bulk.body([mark.body for mark in self.calls])
 
-    def part(self, parcels: list[Parcel]) -> Job:
-        """Return a job of some of the parcels, which goes on where this one ended."""
-        tries = attrs.evolve(self.tries)
-        for parcel in parcels:
-            parcel.tries = tries
-        return Job(self.endpoint, parcels, tries, self.bulk, error=self.error, hints=self.hints)
+    def subset(self, envelopes: list[Envelope]) -> Batch:
+        """Return a batch of some of the envelopes, which goes on where this one ended."""
+        attempts = attrs.evolve(self.attempts)
+        for envelope in envelopes:
+            envelope.attempts = attempts
+        return Batch(
+            self.endpoint, envelopes, attempts, self.bulk, error=self.error, hints=self.hints
+        )
 
 
-def about(parcel: Parcel) -> dict[str, Any]:
+def outcome_fields(envelope: Envelope) -> dict[str, Any]:
     """Return what every outcome of an event says. Its calls are made when they are asked for."""
     return {
-        "index": parcel.index,
-        "message_id": parcel.message_id,
-        "notes": parcel.notes,
-        "calls": parcel.marks,
-        "attempts": parcel.tries.attempts if parcel.tries else 0,
+        "index": envelope.index,
+        "message_id": envelope.message_id,
+        "notes": envelope.notes,
+        "calls": envelope.calls,
+        "attempts": envelope.attempts.total if envelope.attempts else 0,
     }
 
 
-def delivered(parcel: Parcel, answer: Answer | None) -> Outcome:
+def build_delivered(envelope: Envelope, answer: ApiResponse | None) -> Outcome:
     """Return the outcome of an event whose last call had this answer; None if it had no calls."""
     if answer is None:
-        return Delivered(**about(parcel))
-    tries = parcel.tries
+        return Delivered(**outcome_fields(envelope))
+    attempts = envelope.attempts
     return Delivered.of(
         {
-            "message_id": parcel.message_id,
-            "index": parcel.index,
-            "_calls": parcel.marks,
-            "notes": parcel.notes,
-            "attempts": 0 if tries is None else tries.attempts,
+            "message_id": envelope.message_id,
+            "index": envelope.index,
+            "_calls": envelope.calls,
+            "notes": envelope.notes,
+            "attempts": 0 if attempts is None else attempts.total,
             "code": answer.code,
             "message": answer.message,
             "request_id": answer.request_id,
@@ -225,25 +236,27 @@ def delivered(parcel: Parcel, answer: Answer | None) -> Outcome:
     )
 
 
-def in_doubt(tries: Tries | None) -> type[Outcome]:
+def undelivered_kind(attempts: Attempts | None) -> type[Outcome]:
     """Return the outcome of what is sent no more, after these tries."""
-    return Unknown if tries is not None and tries.is_ambiguous else Retryable
+    return Unknown if attempts is not None and attempts.is_ambiguous else Retryable
 
 
-def failed(kind: type[Outcome], parcel: Parcel, error: IterableDestinationError) -> Outcome:
+def build_failed(
+    kind: type[Outcome], envelope: Envelope, error: IterableDestinationError
+) -> Outcome:
     """Return the outcome of an event that ended with an error."""
     if isinstance(error, ApiError):
         return kind(
-            **about(parcel),
+            **outcome_fields(envelope),
             code=error.code,
             message=error.message,
             request_id=error.request_id,
             error=error,
         )
-    return kind(**about(parcel), message=str(error), error=error)
+    return kind(**outcome_fields(envelope), message=str(error), error=error)
 
 
-class Named(Protocol):
+class HasIdentity(Protocol):
     """Whatever has the names of a user, an identity or a call's mark."""
 
     @property
@@ -255,7 +268,7 @@ class Named(Protocol):
         """The userId; what is no text is none."""
 
 
-def keys_of(users: Iterable[Named]) -> set[str]:
+def ordering_keys(users: Iterable[HasIdentity]) -> set[str]:
     """Return the names that users go by: emails in any case, userIds as they are written."""
     keys = set()
     for user in users:

@@ -38,7 +38,7 @@ _GROWTH: Final = 0.5
 
 
 @attrs.define(eq=False)
-class Release:
+class Permit:
     """A request that was let go."""
 
     at: float
@@ -46,7 +46,7 @@ class Release:
     answered_at: float | None = None
 
 
-class Pace:
+class RateLimiter:
     """The pace of requests to one endpoint.
 
     ``limit`` is in requests per second, above 0; None is no limit, until a 429 says that there is
@@ -61,43 +61,43 @@ class Pace:
         #: When the pace was changed last, or will be: at the end of a pause.
         self._changed = -inf
         #: The last requests, as many as the limit allows in a second; with none, not looked at.
-        self._gone: Final[deque[Release]] = deque(maxlen=0 if limit is None else int(limit))
+        self._gone: Final[deque[Permit]] = deque(maxlen=0 if limit is None else int(limit))
         #: Seconds that the last answers took.
         self._took: Final[deque[float]] = deque(maxlen=_USUAL)
         #: Since when requests were counted, for a second at most, and how many.
         self._counted: tuple[float, int] = (-inf, 0)
 
-    def free_at(self, now: float) -> float:
+    def available_at(self, now: float) -> float:
         """Return when the next request may go: ``now`` or later."""
         when = max(now, self._next - _MADE_UP)
         if len(self._gone) == self._gone.maxlen and self._gone:
             when = max(when, self._arrival(self._gone[0], now) + _WINDOW)
         return when
 
-    def _arrival(self, release: Release, now: float) -> float:
+    def _arrival(self, release: Permit, now: float) -> float:
         """Return when a request arrived at the latest, as far as is known."""
         took = (now if release.answered_at is None else release.answered_at) - release.at
         late = took - min(self._took, default=took)
         return release.at + min(max(late, 0.0), _LATEST)
 
-    def let_go(self, now: float) -> Release:
+    def acquire(self, now: float) -> Permit:
         """Take note that a request goes now; :meth:`answered` is to be told when it is answered."""
         self._recover(now)
         self._next = max(self._next, now) + 1 / self._rate
         second, count = self._counted
         self._counted = (second, count + 1) if now - second < 1 else (now, 1)
-        release = Release(now)
+        release = Permit(now)
         while self._gone and self._gone[0].at < now - _WINDOW - _LATEST:
             self._gone.popleft()  # it arrived more than a second ago, however late
         self._gone.append(release)
         return release
 
-    def answered(self, release: Release, now: float) -> None:
+    def release(self, release: Permit, now: float) -> None:
         """Take note that a request was answered, or failed, now."""
         release.answered_at = now
         self._took.append(now - release.at)
 
-    def limited(self, now: float, wait: float) -> None:
+    def on_rate_limited(self, now: float, wait: float) -> None:
         """Take note of a 429: nothing goes for ``wait`` seconds, and more slowly then."""
         if now >= self._changed:  # of several at once, one counts
             rate = self._counted[1] if self._rate == inf else self._rate
@@ -114,7 +114,7 @@ class Pace:
             self._changed = now
 
 
-class Rates:
+class RateLimiters:
     """The paces of all endpoints of a project.
 
     ``limits`` are requests per second by path, and win over Iterable's documented ones; None is
@@ -127,12 +127,12 @@ class Rates:
             if limit is not None and not 0 < limit < inf:
                 message = f"{path}: a rate must be a number of requests per second above 0, or None"
                 raise ValueError(message)
-        self._paces: Final[dict[str, Pace]] = {}
+        self._limiters: Final[dict[str, RateLimiter]] = {}
 
-    def of(self, endpoint: Endpoint) -> Pace:
+    def of(self, endpoint: Endpoint) -> RateLimiter:
         """Return the pace of an endpoint."""
-        pace = self._paces.get(endpoint.path)
-        if pace is None:
+        limiter = self._limiters.get(endpoint.path)
+        if limiter is None:
             limit = self._limits.get(endpoint.path, endpoint.rate)
-            pace = self._paces[endpoint.path] = Pace(limit)
-        return pace
+            limiter = self._limiters[endpoint.path] = RateLimiter(limit)
+        return limiter

@@ -21,7 +21,7 @@ from iterable_destination.errors import (
 )
 
 #: Gives a number between two others.
-Chance = Callable[[float, float], float]
+Jitter = Callable[[float, float], float]
 
 #: The bound of the first wait after a 429, in seconds: a limit is counted over a second.
 _FIRST_WAIT_WHEN_LIMITED: Final = 1.0
@@ -37,7 +37,7 @@ def _seconds(_: Any, attribute: attrs.Attribute[float], value: float) -> None:
 
 
 @attrs.frozen(kw_only=True)
-class Patience:
+class RetryPolicy:
     """How long a fault is borne.
 
     Times are seconds, finite and at least 0; others raise :exc:`ValueError`.
@@ -46,28 +46,28 @@ class Patience:
     #: From the first try of an event to the beginning of the last.
     deadline: float = attrs.field(default=60.0, validator=_seconds)
     #: Tries of a request, whatever becomes of them. At least 1.
-    tries: int = attrs.field(default=20, validator=attrs.validators.ge(1))
+    max_attempts: int = attrs.field(default=20, validator=attrs.validators.ge(1))
     #: Tries of a request that Iterable answers with a :exc:`~errors.ServerError`: such an answer
     #: can be the data's fault. At least 1.
-    server_errors: int = attrs.field(default=5, validator=attrs.validators.ge(1))
+    max_server_errors: int = attrs.field(default=5, validator=attrs.validators.ge(1))
     #: The first wait lies between 0 and this (and 1 second, for a rate limit), each further one
     #: between 0 and twice as much …
-    first_wait: float = attrs.field(default=0.5, validator=_seconds)
+    initial_backoff: float = attrs.field(default=0.5, validator=_seconds)
     #: … up to this.
-    longest_wait: float = attrs.field(default=30.0, validator=_seconds)
+    max_backoff: float = attrs.field(default=30.0, validator=_seconds)
     #: How long nothing more is sent after a :exc:`~errors.ConfigurationError`, with which no
     #: event would get through.
-    breaker: float = attrs.field(default=30.0, validator=_seconds)
+    breaker_timeout: float = attrs.field(default=30.0, validator=_seconds)
 
 
 @attrs.define
-class Tries:
+class Attempts:
     """What has been tried for one request, or for all the calls of one event."""
 
     #: No try begins after this, on the clock of whoever asks.
-    until: float
+    deadline: float
     #: Requests sent so far.
-    attempts: int = 0
+    total: int = 0
     #: Answers that were a :exc:`~errors.ServerError`, of the call that is being tried.
     server_errors: int = 0
     #: Tries of the call that is being tried.
@@ -80,33 +80,33 @@ class Tries:
         self.is_ambiguous = False
         self.server_errors = self.of_this_call = 0
 
-    def afresh(self) -> Tries:
+    def fresh_copy(self) -> Attempts:
         """Return the tries of the calls that come after this one."""
-        tries = attrs.evolve(self)
-        tries.accepted()
-        return tries
+        attempts = attrs.evolve(self)
+        attempts.accepted()
+        return attempts
 
-    def again_after(
-        self, error: ApiError, now: float, patience: Patience, chance: Chance
+    def next_delay(
+        self, error: ApiError, now: float, retry: RetryPolicy, jitter: Jitter
     ) -> float | None:
         """Take note of a failure; return how long to wait for the next try, None to give up."""
         self.is_ambiguous |= isinstance(error, AmbiguousAnswer)
         self.server_errors += isinstance(error, ServerError)
         if isinstance(error, RequestRefused | ConfigurationError):
             return None
-        wait = self._wait(error, patience, chance)
+        wait = self._wait(error, retry, jitter)
         given_up = (
-            self.server_errors >= patience.server_errors or self.of_this_call >= patience.tries
+            self.server_errors >= retry.max_server_errors or self.of_this_call >= retry.max_attempts
         )
-        return None if given_up or now + wait > self.until else wait
+        return None if given_up or now + wait > self.deadline else wait
 
-    def _wait(self, error: ApiError, patience: Patience, chance: Chance) -> float:
+    def _wait(self, error: ApiError, retry: RetryPolicy, jitter: Jitter) -> float:
         """Return how long to wait: full jitter that doubles, or longer if Iterable asks for it."""
-        bound = patience.first_wait * 2 ** min(self.attempts - 1, _DOUBLINGS)
+        bound = retry.initial_backoff * 2 ** min(self.total - 1, _DOUBLINGS)
         if isinstance(error, RateLimited):
             bound = max(bound, _FIRST_WAIT_WHEN_LIMITED)
-        wait = chance(0, min(bound, patience.longest_wait))
-        return max(wait, min(error.retry_after or 0, patience.longest_wait))
+        wait = jitter(0, min(bound, retry.max_backoff))
+        return max(wait, min(error.retry_after or 0, retry.max_backoff))
 
     @property
     def halves(self) -> bool:
@@ -115,5 +115,5 @@ class Tries:
 
     def begin(self) -> None:
         """Take note that a request goes out."""
-        self.attempts += 1
+        self.total += 1
         self.of_this_call += 1

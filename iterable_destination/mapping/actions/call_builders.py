@@ -111,5 +111,5 @@ def _id(payload: Payload, found: Findings) -> str | None:
     its_id: str | None = payload.get("id")
     if its_id is None or len(its_id.encode()) <= endpoints.MAX_ID_BYTES:
         return its_id
-    found.note("id", f"left out: an id has at most {endpoints.MAX_ID_BYTES} bytes")
+    found.add_note("id", f"left out: an id has at most {endpoints.MAX_ID_BYTES} bytes")
     return None

@@ -15,7 +15,13 @@ from typing import Any, Final
 from iterable_destination.errors import Note, Problem
 from iterable_destination.model.dates import read_as_unix_seconds, unix_seconds, usual_date
 from iterable_destination.model.json_copy import text_problem
-from iterable_destination.model.json_values import SCALARS, as_list, as_object, kind, scalar
+from iterable_destination.model.json_values import (
+    SCALARS,
+    as_list,
+    as_object,
+    describe_type,
+    scalar,
+)
 from iterable_destination.model.segment_event import as_id
 from iterable_destination.model.validation import reads_like_email
 
@@ -31,11 +37,11 @@ class Findings:
         #: Whether all values were such that nothing in them can be refused any more.
         self.is_ordinary = True
 
-    def refuse(self, path: str, message: str) -> None:
+    def add_problem(self, path: str, message: str) -> None:
         """Add a problem."""
         self.problems.append(Problem(path, message))
 
-    def note(self, path: str, message: str) -> None:
+    def add_note(self, path: str, message: str) -> None:
         """Add a note."""
         self.notes.append(Note(path, message))
 
@@ -70,13 +76,13 @@ def text(value: Any, path: str, found: Findings) -> str | None:
     elif type(plain) in {int, float}:
         plain = as_id(plain)
     if not isinstance(plain, str):
-        found.refuse(path, f"must be a string, not {kind(plain)}")
+        found.add_problem(path, f"must be a string, not {describe_type(plain)}")
         return None
     if problem := text_problem(plain):
-        found.refuse(path, problem)
+        found.add_problem(path, problem)
         return None
     if plain is not given:
-        found.note(path, f"{kind(given)}, taken as a string")
+        found.add_note(path, f"{describe_type(given)}, taken as a string")
     return str(plain)
 
 
@@ -85,7 +91,9 @@ def email(value: Any, path: str, found: Findings) -> str | None:
     plain = value if type(value) is str else text(value, path, found)
     if plain is None or reads_like_email(plain):
         return plain
-    found.refuse(path, "is no email address: it must read like name@host.domain, without spaces")
+    found.add_problem(
+        path, "is no email address: it must read like name@host.domain, without spaces"
+    )
     return None
 
 
@@ -94,9 +102,9 @@ def number(value: Any, path: str, found: Findings) -> float | None:
     given = scalar(value)
     said = _number(_single(given))
     if said is None:
-        found.refuse(path, f"must be a number, not {_what(given)}")
+        found.add_problem(path, f"must be a number, not {_what(given)}")
     elif said is not given:
-        found.note(path, f"{kind(given)}, taken as the number it says")
+        found.add_note(path, f"{describe_type(given)}, taken as the number it says")
     return said
 
 
@@ -105,10 +113,10 @@ def integer(value: Any, path: str, found: Findings) -> int | None:
     given = scalar(value)
     said = _number(_single(given))
     if said is None or (isinstance(said, float) and not said.is_integer()):
-        found.refuse(path, f"must be a whole number, not {_what(given)}")
+        found.add_problem(path, f"must be a whole number, not {_what(given)}")
         return None
     if said is not given:
-        found.note(path, f"{kind(given)}, taken as the number it says")
+        found.add_note(path, f"{describe_type(given)}, taken as the number it says")
     return int(said)
 
 
@@ -144,10 +152,10 @@ def _what(value: Any) -> str:
     if isinstance(plain, str):
         return "a string that says none"
     if isinstance(plain, bool) or not isinstance(plain, int | float):
-        return kind(plain)
+        return describe_type(plain)
     if isinstance(plain, int):
         return "one that is too large"
-    return "one with a fraction" if isfinite(plain) else kind(plain)
+    return "one with a fraction" if isfinite(plain) else describe_type(plain)
 
 
 def boolean(value: Any, path: str, found: Findings) -> bool | None:
@@ -157,10 +165,10 @@ def boolean(value: Any, path: str, found: Findings) -> bool | None:
     if isinstance(plain, str | int | float) and plain in _BOOLEANS:
         if given is not _BOOLEANS[plain]:
             said = "true" if _BOOLEANS[plain] else "false"
-            found.note(path, f"{kind(given)}, taken as {said}")
+            found.add_note(path, f"{describe_type(given)}, taken as {said}")
         return _BOOLEANS[plain]
-    wrong = "this string" if isinstance(plain, str) else kind(plain)
-    found.refuse(path, f"must be true or false, not {wrong}")
+    wrong = "this string" if isinstance(plain, str) else describe_type(plain)
+    found.add_problem(path, f"must be true or false, not {wrong}")
     return None
 
 
@@ -172,7 +180,7 @@ def an_object(value: Any, path: str, found: Findings) -> dict[Any, Any] | None:
     """Return an object; nothing else is taken for one."""
     fields = value if type(value) is dict else as_object(scalar(value))
     if fields is None:
-        found.refuse(path, f"must be an object, not {kind(value)}")
+        found.add_problem(path, f"must be an object, not {describe_type(value)}")
     return fields
 
 
@@ -188,5 +196,5 @@ def moment(value: Any, path: str, found: Findings) -> int | None:
     else:
         seconds = read_as_unix_seconds(plain)
     if seconds is None:
-        found.refuse(path, "is no date: give ISO 8601, or milliseconds since 1970 as a number")
+        found.add_problem(path, "is no date: give ISO 8601, or milliseconds since 1970 as a number")
     return seconds

@@ -99,7 +99,7 @@ def coerced(
         if takes_null and name in payload:
             result[name] = None
         elif required:
-            found.refuse(path + name, "missing")
+            found.add_problem(path + name, "missing")
     return result
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from iterable_destination.errors import InvalidEvent, Problem
-from iterable_destination.model.json_values import as_object, kind, says_nothing, scalar
+from iterable_destination.model.json_values import as_object, describe_type, is_blank, scalar
 from iterable_destination.model.segment_event import as_id
 
 #: The names under which an event's ``integrations`` speak of this destination; the first that is
@@ -27,7 +27,7 @@ class Reading:
         """Read an event; raises :exc:`InvalidEvent` if it is no object or has no type."""
         body = as_object(event)
         if body is None:
-            raise InvalidEvent([Problem("$", f"an event is an object, not {kind(event)}")])
+            raise InvalidEvent([Problem("$", f"an event is an object, not {describe_type(event)}")])
         self.body: dict[Any, Any] = body
         its_id = body.get("messageId")
         if type(its_id) is not str:
@@ -44,10 +44,10 @@ class Reading:
         if type(its_type) is str and its_type:
             return
         its_type = scalar(its_type)
-        if says_nothing(its_type):
+        if is_blank(its_type):
             raise InvalidEvent([Problem("type", "missing")], self.message_id)
         if not isinstance(its_type, str):
-            message = f"must be a string, not {kind(its_type)}"
+            message = f"must be a string, not {describe_type(its_type)}"
             raise InvalidEvent([Problem("type", message)], self.message_id)
 
 

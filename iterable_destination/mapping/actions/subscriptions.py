@@ -24,7 +24,7 @@ from iterable_destination.mapping.actions.payload import Field
 from iterable_destination.mapping.actions.presets import PRESETS_JSON
 from iterable_destination.model.json_codec import decode
 from iterable_destination.model.json_copy import TOO_DEEP
-from iterable_destination.model.json_values import as_list, as_object, kind, says_nothing
+from iterable_destination.model.json_values import as_list, as_object, describe_type, is_blank
 
 #: Subscriptions of one destination (Segment's product document: "a maximum of 50 mappings").
 MAX_SUBSCRIPTIONS: Final = 50
@@ -103,7 +103,7 @@ class Subscription:
         """
         given = as_object(subscription)
         if given is None:
-            message = f"a subscription is an object, not {kind(subscription)}"
+            message = f"a subscription is an object, not {describe_type(subscription)}"
             raise InvalidSubscription([Problem("$", message)])
         _warn_of_others(given)
         found = {ours: _first(names, given) for ours, names in _NAMES.items()}
@@ -129,7 +129,7 @@ def subscriptions_from_json(subscriptions: Any) -> tuple[Subscription, ...]:
     """
     elements = as_list(subscriptions)
     if elements is None:
-        message = f"must be a list of subscriptions, not {kind(subscriptions)}"
+        message = f"must be a list of subscriptions, not {describe_type(subscriptions)}"
         raise InvalidSubscription([Problem("$", message)])
     problems = too_many(elements)
     read = []
@@ -164,11 +164,11 @@ def _problems(subscription: Subscription) -> Iterator[Problem]:
     if isinstance(action, str) and action and action not in ACTIONS:
         yield Problem("action", f"no such action; there are {', '.join(ACTIONS)}")
     if not isinstance(enabled, bool):
-        yield Problem("enabled", f"must be true or false, not {kind(enabled)}")
+        yield Problem("enabled", f"must be true or false, not {describe_type(enabled)}")
 
 
 def _no_text(value: Any) -> str:
-    return "missing" if says_nothing(value) else f"must be a string, not {kind(value)}"
+    return "missing" if is_blank(value) else f"must be a string, not {describe_type(value)}"
 
 
 def _fires(subscription: Subscription, problems: list[Problem]) -> Trigger | None:

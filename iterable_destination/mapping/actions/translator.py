@@ -21,7 +21,7 @@ from iterable_destination.mapping.actions.subscriptions import PRESETS, Subscrip
 from iterable_destination.model import validation
 from iterable_destination.model.calls import Call
 from iterable_destination.model.json_copy import TOO_DEEP
-from iterable_destination.model.json_values import as_object, kind, scalar
+from iterable_destination.model.json_values import as_object, describe_type, scalar
 from iterable_destination.model.settings import Settings
 from iterable_destination.model.translation import FailedSubscription, Translation
 
@@ -179,12 +179,12 @@ def mapped(subscription: Subscription, event: dict[Any, Any], settings: Settings
     try:
         payload = made.payload = subscription.resolve(event)
     except Unmappable as error:
-        made.refuse("mapping", str(error))
+        made.add_problem("mapping", str(error))
         return made
     if type(payload) is not dict:
         payload = {} if payload is NOTHING else as_object(scalar(payload))
         if payload is None:
-            made.refuse("mapping", f"must give an object, not {kind(made.payload)}")
+            made.add_problem("mapping", f"must give an object, not {describe_type(made.payload)}")
             return made
     fields = coerced(subscription.fields, payload, "", made)
     if not made.problems:
@@ -200,7 +200,7 @@ def _judge(made: Mapped, calls: tuple[Call, ...], settings: Settings) -> None:
             made.is_anonymous = True
             made.problems.clear()
             return
-        made.refuse(who.user_id_source, NO_IDENTITY)
+        made.add_problem(who.user_id_source, NO_IDENTITY)
     elif not made.is_ordinary:
         for call in calls:
             made.problems += validation.problems(call)

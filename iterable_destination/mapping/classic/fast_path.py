@@ -49,7 +49,7 @@ _USER_ID: Final = re.compile(rf"[!-?A-~]{{1,{MAX_USER_ID_LENGTH}}}")
 _EMAIL: Final = re.compile(r"[!-?A-~]+@[!-?A-~]+\.[!-?A-~]+")
 
 
-def ordinary(event: Any, settings: Settings) -> Call | None:
+def fast_path(event: Any, settings: Settings) -> Call | None:
     """Return the call of an ordinary event, sure to be valid; None for any other event."""
     if type(event) is not dict:
         return None

@@ -9,7 +9,7 @@ from iterable_destination.model.calls import UpdateUser
 from iterable_destination.model.dates import read_as_iterable
 from iterable_destination.model.json_copy import data_fields
 from iterable_destination.model.json_values import SCALARS
-from iterable_destination.model.segment_event import Event
+from iterable_destination.model.segment_event import SegmentEvent
 from iterable_destination.model.settings import Settings
 
 #: Fields of the context that go on the profile, under the same name but for the time zone.
@@ -29,7 +29,7 @@ LEFT_OUT: Final = frozenset({"id", "timestamp"})
 _BOOLEANS: Final = {"true": True, "false": False}
 
 
-def identify(event: Event, _: Settings) -> UpdateUser:
+def identify(event: SegmentEvent, _: Settings) -> UpdateUser:
     """Translate an identify: the traits laid over some of the context become the profile."""
     traits = {key: value for key, value in event.fields.items() if key not in LEFT_OUT}
     profile = _from_context(event) | data_fields(traits, "traits", event.problems)
@@ -40,12 +40,12 @@ def identify(event: Event, _: Settings) -> UpdateUser:
             del profile[key]
     if not endpoints.MANAGED_FIELDS.isdisjoint(profile):
         for key in sorted(endpoints.MANAGED_FIELDS.intersection(profile)):
-            event.note(f"traits.{key}", "is a field that Iterable keeps itself")
+            event.add_note(f"traits.{key}", "is a field that Iterable keeps itself")
     merge, source = _merge_nested_objects(event)
     return UpdateUser(event.identity(), profile, merge, sources={"mergeNestedObjects": source})
 
 
-def _from_context(event: Event) -> dict[str, Any]:
+def _from_context(event: SegmentEvent) -> dict[str, Any]:
     """Return the context's fields that no trait hides, under their names on the profile."""
     names = {key: "timeZone" if key == "timezone" else key for key in FROM_CONTEXT}
     context, traits = event.context, event.fields
@@ -54,7 +54,7 @@ def _from_context(event: Event) -> dict[str, Any]:
     return {names[key]: value for key, value in copied.items()}
 
 
-def _move_phone(event: Event, profile: dict[str, Any]) -> None:
+def _move_phone(event: SegmentEvent, profile: dict[str, Any]) -> None:
     """``phone``, or the first of ``phones``, becomes Iterable's ``phoneNumber``."""
     keys = event.keys
     phone, source = None, event.source("phone")
@@ -68,10 +68,10 @@ def _move_phone(event: Event, profile: dict[str, Any]) -> None:
         profile["phoneNumber"] = phone
         profile.pop("phone", None)
         if isinstance(phone, str) and phone and not phone.startswith("+"):
-            event.note(source, "Iterable shows a phone number only with + and country code")
+            event.add_note(source, "Iterable shows a phone number only with + and country code")
 
 
-def _add_dates(event: Event, profile: dict[str, Any]) -> None:
+def _add_dates(event: SegmentEvent, profile: dict[str, Any]) -> None:
     """Add when the profile was updated, and since when the user is known (``met``)."""
     updated = event.timestamp(read_as_iterable)
     if updated is not None:
@@ -84,9 +84,9 @@ def _add_dates(event: Event, profile: dict[str, Any]) -> None:
         profile["met"] = met
 
 
-def _merge_nested_objects(event: Event) -> tuple[Any, str]:
+def _merge_nested_objects(event: SegmentEvent) -> tuple[Any, str]:
     merge, source = event.option("mergeNestedObjects")
     if isinstance(merge, str) and merge in _BOOLEANS:
-        event.note(source, f'the string "{merge}", taken as {merge}')
+        event.add_note(source, f'the string "{merge}", taken as {merge}')
         return _BOOLEANS[merge], source
     return merge, source

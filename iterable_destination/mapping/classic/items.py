@@ -11,8 +11,14 @@ from typing import Any, Final
 
 from iterable_destination.model.calls import ItemPlace
 from iterable_destination.model.json_copy import data_fields
-from iterable_destination.model.json_values import as_list, as_object, kind, says_nothing, scalar
-from iterable_destination.model.segment_event import Event, as_id, first_keys
+from iterable_destination.model.json_values import (
+    as_list,
+    as_object,
+    describe_type,
+    is_blank,
+    scalar,
+)
+from iterable_destination.model.segment_event import SegmentEvent, as_id, first_keys
 
 #: An item's keys, and the product's that they are read from: folded, the first that says
 #: something. ``""`` says nothing for an id or a category, null for none of them.
@@ -38,7 +44,9 @@ USED_UP: Final = frozenset({"category", "product_id"})
 _NUMBER: Final = re.compile(r"\s*-?\$?(?:\d{1,300}(?:\.\d*)?|\.\d+)\s*", re.ASCII)
 
 
-def items(event: Event, path: str, products: Any) -> tuple[list[dict[str, Any]], list[ItemPlace]]:
+def items(
+    event: SegmentEvent, path: str, products: Any
+) -> tuple[list[dict[str, Any]], list[ItemPlace]]:
     """Return the items of a list of products, and their places in the event.
 
     ``path`` is the list's place. None is an empty list; what is no list is a problem of the
@@ -47,7 +55,7 @@ def items(event: Event, path: str, products: Any) -> tuple[list[dict[str, Any]],
     places: list[ItemPlace] = []
     elements = [] if products is None else as_list(products)
     if elements is None:
-        event.refuse(path, f"must be a list of products, not {kind(products)}")
+        event.add_problem(path, f"must be a list of products, not {describe_type(products)}")
         elements = []
     for index, element in enumerate(elements):
         product = _product(event, f"{path}[{index}]", element)
@@ -56,25 +64,25 @@ def items(event: Event, path: str, products: Any) -> tuple[list[dict[str, Any]],
     return [place.item for place in places], places
 
 
-def _product(event: Event, path: str, element: Any) -> dict[Any, Any] | None:
+def _product(event: SegmentEvent, path: str, element: Any) -> dict[Any, Any] | None:
     product = as_object(element)
     if element is None:
-        event.note(path, "null, passed over")
+        event.add_note(path, "null, passed over")
     elif product is None:
-        event.refuse(path, f"must be an object, not {kind(element)}")
+        event.add_problem(path, f"must be an object, not {describe_type(element)}")
     return product
 
 
-def number(event: Event, path: str, value: Any) -> Any:
+def number(event: SegmentEvent, path: str, value: Any) -> Any:
     """Return a numeric string as the number it says; anything else is left to validation."""
     if not isinstance(value, str) or not _NUMBER.fullmatch(value):
         return value
-    event.note(path, "a string, sent as the number it says")
+    event.add_note(path, "a string, sent as the number it says")
     digits = value.strip().replace("$", "")
     return float(digits) if "." in digits else int(digits)
 
 
-def whole_number(event: Event, path: str, value: Any) -> Any:
+def whole_number(event: SegmentEvent, path: str, value: Any) -> Any:
     """Return ``2.0`` and ``"2.0"`` as 2; what is no whole number is left to validation."""
     said = number(event, path, value)
     return int(said) if isinstance(said, float) and said.is_integer() else said
@@ -89,7 +97,7 @@ def sources(keys: Iterable[Any]) -> dict[str, list[str]]:
     }
 
 
-def _item(event: Event, path: str, product: dict[Any, Any]) -> ItemPlace:
+def _item(event: SegmentEvent, path: str, product: dict[Any, Any]) -> ItemPlace:
     """Return the item of a product, for validation to judge."""
     item: dict[str, Any] = {}
     keys: dict[str, str] = {}
@@ -108,30 +116,30 @@ def _said(name: str, candidates: list[str], product: dict[Any, Any]) -> tuple[st
     """Return the key that says something about a field, and what; or where one would look."""
     for key in candidates:
         value = scalar(product[key])
-        blank = says_nothing(value) if name in _BLANK_SAYS_NOTHING else value is None
+        blank = is_blank(value) if name in _BLANK_SAYS_NOTHING else value is None
         if not blank:
             return key, value
     return _FIRST_PLACES.get(name, name), None
 
 
-def _as_it_is(_: Event, __: str, value: Any) -> Any:
+def _as_it_is(_: SegmentEvent, __: str, value: Any) -> Any:
     return value
 
 
-def _id(event: Event, path: str, value: Any) -> Any:
+def _id(event: SegmentEvent, path: str, value: Any) -> Any:
     text = as_id(value)
     if text is not value:
-        event.note(path, "a number, sent as a string")
+        event.add_note(path, "a number, sent as a string")
     return text
 
 
-def _quantity(event: Event, path: str, value: Any) -> Any:
+def _quantity(event: SegmentEvent, path: str, value: Any) -> Any:
     return 1 if value is None else whole_number(event, path, value)
 
 
-def _categories(_: Event, __: str, value: Any) -> Any:
+def _categories(_: SegmentEvent, __: str, value: Any) -> Any:
     """Wrap a lone category; a list stays one, and what is neither is left to validation."""
-    if says_nothing(value):
+    if is_blank(value):
         return []
     if isinstance(value, str | int | float) and not isinstance(value, bool):
         return [as_id(value)]
@@ -140,7 +148,7 @@ def _categories(_: Event, __: str, value: Any) -> Any:
 
 
 #: How the fields are read that are not sent as they are.
-_READ: Final[dict[str, Callable[[Event, str, Any], Any]]] = {
+_READ: Final[dict[str, Callable[[SegmentEvent, str, Any], Any]]] = {
     "id": _id,
     "name": _id,
     "sku": _id,

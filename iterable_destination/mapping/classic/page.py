@@ -8,7 +8,7 @@ from iterable_destination.model.calls import TrackEvent
 from iterable_destination.model.dates import read_as_unix_seconds
 from iterable_destination.model.json_copy import data_fields
 from iterable_destination.model.json_values import SCALARS
-from iterable_destination.model.segment_event import Event, as_id
+from iterable_destination.model.segment_event import SegmentEvent, as_id
 from iterable_destination.model.settings import Settings
 
 SINGLE_NAMES: Final = {"page": "Loaded a Page", "screen": "Loaded a Screen"}
@@ -16,7 +16,7 @@ SINGLE_NAMES: Final = {"page": "Loaded a Page", "screen": "Loaded a Screen"}
 _OWN: Final = ("category", "name")
 
 
-def page(event: Event, settings: Settings) -> TrackEvent:
+def page(event: SegmentEvent, settings: Settings) -> TrackEvent:
     """Translate a page or screen: an event named by the setting, or after the page."""
     own = {key: event.raw[key] for key in _OWN if has(event, key)}
     seen = {key: value for key, value in event.fields.items() if key not in own}
@@ -32,7 +32,7 @@ def page(event: Event, settings: Settings) -> TrackEvent:
     )
 
 
-def not_asked_for(event: Event, settings: Settings) -> str | None:
+def not_asked_for(event: SegmentEvent, settings: Settings) -> str | None:
     """Say which setting would send this page or screen, or None if one does."""
     if (
         settings.track_all_pages
@@ -49,13 +49,13 @@ def not_asked_for(event: Event, settings: Settings) -> str | None:
     return f"no setting asks for this {event.type}: {settings_text} would send it"
 
 
-def has(event: Event, key: str) -> bool:
+def has(event: SegmentEvent, key: str) -> bool:
     """Whether a page says its name or category; properties of that name do not count."""
     value = event.get(key)
     return bool(value) if type(value) in SCALARS else True
 
 
-def _event_name(event: Event, settings: Settings) -> tuple[Any, str]:
+def _event_name(event: SegmentEvent, settings: Settings) -> tuple[Any, str]:
     """Return the event's name, and the place in the event that it is made from."""
     if not settings.map_all_pages_to_single_event_name:
         for key in ("name", "category"):

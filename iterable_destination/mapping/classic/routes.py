@@ -16,10 +16,10 @@ from iterable_destination.mapping.classic.identify import identify
 from iterable_destination.mapping.classic.page import not_asked_for, page
 from iterable_destination.mapping.classic.track import track
 from iterable_destination.model.calls import Call
-from iterable_destination.model.segment_event import Event
+from iterable_destination.model.segment_event import SegmentEvent
 from iterable_destination.model.settings import Settings
 
-Translator = Callable[[Event, Settings], Call]
+Translator = Callable[[SegmentEvent, Settings], Call]
 
 
 #: Names of track events that mean commerce: their words, and the translator.
@@ -47,13 +47,13 @@ def commerce(name: str) -> Translator | None:
     return None if found is None else COMMERCE[(found.lastindex or 1) - 1][2]
 
 
-def _track(event: Event, settings: Settings) -> Call:
+def _track(event: SegmentEvent, settings: Settings) -> Call:
     name = event.get("event")
     translator = commerce(name) if isinstance(name, str) else None
     if translator is None:
         return track(event, settings)
     if translator is cart and not has_cart(event):
-        event.note("properties.products", "no list of products, so the cart is left as it is")
+        event.add_note("properties.products", "no list of products, so the cart is left as it is")
         return track(event, settings)
     return translator(event, settings)
 
@@ -67,7 +67,7 @@ CALL_TYPES: Final[dict[str, Translator]] = {
 }
 
 
-def translate(event: Event, settings: Settings) -> Call | str:
+def translate(event: SegmentEvent, settings: Settings) -> Call | str:
     """Translate an event to its one call, or say why it is skipped.
 
     Problems and notes are left on the event; the call is still to be validated. Raises

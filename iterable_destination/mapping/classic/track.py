@@ -8,13 +8,13 @@ from typing import Final
 from iterable_destination.model.calls import TrackEvent
 from iterable_destination.model.dates import read_as_unix_seconds
 from iterable_destination.model.json_copy import data_fields
-from iterable_destination.model.segment_event import Event
+from iterable_destination.model.segment_event import SegmentEvent
 from iterable_destination.model.settings import Settings
 
 _SOURCES: Final[Mapping[str, str]] = {"eventName": "event"}
 
 
-def track(event: Event, _: Settings) -> TrackEvent:
+def track(event: SegmentEvent, _: Settings) -> TrackEvent:
     """Translate a track: its properties become the event's fields, whole."""
     return TrackEvent(
         event.identity(),

@@ -13,15 +13,21 @@ from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
 from iterable_destination import errors
-from iterable_destination.delivery.engine.bulk import BULKS, Bulk, Room, suspects, verdicts
+from iterable_destination.delivery.engine.bulk import (
+    BULK_ENDPOINTS,
+    BatchCapacity,
+    BulkEndpoint,
+    blamed_items,
+    item_results,
+)
 from iterable_destination.model import endpoints
 from iterable_destination.model.calls import Call, Identity, TrackEvent, UpdateUser
 from iterable_destination.model.endpoints import MAX_BODY_BYTES, MAX_BULK_ITEMS
 from iterable_destination.model.json_codec import encode
-from iterable_destination.model.responses import Answer
+from iterable_destination.model.responses import ApiResponse
 
-EVENTS = BULKS[endpoints.EVENTS_TRACK.path]
-USERS = BULKS[endpoints.USERS_UPDATE.path]
+EVENTS = BULK_ENDPOINTS[endpoints.EVENTS_TRACK.path]
+USERS = BULK_ENDPOINTS[endpoints.USERS_UPDATE.path]
 
 
 # --- What fits ---------------------------------------------------------------------------------
@@ -32,19 +38,19 @@ def text_of(size: int) -> bytes:
     return b'"' + b"x" * (size - 2) + b'"'
 
 
-def filled(bulk: Bulk, items: list[bytes]) -> tuple[list[bytes], list[bytes]]:
+def filled(bulk: BulkEndpoint, items: list[bytes]) -> tuple[list[bytes], list[bytes]]:
     """Return the items that go in one body, and those that do not."""
-    room = Room(bulk)
+    capacity = BatchCapacity(bulk)
     taken: list[bytes] = []
     for place, item in enumerate(items):
-        if not room.take(item):
+        if not capacity.take(item):
             return taken, items[place:]
         taken.append(item)
     return taken, []
 
 
 @pytest.mark.parametrize("bulk", [EVENTS, USERS])
-def test_a_body_is_the_items_in_their_envelope(bulk: Bulk) -> None:
+def test_a_body_is_the_items_in_their_envelope(bulk: BulkEndpoint) -> None:
     items = [{"email": "zoë@x.com"}, {"userId": "u", "dataFields": {}}]
     key = "events" if bulk is EVENTS else "users"
     body = bulk.body([encode(item) for item in items])
@@ -53,19 +59,19 @@ def test_a_body_is_the_items_in_their_envelope(bulk: Bulk) -> None:
 
 
 def test_calls_with_a_bulk_are_those_that_iterable_or_segment_has_one_for() -> None:
-    assert {path: bulk.endpoint.path for path, bulk in BULKS.items()} == {
+    assert {path: bulk.endpoint.path for path, bulk in BULK_ENDPOINTS.items()} == {
         "/api/users/update": "/api/users/bulkUpdate",
         "/api/events/track": "/api/events/trackBulk",
         "/v1/track": "/v1/batch",
     }
-    assert (USERS.one_of_a_user, EVENTS.one_of_a_user) == (True, False)
+    assert (USERS.one_per_user, EVENTS.one_per_user) == (True, False)
 
 
 @pytest.mark.parametrize("bulk", [EVENTS, USERS])
 @pytest.mark.parametrize("count", [1, 2, 3, 999, 1_000])
 @pytest.mark.parametrize("over", [-1, 0, 1])
 def test_a_body_is_filled_to_the_last_byte_and_never_over(
-    bulk: Bulk, count: int, over: int
+    bulk: BulkEndpoint, count: int, over: int
 ) -> None:
     envelope = len(bulk.body([])) + count - 1
     small = [b"{}"] * (count - 1)
@@ -89,21 +95,23 @@ def test_bytes_count_and_not_characters() -> None:
 
 
 @pytest.mark.parametrize("bulk", [EVENTS, USERS])
-def test_an_item_that_fills_a_body_alone_has_room_and_a_larger_one_has_none(bulk: Bulk) -> None:
-    assert Room(bulk).take(text_of(bulk.room))
-    assert len(bulk.body([text_of(bulk.room)])) == MAX_BODY_BYTES
-    assert not Room(bulk).take(text_of(bulk.room + 1))
+def test_an_item_that_fills_a_body_alone_has_room_and_a_larger_one_has_none(
+    bulk: BulkEndpoint,
+) -> None:
+    assert BatchCapacity(bulk).take(text_of(bulk.capacity))
+    assert len(bulk.body([text_of(bulk.capacity)])) == MAX_BODY_BYTES
+    assert not BatchCapacity(bulk).take(text_of(bulk.capacity + 1))
 
 
 def test_what_has_no_room_takes_none() -> None:
-    room = Room(EVENTS)
-    assert room.take(text_of(3_000_000))
-    assert not room.take(text_of(1_000_000))
-    assert room.take(text_of(999_000))
+    capacity = BatchCapacity(EVENTS)
+    assert capacity.take(text_of(3_000_000))
+    assert not capacity.take(text_of(1_000_000))
+    assert capacity.take(text_of(999_000))
 
 
 sizes = st.lists(
-    st.integers(2, 50) | st.integers(100_000, 2_000_000) | st.just(EVENTS.room), max_size=12
+    st.integers(2, 50) | st.integers(100_000, 2_000_000) | st.just(EVENTS.capacity), max_size=12
 )
 
 
@@ -143,13 +151,13 @@ def seen(name: str, email: str | None = None, user_id: str | None = None) -> Sen
     return sent_of(TrackEvent(Identity(email, user_id), name))
 
 
-def answered(body: Mapping[str, Any]) -> Answer:
-    return Answer(200, body, request_id="r-1")
+def answered(body: Mapping[str, Any]) -> ApiResponse:
+    return ApiResponse(200, body, request_id="r-1")
 
 
 def judged(body: Mapping[str, Any], *sent: Sent) -> list[type[errors.ApiError] | None]:
     """Return the kind of each verdict."""
-    found = verdicts(answered(body), sent)
+    found = item_results(answered(body), sent)
     return [None if error is None else type(error) for error in found]
 
 
@@ -177,7 +185,7 @@ def test_what_is_listed_is_refused_for_the_cause_it_is_listed_under(cause: str) 
     failed = {f"{cause}Emails": ["ann@x.com"], f"{cause}UserIds": ["Bob"]}
     body = {"successCount": 1, "failCount": 2, "failedUpdates": failed}
     assert judged(body, ANN, BOB, CY) == [CAUSES[cause], CAUSES[cause], None]
-    error = verdicts(answered(body), [ANN])[0]
+    error = item_results(answered(body), [ANN])[0]
     assert error is not None
     assert error.message == f"the answer to a bulk request lists it under {cause}Emails"
     assert (error.status, error.request_id) == (200, "r-1")
@@ -288,7 +296,7 @@ def test_what_is_no_list_of_texts_lists_nobody(garbage: Any) -> None:
 
 
 def test_a_doubt_says_which_answer_left_it() -> None:
-    [error] = verdicts(answered({}), [ANN])
+    [error] = item_results(answered({}), [ANN])
     assert error is not None
     assert (error.status, error.request_id) == (200, "r-1")
     assert "does not say" in error.message
@@ -388,7 +396,7 @@ seeds = st.integers(0, 2**64)
 
 
 def excuses(told: Told) -> list[tuple[int, Sent, str | None, errors.ApiError | None]]:
-    found = verdicts(answered(told.body), told.sent)
+    found = item_results(answered(told.body), told.sent)
     assert len(found) == len(told.sent)
     return list(zip(range(len(found)), told.sent, told.truth, found, strict=True))
 
@@ -460,7 +468,7 @@ def test_any_json_object_is_read_and_accepts_only_what_it_counts(
     body: dict[str, Any], seed: int
 ) -> None:
     sent = items_of(random.Random(seed))  # noqa: S311 - chance, not secrecy
-    found = verdicts(answered(body), sent)
+    found = item_results(answered(body), sent)
     assert len(found) == len(sent)
     accepted = found.count(None)
     if accepted:
@@ -489,17 +497,17 @@ PLACES = [
 
 @pytest.mark.parametrize(("params", "places"), PLACES)
 def test_places_are_read_from_the_keys_of_the_params(params: Any, places: set[int]) -> None:
-    assert suspects(errors.BadRequest("bad", params=params), 10) == places
+    assert blamed_items(errors.BadRequest("bad", params=params), 10) == places
 
 
 @given(st.dictionaries(st.text("obj.events[]0123456789", max_size=20), st.none()))
 def test_only_items_that_were_sent_are_blamed(params: dict[str, Any]) -> None:
-    found = suspects(errors.BadRequest("bad", params=params), 5)
+    found = blamed_items(errors.BadRequest("bad", params=params), 5)
     assert found <= set(range(5))
 
 
 @given(st.integers(0, 999), st.sampled_from(["obj.events[{}].x", "users[{}]", "obj.users[{}].a.b"]))
 def test_any_place_can_be_blamed(place: int, form: str) -> None:
     error = errors.BadRequest("bad", params={form.format(place): []})
-    assert suspects(error, 1_000) == {place}
-    assert suspects(error, place) == frozenset()
+    assert blamed_items(error, 1_000) == {place}
+    assert blamed_items(error, place) == frozenset()

@@ -9,162 +9,180 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iterable_destination.delivery.engine.bulk import BULKS
-from iterable_destination.delivery.engine.endpoint_queue import Stop, boundary
-from iterable_destination.delivery.engine.envelope import Lane, Parcel
+from iterable_destination.delivery.engine.bulk import BULK_ENDPOINTS
+from iterable_destination.delivery.engine.endpoint_queue import EndpointQueue, split_index
+from iterable_destination.delivery.engine.envelope import Envelope, UserQueue
 from iterable_destination.model import endpoints
-from iterable_destination.model.calls import Identity, Mark, TrackEvent, mark
+from iterable_destination.model.calls import EncodedCall, Identity, TrackEvent, encode_call
 from iterable_destination.model.endpoints import MAX_BODY_BYTES, MAX_BULK_ITEMS
 
-EVENTS = BULKS[endpoints.EVENTS_TRACK.path]
-USERS = BULKS[endpoints.USERS_UPDATE.path]
-MARK = mark(TrackEvent(Identity("a@x.com"), "Seen"))
+EVENTS = BULK_ENDPOINTS[endpoints.EVENTS_TRACK.path]
+USERS = BULK_ENDPOINTS[endpoints.USERS_UPDATE.path]
+MARK = encode_call(TrackEvent(Identity("a@x.com"), "Seen"))
 
 
 @cache
-def mark_of(size: int) -> Mark:
+def mark_of(size: int) -> EncodedCall:
     return MARK._replace(body=b"x" * size)
 
 
-def lane_of(*sizes: int, first: int = 0) -> Lane:
-    """Return a lane in which parcels with bodies of these sizes wait."""
-    lane = Lane()
-    marks = [mark_of(size) for size in sizes]
-    lane.waiting = [
-        Parcel(index, None, marks=(each,), serial=index) for index, each in enumerate(marks, first)
+def lane_of(*sizes: int, first: int = 0) -> UserQueue:
+    """Return a user queue in which envelopes with bodies of these sizes wait."""
+    queue = UserQueue()
+    calls = [mark_of(size) for size in sizes]
+    queue.waiting = [
+        Envelope(index, None, calls=(each,), sequence=index)
+        for index, each in enumerate(calls, first)
     ]
-    return lane
+    return queue
 
 
-def join(stop: Stop, lane: Lane, run: int | None = None, now: float = 0.0) -> None:
-    run = len(lane.waiting) if run is None else run
-    stop.join(lane, run, sum(len(parcel.item) for parcel in list(lane.waiting)[:run]), now)
+def join(
+    endpoint_queue: EndpointQueue, queue: UserQueue, run: int | None = None, now: float = 0.0
+) -> None:
+    run = len(queue.waiting) if run is None else run
+    endpoint_queue.join(
+        queue, run, sum(len(envelope.item) for envelope in list(queue.waiting)[:run]), now
+    )
 
 
-def track_stop() -> Stop:
-    return Stop(EVENTS.endpoint, EVENTS)
+def track_stop() -> EndpointQueue:
+    return EndpointQueue(EVENTS.endpoint, EVENTS)
 
 
-def length(parcels: list[Parcel]) -> int:
-    """Return how long the body with these parcels is."""
-    commas = max(len(parcels) - 1, 0)
-    return len(EVENTS.body([])) + sum(len(parcel.item) for parcel in parcels) + commas
+def length(envelopes: list[Envelope]) -> int:
+    """Return how long the body with these envelopes is."""
+    commas = max(len(envelopes) - 1, 0)
+    return len(EVENTS.body([])) + sum(len(envelope.item) for envelope in envelopes) + commas
 
 
-def fits(parcels: list[Parcel]) -> bool:
-    return len(parcels) <= MAX_BULK_ITEMS and length(parcels) <= MAX_BODY_BYTES
+def fits(envelopes: list[Envelope]) -> bool:
+    return len(envelopes) <= MAX_BULK_ITEMS and length(envelopes) <= MAX_BODY_BYTES
 
 
-def check(stop: Stop) -> None:
-    runs = [parcel for lane in stop.lanes for parcel in list(lane.waiting)[: lane.run]]
-    assert stop.items == len(runs)
-    assert stop.bytes == sum(len(parcel.item) for parcel in runs)
-    assert all(lane.stop is stop and 1 <= lane.run <= len(lane.waiting) for lane in stop.lanes)
-    assert stop.is_full == (len(runs) >= MAX_BULK_ITEMS or length(runs) >= MAX_BODY_BYTES)
+def check(endpoint_queue: EndpointQueue) -> None:
+    runs = [
+        envelope
+        for queue in endpoint_queue.queues
+        for envelope in list(queue.waiting)[: queue.batchable]
+    ]
+    assert endpoint_queue.items == len(runs)
+    assert endpoint_queue.bytes == sum(len(envelope.item) for envelope in runs)
+    assert all(
+        queue.endpoint_queue is endpoint_queue and 1 <= queue.batchable <= len(queue.waiting)
+        for queue in endpoint_queue.queues
+    )
+    assert endpoint_queue.is_full == (len(runs) >= MAX_BULK_ITEMS or length(runs) >= MAX_BODY_BYTES)
 
 
 @given(st.integers(0, 2**64))
 @settings(max_examples=150)
 def test_requests_are_formed_as_a_slow_model_has_them(seed: int) -> None:
     dice = random.Random(seed)  # noqa: S311 - chance, not secrecy
-    sizes = dice.choice([[2, 3], [2, 900_000, 1_700_000], [EVENTS.room, 5, EVENTS.room - 6]])
-    stop, serial = track_stop(), 0
+    sizes = dice.choice(
+        [[2, 3], [2, 900_000, 1_700_000], [EVENTS.capacity, 5, EVENTS.capacity - 6]]
+    )
+    endpoint_queue, sequence = track_stop(), 0
     for _ in range(40):
         happens = dice.choice(["join", "join", "extend", "leave", "take"])
-        lanes = list(stop.lanes)
+        queues = list(endpoint_queue.queues)
         if happens == "join":
-            lane = lane_of(*dice.choices(sizes, k=dice.randint(1, 4)), first=serial)
-            serial += 4
-            join(stop, lane, dice.randint(1, len(lane.waiting)))
-        elif happens == "extend" and lanes:
-            lane = dice.choice(lanes)
-            others = list(lane.waiting)
-            lane.waiting.append(Parcel(serial, None, marks=(MARK,)))
-            assert stop.takes_more_of(lane) == (lane.run == len(others))
-            if stop.takes_more_of(lane):
-                stop.extend(lane, len(MARK.body))
-        elif happens == "leave" and lanes:
-            lane = dice.choice(lanes)
-            stop.leave(lane)
-            assert (lane.stop, lane.run, lane.run_bytes) == (None, 0, 0)
-        elif happens == "take" and lanes:
-            expect_request(stop)
-        check(stop)
-    while stop.lanes:
-        expect_request(stop)
-        check(stop)
-    assert (stop.items, stop.bytes) == (0, 0)
+            queue = lane_of(*dice.choices(sizes, k=dice.randint(1, 4)), first=sequence)
+            sequence += 4
+            join(endpoint_queue, queue, dice.randint(1, len(queue.waiting)))
+        elif happens == "extend" and queues:
+            queue = dice.choice(queues)
+            others = list(queue.waiting)
+            queue.waiting.append(Envelope(sequence, None, calls=(MARK,)))
+            assert endpoint_queue.takes_more_of(queue) == (queue.batchable == len(others))
+            if endpoint_queue.takes_more_of(queue):
+                endpoint_queue.extend(queue, len(MARK.body))
+        elif happens == "leave" and queues:
+            queue = dice.choice(queues)
+            endpoint_queue.leave(queue)
+            assert (queue.endpoint_queue, queue.batchable, queue.batchable_bytes) == (None, 0, 0)
+        elif happens == "take" and queues:
+            expect_request(endpoint_queue)
+        check(endpoint_queue)
+    while endpoint_queue.queues:
+        expect_request(endpoint_queue)
+        check(endpoint_queue)
+    assert (endpoint_queue.items, endpoint_queue.bytes) == (0, 0)
 
 
-def expect_request(stop: Stop) -> None:
-    lined_up = [(lane, parcel) for lane in stop.lanes for parcel in list(lane.waiting)[: lane.run]]
+def expect_request(endpoint_queue: EndpointQueue) -> None:
+    lined_up = [
+        (queue, envelope)
+        for queue in endpoint_queue.queues
+        for envelope in list(queue.waiting)[: queue.batchable]
+    ]
     count = len(lined_up)
-    while not fits([parcel for _, parcel in lined_up[:count]]):
+    while not fits([envelope for _, envelope in lined_up[:count]]):
         count -= 1
     expected = lined_up[:count]
-    before = list(stop.lanes)
-    taken = stop.take(7.0)
-    assert taken == [parcel for _, parcel in expected]
+    before = list(endpoint_queue.queues)
+    taken = endpoint_queue.take(7.0)
+    assert taken == [envelope for _, envelope in expected]
     assert taken
-    assert stop.since == 7.0
-    gone = [lane for lane, _ in expected]
-    assert list(stop.lanes) == [lane for lane in before if lane not in gone]
-    assert all(lane.flying == gone.count(lane) for lane in before)
+    assert endpoint_queue.since == 7.0
+    gone = [queue for queue, _ in expected]
+    assert list(endpoint_queue.queues) == [queue for queue in before if queue not in gone]
+    assert all(queue.in_flight == gone.count(queue) for queue in before)
 
 
 def test_a_request_has_a_thousand_items_at_most_and_leaves_the_rest_in_line() -> None:
-    stop = track_stop()
-    lanes = [lane_of(*[2] * 300, first=1_000 * number) for number in range(5)]
-    for lane in lanes:
-        join(stop, lane)
-    taken = stop.take(0.0)
+    endpoint_queue = track_stop()
+    queues = [lane_of(*[2] * 300, first=1_000 * number) for number in range(5)]
+    for queue in queues:
+        join(endpoint_queue, queue)
+    taken = endpoint_queue.take(0.0)
     assert len(taken) == MAX_BULK_ITEMS
-    assert [lane.flying for lane in lanes] == [300, 300, 300, 100, 0]
-    assert list(stop.lanes) == lanes[4:]
-    assert len(lanes[3].waiting) == 200
+    assert [queue.in_flight for queue in queues] == [300, 300, 300, 100, 0]
+    assert list(endpoint_queue.queues) == queues[4:]
+    assert len(queues[3].waiting) == 200
 
 
 def test_what_has_no_bulk_goes_singly_in_order_of_arrival() -> None:
-    stop = Stop(endpoints.TRACK_PURCHASE, None)
+    endpoint_queue = EndpointQueue(endpoints.TRACK_PURCHASE, None)
     one, other = lane_of(5, first=1), lane_of(7, first=2)
-    join(stop, one, now=1.0)
-    join(stop, other, now=2.0)
-    assert stop.is_full
-    assert stop.since == 1.0
-    assert [parcel.index for parcel in stop.take(3.0)] == [1]
-    assert stop.since == 3.0
-    assert [parcel.index for parcel in stop.take(4.0)] == [2]
-    assert not stop.lanes
-    assert not stop.is_full
+    join(endpoint_queue, one, now=1.0)
+    join(endpoint_queue, other, now=2.0)
+    assert endpoint_queue.is_full
+    assert endpoint_queue.since == 1.0
+    assert [envelope.index for envelope in endpoint_queue.take(3.0)] == [1]
+    assert endpoint_queue.since == 3.0
+    assert [envelope.index for envelope in endpoint_queue.take(4.0)] == [2]
+    assert not endpoint_queue.queues
+    assert not endpoint_queue.is_full
 
 
 def test_more_of_a_user_goes_along_only_where_many_of_a_user_may() -> None:
     for bulk, takes in [(EVENTS, True), (USERS, False), (None, False)]:
-        stop = Stop(endpoints.EVENTS_TRACK, bulk)
-        lane = lane_of(2)
-        join(stop, lane)
-        lane.waiting.append(Parcel(9, None, marks=(MARK,)))
-        assert stop.takes_more_of(lane) is takes
+        endpoint_queue = EndpointQueue(endpoints.EVENTS_TRACK, bulk)
+        queue = lane_of(2)
+        join(endpoint_queue, queue)
+        queue.waiting.append(Envelope(9, None, calls=(MARK,)))
+        assert endpoint_queue.takes_more_of(queue) is takes
 
 
 def test_a_stop_notes_since_when_something_waits() -> None:
-    stop = track_stop()
-    join(stop, lane_of(2), now=5.0)
-    join(stop, lane_of(2), now=6.0)
-    assert stop.since == 5.0
-    for lane in list(stop.lanes):
-        stop.leave(lane)
-    join(stop, lane_of(2), now=9.0)
-    assert stop.since == 9.0
+    endpoint_queue = track_stop()
+    join(endpoint_queue, lane_of(2), now=5.0)
+    join(endpoint_queue, lane_of(2), now=6.0)
+    assert endpoint_queue.since == 5.0
+    for queue in list(endpoint_queue.queues):
+        endpoint_queue.leave(queue)
+    join(endpoint_queue, lane_of(2), now=9.0)
+    assert endpoint_queue.since == 9.0
 
 
 # --- Where a list may be cut -------------------------------------------------------------------
 
-A, B, C = Lane(), Lane(), Lane()
+A, B, C = UserQueue(), UserQueue(), UserQueue()
 
 
 @pytest.mark.parametrize(
-    ("lanes", "place"),
+    ("queues", "place"),
     [
         ([A, B], 1),
         ([A, A, A, B], 3),
@@ -178,6 +196,6 @@ A, B, C = Lane(), Lane(), Lane()
     ],
 )
 def test_a_list_is_cut_between_two_users_nearest_to_its_middle(
-    lanes: list[Lane], place: int | None
+    queues: list[UserQueue], place: int | None
 ) -> None:
-    assert boundary(lanes) == place
+    assert split_index(queues) == place

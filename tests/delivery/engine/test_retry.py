@@ -1,4 +1,4 @@
-"""Patience: which faults are borne, for how long, and what is left when it ends."""
+"""RetryPolicy: which faults are borne, for how long, and what is left when it ends."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iterable_destination import errors
-from iterable_destination.delivery.engine.circuit_breaker import Breaker
-from iterable_destination.delivery.engine.retry import Patience, Tries
+from iterable_destination.delivery.engine.circuit_breaker import CircuitBreaker
+from iterable_destination.delivery.engine.retry import Attempts, RetryPolicy
 
 
 def high(_: float, bound: float) -> float:
@@ -27,14 +27,14 @@ def said(kind: type[errors.ApiError], **about: Any) -> errors.ApiError:
 
 
 def waits(
-    *failures: errors.ApiError, patience: Patience | None = None, until: float = inf
+    *failures: errors.ApiError, retry: RetryPolicy | None = None, deadline: float = inf
 ) -> list[float | None]:
     """Return how long is waited after each failure of one request."""
-    tries = Tries(until=until)
+    attempts = Attempts(deadline=deadline)
     waited = []
     for failure in failures:
-        tries.begin()
-        waited.append(tries.again_after(failure, 0.0, patience or Patience(), high))
+        attempts.begin()
+        waited.append(attempts.next_delay(failure, 0.0, retry or RetryPolicy(), high))
     return waited
 
 
@@ -70,22 +70,22 @@ def test_waits_double_up_to_the_longest() -> None:
 def test_waits_are_spread_over_the_whole_range() -> None:
     bounds = []
 
-    def chance(least: float, most: float) -> float:
+    def jitter(least: float, most: float) -> float:
         bounds.append((least, most))
         return least
 
-    tries = Tries(until=inf)
-    tries.begin()
-    assert tries.again_after(said(errors.NotConnected), 0.0, Patience(), chance) == 0
+    attempts = Attempts(deadline=inf)
+    attempts.begin()
+    assert attempts.next_delay(said(errors.NotConnected), 0.0, RetryPolicy(), jitter) == 0
     assert bounds == [(0, 0.5)]
 
 
 @pytest.mark.parametrize(("asked", "waited"), [(0.0, 0.0), (7.5, 7.5), (31.0, 30.0), (1e9, 30.0)])
 def test_what_iterable_asks_for_is_waited_up_to_the_longest(asked: float, waited: float) -> None:
-    tries = Tries(until=inf)
-    tries.begin()
+    attempts = Attempts(deadline=inf)
+    attempts.begin()
     error = said(errors.RateLimited, retry_after=asked)
-    assert tries.again_after(error, 0.0, Patience(), low) == waited
+    assert attempts.next_delay(error, 0.0, RetryPolicy(), low) == waited
 
 
 def test_a_longer_wait_of_ours_is_not_cut_short() -> None:
@@ -110,33 +110,33 @@ def test_twenty_tries_end_it(kind: type[errors.ApiError]) -> None:
 
 def test_a_try_that_would_begin_after_the_deadline_is_not_made() -> None:
     error = said(errors.NotConnected)
-    assert waits(error, until=0.5) == [0.5]
-    assert waits(error, until=0.499) == [None]
-    assert waits(said(errors.RateLimited, retry_after=2.0), until=1.9) == [None]
+    assert waits(error, deadline=0.5) == [0.5]
+    assert waits(error, deadline=0.499) == [None]
+    assert waits(said(errors.RateLimited, retry_after=2.0), deadline=1.9) == [None]
 
 
 def test_an_accepted_call_lets_the_next_one_begin_anew() -> None:
-    tries, patience = Tries(until=inf), Patience()
+    attempts, retry = Attempts(deadline=inf), RetryPolicy()
     for _ in range(4):
-        tries.begin()
-        assert tries.again_after(said(errors.ServerError), 0.0, patience, low) is not None
-    tries.begin()
-    tries.again_after(said(errors.AmbiguousAnswer), 0.0, patience, low)
-    tries.accepted()
-    assert (tries.attempts, tries.server_errors, tries.of_this_call) == (5, 0, 0)
-    assert not tries.is_ambiguous
-    assert not tries.halves
-    tries.begin()
-    assert tries.again_after(said(errors.ServerError), 0.0, patience, low) is not None
+        attempts.begin()
+        assert attempts.next_delay(said(errors.ServerError), 0.0, retry, low) is not None
+    attempts.begin()
+    attempts.next_delay(said(errors.AmbiguousAnswer), 0.0, retry, low)
+    attempts.accepted()
+    assert (attempts.total, attempts.server_errors, attempts.of_this_call) == (5, 0, 0)
+    assert not attempts.is_ambiguous
+    assert not attempts.halves
+    attempts.begin()
+    assert attempts.next_delay(said(errors.ServerError), 0.0, retry, low) is not None
 
 
 def test_a_bulk_goes_in_halves_after_two_failures_of_iterables() -> None:
-    tries = Tries(until=inf)
+    attempts = Attempts(deadline=inf)
     halves = []
     for kind in (errors.ServerError, errors.NotConnected, errors.ServerError):
-        tries.begin()
-        tries.again_after(said(kind), 0.0, Patience(), low)
-        halves.append(tries.halves)
+        attempts.begin()
+        attempts.next_delay(said(kind), 0.0, RetryPolicy(), low)
+        halves.append(attempts.halves)
     assert halves == [False, False, True]
 
 
@@ -157,11 +157,11 @@ IN_DOUBT: list[tuple[list[type[errors.ApiError]], bool]] = [
 def test_a_lost_answer_leaves_it_in_doubt_whatever_follows(
     kinds: list[type[errors.ApiError]], *, is_ambiguous: bool
 ) -> None:
-    tries = Tries(until=inf)
+    attempts = Attempts(deadline=inf)
     for kind in kinds:
-        tries.begin()
-        tries.again_after(said(kind), 0.0, Patience(), low)
-    assert tries.is_ambiguous is is_ambiguous
+        attempts.begin()
+        attempts.next_delay(said(kind), 0.0, RetryPolicy(), low)
+    assert attempts.is_ambiguous is is_ambiguous
 
 
 @given(
@@ -172,12 +172,12 @@ def test_a_lost_answer_leaves_it_in_doubt_whatever_follows(
 def test_it_ends_in_time_after_any_failures(
     kinds: list[type[errors.ApiError]], part: float, deadline: float
 ) -> None:
-    tries, now = Tries(until=deadline), 0.0
+    attempts, now = Attempts(deadline=deadline), 0.0
     for kind in kinds:
-        tries.begin()
+        attempts.begin()
         assert now <= deadline
-        wait = tries.again_after(
-            said(kind), now, Patience(deadline=deadline), lambda a, b: a + part * (b - a)
+        wait = attempts.next_delay(
+            said(kind), now, RetryPolicy(deadline=deadline), lambda a, b: a + part * (b - a)
         )
         if wait is None:
             break
@@ -185,23 +185,23 @@ def test_it_ends_in_time_after_any_failures(
         now += wait
     else:
         raise AssertionError("it goes on after twenty tries")
-    assert tries.attempts <= 20
-    assert tries.server_errors <= 5
+    assert attempts.total <= 20
+    assert attempts.server_errors <= 5
 
 
 def test_even_a_long_first_wait_stays_finite() -> None:
-    patience = Patience(first_wait=1e300, longest_wait=1e308, tries=10_000)
-    tries = Tries(until=inf, attempts=5_000)
-    tries.begin()
-    assert tries.again_after(said(errors.NotConnected), 0.0, patience, high) == 1e308
+    retry = RetryPolicy(initial_backoff=1e300, max_backoff=1e308, max_attempts=10_000)
+    attempts = Attempts(deadline=inf, total=5_000)
+    attempts.begin()
+    assert attempts.next_delay(said(errors.NotConnected), 0.0, retry, high) == 1e308
 
 
-def made(name: str, value: Any) -> Patience:
+def made(name: str, value: Any) -> RetryPolicy:
     about = {name: value}
-    return Patience(**about)
+    return RetryPolicy(**about)
 
 
-@pytest.mark.parametrize("name", ["deadline", "first_wait", "longest_wait", "breaker"])
+@pytest.mark.parametrize("name", ["deadline", "initial_backoff", "max_backoff", "breaker_timeout"])
 @pytest.mark.parametrize("value", [-1, -0.001, inf, nan])
 def test_seconds_are_finite_and_not_negative(name: str, value: float) -> None:
     with pytest.raises(ValueError, match=name):
@@ -209,7 +209,7 @@ def test_seconds_are_finite_and_not_negative(name: str, value: float) -> None:
     assert getattr(made(name, 0), name) == 0
 
 
-@pytest.mark.parametrize("name", ["tries", "server_errors"])
+@pytest.mark.parametrize("name", ["max_attempts", "max_server_errors"])
 def test_there_is_one_try_at_least(name: str) -> None:
     with pytest.raises(ValueError, match=name):
         made(name, 0)
@@ -222,7 +222,7 @@ WRONG_KEY = errors.Unauthorized("wrong key", status=401)
 
 
 def test_a_breaker_that_was_not_opened_refuses_nothing() -> None:
-    breaker = Breaker(30.0)
+    breaker = CircuitBreaker(30.0)
     assert breaker.refusal(0.0) is None
     breaker.begin(0.0)
     assert breaker.refusal(0.0) is None
@@ -230,7 +230,7 @@ def test_a_breaker_that_was_not_opened_refuses_nothing() -> None:
 
 
 def test_an_open_breaker_refuses_for_a_while_and_says_why() -> None:
-    breaker = Breaker(30.0)
+    breaker = CircuitBreaker(30.0)
     breaker.open(WRONG_KEY, 100.0)
     assert breaker.refusal(100.0) is WRONG_KEY
     assert breaker.refusal(129.999) is WRONG_KEY
@@ -238,7 +238,7 @@ def test_an_open_breaker_refuses_for_a_while_and_says_why() -> None:
 
 
 def test_a_breaker_then_lets_one_request_through_at_a_time() -> None:
-    breaker = Breaker(30.0)
+    breaker = CircuitBreaker(30.0)
     breaker.open(WRONG_KEY, 100.0)
     breaker.begin(131.0)
     assert breaker.refusal(131.0) is WRONG_KEY
@@ -247,7 +247,7 @@ def test_a_breaker_then_lets_one_request_through_at_a_time() -> None:
 
 
 def test_a_breaker_is_closed_by_an_answer_and_opened_again_by_an_error() -> None:
-    breaker = Breaker(30.0)
+    breaker = CircuitBreaker(30.0)
     breaker.open(WRONG_KEY, 100.0)
     breaker.begin(131.0)
     breaker.close()
@@ -259,6 +259,6 @@ def test_a_breaker_is_closed_by_an_answer_and_opened_again_by_an_error() -> None
 
 
 def test_a_breaker_of_no_time_lets_everything_through() -> None:
-    breaker = Breaker(0.0)
+    breaker = CircuitBreaker(0.0)
     breaker.open(WRONG_KEY, 100.0)
     assert breaker.refusal(100.0) is None

@@ -23,7 +23,7 @@ from iterable_destination.mapping.actions.mapping_kit.limits import bounded
 from iterable_destination.mapping.actions.paths import NOTHING, BadPath, OneKey, getter, read_path
 from iterable_destination.model.dates import TEXTS_STAY
 from iterable_destination.model.json_copy import data_fields
-from iterable_destination.model.json_values import kind, scalar
+from iterable_destination.model.json_values import describe_type, scalar
 
 #: Values in a mapping, objects and lists included. Ours: Segment documents no limit.
 MAX_VALUES: Final = 10_000
@@ -44,7 +44,7 @@ class ReadMapping(Reader):
         """Whether what it makes of an event can be out of all proportion to the event."""
         return self._feeds_itself or self._count > _MANY_VALUES
 
-    def refuse(self, path: str, message: str) -> None:
+    def add_problem(self, path: str, message: str) -> None:
         """Add a problem."""
         self._problems.append(Problem(path, message))
 
@@ -52,7 +52,7 @@ class ReadMapping(Reader):
         """Return the function that gives what a part of the mapping says, for an event."""
         self._count += 1
         if self._count == MAX_VALUES + 1:
-            self.refuse(path, f"a mapping has at most {MAX_VALUES:,} values")
+            self.add_problem(path, f"a mapping has at most {MAX_VALUES:,} values")
         if self._count > MAX_VALUES:
             return Constant(None)
         if isinstance(value, list):
@@ -82,14 +82,14 @@ class ReadMapping(Reader):
     def _directive(self, names: list[str], value: dict[str, Any], path: str) -> Resolve:
         name = names[0]
         if value.keys() - {name, METADATA}:
-            self.refuse(path, f"{name} must be the only key of its object")
+            self.add_problem(path, f"{name} must be the only key of its object")
         elif name in DIRECTIVES:
             options = Options(self, name, value[name], f"{path}.{name}")
             self._feeds_itself |= name == "@transform" or options.begins_with_directive
             return DIRECTIVES[name](options)
         else:
             reason = _REFUSED.get(name, "there is no such directive")
-            self.refuse(f"{path}.{name}", reason)
+            self.add_problem(f"{path}.{name}", reason)
         return Constant(None)
 
 
@@ -140,7 +140,7 @@ def read_mapping(mapping: Any, path: str, problems: list[Problem]) -> tuple[Any,
     """
     before = len(problems)
     if not isinstance(mapping, Mapping):
-        problems.append(Problem(path, f"must be an object, not {kind(mapping)}"))
+        problems.append(Problem(path, f"must be an object, not {describe_type(mapping)}"))
         return {}, Constant(NOTHING)
     copy = data_fields({path: mapping}, "", problems, TEXTS_STAY)[path]
     if len(problems) > before:
@@ -158,7 +158,7 @@ def _path(options: Options) -> Resolve:
         try:
             return getter(read_path(options.given))
         except BadPath as error:
-            options.refuse(str(error))
+            options.add_problem(str(error))
             return Constant(NOTHING)
     wanted = options.text_or_directive()
 
@@ -180,7 +180,7 @@ def _if(options: Options) -> Resolve:
     options.is_object("exists", "blank", "then", "else")
     exists = options.has("exists")
     if not exists and not options.has("blank"):
-        options.refuse("needs exists or blank")
+        options.add_problem("needs exists or blank")
     says = _is_there if exists else _is_not_blank
     asked = options.part("exists" if exists else "blank")
     then, otherwise = options.part("then"), options.part("else")

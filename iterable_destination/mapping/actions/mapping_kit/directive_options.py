@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
 from iterable_destination.mapping.actions.paths import NOTHING
-from iterable_destination.model.json_values import kind
+from iterable_destination.model.json_values import describe_type
 
 #: Gives what a part of a mapping says for an event, or :data:`~paths.NOTHING`.
 Resolve = Callable[[Any], Any]
@@ -28,7 +28,7 @@ class Reader(Protocol):
     def read(self, value: Any, path: str) -> Resolve:
         """Return the function for a part of the mapping."""
 
-    def refuse(self, path: str, message: str) -> None:
+    def add_problem(self, path: str, message: str) -> None:
         """Add a problem."""
 
 
@@ -55,9 +55,9 @@ class Options:
         """Whether a list is given whose first element is made by a directive."""
         return isinstance(self.given, list) and any(map(is_directive, self.given[:1]))
 
-    def refuse(self, message: str, place: str = "") -> None:
+    def add_problem(self, message: str, place: str = "") -> None:
         """Add a problem of the directive, or of a place below it."""
-        self._reader.refuse(f"{self.path}{place}", message)
+        self._reader.add_problem(f"{self.path}{place}", message)
 
     def whole(self) -> Resolve:
         """Read what is given as a part of the mapping."""
@@ -66,16 +66,16 @@ class Options:
     def text_or_directive(self) -> Resolve:
         """Read what is given, which must be a text or a directive."""
         if not isinstance(self.given, str) and not is_directive(self.given):
-            self.refuse(f"must be a string or a directive, not {kind(self.given)}")
+            self.add_problem(f"must be a string or a directive, not {describe_type(self.given)}")
         return self.whole()
 
     def is_object(self, *known: str) -> None:
         """Make sure that an object is given, with no other keys than these."""
         if not isinstance(self.given, dict):
-            self.refuse(f"must be an object, not {kind(self.given)}")
+            self.add_problem(f"must be an object, not {describe_type(self.given)}")
         for key in self._fields:
             if key not in {*known, METADATA}:
-                self.refuse(f"unknown; there are {', '.join(known)}", f".{key}")
+                self.add_problem(f"unknown; there are {', '.join(known)}", f".{key}")
 
     def has(self, key: str) -> bool:
         """Whether an option is given."""
@@ -90,7 +90,7 @@ class Options:
         if key in self._fields:
             return self._reader.read(self._fields[key], f"{self.path}.{key}")
         if required:
-            self.refuse("missing", f".{key}")
+            self.add_problem("missing", f".{key}")
         return nothing
 
     def element(self, index: int) -> Resolve:
@@ -102,7 +102,7 @@ class Options:
         value = self._fields.get(key)
         if isinstance(value, str) and value in choices:
             return value
-        self.refuse(f"must be {' or '.join(choices)}", f".{key}")
+        self.add_problem(f"must be {' or '.join(choices)}", f".{key}")
         return choices[0]
 
     def text(self, key: str, default: str | None = None) -> str:
@@ -111,15 +111,15 @@ class Options:
         if isinstance(value, str) and (value or default is not None):
             return value
         empty = value is None or value == ""
-        problem = "missing" if empty else f"must be a string, not {kind(value)}"
-        self.refuse(problem, f".{key}")
+        problem = "missing" if empty else f"must be a string, not {describe_type(value)}"
+        self.add_problem(problem, f".{key}")
         return ""
 
     def flag(self, key: str, *, default: bool) -> bool:
         """Return an option that must be true or false."""
         value = self._fields.get(key, default)
         if not isinstance(value, bool):
-            self.refuse(f"must be true or false, not {kind(value)}", f".{key}")
+            self.add_problem(f"must be true or false, not {describe_type(value)}", f".{key}")
         return value is True
 
 

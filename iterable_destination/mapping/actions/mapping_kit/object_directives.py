@@ -20,14 +20,14 @@ from iterable_destination.mapping.actions.mapping_kit.limits import bounded
 from iterable_destination.mapping.actions.paths import NOTHING, BadPath, getter, read_path
 from iterable_destination.model.endpoints import MAX_BODY_BYTES
 from iterable_destination.model.json_copy import MAX_NESTING, TOO_DEEP
-from iterable_destination.model.json_values import as_list, as_object, kind, scalar
+from iterable_destination.model.json_values import as_list, as_object, describe_type, scalar
 
 
 def array_path(options: Options) -> Resolve:
     """``@arrayPath``: a list, and what each of its elements becomes."""
     given = options.given
     if not isinstance(given, list) or not 1 <= len(given) <= 2:  # noqa: PLR2004 - path and shape
-        options.refuse("must be a list of a path and perhaps a shape")
+        options.add_problem("must be a list of a path and perhaps a shape")
         return lambda _: NOTHING
     source = _source(options)
     shape = options.element(1) if len(given) > 1 and given[1] != {} else None
@@ -58,9 +58,9 @@ def _source(options: Options) -> Resolve:
         try:
             return getter(read_path(path))
         except BadPath as error:
-            options.refuse(str(error), "[0]")
+            options.add_problem(str(error), "[0]")
     elif not is_directive(path):
-        options.refuse(f"must be a string or a directive, not {kind(path)}", "[0]")
+        options.add_problem(f"must be a string or a directive, not {describe_type(path)}", "[0]")
     wanted = options.element(0)
     return lambda data: bounded(wanted(data))
 
@@ -93,7 +93,7 @@ def _inside(value: Any, *, keeps_lists: bool) -> Iterable[tuple[Any, Any]] | Non
     if fields is not None:
         for key in fields:
             if not isinstance(key, str):
-                raise Unmappable(f"has a key that is {kind(key)}; JSON's keys are strings")
+                raise Unmappable(f"has a key that is {describe_type(key)}; JSON's keys are strings")
         return fields.items()
     elements = None if keeps_lists else as_list(value)
     return None if elements is None else enumerate(elements)
@@ -118,7 +118,7 @@ def merge(options: Options) -> Resolve:
     direction = options.choice("direction", ("right", "left"))
     objects = options.get("objects")
     if not isinstance(objects, list):
-        options.refuse(f"must be a list of objects, not {kind(objects)}", ".objects")
+        options.add_problem(f"must be a list of objects, not {describe_type(objects)}", ".objects")
     wanted = options.part("objects")
 
     def resolve(data: Any) -> dict[Any, Any]:
@@ -137,7 +137,7 @@ def transform(options: Options) -> Resolve:
     for key in ("apply", "mapping"):
         value = options.get(key)
         if options.has(key) and not isinstance(value, dict):
-            options.refuse(f"must be an object, not {kind(value)}", f".{key}")
+            options.add_problem(f"must be an object, not {describe_type(value)}", f".{key}")
     apply = options.part("apply", required=True)
     mapping = options.part("mapping", required=True)
     return lambda data: mapping(bounded(apply(data)))

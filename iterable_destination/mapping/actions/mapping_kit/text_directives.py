@@ -39,7 +39,7 @@ def template(options: Options) -> Resolve:
     """``@template``: a text in which ``{{a.b}}`` stands for what is at that path."""
     wanted = options.text_or_directive()
     if isinstance(options.given, str):
-        pieces = _pieces(options.given, options.refuse)
+        pieces = _pieces(options.given, options.add_problem)
         return lambda data: _filled(pieces, data)
 
     def resolve(data: Any) -> Any:
@@ -154,7 +154,7 @@ def _replacement(
     old, new = options.text(pattern), options.text(replacement, "")
     for key, text in ((pattern, old), (replacement, new)):
         if len(text) > MAX_PATTERN_LENGTH:
-            options.refuse(f"has at most {MAX_PATTERN_LENGTH} characters", f".{key}")
+            options.add_problem(f"has at most {MAX_PATTERN_LENGTH} characters", f".{key}")
     count = 0 if everywhere else 1
     if ignores_case:
         found = re.compile(re.escape(old), re.IGNORECASE)
