@@ -35,7 +35,7 @@ if "--without-orjson" in sys.argv:
     sys.modules["orjson"] = None  # type: ignore[assignment]
 
 from iterable_destination import Destination, Settings, translate
-from iterable_destination.io.json_lines import LineRecord
+from iterable_destination.model.records import LineRecord
 
 BULKS: Final = ("/api/users/bulkUpdate", "/api/events/trackBulk")
 #: No limits: how fast this package is, not how fast a project may be sent to.

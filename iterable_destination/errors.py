@@ -100,15 +100,19 @@ class Invalid(IterableDestinationError, ValueError):
     ``str(error)`` is every problem as ``path: message``, joined by ``"; "``.
     """
 
-    def __init__(self, problems: Iterable[Problem], message_id: str | None = None) -> None:
+    def __init__(
+        self, problems: Iterable[Problem], message_id: str | None = None, identity: Any = None
+    ) -> None:
         #: Every problem. Never empty.
         self.problems: tuple[Problem, ...] = tuple(problems)
         #: The event's ``messageId``, or None if it has none.
         self.message_id = message_id
+        #: Who the event is about, an ``Identity``; None if that is not known.
+        self.identity = identity
         super().__init__("; ".join(map(str, self.problems)))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.problems, self.message_id)
+        return type(self), (self.problems, self.message_id, self.identity)
 
 
 class InvalidEvent(Invalid):
@@ -182,6 +186,10 @@ class FunctionError(IterableDestinationError):
 
     #: What is said where the function says nothing.
     unsaid: ClassVar[str] = "the function gave no reason"
+    #: The event's ``messageId``, or None if it has none, or is not known.
+    message_id: str | None = None
+    #: Who the event is about, an ``Identity``; None if that is not known.
+    identity: Any = None
 
     def __str__(self) -> str:
         return super().__str__() or self.unsaid

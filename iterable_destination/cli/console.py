@@ -19,8 +19,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from iterable_destination.delivery.engine.counters import Counters
-from iterable_destination.io.json_lines import LineRecord, Lines
+from iterable_destination.io.json_lines import Lines
 from iterable_destination.model.calls import Call
+from iterable_destination.model.records import LineRecord
 
 #: The colour of each outcome.
 _STYLES: Final = {

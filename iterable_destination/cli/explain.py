@@ -11,12 +11,12 @@ from typing import Any
 import attrs
 
 from iterable_destination.errors import InvalidEvent, InvalidJSON, Note, Problem
-from iterable_destination.io.json_lines import LineRecord
 from iterable_destination.mapping.actions import Explanation, MappedTranslator, explain
 from iterable_destination.mapping.origins import Origin, origins
 from iterable_destination.mapping.translate import Translator
 from iterable_destination.model.calls import Call
 from iterable_destination.model.json_codec import encode
+from iterable_destination.model.records import LineRecord
 from iterable_destination.model.settings import Settings
 from iterable_destination.model.translation import Translation
 

@@ -46,9 +46,9 @@ from iterable_destination.cli.options import (
 from iterable_destination.cli.report import Report
 from iterable_destination.cli.source import source
 from iterable_destination.errors import InvalidEvent, InvalidJSON, InvalidSettings, OutboxError
-from iterable_destination.io.json_lines import LineRecord
 from iterable_destination.io.outbox import Outbox
 from iterable_destination.mapping.translate import Translator
+from iterable_destination.model.records import LineRecord
 from iterable_destination.model.settings import Settings
 from iterable_destination.model.translation import Translation
 

@@ -20,6 +20,7 @@ import click
 
 from iterable_destination.cli import console
 from iterable_destination.cli.report import Report, deliver
+from iterable_destination.delivery.base import BaseDestination
 from iterable_destination.delivery.destination import Destination
 from iterable_destination.errors import (
     CheckpointInUse,
@@ -34,10 +35,11 @@ from iterable_destination.errors import (
 )
 from iterable_destination.io.checkpoint import Checkpoint
 from iterable_destination.io.dead_letters import DeadLetters
-from iterable_destination.io.json_lines import LineRecord, open_lines
+from iterable_destination.io.json_lines import open_lines
 from iterable_destination.io.outbox import Outbox
-from iterable_destination.mapping.translate import Translator, translator_of
+from iterable_destination.mapping.translate import Translator, translator_for
 from iterable_destination.model.json_codec import decode, encode
+from iterable_destination.model.records import LineRecord
 from iterable_destination.model.settings import Settings
 
 SOME_FAILED: Final = 1
@@ -127,7 +129,7 @@ def chosen_translator(settings: Settings, file: str | None) -> Translator:
     """Return what translates as settings say, whose mappings are from this file if any are."""
     try:
         with warnings_told(str(file)):
-            return translator_of(settings)
+            return translator_for(settings)
     except InvalidSubscription as error:
         stop(f"{file}: {error}")
 
@@ -232,7 +234,7 @@ def checkpoint_of(path: str) -> Iterator[Checkpoint]:
         stop(str(error))
 
 
-def send_lines(file: str, to: Destination, checkpoint: str | None) -> int:
+def send_lines(file: str, to: BaseDestination, checkpoint: str | None) -> int:
     """Deliver the lines of a file, write what became of each, and return the exit status."""
     with ExitStack() as stack:
         kept = None if checkpoint is None else stack.enter_context(checkpoint_of(checkpoint))

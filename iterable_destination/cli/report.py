@@ -16,13 +16,13 @@ from typing import Final
 
 from iterable_destination.cli import console
 from iterable_destination.delivery.background import Background
-from iterable_destination.delivery.destination import Destination
+from iterable_destination.delivery.base import BaseDestination
 from iterable_destination.delivery.engine.counters import Counters
 from iterable_destination.errors import ConfigurationError
 from iterable_destination.io.checkpoint import Checkpoint
-from iterable_destination.io.json_lines import LineRecord
 from iterable_destination.model.json_codec import encode
 from iterable_destination.model.outcomes import Delivered, Outcome, Rejected, Skipped, Unknown
+from iterable_destination.model.records import LineRecord
 
 _FINE: Final = frozenset({Delivered.name, Skipped.name})
 #: Seconds between two times that the checkpoint is written.
@@ -93,9 +93,9 @@ class Report:
         console.summary(self._counts, counters, time.monotonic() - self._began)
 
 
-def deliver(lines: Iterable[LineRecord], to: Destination, report: Report) -> int:
+def deliver(lines: Iterable[LineRecord], to: BaseDestination, report: Report) -> int:
     """Deliver lines as they come, and return the exit status."""
-    queue = to.stream(report)
+    queue = to._stream(report)  # noqa: SLF001 - the command line is its only user
     try:
         _hand_in(lines, queue, report)
         queue.flush()

@@ -33,8 +33,9 @@ from iterable_destination.cli.options import (
 )
 from iterable_destination.delivery.segment_destination import SegmentDestination
 from iterable_destination.errors import InvalidJSON, InvalidSettings, InvalidWebhook
-from iterable_destination.io.json_lines import LineRecord
 from iterable_destination.io.segment_client import SegmentClient
+from iterable_destination.model.records import LineRecord
+from iterable_destination.model.settings import DataCenter
 from iterable_destination.source import Ignored, SourceOptions, to_segment
 
 _ANYBODY: Final = (
@@ -78,7 +79,7 @@ def translate(file: str, options_file: str | None) -> None:
 def send(  # noqa: PLR0913, PLR0917 - options
     file: str,
     options_file: str | None,
-    region: str,
+    region: DataCenter,
     base_url: str | None,
     dead_letters: str | None,
     checkpoint: str | None,
@@ -107,7 +108,7 @@ def serve(  # noqa: PLR0913, PLR0917 - options
     host: str,
     port: int,
     options_file: str | None,
-    region: str,
+    region: DataCenter,
     base_url: str | None,
     dead_letters: str | None,
     outbox_file: str | None,
@@ -139,7 +140,7 @@ def serve(  # noqa: PLR0913, PLR0917 - options
 
 @contextmanager
 def segment_of(
-    region: str, base_url: str | None, options_file: str | None, dead_letters: str | None
+    region: DataCenter, base_url: str | None, options_file: str | None, dead_letters: str | None
 ) -> Iterator[SegmentDestination]:
     """Make a destination in Segment, with a file of dead letters if one is named."""
     write_key = os.environ.get("SEGMENT_WRITE_KEY", "")

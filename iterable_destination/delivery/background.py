@@ -1,8 +1,4 @@
-"""Background: events handed in now, sent by and by, and told of to a callback.
-
-What may live here: a queue in memory with a bound, and what happens to it when a process forks or
-ends. The threads that send are the worker pool's.
-"""
+"""Background delivery: a bounded queue in memory, with a callback for outcomes."""
 
 from __future__ import annotations
 
@@ -19,7 +15,7 @@ from iterable_destination.errors import NotSent, QueueFull
 from iterable_destination.io.lifecycle import Closeable, close_at_exit
 from iterable_destination.model.outcomes import Outcome
 
-_log: Final = logging.getLogger("iterable_destination.delivery.destination")
+_log: Final = logging.getLogger("iterable_destination.delivery")
 
 #: Seconds that closing, and so the end of the interpreter, waits for events to be sent.
 CLOSE_TIMEOUT: Final = 30.0
@@ -28,48 +24,48 @@ CLOSE_TIMEOUT: Final = 30.0
 class Background(Closeable):
     """A queue of events in memory, and threads that send them.
 
-    ``lock`` is that of the pools that ``make_pool`` makes. ``tell`` makes outcomes of what was
-    settled; ``on_outcomes`` gets them, a list at a time, in a thread of its own.
+    ``lock`` is that of the pools that ``make_pool`` makes. ``conclude`` makes outcomes of results;
+    ``on_outcomes`` is called with them, a list at a time, in a thread of its own.
     """
 
     def __init__(
         self,
         preparer: Preparer,
         make_pool: Callable[[], WorkerPool],
-        tell: Callable[[Results], list[Outcome]],
+        conclude: Callable[[Results], list[Outcome]],
         on_outcomes: Callable[[list[Outcome]], None],
         lock: threading.RLock,
     ) -> None:
         self._preparer: Final = preparer
         self._make_pool: Final = make_pool
-        self._tell: Final = tell
+        self._conclude: Final = conclude
         self._on_outcomes: Final = on_outcomes
         self._lock: Final = lock
         self._numbers: Final = count()
         self._is_closed = False
         self._pool: WorkerPool | None = None
-        self._running()
+        self._ensure_running()
         self._at_exit: Final = close_at_exit(self)
 
-    def _running(self) -> WorkerPool:
+    def _ensure_running(self) -> WorkerPool:
         """Return the worker pool; a new one if there is none in this process."""
         with self._lock:
             if self._pool is None:
-                #: Events whose outcome was not told yet.
+                #: Events whose outcome was not reported yet.
                 self._left = 0
                 self._changed = threading.Condition(self._lock)
                 #: What went wrong in the callback or in our own threads.
                 self._failure: BaseException | None = None
                 self._pool = self._make_pool()
                 self._pool.warm_up()
-                self._teller = threading.Thread(
-                    target=self._run, args=(self._pool,), name="iterable-told", daemon=True
+                self._reporter = threading.Thread(
+                    target=self._run, args=(self._pool,), name="iterable-outcomes", daemon=True
                 )
-                self._teller.start()
+                self._reporter.start()
             return self._pool
 
     def forget(self) -> None:
-        """Begin anew in a child process, with nothing: what waits is the parent's to send."""
+        """Begin anew in a child process, with nothing: the parent sends what waits."""
         self._pool = None
 
     def enqueue(self, event: Any) -> int:
@@ -79,7 +75,7 @@ class Background(Closeable):
         there is no room; nothing was taken then.
         """
         self._check()
-        pool = self._running()
+        pool = self._ensure_running()
         if not pool.is_full:
             number = next(self._numbers)
             envelope, keys = self._preparer.prepare(number, event)
@@ -93,7 +89,7 @@ class Background(Closeable):
     def put(self, event: Any) -> None:
         """Take an event, and wait before it until there is room."""
         self._check()
-        pool = self._running()
+        pool = self._ensure_running()
         envelope, keys = self._preparer.prepare(next(self._numbers), event)
         while True:
             with self._lock:
@@ -125,8 +121,8 @@ class Background(Closeable):
         return left
 
     def _wait(self, timeout: float | None) -> int:
-        if threading.current_thread() is self._teller:
-            raise RuntimeError("outcomes cannot be waited for where they are told")
+        if threading.current_thread() is self._reporter:
+            raise RuntimeError("flush() and close() cannot wait in the callback for outcomes")
         with self._changed:
             self._changed.wait_for(lambda: not self._left or self._failure, timeout)
             return self._left
@@ -134,8 +130,8 @@ class Background(Closeable):
     def close(self, timeout: float | None = CLOSE_TIMEOUT) -> int:
         """Take no more events, send what waits, and return how many were left when time ran out.
 
-        Those are told as retryable, or as unknown if they may have been applied. A second time
-        nothing happens.
+        Those end as retryable, or as unknown if they may have been applied. A second time does
+        nothing.
         """
         with self._lock:
             if self._is_closed:
@@ -151,20 +147,20 @@ class Background(Closeable):
             _log.warning("closed before %d events were delivered", left)
             pool.abandon()
         pool.close()
-        self._teller.join()
+        self._reporter.join()
         return left
 
     def _run(self, pool: WorkerPool) -> None:
-        """Tell of what is settled, until the worker pool is closed and all was told."""
+        """Report outcomes until the worker pool is closed and all are reported."""
         try:
-            while settled := pool.take(for_ever=True):
-                self._on_outcomes(self._tell(settled))
+            while results := pool.take_results(for_ever=True):
+                self._on_outcomes(self._conclude(results))
                 with self._changed:
-                    self._left -= len(settled)
+                    self._left -= len(results)
                     self._changed.notify_all()
         except BaseException as error:  # noqa: BLE001 - raised where events are handed in
             if not isinstance(error, OSError):  # such as a pipe that is read no more
-                _log.exception("outcomes can be told no more")
+                _log.exception("outcomes cannot be reported any more")
             pool.close(wait=False)
             with self._changed:
                 self._failure = error

@@ -1,7 +1,7 @@
-"""Outbox worker: what is in an outbox is delivered, and removed once it is settled.
+"""Outbox worker: a thread that makes passes through an outbox, and delivers what is in it.
 
-What may live here: the rounds that are made through an outbox, and the thread that makes them. An
-event leaves the outbox only when its outcome was told, so that a kill at any moment loses none.
+An event leaves the outbox only when its outcome was reported, so that a kill at any moment loses
+none.
 """
 
 from __future__ import annotations
@@ -20,62 +20,63 @@ from iterable_destination.delivery.prepare import Preparer
 from iterable_destination.delivery.worker_pool import Results, WorkerPool
 from iterable_destination.errors import NotSent, OutboxError, OutboxInUse
 from iterable_destination.io.lifecycle import Closeable, close_at_exit
-from iterable_destination.io.outbox import Outbox, OutboxRecord
+from iterable_destination.io.outbox import Outbox
 from iterable_destination.model.outcomes import Outcome, Retryable, Unknown
+from iterable_destination.model.records import OutboxRecord
 
-_log: Final = logging.getLogger("iterable_destination.delivery.destination")
+_log: Final = logging.getLogger("iterable_destination.delivery")
 
-#: Outcomes of events that stay in the outbox: only an answer that is certain removes one.
+#: Outcomes of events that stay in the outbox: only a certain one removes an event.
 _STAYS: Final = frozenset({Retryable.name, Unknown.name})
 #: Events that are read from the file at once.
 _PAGE_SIZE: Final = 500
-#: Seconds between two looks at whether other processes have added something, or went away.
-_LOOK: Final = 0.2
+#: Seconds between two looks at whether other processes have added something, or ended.
+_POLL: Final = 0.2
 #: Seconds until what is retryable is tried again, at first and at most.
-_FIRST_WAIT: Final = 1.0
-_LONGEST_WAIT: Final = 60.0
-#: Seconds that a round goes on reading after something in it was retryable.
-_GOES_ON: Final = 2.0
+_INITIAL_BACKOFF: Final = 1.0
+_MAX_BACKOFF: Final = 60.0
+#: Seconds that a pass goes on reading after something in it was retryable.
+_PASS_TIME: Final = 2.0
 #: Seconds that the end of the interpreter waits; what is not sent then is on disk.
-_AT_EXIT: Final = 5.0
+_EXIT_TIMEOUT: Final = 5.0
 
 
 @attrs.frozen
 class OutboxPass:
-    """One way through what is to be delivered."""
+    """One pass through what is to be delivered."""
 
     pool: WorkerPool
     preparer: Preparer
-    tell: Callable[[Results], list[Outcome]]
+    conclude: Callable[[Results], list[Outcome]]
 
-    def run(self, sources: Iterable[Any]) -> Iterator[list[Outcome]]:
+    def run(self, records: Iterable[OutboxRecord]) -> Iterator[list[Outcome]]:
         """Deliver, and yield outcomes as they come; the worker pool is closed at the end."""
-        envelopes = (self.preparer.prepare(0, source) for source in sources)
+        envelopes = (self.preparer.prepare(record.index, record) for record in records)
         try:
-            for settled in self.pool.run(envelopes):
-                yield self.tell(settled)
+            for results in self.pool.run(envelopes):
+                yield self.conclude(results)
         finally:
             self.pool.close()
 
 
 def deliver_outbox(
-    outbox: Outbox, one_pass: OutboxPass, *, goes_on: float = inf
+    outbox: Outbox, one_pass: OutboxPass, *, pass_time: float = inf
 ) -> Iterator[list[Outcome]]:
     """Deliver what is in an outbox once, and yield outcomes, in lists.
 
     Events are removed when the caller asks for the next list. The last one is the last in the
-    outbox, or what was read ``goes_on`` seconds after the first that stays in it.
+    outbox, or what was read ``pass_time`` seconds after the first that stays in it.
     """
-    retry = _TimeBox(goes_on)
-    for outcomes in one_pass.run(_entries(outbox, retry)):
+    time_box = _TimeBox(pass_time)
+    for outcomes in one_pass.run(_read_all(outbox, time_box)):
         yield outcomes
         outbox.remove(outcome.index for outcome in outcomes if outcome.name not in _STAYS)
         if any(outcome.name in _STAYS for outcome in outcomes):
-            retry.begin()
+            time_box.begin()
 
 
 class _TimeBox:
-    """Ends a round by and by, so that what was retryable in it has its turn again."""
+    """Stops a pass some seconds after its first retryable event, so that it is retried soon."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -90,17 +91,18 @@ class _TimeBox:
         return self._until is not None and time.monotonic() > self._until
 
 
-def _entries(outbox: Outbox, retry: _TimeBox) -> Iterator[OutboxRecord]:
+def _read_all(outbox: Outbox, time_box: _TimeBox) -> Iterator[OutboxRecord]:
+    """Yield what is in an outbox, until the end of it or of the time box."""
     after = 0
-    while not retry.is_over and (entries := outbox.read(after, _PAGE_SIZE)):
-        yield from entries
-        after = entries[-1].number
+    while not time_box.is_over and (records := outbox.read(after, _PAGE_SIZE)):
+        yield from records
+        after = records[-1].number
 
 
 class OutboxWorker(Closeable):
     """A thread that delivers from an outbox whenever no other process does.
 
-    ``make_round`` gives what one way through the outbox needs. ``on_outcomes`` is told in the
+    ``make_pass`` returns what one pass through the outbox needs. ``on_outcomes`` is called in the
     thread.
     """
 
@@ -122,12 +124,12 @@ class OutboxWorker(Closeable):
         self._stopping = threading.Event()
         self._pass: OutboxPass | None = None
         self._thread: threading.Thread | None = threading.Thread(
-            target=self._run, name="iterable-courier", daemon=True
+            target=self._run, name="iterable-outbox", daemon=True
         )
         self._thread.start()
 
     def forget(self) -> None:
-        """Have a thread of its own in a child process, from its first event on."""
+        """Start a thread of its own in a child process, at its first event."""
         self._thread = None
 
     def enqueue(self, event: Any) -> int:
@@ -145,13 +147,13 @@ class OutboxWorker(Closeable):
         until = None if timeout is None else time.monotonic() + timeout
         self._wake.set()
         while (left := len(self._outbox)) and (until is None or time.monotonic() < until):
-            time.sleep(_LOOK / 10)
+            time.sleep(_POLL / 10)
         return left
 
-    def close(self, timeout: float | None = _AT_EXIT) -> int:
+    def close(self, timeout: float | None = _EXIT_TIMEOUT) -> int:
         """Send what waits for so many seconds, then stop; return how many events are left on disk.
 
-        A second time nothing happens.
+        A second time does nothing.
         """
         if self._is_closed:
             return 0
@@ -169,7 +171,7 @@ class OutboxWorker(Closeable):
         return len(self._outbox)
 
     def _abandon(self) -> None:
-        """Wait for no answer any more, if it is time to stop."""
+        """Await no more responses, if it is time to stop."""
         one_pass = self._pass
         if one_pass is not None and self._stopping.is_set():
             one_pass.pool.abandon()
@@ -180,33 +182,33 @@ class OutboxWorker(Closeable):
                 with self._outbox.delivering():
                     self._deliver()
             except OutboxInUse:
-                self._stopping.wait(_LOOK)
+                self._stopping.wait(_POLL)
             except OutboxError as error:
                 _log.error("%s", error)
-                self._stopping.wait(_FIRST_WAIT)
-            except Exception:  # noqa: BLE001 - the next round may go better
-                _log.exception("a round through the outbox ended early")
-                self._stopping.wait(_FIRST_WAIT)
+                self._stopping.wait(_INITIAL_BACKOFF)
+            except Exception:  # noqa: BLE001 - the next pass may go better
+                _log.exception("a pass through the outbox ended early")
+                self._stopping.wait(_INITIAL_BACKOFF)
 
     def _deliver(self) -> None:
-        wait = _FIRST_WAIT
+        backoff = _INITIAL_BACKOFF
         while not self._stopping.is_set():
             self._wake.clear()
-            if self._make_one_pass():
-                self._stopping.wait(wait)
-                wait = min(2 * wait, _LONGEST_WAIT)
+            if self._deliver_once():
+                self._stopping.wait(backoff)
+                backoff = min(2 * backoff, _MAX_BACKOFF)
             else:
-                wait = _FIRST_WAIT
-                self._wake.wait(_LOOK)
+                backoff = _INITIAL_BACKOFF
+                self._wake.wait(_POLL)
 
-    def _make_one_pass(self) -> bool:
-        """Deliver what there is; whether nothing came of it, so that it is time to wait."""
+    def _deliver_once(self) -> bool:
+        """Make a pass; return whether it delivered nothing, so that it is time to wait."""
         if not self._outbox.read(0, 1):
             return False
         names = set()
         self._pass = self._make_pass()
         self._abandon()  # if it was closed at this moment
-        for outcomes in deliver_outbox(self._outbox, self._pass, goes_on=_GOES_ON):
+        for outcomes in deliver_outbox(self._outbox, self._pass, pass_time=_PASS_TIME):
             self._on_outcomes(outcomes)
             names |= {outcome.name for outcome in outcomes}
         self._pass = None

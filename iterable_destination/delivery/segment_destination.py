@@ -1,71 +1,113 @@
-"""Segment: Iterable's webhooks delivered to Segment, as track calls.
-
-What may live here: what is different from delivering to Iterable, which is whom it goes to and how
-it is translated. Bulks, order, patience and outcomes are the same.
-"""
+"""The destination of Iterable's webhooks: a source in Segment, which gets track calls."""
 
 from __future__ import annotations
 
-from typing import Any, Final, cast
+from collections.abc import Mapping
+from typing import Any, Final
 
-from iterable_destination.delivery.background import CLOSE_TIMEOUT
-from iterable_destination.delivery.destination import Destination
-from iterable_destination.io.segment_client import AnalyticsClient, SegmentCall, SegmentClient
-from iterable_destination.mapping.translate import Translator
-from iterable_destination.model.settings import Settings
-from iterable_destination.model.translation import Translation
+import attrs
+
+from iterable_destination.delivery.base import BaseDestination, Runtime
+from iterable_destination.delivery.engine.bulk import BulkEndpoint
+from iterable_destination.delivery.engine.rate_limiter import RateLimiters
+from iterable_destination.delivery.engine.retry import RetryPolicy
+from iterable_destination.delivery.prepare import Header
+from iterable_destination.errors import Note
+from iterable_destination.io.dead_letters import DeadLetters
+from iterable_destination.io.segment_client import AnalyticsClient, SegmentClient
+from iterable_destination.model import endpoints
+from iterable_destination.model.calls import EncodedCall, Identity
+from iterable_destination.model.segment_track import SegmentTrack, encode_track
+from iterable_destination.model.translation import FailedSubscription
 from iterable_destination.source import Ignored, SourceOptions, to_segment
 
+#: Segment's batch endpoint, by the path of a single track call.
+SEGMENT_BULK_ENDPOINTS: Final = {
+    endpoints.SEGMENT_TRACK.path: BulkEndpoint(
+        endpoints.SEGMENT_BATCH,
+        b'{"batch":[',
+        one_per_user=False,
+        max_bytes=endpoints.MAX_SEGMENT_BATCH_BYTES,
+        reports_items=False,
+    ),
+}
+_PATHS: Final = frozenset({endpoints.SEGMENT_TRACK.path, endpoints.SEGMENT_BATCH.path})
 
-class SegmentDestination(Destination):
-    """One of Segment's sources, that webhooks of Iterable's can be handed to.
+
+class SegmentDestination(BaseDestination):
+    """A source in Segment that Iterable's webhooks are sent to, as track calls.
 
     It delivers as a :class:`Destination` does, with the same outcomes: a webhook that is ignored
     is skipped.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keywords, each with a default
         self,
         client: SegmentClient | AnalyticsClient,
         *,
         options: SourceOptions | None = None,
-        **delivery: Any,
+        retry: RetryPolicy | None = None,
+        rate_limits: Mapping[str, float | None] | None = None,
+        max_workers: int = 8,
+        max_pending: int = 10_000,
+        dead_letters: DeadLetters | None = None,
+        _runtime: Runtime | None = None,
     ) -> None:
         """Make a destination; nothing is sent yet.
 
         ``client`` is closed with it. ``options`` are those of the source, None the default ones.
-        The others are as for :class:`Destination`, but for ``client``, ``translator`` and
-        ``stamp_ids``. Raises :exc:`ValueError` for a number out of bounds.
+        ``rate_limits`` are requests per second for ``/v1/track`` and ``/v1/batch``, above 0; None
+        is no limit. The others are as for :class:`Destination`. Raises :exc:`ValueError` for a
+        number out of bounds or a path that is not known.
         """
-        self._sender: Final = client
         super().__init__(
-            Settings(),
-            client=cast("Any", client),
-            translator=_translator(options),
+            _SegmentSource(options),
+            client,
+            bulk_endpoints=SEGMENT_BULK_ENDPOINTS,
+            retry=retry,
+            rate_limiters=RateLimiters(rate_limits, _PATHS),
+            max_workers=max_workers,
+            max_pending=max_pending,
             stamp_ids=False,
-            **delivery,
+            dead_letters=dead_letters,
+            runtime=_runtime or Runtime(),
         )
 
     def __repr__(self) -> str:
-        return f"SegmentDestination({self._sender!r})"
-
-    def close(self, timeout: float | None = CLOSE_TIMEOUT) -> int:
-        """Deliver what waits in the background, and close the connections.
-
-        The rest is as for :meth:`Destination.close`.
-        """
-        left = super().close(timeout)
-        self._sender.close()
-        return left
+        return f"SegmentDestination({self._client!r})"
 
 
-def _translator(options: SourceOptions | None) -> Translator:
-    def translator(webhook: Any, _: Settings) -> Translation:
-        result = to_segment(webhook, options)
+@attrs.frozen
+class _TranslatedWebhook:
+    """What a webhook became, with the fields of a translation."""
+
+    message_id: str | None = None
+    calls: tuple[SegmentTrack, ...] = ()
+    skipped: str | None = None
+    notes: tuple[Note, ...] = ()
+    subscriptions: tuple[str, ...] = ()
+    errors: tuple[FailedSubscription, ...] = ()
+    identity: Identity | None = None
+
+
+class _SegmentSource:
+    """Segment as the target of delivery."""
+
+    def __init__(self, options: SourceOptions | None) -> None:
+        self._options: Final = options
+
+    def translate(self, webhook: Any) -> _TranslatedWebhook:
+        result = to_segment(webhook, self._options)
         if isinstance(result, Ignored):
-            return Translation(None, skipped=result.reason)
-        # Of a call delivery wants to know what all calls have, whoever they are for.
-        call = cast("Any", SegmentCall.of_track(result))
-        return Translation(result.message_id, (call,), notes=result.notes)
+            return _TranslatedWebhook(skipped=result.reason)
+        return _TranslatedWebhook(result.message_id, (result,), notes=result.notes)
 
-    return translator
+    def translate_line(self, _: bytes) -> None:
+        return None
+
+    def encode(self, track: SegmentTrack, _: str | None) -> EncodedCall:
+        return encode_track(track)
+
+    def read_header(self, _: Any) -> Header:
+        """Return nothing: a webhook that is not sent needs no turn."""
+        return None, None

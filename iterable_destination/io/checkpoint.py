@@ -47,7 +47,7 @@ class IndexSet:
             last = end
 
     def __repr__(self) -> str:
-        return f"Settled({self.ranges(10)!r}{', …' if len(self._starts) > 10 else ''})"  # noqa: PLR2004
+        return f"IndexSet({self.ranges(10)!r}{', …' if len(self._starts) > 10 else ''})"  # noqa: PLR2004
 
     def __len__(self) -> int:
         """How many indexes are in it."""

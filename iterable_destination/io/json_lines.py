@@ -12,38 +12,13 @@ import sys
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from json import JSONDecodeError
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Final
 
-import attrs
-
-from iterable_destination.errors import InvalidJSON, UnreadableInput
-from iterable_destination.model.json_codec import decode
+from iterable_destination.errors import UnreadableInput
+from iterable_destination.model.records import LineRecord
 
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
-
-
-@attrs.frozen(slots=False)  # quick to make
-class LineRecord:
-    """One line of input that is not blank."""
-
-    #: Which line of the input it is, from 1; blank lines count.
-    number: int
-    #: The line as it was read, perhaps with its line break.
-    text: bytes
-
-    def event(self) -> dict[str, Any]:
-        """Return the line's JSON object; raises :exc:`InvalidJSON` if it is none."""
-        try:
-            value = decode(self.text)
-        except ValueError as error:
-            message = f"line {self.number}: no JSON: {_without_content(error)}"
-            raise InvalidJSON(message) from None
-        if not isinstance(value, dict):
-            message = f"line {self.number}: JSON, but no object"
-            raise InvalidJSON(message)
-        return value
 
 
 class Lines:
@@ -105,12 +80,3 @@ def _open(path: str) -> IO[bytes]:
     except OSError as error:
         message = f"{path}: {error.strerror}"
         raise UnreadableInput(message) from error
-
-
-def _without_content(error: ValueError) -> str:
-    """Say what is wrong with a text and where, but repeat nothing of it."""
-    if isinstance(error, UnicodeDecodeError):
-        return f"no UTF-8 at byte {error.start + 1}"
-    if isinstance(error, JSONDecodeError):
-        return f"{error.msg}, at character {error.pos + 1}"
-    return str(error)

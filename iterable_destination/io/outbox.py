@@ -17,12 +17,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-import attrs
-
 from iterable_destination.errors import OutboxError, OutboxInUse, QueueFull
 from iterable_destination.io.file_lock import BINARY, PRIVATE, FileLock, fsync_directory, unwritable
 from iterable_destination.io.lifecycle import Closeable, ForkSafe
-from iterable_destination.model.json_codec import decode
+from iterable_destination.model.records import OutboxRecord
 from iterable_destination.model.serialization import serialize_event
 
 VERSION: Final = 1
@@ -52,16 +50,6 @@ _FEW_PAGES: Final = 1_000
 _LARGEST_LOG: Final = 8 * 2**20
 #: How long is waited between two tries where SQLite does not wait itself, in seconds.
 _MOMENT: Final = 0.01
-
-
-@attrs.frozen
-class OutboxRecord:
-    """An event in the outbox."""
-
-    #: Its number: later ones are greater, and none is given twice.
-    number: int
-    #: The event, as JSON's values. If its bytes were damaged, those bytes, which are no event.
-    event: Any = attrs.field(repr=False)
 
 
 class Outbox(Closeable, ForkSafe):
@@ -155,7 +143,7 @@ class Outbox(Closeable, ForkSafe):
         """
         with self._connected() as connection:
             rows = connection.execute(_READ, (after, limit)).fetchall()
-        return [OutboxRecord(number, _event(text)) for number, text in rows]
+        return [OutboxRecord(number, text) for number, text in rows]
 
     def remove(self, numbers: Iterable[int]) -> None:
         """Remove events; numbers that are not there any more are passed over."""
@@ -331,13 +319,6 @@ def _has_log(connection: sqlite3.Connection, until: float) -> bool:
 def _count(connection: sqlite3.Connection) -> int:
     count: int = connection.execute("SELECT events FROM counted").fetchone()[0]
     return count
-
-
-def _event(text: bytes) -> Any:
-    try:
-        return decode(text)
-    except ValueError:
-        return text
 
 
 def _give_back(connection: sqlite3.Connection) -> None:

@@ -1,7 +1,7 @@
-"""Segment's client: track calls out to Segment, one or a batch, and one answer or error back.
+"""Clients of Segment: a track call, or a batch of them, becomes one request.
 
-What may live here: what Segment's tracking API wants of a request, and nothing that decides whether
-to send it again.
+One sends it to Segment's HTTP API, the other hands it to a client of Segment's own. Neither decides
+whether to send it again.
 """
 
 from __future__ import annotations
@@ -10,23 +10,19 @@ import time
 from base64 import b64encode
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any, ClassVar, Final, Protocol, Self
-
-import attrs
+from typing import Any, Final, Protocol
 
 from iterable_destination import errors
 from iterable_destination.io.lifecycle import Closeable
 from iterable_destination.io.transport import HttpTransport
 from iterable_destination.model import endpoints
-from iterable_destination.model import responses as answers
-from iterable_destination.model.calls import Identity
 from iterable_destination.model.endpoints import Endpoint
 from iterable_destination.model.json_codec import decode, encode
-from iterable_destination.model.responses import ApiResponse
+from iterable_destination.model.responses import ApiResponse, Words, parse_response
 from iterable_destination.model.segment_track import SegmentTrack
-from iterable_destination.model.settings import Settings
+from iterable_destination.model.settings import DataCenter, check_key, check_url
 
-_WORDS: Final[answers.Words] = {
+_WORDS: Final[Words] = {
     errors.ApiError: "no answer that Segment gives",
     errors.AmbiguousAnswer: "accepted, it seems, but the answer is no JSON object",
     errors.BadRequest: "the request breaks a rule of Segment's",
@@ -40,38 +36,12 @@ _WORDS: Final[answers.Words] = {
 }
 
 
-@attrs.frozen(slots=False)
-class SegmentCall:
-    """One event that is to be sent to Segment."""
-
-    endpoint: ClassVar[Endpoint] = endpoints.SEGMENT_TRACK
-
-    #: Who it is about: the userId, and the email if it is known.
-    identity: Identity
-    #: The event as Segment takes it, alone or in a batch.
-    event: dict[str, Any] = attrs.field(repr=False)
-
-    def body(self) -> dict[str, Any]:
-        """Return the request's body, a new ``dict``."""
-        return dict(self.event)
-
-    @classmethod
-    def of_track(cls, track: SegmentTrack) -> Self:
-        """Return the call that sends a track call."""
-        return cls.of_body({"type": "track", **track.body()})
-
-    @classmethod
-    def of_body(cls, body: dict[str, Any]) -> Self:
-        """Return the call that has this body."""
-        email = body.get("context", {}).get("traits", {}).get("email", body.get("anonymousId"))
-        return cls(Identity(email, body.get("userId")), body)
-
-
 class Analytics(Protocol):
-    """Whatever has the ``track`` of ``segment-analytics-python``."""
+    """What has the ``track`` of ``segment.analytics.Client``."""
 
-    def track(self, **call: Any) -> Any:
-        """Take a track call; a pair that begins with False says that it was not taken."""
+    @property
+    def track(self) -> Callable[..., Any]:
+        """Takes a track call; returns a pair that begins with False if it did not take it."""
 
 
 class SegmentClient(Closeable):
@@ -81,7 +51,7 @@ class SegmentClient(Closeable):
         self,
         write_key: str,
         *,
-        region: str = "US",
+        region: DataCenter = "US",
         base_url: str | None = None,
         connect_timeout: float = 5.0,
         read_timeout: float = 30.0,
@@ -94,12 +64,11 @@ class SegmentClient(Closeable):
         as for :class:`Client`. Raises :exc:`~errors.InvalidSettings` for a wrong key, region or
         address, and :exc:`ValueError` for a timeout out of bounds.
         """
-        settings = _settings(write_key, region, base_url)
+        self._url: Final = _check(write_key, region, base_url)
         self._key: Final = write_key
-        self._url: Final = settings.url
         credentials = b64encode(f"{write_key}:".encode()).decode()
         self._transport: Final = HttpTransport(
-            settings.url,
+            self._url,
             {"Authorization": f"Basic {credentials}"},
             secret=write_key,
             timeout=(connect_timeout, read_timeout),
@@ -117,13 +86,12 @@ class SegmentClient(Closeable):
         """Close the connections. The client can still be used, and opens them again."""
         self._transport.close()
 
-    def send(self, call: SegmentCall | SegmentTrack) -> ApiResponse:
+    def send(self, track: SegmentTrack) -> ApiResponse:
         """Send one event and return Segment's acceptance.
 
-        Raises the :exc:`~errors.ApiError` that the answer, or the lack of one, means.
+        Raises the :exc:`~errors.ApiError` that the response, or the lack of one, means.
         """
-        call = SegmentCall.of_track(call) if isinstance(call, SegmentTrack) else call
-        return self.request(call.endpoint, encode(call.body()))
+        return self.request(track.endpoint, encode(track.batch_item()))
 
     def send_batch(self, tracks: Iterable[SegmentTrack]) -> ApiResponse:
         """Send several events in one request, and return Segment's acceptance of all of them.
@@ -131,7 +99,7 @@ class SegmentClient(Closeable):
         A batch has at most 500,000 bytes. Raises :exc:`~errors.TooLarge` for a larger one, which
         is not sent, and else as :meth:`send` does.
         """
-        body = encode({"batch": [SegmentCall.of_track(track).body() for track in tracks]})
+        body = encode({"batch": [track.batch_item() for track in tracks]})
         if len(body) > endpoints.MAX_SEGMENT_BATCH_BYTES:
             raise errors.TooLarge("a batch has at most 500,000 bytes")
         return self.request(endpoints.SEGMENT_BATCH, body)
@@ -145,13 +113,13 @@ class SegmentClient(Closeable):
         expects_code: bool = False,  # noqa: ARG002 - Segment gives none
     ) -> ApiResponse:
         """Send a request with a JSON body and return what came back, as :meth:`Client.request`."""
-        received = self._transport.send(endpoint, body, timeout)
-        return answers.parse_response(
-            received.status,
-            received.text,
+        response = self._transport.send(endpoint, body, timeout)
+        return parse_response(
+            response.status,
+            response.text,
             secret=self._key,
             request_id=None,
-            retry_after=received.retry_after,
+            retry_after=response.retry_after,
             words=_WORDS,
         )
 
@@ -168,9 +136,9 @@ class AnalyticsClient(Closeable):
     def close(self) -> None:
         """Leave the client to its owner."""
 
-    def send(self, call: SegmentCall) -> ApiResponse:
+    def send(self, track: SegmentTrack) -> ApiResponse:
         """Hand over one event, as :meth:`request` does."""
-        return self.request(call.endpoint, encode(call.body()))
+        return self.request(track.endpoint, encode(track.batch_item()))
 
     def request(
         self,
@@ -210,13 +178,14 @@ class AnalyticsClient(Closeable):
             raise errors.RateLimited("Segment's client has no room for another event")
 
 
-def _settings(write_key: str, region: str, base_url: str | None) -> Settings:
-    """Return the key and the address as settings, which judge them."""
+def _check(write_key: Any, region: Any, base_url: Any) -> str:
+    """Return the address to send to; raises :exc:`InvalidSettings` for a wrong value."""
     if not write_key:
         raise errors.InvalidSettings("write_key: missing; without it nothing can be sent")
-    if base_url is None and region not in endpoints.SEGMENT_URLS:
+    check_key("write_key", write_key)
+    if base_url is not None:
+        check_url("base_url", base_url)
+        return str(base_url).rstrip("/")
+    if region not in endpoints.SEGMENT_URLS:
         raise errors.InvalidSettings("region: must be US or EU")
-    try:
-        return Settings(api_key=write_key, base_url=base_url or endpoints.SEGMENT_URLS[region])
-    except errors.InvalidSettings as error:
-        raise errors.InvalidSettings(str(error).replace("api_key", "write_key")) from None
+    return endpoints.SEGMENT_URLS[region]

@@ -1,8 +1,4 @@
-"""Functions: a translator of one's own around a mapping, a method for each call type.
-
-What may live here: which method an event goes to, and what becomes of whatever that returns or
-raises. What an event is mapped to by itself is the mapping's to say.
-"""
+"""Destination functions: the user's own code around a mapping, a method for each call type."""
 
 from __future__ import annotations
 
@@ -16,12 +12,12 @@ from iterable_destination.errors import (
     EventNotSupported,
     FunctionError,
     FunctionFailed,
+    Invalid,
     InvalidEvent,
     InvalidSubscription,
     Problem,
 )
-from iterable_destination.mapping.actions.reading import Reading
-from iterable_destination.mapping.translate import translate
+from iterable_destination.mapping.translate import translate, translator_for
 from iterable_destination.model import validation
 from iterable_destination.model.calls import Call, TrackEvent, TrackPurchase, UpdateUser
 from iterable_destination.model.json_codec import encode
@@ -113,34 +109,35 @@ class DestinationFunction:
         """
         reading = SegmentEvent(event)
         name = METHODS.get(reading.type)
-        if name is None or _switched_off(reading, settings):
+        if name is None or translator_for(settings).skip_reason(reading) is not None:
             return self.translate(event, settings)
         try:
-            return self._given(name, reading, settings)
+            translation = self._call_method(name, reading, settings)
         except (DropEvent, EventNotSupported) as reason:
-            return Translation(reading.message_id, skipped=str(reason))
+            return Translation(reading.message_id, skipped=str(reason), identity=reading.identity())
+        except (Invalid, FunctionError) as error:  # they say who the event was about as it came
+            error.message_id = error.message_id or reading.message_id
+            error.identity = reading.identity()
+            raise
+        if translation.calls:
+            return translation
+        return attrs.evolve(translation, identity=reading.identity())
 
-    def _given(self, name: str, reading: SegmentEvent, settings: Settings) -> Translation:
-        """Give an event to a method, and return what comes of it; its own errors are wrapped."""
+    def _call_method(self, name: str, reading: SegmentEvent, settings: Settings) -> Translation:
+        """Call a method with an event, and return its translation; its own errors are wrapped."""
         own = _copy(serialize_event(reading.raw).value)
         try:
             returned = getattr(self, name)(own, settings)
             if isinstance(returned, Translation):
-                translation = attrs.evolve(returned, calls=_calls(returned.calls, name))
+                translation = attrs.evolve(returned, calls=_check_calls(returned.calls, name))
             else:
-                translation = _noted(_calls(returned, name), own, settings, reading.message_id)
-            return _judged(_with_reason(translation, name))
+                calls = _check_calls(returned, name)
+                translation = _add_notes(calls, own, settings, reading.message_id)
+            return _validate(_add_reason(translation, name))
         except (FunctionError, InvalidEvent, InvalidSubscription):
             raise
         except Exception as error:
             raise FunctionFailed(f"{name} failed with {type(error).__name__}") from error
-
-
-def _switched_off(event: SegmentEvent, settings: Settings) -> str | None:
-    """Return why an event is not for this destination, by its name in the mapping's kind."""
-    if settings.mappings is None:
-        return event.switched_off()
-    return Reading(event.raw).switched_off
 
 
 def _copy(value: Any) -> Any:
@@ -152,8 +149,8 @@ def _copy(value: Any) -> Any:
     return value
 
 
-def _calls(returned: Any, name: str) -> tuple[Call, ...]:
-    """Return what a method returned, one call or several or None, as calls."""
+def _check_calls(returned: Any, name: str) -> tuple[Call, ...]:
+    """Return what a method returned, one call or several or None, as a tuple of calls."""
     if returned is None:
         return ()
     each = returned if isinstance(returned, Iterable) else (returned,)
@@ -164,13 +161,13 @@ def _calls(returned: Any, name: str) -> tuple[Call, ...]:
     return calls
 
 
-def _with_reason(translation: Translation, name: str) -> Translation:
+def _add_reason(translation: Translation, name: str) -> Translation:
     if translation.calls or translation.skipped is not None:
         return translation
     return attrs.evolve(translation, skipped=f"{name} returned nothing to send")
 
 
-def _noted(
+def _add_notes(
     calls: tuple[Call, ...], event: Any, settings: Settings, message_id: str | None
 ) -> Translation:
     """Return the translation that has these calls.
@@ -189,20 +186,20 @@ def _noted(
     return Translation(message_id, calls)
 
 
-def _judged(translation: Translation) -> Translation:
+def _validate(translation: Translation) -> Translation:
     """Return a translation that can be sent; raise :exc:`InvalidEvent` for one that cannot."""
     problems: list[Problem] = []
-    calls = tuple([_own(call, problems) for call in translation.calls])
+    calls = tuple([_copy_fields(call, problems) for call in translation.calls])
     for call in calls:
         problems += validation.problems(call)
-    if not problems and not all(map(_is_json, calls)):
+    if not problems and not all(map(_is_encodable, calls)):
         problems.append(Problem("$", "a call of the function has a value that JSON cannot hold"))
     if problems:
         raise InvalidEvent(problems, translation.message_id)
     return attrs.evolve(translation, calls=calls)
 
 
-def _own(call: Call, problems: list[Problem]) -> Call:
+def _copy_fields(call: Call, problems: list[Problem]) -> Call:
     """Return a call with its fields copied as those of an event are, with Iterable's dates."""
     if isinstance(call, UpdateUser | TrackEvent | TrackPurchase):
         copied = data_fields(call.data_fields, "dataFields", problems)
@@ -210,7 +207,7 @@ def _own(call: Call, problems: list[Problem]) -> Call:
     return call
 
 
-def _is_json(call: Call) -> bool:
+def _is_encodable(call: Call) -> bool:
     try:
         encode(call.body())
     except (TypeError, ValueError):

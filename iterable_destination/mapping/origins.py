@@ -1,8 +1,7 @@
-"""Origins: from which place in an event each field of a request came.
+"""Origins: from which place in an event each field of a request came, found out by trying.
 
-What may live here: finding out by trying. Each value of the event is changed in turn, and what
-changes in the requests came from there. So it holds for any translator, whatever its rules are,
-and cannot tell anything else than what the translator does.
+Each value of the event is changed in turn; the fields of the requests that change came from there.
+So this holds for any translator, whatever its rules are.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import Any, Final
 import attrs
 
 from iterable_destination.errors import InvalidEvent
-from iterable_destination.mapping.translate import Translator, translate
+from iterable_destination.mapping.translate import Translate, translate
 from iterable_destination.model.dates import TEXTS_STAY, usual_date
 from iterable_destination.model.json_copy import data_fields
 from iterable_destination.model.json_values import as_object
@@ -44,7 +43,7 @@ class Origin:
 
 def origins(
     event: Any,
-    translator: Translator = translate,
+    translator: Translate = translate,
     settings: Settings | None = None,
 ) -> tuple[Origin, ...]:
     """Return from where each field of an event's requests came, in the order of the bodies.

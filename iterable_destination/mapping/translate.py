@@ -1,17 +1,17 @@
-"""Translators: the classic mapping, or mappings of one's own where the settings have some.
-
-What may live here: which of the two it is, and the way of an event through the classic decisions,
-with nothing of any one of them.
-"""
+"""Which mapping an event goes through: the classic one, or the settings' own."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from iterable_destination.errors import InvalidEvent, InvalidSubscription, Problem
 from iterable_destination.mapping import classic
-from iterable_destination.mapping.actions import MappedTranslator, subscriptions_from_json
+from iterable_destination.mapping.actions import (
+    Explanation,
+    MappedTranslator,
+    subscriptions_from_json,
+)
 from iterable_destination.mapping.classic.fast_path import fast_path
 from iterable_destination.model import validation
 from iterable_destination.model.calls import Call
@@ -20,10 +20,62 @@ from iterable_destination.model.segment_event import SegmentEvent
 from iterable_destination.model.settings import Settings
 from iterable_destination.model.translation import Translation
 
-Translator = Callable[[Any, Settings], Translation]
+#: What translates an event by some settings, such as a :class:`Translator` or a function.
+Translate = Callable[[Any, Settings], Translation]
 
 _DEFAULTS: Final = Settings()
-_MAPPED: Final = "mapped translator"
+#: How many mapped destinations are remembered with their settings.
+_MAX_REMEMBERED: Final = 16
+
+
+class Translator(Protocol):
+    """A mapping: how events become calls, and what can be said about that."""
+
+    def __call__(self, event: Any, settings: Settings, /) -> Translation:
+        """Translate an event."""
+
+    def skip_reason(self, event: SegmentEvent) -> str | None:
+        """Return why the event's ``integrations`` switch it off here, or None if they do not."""
+
+    def explain(self, event: Any, settings: Settings) -> tuple[Explanation, ...]:
+        """Explain what each subscription makes of an event; nothing where there are none."""
+
+
+class ClassicTranslator:
+    """Segment's classic Iterable destination, key for key."""
+
+    def __call__(self, event: Any, settings: Settings, /) -> Translation:
+        """Translate an event; raises as :func:`translate` does."""
+        call = fast_path(event, settings)
+        if call is not None:
+            return Translation(event["messageId"], (call,))
+        return _translate_carefully(event, settings)
+
+    def translate_line(self, text: bytes, settings: Settings) -> tuple[str, Call] | None:
+        """Return the ``messageId`` and the call of an event in JSON that takes the fast path.
+
+        None for any other text. As for :meth:`__call__`, but nothing is made that is thrown away.
+        """
+        try:
+            event = decode_quickly(text)
+        except ValueError:
+            return None
+        call = fast_path(event, settings)  # none for what may be a long whole number
+        return None if call is None else (event["messageId"], call)
+
+    def skip_reason(self, event: SegmentEvent) -> str | None:
+        """Return why the event's ``integrations`` switch it off here, or None if they do not."""
+        return event.skip_reason()
+
+    def explain(self, event: Any, settings: Settings) -> tuple[Explanation, ...]:  # noqa: ARG002
+        """Return nothing: there are no subscriptions."""
+        return ()
+
+
+_CLASSIC: Final = ClassicTranslator()
+#: The mapped destinations that were made last, by the identity of their mappings, which are kept
+#: alive with them. Equal mappings may differ, since ``True == 1``.
+_mapped: Final[dict[int, tuple[Any, MappedTranslator]]] = {}
 
 
 def translate(event: Any, settings: Settings | None = None) -> Translation:
@@ -40,45 +92,28 @@ def translate(event: Any, settings: Settings | None = None) -> Translation:
     :exc:`~iterable_destination.errors.InvalidSubscription` for mistakes in ``mappings``.
     """
     chosen = settings or _DEFAULTS
-    if chosen.mappings is not None:
-        return mapped_translator(chosen)(event, chosen)
-    call = fast_path(event, chosen)
-    return _carefully(event, chosen) if call is None else Translation(event["messageId"], (call,))
+    return translator_for(chosen)(event, chosen)
 
 
-def fast_path_call(text: bytes, settings: Settings) -> tuple[str, Call] | None:
-    """Return the ``messageId`` and the call of an ordinary event in JSON, to the classic mapping.
+def translator_for(settings: Settings) -> Translator:
+    """Return the mapping that settings choose.
 
-    None for any other text. As for :func:`translate`, but nothing is made that is thrown away.
+    Raises :exc:`~iterable_destination.errors.InvalidSubscription` with every mistake in their
+    ``mappings``.
     """
+    mappings = settings.mappings
+    if mappings is None:
+        return _CLASSIC
+    found = _mapped.get(id(mappings))
+    if found is not None and found[0] is mappings:
+        return found[1]
     try:
-        event = decode_quickly(text)
-    except ValueError:
-        return None
-    call = fast_path(event, settings)  # none for what may be a long whole number
-    return None if call is None else (event["messageId"], call)
-
-
-def translator_of(settings: Settings) -> Translator:
-    """Return what translates as settings say, with their mappings read.
-
-    Raises :exc:`~iterable_destination.errors.InvalidSubscription` with every mistake in these.
-    """
-    return translate if settings.mappings is None else mapped_translator(settings)
-
-
-def mapped_translator(settings: Settings) -> MappedTranslator:
-    """Return the translator of settings that have mappings; raises as :func:`translator_of`.
-
-    It stays with the settings: equal ones may differ, since ``True == 1``.
-    """
-    translator: MappedTranslator | None = settings.made.get(_MAPPED)
-    if translator is None:
-        try:
-            translator = MappedTranslator(subscriptions_from_json(settings.mappings))
-        except InvalidSubscription as error:
-            raise InvalidSubscription(map(_in_settings, error.problems)) from None
-        settings.made[_MAPPED] = translator
+        translator = MappedTranslator(subscriptions_from_json(mappings))
+    except InvalidSubscription as error:
+        raise InvalidSubscription(map(_in_settings, error.problems)) from None
+    if len(_mapped) >= _MAX_REMEMBERED:
+        _mapped.clear()
+    _mapped[id(mappings)] = mappings, translator
     return translator
 
 
@@ -86,13 +121,16 @@ def _in_settings(problem: Problem) -> Problem:
     return Problem(f"mappings{problem.path.removeprefix('$')}", problem.message)
 
 
-def _carefully(event: Any, settings: Settings) -> Translation:
+def _translate_carefully(event: Any, settings: Settings) -> Translation:
     """Translate any event, naming all that is to be noted or refused."""
     reading = SegmentEvent(event)
     call = classic.translate(reading, settings)
+    notes = tuple(reading.notes)
     if isinstance(call, str):
-        return Translation(reading.message_id, skipped=call, notes=tuple(reading.notes))
+        return Translation(
+            reading.message_id, skipped=call, notes=notes, identity=reading.identity()
+        )
     problems = reading.problems + validation.problems(call)
     if problems:
-        raise InvalidEvent(problems, reading.message_id)
-    return Translation(reading.message_id, (call,), notes=tuple(reading.notes))
+        raise InvalidEvent(problems, reading.message_id, call.identity)
+    return Translation(reading.message_id, (call,), notes=notes)

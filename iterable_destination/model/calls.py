@@ -1,15 +1,14 @@
-"""Calls: requests to be made, as values. Each knows its endpoint and makes its body.
+"""Calls: requests to Iterable as values. Each knows its endpoint and makes its body.
 
-What may live here: the keys of Iterable's JSON, and nothing about where a value came from but the
-place's name. A call is made by a translator and judged by ``validation``; until then its fields may
-hold anything. A field that is None is left out of the body. What is said of a person does not show
+A translator makes a call and ``validation`` checks it; until then its fields may hold anything. A
+field that is None is left out of the body. What is said of a person does not show
 in a ``repr``. The classes have no slots, because a frozen class without them is quicker to make.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final, NamedTuple, Self
+from typing import Any, ClassVar, Final, NamedTuple, Protocol, Self
 
 import attrs
 
@@ -295,13 +294,23 @@ Call = UpdateUser | TrackEvent | UpdateCart | TrackPurchase | UpdateEmail
 WITH_ID: Final = (TrackEvent, TrackPurchase)
 
 
-class EncodedCall(NamedTuple):
-    """What is to be known of a call while it is under way; the rest is in its body.
+class CallLike(Protocol):
+    """What delivery needs of a call, to Iterable or to Segment."""
 
-    Of very many calls the bodies as bytes take far less memory than as Python's values.
+    endpoint: ClassVar[Endpoint]
+
+    @classmethod
+    def of_body(cls, body: dict[str, Any]) -> Any:
+        """Return the call that has this body."""
+
+
+class EncodedCall(NamedTuple):
+    """A call while it is being delivered: what delivery asks for, and the body as bytes.
+
+    The bodies of very many calls take far less memory as bytes than as Python's values.
     """
 
-    kind: type[Call]
+    kind: type[CallLike]
     email: str | None
     user_id: str | None
     #: None for what is no event.
@@ -316,8 +325,8 @@ class EncodedCall(NamedTuple):
         """Who the call is about."""
         return Identity(self.email, self.user_id)
 
-    def call(self) -> Call:
-        """Return the call, but for where in the event its fields were found."""
+    def call(self) -> Any:
+        """Decode the call. Where in the event its fields were found is lost."""
         call = self.kind.of_body(decode(self.body))
         if self.update_only is not None and isinstance(call, UpdateUser):
             return attrs.evolve(call, update_only=self.update_only)
@@ -325,7 +334,7 @@ class EncodedCall(NamedTuple):
 
 
 def encode_call(call: Call, its_id: str | None = None) -> EncodedCall:
-    """Return a call's mark, with this id if it is not None and the call has none of its own."""
+    """Encode a call, with this id if it is not None and the call has none of its own."""
     body, who = call.body(), call.identity
     if its_id is not None and isinstance(call, WITH_ID):
         body.setdefault("id", its_id)

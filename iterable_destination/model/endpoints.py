@@ -1,8 +1,8 @@
-"""Iterable's regions, paths and limits, each with the source it comes from; and Segment's limit.
+"""Iterable's and Segment's servers, paths, header names and limits, each with its source.
 
-What may live here: numbers and names of others'. A limit is quoted nowhere else.
-Sources: *spec*, Iterable's API description (api.iterable.com/api/docs); *guide*, the articles of
-support.iterable.com; *practice*, what is seen of the service and documented nowhere.
+A limit is quoted nowhere else. Sources: *spec*, Iterable's API description
+(api.iterable.com/api/docs); *guide*, the articles of support.iterable.com; *practice*, what is seen
+of the service and documented nowhere.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ BASE_URLS: Final = {"US": "https://api.iterable.com", "EU": "https://api.eu.iter
 
 #: The request header that carries the key (spec).
 API_KEY_HEADER: Final = "Api-Key"
-#: The answer header that names a request for Iterable's support (practice: newer answers only).
+#: The response header that names a request for Iterable's support (practice: newer ones only).
 REQUEST_ID_HEADER: Final = "Iterable-Request-Id"
 
 USERS_UPDATE: Final = Endpoint("POST", "/api/users/update", rate=500)
@@ -39,6 +39,19 @@ EVENTS_TRACK: Final = Endpoint("POST", "/api/events/track", rate=2000)
 EVENTS_TRACK_BULK: Final = Endpoint("POST", "/api/events/trackBulk", rate=10)
 TRACK_PURCHASE: Final = Endpoint("POST", "/api/commerce/trackPurchase")
 UPDATE_CART: Final = Endpoint("POST", "/api/commerce/updateCart")
+#: The paths that delivery sends requests to.
+DELIVERY_PATHS: Final = frozenset(
+    endpoint.path
+    for endpoint in (
+        USERS_UPDATE,
+        USERS_BULK_UPDATE,
+        USERS_UPDATE_EMAIL,
+        EVENTS_TRACK,
+        EVENTS_TRACK_BULK,
+        TRACK_PURCHASE,
+        UPDATE_CART,
+    )
+)
 #: The cheap call that tells whether a key works (practice).
 WEBHOOKS: Final = Endpoint("GET", "/api/webhooks")
 

@@ -13,11 +13,11 @@ import attrs
 from iterable_destination.errors import ApiError, Invalid, IterableDestinationError, Note
 from iterable_destination.model.calls import Call, EncodedCall
 
-#: Calls, or their marks, of which calls are made when somebody asks.
+#: Calls, or encoded calls, which are decoded when somebody asks.
 Calls = tuple[Call, ...] | tuple[EncodedCall, ...]
 
 
-def _made(calls: Calls) -> tuple[Call, ...]:
+def _decode_calls(calls: Calls) -> tuple[Call, ...]:
     return tuple(call.call() if isinstance(call, EncodedCall) else call for call in calls)
 
 
@@ -53,7 +53,7 @@ class Outcome:
     message_id: str | None = None
     #: Which event it was of those handed in, from 0; the command line counts lines.
     index: int = 0
-    _calls: Calls = attrs.field(default=(), repr=False, eq=_made)
+    _calls: Calls = attrs.field(default=(), repr=False, eq=_decode_calls)
     #: What was changed, passed over or looks wrong.
     notes: tuple[Note, ...] = ()
     #: How many requests were sent, repeats included.
@@ -84,7 +84,7 @@ class Outcome:
     @property
     def calls(self) -> tuple[Call, ...]:
         """The requests that were made or were to be made."""
-        return _made(self._calls)
+        return _decode_calls(self._calls)
 
     def summary(self) -> dict[str, Any]:
         """Return the outcome as the command line prints it, without the calls."""

@@ -1,7 +1,7 @@
-"""A Segment event, read once: who, when, for whom, with which options.
+"""A Segment event, read once: who, when, for which destinations, with which options.
 
-What may live here: Segment's paths, and every rule of precedence between them. Nothing here
-knows what Iterable's JSON looks like. An event is never changed.
+Every rule of precedence between Segment's paths is here, and nothing of Iterable's JSON. An event
+is never changed.
 """
 
 from __future__ import annotations
@@ -25,8 +25,11 @@ from iterable_destination.model.json_values import (
 
 T = TypeVar("T")
 
-#: The name under which an event's ``integrations`` speak of this destination.
+#: The name of the classic destination in an event's ``integrations``.
 INTEGRATION: Final = "Iterable"
+#: The names of the mapped destination there; the first that is there counts. The last is that of
+#: the classic one.
+MAPPED_INTEGRATIONS: Final = ("Iterable (Actions)", "Actions Iterable", INTEGRATION)
 
 #: Keys that look like a mistaken email or userId, folded: Iterable only ever sees the right ones.
 LOOKALIKE_EMAILS: Final = frozenset(
@@ -71,7 +74,56 @@ def names_of(keys: tuple[Any, ...]) -> dict[str, str]:
     return first_keys(keys, _NAMES)
 
 
-class SegmentEvent:
+class EventHeader:
+    """What is read of every event, whatever the mapping: its type and its ``messageId``."""
+
+    __slots__ = ("message_id", "raw", "type")
+
+    def __init__(self, raw: Any) -> None:
+        """Read an event; raises :exc:`InvalidEvent` if it is no object or has no type."""
+        body = as_object(raw)
+        if body is None:
+            raise InvalidEvent([Problem("$", f"an event is an object, not {describe_type(raw)}")])
+        #: The event, as a ``dict``.
+        self.raw: dict[Any, Any] = body
+        message_id = body.get("messageId")
+        if type(message_id) is not str:
+            message_id = as_id(scalar(message_id))
+        #: The event's ``messageId`` as a string, or None.
+        self.message_id: str | None = message_id if isinstance(message_id, str) else None
+        its_type = body.get("type")
+        #: The call type, whatever it says.
+        self.type: str = its_type if type(its_type) is str and its_type else self._read_type()
+
+    def _read_type(self) -> str:
+        its_type = self.get("type")
+        if isinstance(its_type, str) and its_type:
+            return its_type
+        wrong = f"must be a string, not {describe_type(its_type)}"
+        message = "missing" if is_blank(its_type) else wrong
+        raise InvalidEvent([Problem("type", message)], self.message_id)
+
+    def get(self, key: str) -> Any:
+        """Return a field at the top of the event as a JSON scalar, or None."""
+        return scalar(self.raw.get(key))
+
+    def mapped_skip_reason(self) -> str | None:
+        """Return why the event is not for a mapped destination, or None if it is."""
+        integrations = self.raw.get("integrations")
+        if not integrations:
+            return None
+        choices = as_object(integrations) or {}
+        for name in MAPPED_INTEGRATIONS:
+            if name in choices:
+                return f"integrations.{name} is false" if scalar(choices[name]) is False else None
+        for name in ("All", "all"):
+            if scalar(choices.get(name)) is False:
+                usual = MAPPED_INTEGRATIONS[0]
+                return f"integrations.{name} is false and integrations.{usual} is absent"
+        return None
+
+
+class SegmentEvent(EventHeader):
     """One Segment event and what was noticed while reading it."""
 
     __slots__ = (
@@ -83,22 +135,16 @@ class SegmentEvent:
         "notes",
         "path",
         "problems",
-        "raw",
-        "type",
     )
 
     def __init__(self, raw: Any) -> None:
         """Read an event; raises :exc:`InvalidEvent` if it is no object or has no type."""
-        body = as_object(raw)
-        if body is None:
-            raise InvalidEvent([Problem("$", f"an event is an object, not {describe_type(raw)}")])
-        self.raw: dict[Any, Any] = body
+        super().__init__(raw)
+        body = self.raw
         #: What makes the event invalid, found so far.
         self.problems: list[Problem] = []
         #: What was changed or looks wrong, found so far.
         self.notes: list[Note] = []
-        #: The call type, whatever it says.
-        self.type: str = self._type()
         try:
             "".join(body)  # a TypeError unless all are strings
         except TypeError:
@@ -110,19 +156,11 @@ class SegmentEvent:
         #: The keys of those own fields that are looked up, by folded name. Not to be changed.
         self.keys = names_of(tuple(self.fields))
         #: Which destinations the event is for, and their options; empty if it does not say.
-        self.integrations = self._or_passed_over("integrations", body.get("integrations"))
+        self.integrations = self._read_object("integrations", body.get("integrations"))
         #: The name under which :attr:`context` was found.
         self.context_path = "context" if body.get("options") is None else "options"
         #: The context, which older libraries call ``options``; empty if there is none.
-        self.context = self._or_passed_over(self.context_path, body.get(self.context_path))
-
-    def _type(self) -> str:
-        its_type = self.get("type")
-        if isinstance(its_type, str) and its_type:
-            return its_type
-        wrong = f"must be a string, not {describe_type(its_type)}"
-        message = "missing" if is_blank(its_type) else wrong
-        raise InvalidEvent([Problem("type", message)], self.message_id)
+        self.context = self._read_object(self.context_path, body.get(self.context_path))
 
     def _own_fields(self) -> dict[Any, Any]:
         value = self.raw.get(self.path)
@@ -131,7 +169,7 @@ class SegmentEvent:
             self.add_problem(self.path, f"must be an object, not {describe_type(value)}")
         return fields or {}
 
-    def _or_passed_over(self, path: str, value: Any) -> dict[Any, Any]:
+    def _read_object(self, path: str, value: Any) -> dict[Any, Any]:
         fields = as_object(value)
         if fields is None and value is not None:
             self.add_note(path, f"passed over: must be an object, not {describe_type(value)}")
@@ -145,10 +183,6 @@ class SegmentEvent:
         """Add a note."""
         self.notes.append(Note(path, message))
 
-    def get(self, key: str) -> Any:
-        """Return a field at the top of the event as a JSON scalar, or None."""
-        return scalar(self.raw.get(key))
-
     def find(self, name: str) -> Any:
         """Return the own field of this folded name as a JSON scalar, or None."""
         key = self.keys.get(name)
@@ -158,14 +192,8 @@ class SegmentEvent:
         """Return the place of an own field; the place to look at if it is not there."""
         return f"{self.path}.{self.keys.get(name, name)}"
 
-    @property
-    def message_id(self) -> str | None:
-        """The event's ``messageId`` as a string, or None."""
-        message_id = as_id(self.get("messageId"))
-        return message_id if isinstance(message_id, str) else None
-
-    def switched_off(self) -> str | None:
-        """Say why the event is not for Iterable, or None if it is."""
+    def skip_reason(self) -> str | None:
+        """Return why the event is not for the classic destination, or None if it is."""
         integrations = self.integrations
         if INTEGRATION in integrations:
             off = scalar(integrations[INTEGRATION]) is False
@@ -215,30 +243,30 @@ class SegmentEvent:
             traits = self._context_traits()
             key = names_of(tuple(traits)).get("email")
             if key is not None:
-                email, source = _said(traits[key]), f"{self.context_path}.traits.{key}"
+                email, source = _read_name(traits[key]), f"{self.context_path}.traits.{key}"
         if email is None:
-            email, source = _said(self.find("email")), self.source("email")
+            email, source = _read_name(self.find("email")), self.source("email")
         if email is None and looks_like_email(user_id):
             email, source = user_id, "userId"
         if is_blank(user_id):
             user_id = None
         if email is None or user_id is None:
-            return self._half_known(email, source, user_id)
+            return self._note_lookalikes(email, source, user_id)
         return Identity(email, user_id, source)
 
     def _context_traits(self) -> dict[Any, Any]:
-        return self._or_passed_over(f"{self.context_path}.traits", self.context.get("traits"))
+        return self._read_object(f"{self.context_path}.traits", self.context.get("traits"))
 
-    def _half_known(self, email: Any, source: str, user_id: Any) -> Identity:
+    def _note_lookalikes(self, email: Any, source: str, user_id: Any) -> Identity:
         """Return who the event is about if the email or the userId is not known, or neither."""
-        lookalikes = tuple(self._lookalikes(email, user_id))
+        lookalikes = tuple(self._find_lookalikes(email, user_id))
         if email is not None or user_id is not None:
             right = "email" if email is None else "userId"
             for path in lookalikes:
                 self.add_note(path, f"looks like the {right}, which is only read from {right!r}")
         return Identity(email, user_id, source, lookalikes=lookalikes)
 
-    def _lookalikes(self, email: Any, user_id: Any) -> Iterator[str]:
+    def _find_lookalikes(self, email: Any, user_id: Any) -> Iterator[str]:
         names = frozenset[str]()
         if email is None:
             names |= LOOKALIKE_EMAILS
@@ -246,20 +274,20 @@ class SegmentEvent:
             names |= LOOKALIKE_USER_IDS
             top = (key for key in self.raw if key != "userId")
             yield from first_keys(top, LOOKALIKE_USER_IDS).values()
-        yield from _places(self.path, self.keys, names)
+        yield from _find_places(self.path, self.keys, names)
         traits = as_object(self.context.get("traits"))
         if traits:
-            yield from _places(f"{self.context_path}.traits", names_of(tuple(traits)), names)
+            yield from _find_places(f"{self.context_path}.traits", names_of(tuple(traits)), names)
 
 
-def _places(path: str, keys: dict[str, str], names: frozenset[str]) -> Iterator[str]:
+def _find_places(path: str, keys: dict[str, str], names: frozenset[str]) -> Iterator[str]:
     return (f"{path}.{key}" for name, key in keys.items() if name in names)
 
 
-def _said(identity: Any) -> Any:
-    """Return what is said of an identity as a JSON scalar; ``""`` says nothing."""
-    said = scalar(identity)
-    return None if is_blank(said) else said
+def _read_name(value: Any) -> Any:
+    """Return an email or userId as a JSON scalar; ``""`` is none."""
+    name = scalar(value)
+    return None if is_blank(name) else name
 
 
 def looks_like_email(user_id: Any) -> bool:
@@ -278,3 +306,12 @@ def as_id(value: Any) -> Any:
     if type(value) is int and -TOO_LARGE < value < TOO_LARGE:
         return str(value)
     return value
+
+
+def read_header(event: Any) -> tuple[str | None, Identity | None]:
+    """Return the ``messageId`` and the identity of an event, None for what cannot be read."""
+    try:
+        reading = SegmentEvent(event)
+    except InvalidEvent as error:
+        return error.message_id, None
+    return reading.message_id, reading.identity()

@@ -1,21 +1,24 @@
-"""What comes of a webhook: a track call for Segment, or nothing, by name.
-
-What may live here: the keys of Segment's tracking API, and nothing about where a value came from.
-"""
+"""What a webhook becomes: a track call to Segment, or nothing, by name."""
 
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import attrs
 
 from iterable_destination.errors import Note
+from iterable_destination.model import endpoints
+from iterable_destination.model.calls import EncodedCall, Identity
+from iterable_destination.model.endpoints import Endpoint
+from iterable_destination.model.json_codec import encode
 
 
 @attrs.frozen(slots=False)  # quick to make
 class SegmentTrack:
-    """A track call to be made. What is said of a person does not show in a ``repr``."""
+    """A track call to Segment. Nothing personal shows in its ``repr``."""
+
+    endpoint: ClassVar[Endpoint] = endpoints.SEGMENT_TRACK
 
     #: The event's name, such as ``Email Delivered``.
     event: str
@@ -37,7 +40,7 @@ class SegmentTrack:
     def body(self) -> dict[str, Any]:
         """Return the body for ``POST /v1/track``, a new ``dict``.
 
-        In a batch an event needs ``"type": "track"`` as well.
+        An item of a batch needs its type as well: see :meth:`batch_item`.
         """
         body: dict[str, Any] = {"event": self.event}
         if self.user_id is not None:
@@ -51,6 +54,38 @@ class SegmentTrack:
         if self.integrations is not None:
             body["integrations"] = self.integrations
         return body
+
+    def batch_item(self) -> dict[str, Any]:
+        """Return the event as an item of a batch, a new ``dict``."""
+        return {"type": "track", **self.body()}
+
+    @property
+    def identity(self) -> Identity:
+        """Who it is about: the userId, and the email where it is known."""
+        email = self.context.get("traits", {}).get("email", self.anonymous_id)
+        return Identity(email, self.user_id)
+
+    @classmethod
+    def of_body(cls, body: dict[str, Any]) -> Self:
+        """Return the track call that has this body, or is this item of a batch."""
+        return cls(
+            body["event"],
+            body.get("userId"),
+            body.get("anonymousId"),
+            body["properties"],
+            body["context"],
+            body.get("timestamp"),
+            body["messageId"],
+            body.get("integrations"),
+        )
+
+
+def encode_track(track: SegmentTrack) -> EncodedCall:
+    """Encode a track call as it is sent, alone or in a batch."""
+    identity, text = track.identity, encode(track.batch_item())
+    # orjson leaves its bytes in a block of some kilobytes, which many that wait would fill.
+    body = bytes(memoryview(text))
+    return EncodedCall(SegmentTrack, identity.email, identity.user_id, None, body)
 
 
 @attrs.frozen

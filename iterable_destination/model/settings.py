@@ -1,6 +1,6 @@
-"""Settings: what a user can choose, read from Segment's names or ours.
+"""Settings: what a user can choose, under Segment's names or ours, or from the environment.
 
-What may live here: the settings, where they come from, and the care that the key is never shown.
+The key is never shown.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, Self
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
 import attrs
@@ -18,111 +18,127 @@ from iterable_destination.errors import InvalidSettings
 from iterable_destination.model import endpoints
 from iterable_destination.model.json_values import describe_type
 
-#: Segment's name for a data center, and ours.
-_DATA_CENTERS: Final = {"united_states": "US", "europe": "EU", "US": "US", "EU": "EU"}
-
-
-def _boolean(_: Any, attribute: attrs.Attribute[bool], value: Any) -> None:
-    if not isinstance(value, bool):
-        message = f"{attribute.name}: must be true or false, not {describe_type(value)}"
-        raise InvalidSettings(message)
-
-
-def _text(_: Any, attribute: attrs.Attribute[str | None], value: Any) -> None:
-    if value is not None and not isinstance(value, str):
-        message = f"{attribute.name}: must be a string, not {describe_type(value)}"
-        raise InvalidSettings(message)
-
-
-def _key(instance: Any, attribute: attrs.Attribute[str | None], value: Any) -> None:
-    _text(instance, attribute, value)
-    if value is not None and not (value and value.isascii() and value.isprintable()):
-        message = f"{attribute.name}: must be printable ASCII and not empty"
-        raise InvalidSettings(message)
-    if value is not None and value != value.strip():
-        message = f"{attribute.name}: must not begin or end with a space"
-        raise InvalidSettings(message)
-
-
-def _data_center(value: Any) -> Any:
-    return _DATA_CENTERS.get(value, value) if isinstance(value, str) else value
-
-
-def _known_data_center(_: Any, attribute: attrs.Attribute[str], value: Any) -> None:
-    if not isinstance(value, str) or value not in endpoints.BASE_URLS:
-        message = f"{attribute.name}: must be US or EU (for Segment united_states or europe)"
-        raise InvalidSettings(message)
-
-
-def _url(instance: Any, attribute: attrs.Attribute[str | None], value: Any) -> None:
-    _text(instance, attribute, value)
-    if value is None:
-        return
-    try:
-        parts = urlsplit(value)
-        known = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-    except ValueError:
-        known = False
-    if not known or _NOT_IN_URL.search(value):
-        message = "must be https:// or http://, a host, and perhaps a port and a path"
-        raise InvalidSettings(f"{attribute.name}: {message}")
-
-
-#: A password, a query, a fragment, and what is no printable ASCII.
+#: Where an Iterable project is, or a Segment workspace.
+DataCenter = Literal["US", "EU"]
+#: Segment's names for data centers, and ours.
+_DATA_CENTERS: Final[Mapping[str, DataCenter]] = {
+    "united_states": "US",
+    "europe": "EU",
+    "US": "US",
+    "EU": "EU",
+}
+#: What a URL must not have: a password, a query, a fragment, or anything but printable ASCII.
 _NOT_IN_URL: Final = re.compile(r"[@?#]|[^!-~]")
 
 
-def _elements(value: Any) -> Any:
+def check_boolean(name: str, value: Any) -> None:
+    """Raise :exc:`InvalidSettings` unless a setting is true or false."""
+    if not isinstance(value, bool):
+        raise InvalidSettings(f"{name}: must be true or false, not {describe_type(value)}")
+
+
+def check_key(name: str, value: Any) -> None:
+    """Raise :exc:`InvalidSettings` unless a key can stand in a header."""
+    _check_string(name, value)
+    if not (value and value.isascii() and value.isprintable()):
+        raise InvalidSettings(f"{name}: must be printable ASCII and not empty")
+    if value != value.strip():
+        raise InvalidSettings(f"{name}: must not begin or end with a space")
+
+
+def check_url(name: str, value: Any) -> None:
+    """Raise :exc:`InvalidSettings` unless an address is one that requests can go to."""
+    _check_string(name, value)
+    try:
+        parts = urlsplit(value)
+        is_url = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        is_url = False
+    if not is_url or _NOT_IN_URL.search(value):
+        message = "must be https:// or http://, a host, and perhaps a port and a path"
+        raise InvalidSettings(f"{name}: {message}")
+
+
+def _check_string(name: str, value: Any) -> None:
+    if not isinstance(value, str):
+        raise InvalidSettings(f"{name}: must be a string, not {describe_type(value)}")
+
+
+def _validate(check: Callable[[str, Any], None]) -> Any:
+    """Return an attrs validator that checks a value by the field's name."""
+    return lambda _, attribute, value: check(attribute.name, value)
+
+
+def _validate_optional(check: Callable[[str, Any], None]) -> Any:
+    return attrs.validators.optional(_validate(check))
+
+
+def _convert_data_center(value: Any) -> Any:
+    return _DATA_CENTERS.get(value, value) if isinstance(value, str) else value
+
+
+def _check_data_center(name: str, value: Any) -> None:
+    if not isinstance(value, str) or value not in endpoints.BASE_URLS:
+        raise InvalidSettings(f"{name}: must be US or EU (for Segment united_states or europe)")
+
+
+def _convert_list(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _list(_: Any, attribute: attrs.Attribute[Sequence[Any] | None], value: Any) -> None:
-    if value is not None and not isinstance(value, tuple):
-        raise InvalidSettings(f"{attribute.name}: must be a list, not {describe_type(value)}")
+def _check_list(name: str, value: Any) -> None:
+    if not isinstance(value, tuple):
+        raise InvalidSettings(f"{name}: must be a list, not {describe_type(value)}")
 
 
-def _shortened(mappings: Sequence[Any] | None) -> str:
+def _shorten(mappings: Sequence[Any] | None) -> str:
     return "[...]" if mappings else repr(mappings)
 
 
 @attrs.frozen(kw_only=True)
 class Settings:
-    """What can be chosen. Immutable; a wrong type or value raises :exc:`InvalidSettings`.
+    """What a user can choose. Immutable; a wrong type or value raises :exc:`InvalidSettings`.
 
     The key is left out of ``repr`` and of pickles: a copy made by ``pickle`` has none.
     """
 
     #: The key of an Iterable project, of the type *Server-side*. Needed to send, not to
     #: translate. Segment: ``apiKey``.
-    api_key: str | None = attrs.field(default=None, repr=False, validator=_key)
+    api_key: str | None = attrs.field(
+        default=None, repr=False, validator=_validate_optional(check_key)
+    )
     #: Send every page and screen as ``Loaded a Page`` or ``Loaded a Screen``; otherwise by its
     #: own name (``shoppingCart page``). Segment: ``mapAllPagesToSingleEventName``.
-    map_all_pages_to_single_event_name: bool = attrs.field(default=True, validator=_boolean)
+    map_all_pages_to_single_event_name: bool = attrs.field(
+        default=True, validator=_validate(check_boolean)
+    )
     #: Send every page and screen. Segment: ``trackAllPages``.
-    track_all_pages: bool = attrs.field(default=False, validator=_boolean)
+    track_all_pages: bool = attrs.field(default=False, validator=_validate(check_boolean))
     #: Send pages and screens that have a category. Segment: ``trackCategorizedPages``.
-    track_categorized_pages: bool = attrs.field(default=True, validator=_boolean)
+    track_categorized_pages: bool = attrs.field(default=True, validator=_validate(check_boolean))
     #: Send pages and screens that have a name. Segment: ``trackNamedPages``.
-    track_named_pages: bool = attrs.field(default=True, validator=_boolean)
+    track_named_pages: bool = attrs.field(default=True, validator=_validate(check_boolean))
     #: ``US`` or ``EU``: where the project is. Segment: ``dataCenterLocation``, with
     #: ``united_states`` or ``europe``.
-    data_center: str = attrs.field(
-        default="US", converter=_data_center, validator=_known_data_center
+    data_center: DataCenter = attrs.field(
+        default="US", converter=_convert_data_center, validator=_validate(_check_data_center)
     )
     #: Another server, such as a local Iterable; None is that of the data center.
-    base_url: str | None = attrs.field(default=None, validator=_url)
+    base_url: str | None = attrs.field(default=None, validator=_validate_optional(check_url))
     #: A mapped destination instead of the classic mapping: its subscriptions, at most 50, as
     #: Segment writes them or as ``mapping.actions.Subscription``; None is the classic mapping.
-    #: Mistakes in them are found where they are read first, by a
+    #: Mistakes in them are raised where they are read first, by a
     #: :class:`~iterable_destination.Destination` when it is made. Not copied: do not change it.
     mappings: Sequence[Any] | None = attrs.field(
-        default=None, converter=_elements, validator=_list, hash=False, repr=_shortened
+        default=None,
+        converter=_convert_list,
+        validator=_validate_optional(_check_list),
+        hash=False,
+        repr=_shorten,
     )
     #: Skip events with neither email nor userId instead of refusing them: most web traffic is
     #: anonymous.
-    skip_anonymous: bool = attrs.field(default=False, validator=_boolean)
-    #: What others made of these settings, by its name, so that they make it once.
-    made: dict[str, Any] = attrs.field(factory=dict, init=False, eq=False, repr=False)
+    skip_anonymous: bool = attrs.field(default=False, validator=_validate(check_boolean))
 
     @property
     def url(self) -> str:
@@ -147,7 +163,7 @@ class Settings:
                 problems.append(f"{key}: is given twice, under Segment's name and ours")
             elif value is not None:
                 chosen[name] = value
-                problems += _problems(name, key, value)
+                problems += _find_problems(name, key, value)
         if problems:
             raise InvalidSettings("; ".join(problems))
         return cls(**chosen)
@@ -172,7 +188,7 @@ class Settings:
             problem
             for variable, name in _VARIABLES.items()
             if name in chosen
-            for problem in _problems(name, variable, chosen[name])
+            for problem in _find_problems(name, variable, chosen[name])
         ]
         if problems:
             raise InvalidSettings("; ".join(problems))
@@ -182,7 +198,7 @@ class Settings:
         return {name: getattr(self, name) for name in _NAMES if name != "api_key"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        for name, value in ({"api_key": None, "made": {}} | state).items():
+        for name, value in ({"api_key": None} | state).items():
             object.__setattr__(self, name, value)
 
     def __copy__(self) -> Self:
@@ -192,7 +208,7 @@ class Settings:
         return self
 
 
-def _problems(name: str, key: str, value: Any) -> list[str]:
+def _find_problems(name: str, key: str, value: Any) -> list[str]:
     """Try one setting alone; an error names the key as it was written."""
     try:
         Settings(**{name: value})
@@ -210,7 +226,7 @@ _OURS: Final = {
     "trackNamedPages": "track_named_pages",
     "dataCenterLocation": "data_center",
 }
-_NAMES: Final = frozenset(field.name for field in attrs.fields(Settings) if field.init)
+_NAMES: Final = frozenset(field.name for field in attrs.fields(Settings))
 _VARIABLES: Final = {
     "ITERABLE_API_KEY": "api_key",
     "ITERABLE_DATA_CENTER": "data_center",

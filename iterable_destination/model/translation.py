@@ -1,14 +1,11 @@
-"""Translations: what one event becomes in Iterable, or why nothing.
-
-What may live here: the values that say so, whichever mapping an event went through.
-"""
+"""Translations: what one event becomes in Iterable, or why nothing, whatever the mapping."""
 
 from __future__ import annotations
 
 import attrs
 
 from iterable_destination.errors import Note, Problem
-from iterable_destination.model.calls import Call
+from iterable_destination.model.calls import Call, Identity
 
 
 @attrs.frozen
@@ -40,3 +37,6 @@ class Translation:
     subscriptions: tuple[str, ...] = ()
     #: Subscriptions that failed beside those that did not; empty in the classic mapping.
     errors: tuple[FailedSubscription, ...] = ()
+    #: Who a skipped event is about, so that its outcome has its turn; None if there are calls,
+    #: which say it themselves.
+    identity: Identity | None = attrs.field(default=None, eq=False, repr=False)

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import attrs
 
-from iterable_destination.delivery.destination import Destination
+from iterable_destination.delivery.base import BaseDestination
 from iterable_destination.errors import Invalid
 from iterable_destination.model.outcomes import Delivered, Outcome, Rejected, Skipped, Unknown
 
@@ -28,7 +28,9 @@ _NAMED: Final = 5
 MIN_BULK_SIZE: Final = 9
 
 
-def deliver_batch(to: Destination, events: Sequence[Any], timeout: float | None) -> list[Outcome]:
+def deliver_batch(
+    to: BaseDestination, events: Sequence[Any], timeout: float | None
+) -> list[Outcome]:
     """Deliver events, in the time given, and return their outcomes in the events' order.
 
     ``timeout`` is seconds; below 0 is 0, None is as long as it takes.

@@ -12,10 +12,10 @@ from binascii import Error as NoBase64
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
-from iterable_destination.delivery.destination import Destination
+from iterable_destination.delivery.base import BaseDestination
 from iterable_destination.errors import NotAccepted
-from iterable_destination.io.json_lines import LineRecord
 from iterable_destination.model.json_codec import decode
+from iterable_destination.model.records import LineRecord
 from iterable_destination.receivers import acknowledgement as acceptance
 from iterable_destination.receivers.acknowledgement import deliver_batch, is_acknowledged
 from iterable_destination.receivers.http import HTTPError, Request, too_large
@@ -37,7 +37,7 @@ _MARGIN: Final = 1.0
 _PART: Final = 0.2
 
 
-def sqs_handler(to: Destination) -> LambdaHandler:
+def sqs_handler(to: BaseDestination) -> LambdaHandler:
     """Make a function for a queue of SQS, standard or FIFO, with ``ReportBatchItemFailures``.
 
     A message's body is an event in JSON, or an array of events; what EventBridge or SNS put
@@ -63,7 +63,7 @@ def sqs_handler(to: Destination) -> LambdaHandler:
     return function
 
 
-def kinesis_handler(to: Destination) -> LambdaHandler:
+def kinesis_handler(to: BaseDestination) -> LambdaHandler:
     """Make a function for a stream of Kinesis, with ``ReportBatchItemFailures``.
 
     A record's data is an event in JSON, or an array of events. It gives back the first record
@@ -83,7 +83,7 @@ def kinesis_handler(to: Destination) -> LambdaHandler:
     return function
 
 
-def eventbridge_handler(to: Destination) -> LambdaHandler:
+def eventbridge_handler(to: BaseDestination) -> LambdaHandler:
     """Make a function for a rule of EventBridge, to which Segment sends events one by one.
 
     It returns how many events ended how. If one is neither delivered nor kept as a dead letter
@@ -153,7 +153,7 @@ def _text(body: Any) -> bytes:
     return body.encode(errors="surrogatepass") if isinstance(body, str) else b""
 
 
-def _failed(to: Destination, texts: Sequence[bytes], until: float | None) -> list[int]:
+def _failed(to: BaseDestination, texts: Sequence[bytes], until: float | None) -> list[int]:
     """Deliver what these texts hold; return the indexes of those that are to be kept, ascending."""
     sources: list[Any] = []
     owners: list[int] = []
@@ -170,7 +170,7 @@ def _failed(to: Destination, texts: Sequence[bytes], until: float | None) -> lis
     )
 
 
-def _failed_in_order(to: Destination, texts: Sequence[bytes], until: float | None) -> list[int]:
+def _failed_in_order(to: BaseDestination, texts: Sequence[bytes], until: float | None) -> list[int]:
     """Deliver one text after another; return the index of the first to be kept, and all after."""
     for index, text in enumerate(texts):
         if _failed(to, [text], until):

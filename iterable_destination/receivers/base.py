@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from iterable_destination.delivery.destination import Destination
+from iterable_destination.delivery.base import BaseDestination
 from iterable_destination.errors import InvalidSettings, OutboxError, QueueFull
 from iterable_destination.io.lifecycle import Closeable
 from iterable_destination.io.outbox import Outbox
@@ -44,7 +44,7 @@ class Receiver(Closeable):
 
     def __init__(  # noqa: PLR0913 - keywords
         self,
-        destination: Destination,
+        destination: BaseDestination,
         *,
         header_secrets: Mapping[str, Secrets] | None,
         time_limit: float,

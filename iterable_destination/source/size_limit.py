@@ -23,7 +23,7 @@ def surely_fits(length: int, most: int) -> bool:
 
 def size(track: SegmentTrack) -> int:
     """Return how many bytes of JSON an event has in a batch, where it also says its type."""
-    return len(encode({"type": "track", **track.body()}))
+    return len(encode(track.batch_item()))
 
 
 def leave_out(track: SegmentTrack, names: Names, note: TakesNote, most: int) -> None:

@@ -126,7 +126,7 @@ def test_with_an_outbox_events_are_taken_while_iterable_is_down(tmp_path: Path) 
         Outbox(path) as outbox,
     ):
         assert post(url, *signed([track(1), track(2)])).told == (200, {"kept": 2})
-        assert [entry.event["messageId"] for entry in outbox.read()] == ["m-1", "m-2"]
+        assert [entry.event()["messageId"] for entry in outbox.read()] == ["m-1", "m-2"]
         is_up.set()
         wait_until(lambda: not len(outbox))
         assert {effect.id for effect in iterable.project.effects} == {"m-1", "m-2"}
@@ -179,7 +179,7 @@ def test_the_end_does_not_wait_for_ever(tmp_path: Path) -> None:
     assert (status, "Traceback" in told) == (0, False)
     assert taking.seconds < 6
     with Outbox(path) as outbox:
-        assert [entry.event["messageId"] for entry in outbox.read()] == ["m-1", "m-2"]
+        assert [entry.event()["messageId"] for entry in outbox.read()] == ["m-1", "m-2"]
 
 
 def test_without_any_secret_it_refuses_to_start(monkeypatch: pytest.MonkeyPatch) -> None:

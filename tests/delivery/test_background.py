@@ -353,9 +353,9 @@ def test_after_closing_no_event_is_taken() -> None:
 
 def test_without_a_start_there_is_no_queue() -> None:
     with LocalIterable() as iterable, delivering(iterable) as to:
-        with pytest.raises(RuntimeError, match="was not started"):
+        with pytest.raises(RuntimeError, match=r"start\(\) was not called"):
             to.enqueue(track(0))
-        with pytest.raises(RuntimeError, match="was not started"):
+        with pytest.raises(RuntimeError, match=r"start\(\) was not called"):
             to.flush()
         assert to.close() == 0
 
@@ -363,7 +363,7 @@ def test_without_a_start_there_is_no_queue() -> None:
 def test_a_second_start_is_refused() -> None:
     with LocalIterable() as iterable, delivering(iterable) as to:
         to.start()
-        with pytest.raises(RuntimeError, match="was started before"):
+        with pytest.raises(RuntimeError, match=r"start\(\) was already called"):
             to.start()
         to.enqueue(track(0))
         assert to.flush() == 0

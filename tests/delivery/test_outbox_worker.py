@@ -54,10 +54,10 @@ def _no_leaks() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let what is retryable be tried again soon."""
-    monkeypatch.setattr(worker, "_FIRST_WAIT", 0.02)
-    monkeypatch.setattr(worker, "_LONGEST_WAIT", 0.05)
-    monkeypatch.setattr(worker, "_GOES_ON", 0.05)
-    monkeypatch.setattr(worker, "_LOOK", 0.02)
+    monkeypatch.setattr(worker, "_INITIAL_BACKOFF", 0.02)
+    monkeypatch.setattr(worker, "_MAX_BACKOFF", 0.05)
+    monkeypatch.setattr(worker, "_PASS_TIME", 0.05)
+    monkeypatch.setattr(worker, "_POLL", 0.02)
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_taking_returns_when_the_event_is_on_disk(tmp_path: Path, outbox: Outbox
         with Outbox(tmp_path / "outbox") as another:
             [entry] = another.read()
         assert time.monotonic() - began < 1
-        assert (entry.number, entry.event) == (number, track(0))
+        assert (entry.number, entry.event()) == (number, track(0))
         assert to.close(0) == 1
         assert len(outbox) == 1
 
@@ -234,7 +234,7 @@ def test_a_second_start_is_refused_with_an_outbox_too(outbox: Outbox) -> None:
     with LocalIterable() as iterable, delivering(iterable) as to:
         to.start(outbox=outbox)
         for options in ({}, {"outbox": outbox}):
-            with pytest.raises(RuntimeError, match="was started before"):
+            with pytest.raises(RuntimeError, match=r"start\(\) was already called"):
                 to.start(**options)  # type: ignore[arg-type]
 
 
@@ -303,7 +303,7 @@ import os, sys
 from iterable_destination import Destination, Outbox, RetryPolicy, Settings
 from iterable_destination.delivery import outbox_worker
 from tests.support.delivering import QUICK, RATES, history
-for name in ("_FIRST_WAIT", "_LONGEST_WAIT", "_GOES_ON", "_LOOK"):
+for name in ("_INITIAL_BACKOFF", "_MAX_BACKOFF", "_PASS_TIME", "_POLL"):
     setattr(outbox_worker, name, 0.02)
 url, path, first, last, step = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:])
 events = history(last, 30)

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from iterable_destination import InvalidEvent, InvalidJSON, Settings, Translation, errors, translate
+from iterable_destination import InvalidEvent, InvalidJSON, Settings, Translation, errors
+from iterable_destination.delivery import destination
 from iterable_destination.delivery.engine.envelope import Envelope
-from iterable_destination.delivery.prepare import Preparer, event_of
-from iterable_destination.io.json_lines import LineRecord
-from iterable_destination.io.outbox import OutboxRecord
+from iterable_destination.delivery.prepare import Preparer
+from iterable_destination.mapping.translate import translator_for
 from iterable_destination.model.calls import (
     Identity,
     TrackEvent,
@@ -22,6 +22,7 @@ from iterable_destination.model.calls import (
     UpdateEmail,
     UpdateUser,
 )
+from iterable_destination.model.records import LineRecord, OutboxRecord
 from tests.support import strategies
 from tests.support.delivering import cart, identify, order, track
 
@@ -29,11 +30,15 @@ WHO = Identity(None, "u-1")
 
 
 def preparer(
-    *, stamp_ids: bool = True, keeps_sources: bool = False, translator: Any = None
+    settings: Settings | None = None,
+    *,
+    stamp_ids: bool = True,
+    keeps_records: bool = False,
+    translator: Any = None,
 ) -> Preparer:
-    return Preparer(
-        Settings(), translator or translate, stamp_ids=stamp_ids, keeps_sources=keeps_sources
-    )
+    chosen = settings or Settings()
+    project = destination._Project(chosen, translator or translator_for(chosen))
+    return Preparer(project, stamp_ids=stamp_ids, keeps_records=keeps_records)
 
 
 def taken(source: Any, **options: Any) -> tuple[Envelope, set[str]]:
@@ -41,7 +46,7 @@ def taken(source: Any, **options: Any) -> tuple[Envelope, set[str]]:
 
 
 def calls_of(source: Any, **options: Any) -> tuple[Any, ...]:
-    return preparer(**options).calls(7, source)[1]
+    return tuple(call.call() for call in preparer(**options).prepare(7, source)[0].calls)
 
 
 def bodies(envelope: Envelope) -> list[Any]:
@@ -154,8 +159,8 @@ def test_what_is_not_sent_has_its_outcome_and_its_turn(event: Any, keys: set[str
 def test_the_index_of_a_line_counts_from_0_and_that_of_an_entry_is_its_number() -> None:
     text = json.dumps(track(3)).encode()
     assert taken(LineRecord(12, text))[0].index == 11
-    assert taken(OutboxRecord(40, track(3)))[0].index == 40
-    assert taken(LineRecord(12, text))[0].calls == taken(OutboxRecord(40, track(3)))[0].calls
+    assert taken(OutboxRecord(40, text))[0].index == 40
+    assert taken(LineRecord(12, text))[0].calls == taken(OutboxRecord(40, text))[0].calls
     assert taken(OutboxRecord(40, b"damaged"))[0].outcome is not None
 
 
@@ -165,17 +170,18 @@ def test_a_line_that_is_no_json_is_rejected() -> None:
     assert (envelope.outcome.name, envelope.outcome.index, keys) == ("rejected", 11, set())
     assert isinstance(envelope.outcome.error, InvalidJSON)
     with pytest.raises(InvalidJSON):
-        event_of(LineRecord(12, b"{"))
+        LineRecord(12, b"{").event()
 
 
 def test_what_was_handed_in_is_kept_only_for_dead_letters() -> None:
     event = track(3)
-    assert taken(event)[0].source is None
-    kept = taken(event, keeps_sources=True)[0].source
+    assert taken(event)[0].record is None
+    kept = taken(event, keeps_records=True)[0].record
     before, event["userId"] = dict(event), "u-2"
-    assert event_of(kept) == before
+    assert kept is not None
+    assert kept.event() == before
     line = LineRecord(1, b"no JSON")
-    assert taken(line, keeps_sources=True)[0].source == line
+    assert taken(line, keeps_records=True)[0].record == line
 
 
 def test_what_a_translator_raises_for_an_event_is_its_outcome_and_all_else_is_raised() -> None:
@@ -288,21 +294,19 @@ def test_a_line_that_is_no_ordinary_event_is_read(text: bytes) -> None:
     assert (envelope.index, envelope.outcome and envelope.outcome.name) == (2, "rejected")
 
 
-@pytest.mark.parametrize("keeps_sources", [True, False])
-def test_a_line_is_kept_for_dead_letters_if_they_are_kept(*, keeps_sources: bool) -> None:
+@pytest.mark.parametrize("keeps_records", [True, False])
+def test_a_line_is_kept_for_dead_letters_if_they_are_kept(*, keeps_records: bool) -> None:
     usual = {"timestamp": "2023-02-05T20:42:10.123Z", "context": {}}
     for event in (track(1), track(1) | usual):
         line = LineRecord(3, json.dumps(event).encode())
-        envelope, _ = taken(line, keeps_sources=keeps_sources)
-        assert (envelope.source is line, envelope.index) == (keeps_sources, 2)
+        envelope, _ = taken(line, keeps_records=keeps_records)
+        assert (envelope.record is line, envelope.index) == (keeps_records, 2)
 
 
 def test_lines_go_by_the_mapping_and_the_function_that_were_chosen() -> None:
     usual = {"timestamp": "2023-02-05T20:42:10.123Z", "context": {}}
     line = LineRecord(1, json.dumps(track(1) | usual).encode())
     of_own = Settings(mappings=[])
-    assert (
-        Preparer(of_own, translate, stamp_ids=True, keeps_sources=False).prepare(0, line)[0].outcome
-    )
+    assert preparer(of_own).prepare(0, line)[0].outcome
     assert taken(line, translator=lambda *_: Translation("m-1", skipped="no"))[0].outcome
     assert taken(line)[0].outcome is None

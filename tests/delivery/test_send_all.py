@@ -30,9 +30,9 @@ from iterable_destination import (
     errors,
     translate,
 )
-from iterable_destination.io.json_lines import LineRecord
 from iterable_destination.model import endpoints
 from iterable_destination.model.calls import Identity, TrackEvent, UpdateUser
+from iterable_destination.model.records import LineRecord
 from iterable_destination.testing import (
     Fault,
     LocalIterable,
@@ -617,7 +617,7 @@ def test_after_the_time_given_nothing_is_translated_and_users_are_told_in_order(
         outcomes = list(to.send_all([*events, "no event", None], timeout=0))
         assert iterable.project.requests == []
     assert set(names(outcomes)) == {"retryable"}
-    assert {str(outcome.error) for outcome in outcomes} == {"not sent: the time given ran out"}
+    assert {str(outcome.error) for outcome in outcomes} == {"not sent: deadline exceeded"}
     of_events = [outcome for outcome in outcomes if outcome.index < len(events)]
     assert {events[each.index]["messageId"]: each.message_id for each in of_events} == {
         event["messageId"]: event["messageId"] for event in events
@@ -721,9 +721,7 @@ def test_leaving_early_ends_all_threads() -> None:
         iterator = to.send_all(track(n, f"u-{n}") for n in count())
         next(iterator)
         ours = [
-            each
-            for each in set(threading.enumerate()) - before
-            if each.name == "iterable-destination"
+            each for each in set(threading.enumerate()) - before if each.name == "iterable-worker"
         ]
         assert ours
         iterator.close()  # type: ignore[attr-defined]
@@ -917,14 +915,56 @@ def test_where_dead_letters_cannot_be_written_outcomes_are_retryable(
         {"max_workers": 0},
         {"max_workers": 65},
         {"max_workers": -1},
+        {"max_workers": 1.5},
+        {"max_workers": True},
         {"max_pending": 0},
         {"max_pending": -5},
+        {"max_pending": float("nan")},
     ],
 )
-def test_numbers_out_of_bounds_are_refused(options: dict[str, int]) -> None:
-    message = "max_workers must be from 1 to 64, and max_pending at least 1"
+def test_numbers_out_of_bounds_are_refused(options: dict[str, Any]) -> None:
+    [name] = options
+    bounds = {"max_workers": " from 1 to 64", "max_pending": ", at least 1"}[name]
+    with pytest.raises(ValueError, match=f"^{name}: must be a whole number{bounds}$"):
+        Destination(Settings(api_key="k"), **options)
+
+
+@pytest.mark.parametrize("timeout", [-1, -0.001, float("nan")])
+def test_a_timeout_below_0_is_refused(timeout: float) -> None:
+    message = "^timeout: must be a number of seconds, at least 0, or None$"
+    with Destination(Settings(api_key="k")) as to:
+        with pytest.raises(ValueError, match=message):
+            to.send_all([], timeout=timeout)
+        to.start()
+        with pytest.raises(ValueError, match=message):
+            to.flush(timeout)
+        with pytest.raises(ValueError, match=message):
+            to.close(timeout)
+
+
+@pytest.mark.parametrize("size", [0, -1, 1.5, float("nan")])
+def test_a_smallest_bulk_below_1_is_refused(size: Any) -> None:
+    with Destination(Settings(api_key="k")) as to, pytest.raises(ValueError, match="min_bulk_size"):
+        to.send_all([], min_bulk_size=size)
+
+
+@pytest.mark.parametrize("capacity", [0, -1, 1.5, float("nan")])
+def test_a_capacity_below_1_is_refused(capacity: Any) -> None:
+    with Destination(Settings(api_key="k")) as to, pytest.raises(ValueError, match="capacity: "):
+        to.start(capacity=capacity)
+
+
+@pytest.mark.parametrize("event", [track(0), "text", b"text"])
+def test_a_single_event_is_no_iterable_of_events(event: Any) -> None:
+    message = r"send_all\(\) takes an iterable of events; give a single event to send\(\)"
+    with Destination(Settings(api_key="k")) as to, pytest.raises(TypeError, match=message):
+        to.send_all(event)
+
+
+def test_a_rate_for_a_path_that_no_request_goes_to_is_refused() -> None:
+    message = "^/api/events/bulkTrack: no path that requests go to; the paths are /api/commerce/"
     with pytest.raises(ValueError, match=message):
-        Destination(Settings(api_key="k"), **options)  # type: ignore[arg-type]
+        Destination(Settings(api_key="k"), rate_limits={"/api/events/bulkTrack": 5})
 
 
 @pytest.mark.parametrize("rate", [0, -1.0, float("inf"), float("nan")])

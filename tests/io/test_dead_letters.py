@@ -30,9 +30,10 @@ from iterable_destination.errors import (
     UnwritableFile,
 )
 from iterable_destination.io.dead_letters import DeadLetter, DeadLetters
-from iterable_destination.io.json_lines import LineRecord, open_lines
+from iterable_destination.io.json_lines import open_lines
 from iterable_destination.model import json_codec
 from iterable_destination.model.outcomes import Outcome, Rejected, Unknown
+from iterable_destination.model.records import LineRecord
 from tests.support import strategies
 
 NOW = datetime(2024, 5, 6, 7, 8, 9, 123_456, UTC)

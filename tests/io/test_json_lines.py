@@ -16,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iterable_destination.errors import InvalidJSON, IterableDestinationError, UnreadableInput
-from iterable_destination.io.json_lines import LineRecord, Lines, open_lines
+from iterable_destination.io.json_lines import Lines, open_lines
 from iterable_destination.model import json_codec
+from iterable_destination.model.records import LineRecord
 
 BOM = b"\xef\xbb\xbf"
 

@@ -32,8 +32,10 @@ from iterable_destination.errors import (
 )
 from iterable_destination.io import file_lock as durable
 from iterable_destination.io import outbox
-from iterable_destination.io.outbox import Outbox, OutboxRecord
+from iterable_destination.io.outbox import Outbox
 from iterable_destination.mapping.translate import translate
+from iterable_destination.model.records import OutboxRecord
+from iterable_destination.model.serialization import serialize_event
 from tests.support import strategies
 from tests.support.delivering import held_by_a_thread
 from tests.support.receiving import Taking
@@ -52,6 +54,10 @@ def box(path: Path) -> Iterator[Outbox]:
         yield box
 
 
+def record(number: int, event: Any) -> OutboxRecord:
+    return OutboxRecord(number, serialize_event(event).encoded())
+
+
 def numbers(box: Outbox, after: int = 0) -> list[int]:
     return [entry.number for entry in box.read(after)]
 
@@ -62,9 +68,9 @@ def numbers(box: Outbox, after: int = 0) -> list[int]:
 def test_events_come_out_as_they_came_in_and_in_order(box: Outbox) -> None:
     events = [EVENT | {"n": n} for n in range(5)]
     assert [box.add(event) for event in events] == [1, 2, 3, 4, 5]
-    assert box.read() == [OutboxRecord(n + 1, event) for n, event in enumerate(events)]
-    assert box.read(after=3) == [OutboxRecord(4, events[3]), OutboxRecord(5, events[4])]
-    assert box.read(after=1, limit=2) == [OutboxRecord(2, events[1]), OutboxRecord(3, events[2])]
+    assert box.read() == [record(n + 1, event) for n, event in enumerate(events)]
+    assert box.read(after=3) == [record(4, events[3]), record(5, events[4])]
+    assert box.read(after=1, limit=2) == [record(2, events[1]), record(3, events[2])]
     assert box.read(after=5) == []
     assert len(box) == 5
 
@@ -124,7 +130,7 @@ class Model(RuleBasedStateMachine):
             return
         found = self._box.add_all(events)
         assert found == list(range(self._next, self._next + count))
-        self._rows += map(OutboxRecord, found, events)
+        self._rows += map(record, found, events)
         self._next += count
 
     @rule(chosen=st.sets(st.integers(1, 60)))
@@ -168,7 +174,7 @@ def test_values_of_python_come_out_as_they_are_sent(box: Outbox) -> None:
     event = EVENT | {"timestamp": datetime(2023, 2, 5, tzinfo=UTC), "traits": {"tags": ("a",)}}
     box.add(event)
     [entry] = box.read()
-    assert translate(entry.event) == translate(event)
+    assert translate(entry.event()) == translate(event)
 
 
 def test_an_event_that_cannot_be_sent_is_taken_and_refused_later(box: Outbox) -> None:
@@ -176,7 +182,7 @@ def test_an_event_that_cannot_be_sent_is_taken_and_refused_later(box: Outbox) ->
         box.add(EVENT | {"traits": {"a": bad}})
     for entry in box.read():
         with pytest.raises(InvalidEvent, match=r"traits\.a.*NaN"):
-            translate(entry.event)
+            translate(entry.event())
 
 
 def test_a_row_that_was_damaged_stops_no_other(box: Outbox, path: Path) -> None:
@@ -185,9 +191,9 @@ def test_a_row_that_was_damaged_stops_no_other(box: Outbox, path: Path) -> None:
         other.execute("UPDATE events SET event = x'7bff' WHERE number = 1")
         other.execute("UPDATE events SET event = 'text' WHERE number = 2")
     other.close()
-    assert [entry.event for entry in box.read()] == [b"{\xff", b"text", EVENT]
+    assert [entry.event() for entry in box.read()] == [b"{\xff", b"text", EVENT]
     with pytest.raises(InvalidEvent):
-        translate(box.read()[0].event)
+        translate(box.read()[0].event())
 
 
 def test_the_events_show_in_no_repr(box: Outbox, path: Path) -> None:
@@ -565,7 +571,7 @@ with Outbox(sys.argv[1]) as box, box.delivering():
     print("open", flush=True)
     while entries := box.read(limit=3):
         for entry in entries:
-            print(entry.event["n"], flush=True)
+            print(entry.event()["n"], flush=True)
         box.remove(entry.number for entry in entries)
 print("end", flush=True)
 """

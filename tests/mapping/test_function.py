@@ -35,7 +35,6 @@ from iterable_destination import (
     errors,
     translate,
 )
-from iterable_destination.io.json_lines import LineRecord
 from iterable_destination.mapping.function import METHODS, Returned
 from iterable_destination.model import endpoints
 from iterable_destination.model.calls import (
@@ -46,6 +45,7 @@ from iterable_destination.model.calls import (
     UpdateEmail,
     UpdateUser,
 )
+from iterable_destination.model.records import LineRecord
 from iterable_destination.testing import Fault, LocalIterable, Project, Received, Response, faults
 from tests.support.delivering import Leaks, by_index, delivering, identify, names, track
 from tests.support.golden_cases import CLASSIC, cases

@@ -18,7 +18,7 @@ from iterable_destination.mapping.actions import (
     Subscription,
 )
 from iterable_destination.mapping.function import METHODS, Returned
-from iterable_destination.mapping.translate import translator_of
+from iterable_destination.mapping.translate import translator_for
 from iterable_destination.model.calls import Call
 from iterable_destination.testing import LocalIterable
 from tests.support.golden_cases import CLASSIC, cases
@@ -143,8 +143,8 @@ def test_mappings_that_are_equal_to_python_are_not_taken_for_each_other(values: 
 
 def test_mappings_are_read_once_for_each_settings() -> None:
     many = [Settings(mappings=[MOVED]) for _ in range(100)]
-    read = [translator_of(settings) for settings in many]
-    assert [translator_of(settings) for settings in many] == read
+    read = [translator_for(settings) for settings in many]
+    assert [translator_for(settings) for settings in many] == read
     assert len(set(map(id, read))) == 100
     copies = [attrs.evolve(many[0]), pickle.loads(pickle.dumps(many[0]))]  # noqa: S301 - our own
     for each in copies:

@@ -510,7 +510,7 @@ def test_with_an_outbox_events_are_on_disk_before_the_answer(tmp_path: Path) -> 
         Outbox(path) as other,
     ):
         told = ask(app, *signed([track(1), track(2)])).told
-        kept = [entry.event for entry in other.read()]
+        kept = [entry.event() for entry in other.read()]
         to.close(timeout=0)
     assert told == (200, {"kept": 2})
     assert kept == [track(1), track(2)]

@@ -1,1 +1,50 @@
-"""Which request goes out next, and what follows from its response. Sans-I/O."""
+"""The delivery engine: which request goes next, and what follows from its response. Sans-I/O.
+
+It has no clock, thread, lock or connection. A driver (:mod:`iterable_destination.delivery`) adds
+envelopes to a :class:`~.scheduler.Scheduler`, asks it for the next :class:`~.envelope.Batch`, makes
+that request, and reports the response or the error. It imports ``model`` and ``errors``.
+
+Theory of operation
+===================
+
+An event becomes an *envelope* with *calls* and *ordering keys*, the names of its user. Envelopes
+that share a key are of one user and wait in one *user queue*, in order of arrival. A user queue is
+in one of four states::
+
+                       add()                        take()
+            ┌────────┐ ────────▶ ┌───────────────┐ ────────▶ ┌─────────────┐
+            │  idle  │           │    waiting    │           │  in flight  │
+            └────────┘ ◀──────── └───────────────┘ ◀──────── └─────────────┘
+                 ▲      nothing      │     ▲      requeue()        │
+                 │      waits        │     │      or settled,      │ settled as retryable
+                 │                   │     │      more waits       │ or unknown
+                 │                   ▼     └─ (if not kept)        ▼
+                 │               ┌──────────────────────────────────────┐
+                 └────────────── │                paused                │
+                   all settled   └──────────────────────────────────────┘
+
+- *idle*: nothing waits and nothing is in flight. The queue is forgotten, unless it has several keys
+  or stays paused.
+- *waiting*: it stands in the *endpoint queue* of its next call, with as many envelopes as can go in
+  one request (``batchable``).
+- *in flight*: some of its envelopes are in a request that has no result yet. Nothing else of this
+  user goes.
+- *paused*: an envelope ended as retryable or unknown. What waits is settled as retryable at once,
+  so that the caller can hand in all of it again, in order. ``DeliveryPolicy.keeps_paused`` says
+  whether later arrivals are paused too.
+
+An endpoint queue forms a batch of the user queues that wait there. The batch goes when the circuit
+breaker and the rate limiter allow it, and when waiting for more envelopes gains nothing. A batch
+that fails waits for its retry (backoff), or is split to find the item at fault, or is given up.
+
+Invariants, which ``tests/delivery/engine/test_scheduler.py`` checks against random histories:
+
+1. A user has at most one request in flight, and a user's calls go out in order of arrival.
+2. Every envelope is settled exactly once, a user's in order of arrival.
+3. An envelope is settled as delivered only by a response that accepts it.
+4. A call that may have been applied without a response ends as delivered or unknown, never as
+   retryable.
+5. ``pending`` is the number of envelopes without an outcome.
+6. When two user queues are found to be one user's, they merge: the envelopes keep their order, and
+   the merged queue waits until the requests of both have ended.
+"""

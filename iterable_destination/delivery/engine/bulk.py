@@ -1,9 +1,8 @@
-"""Batching: calls into the bodies of bulk requests, and bulk answers into a verdict for each call.
+"""Bulk endpoints: what fits in one request, and which result its response means for each item.
 
-What may live here: Iterable's two bulk endpoints and Segment's one, what fits in one request, and
-how Iterable's answer is read. It names no item: it lists emails, userIds and event names that
-failed, and counts. So an item is accepted only if it is not listed and the counts leave no room
-for doubt.
+Iterable's response to a bulk request names no item: it lists the emails, userIds and event names
+that failed, and counts. So an item counts as accepted only if it is not listed and the counts leave
+no doubt.
 """
 
 from __future__ import annotations
@@ -33,12 +32,12 @@ _CLOSING: Final = b"]}"
 
 @attrs.frozen
 class BulkEndpoint:
-    """How the calls of one endpoint are sent many at a time."""
+    """How many calls of one endpoint go in one request."""
 
     endpoint: Endpoint
     #: The body up to its first item. An item is what would be sent alone.
     opening: bytes
-    #: Whether a user may have one item only: if two went and one failed, nothing tells which.
+    #: Whether a user may have one item only: of two, a response does not tell which failed.
     one_per_user: bool
     #: The largest body, in bytes.
     max_bytes: int = MAX_BODY_BYTES
@@ -46,7 +45,7 @@ class BulkEndpoint:
     max_items: int = MAX_BULK_ITEMS
     #: Whether an item may also go alone, to the endpoint of single calls.
     has_single_endpoint: bool = True
-    #: Whether an answer tells of items; else one that accepts the request accepts them all.
+    #: Whether a response reports single items; else one that accepts the request accepts them all.
     reports_items: bool = True
     #: The endpoint's path, or another name where there are several for one.
     name: str = attrs.field(init=False)
@@ -68,30 +67,23 @@ class BulkEndpoint:
 
 
 def queue_name(endpoint: Endpoint, bulk: BulkEndpoint | None) -> str:
-    """Return the name of the place where calls wait that go in this bulk, or singly."""
+    """Return the name of the queue for a bulk endpoint, or for single calls if that is None."""
     return endpoint.path if bulk is None else bulk.name
 
 
-#: The bulk for the calls of an endpoint; other calls are sent singly.
-BULK_ENDPOINTS: Final = {
+#: Iterable's bulk endpoints, by the path of the single calls.
+ITERABLE_BULK_ENDPOINTS: Final = {
     endpoints.USERS_UPDATE.path: BulkEndpoint(
         endpoints.USERS_BULK_UPDATE, b'{"users":[', one_per_user=True
     ),
     endpoints.EVENTS_TRACK.path: BulkEndpoint(
         endpoints.EVENTS_TRACK_BULK, b'{"events":[', one_per_user=False
     ),
-    endpoints.SEGMENT_TRACK.path: BulkEndpoint(
-        endpoints.SEGMENT_BATCH,
-        b'{"batch":[',
-        one_per_user=False,
-        max_bytes=endpoints.MAX_SEGMENT_BATCH_BYTES,
-        reports_items=False,
-    ),
 }
 
 
-#: The bulks of profiles that say whether they may make users, which only a bulk can say; one for
-#: many, and one for an item that must go alone.
+#: The bulk endpoints of profiles with ``updateOnly``, which only a bulk request can say: one for
+#: many items, and one for an item that must go alone. By ``update_only`` and whether it is alone.
 UPDATE_ONLY_ENDPOINTS: Final = {
     (only, single): BulkEndpoint(
         endpoints.USERS_BULK_UPDATE,
@@ -113,7 +105,7 @@ class BatchCapacity:
         self._bytes = bulk.capacity + 1  # the last item has no comma after it
 
     def take(self, item: bytes) -> bool:
-        """Take the room that an item needs; False, taking none, if there is not enough."""
+        """Take the bytes that an item needs; False, taking none, if there are too few."""
         size = len(item) + 1
         if not self._items or size > self._bytes:
             return False
@@ -123,7 +115,7 @@ class BatchCapacity:
 
 
 class SentItem(Protocol):
-    """What is to be known of an item to find it in an answer."""
+    """What is to be known of an item to find it in a response."""
 
     @property
     def identity(self) -> Identity:
@@ -134,18 +126,21 @@ class SentItem(Protocol):
         """The event's name; None for what is no event."""
 
 
-def item_results(answer: ApiResponse, sent: Sequence[SentItem]) -> list[ApiError | None]:
-    """Return for each item of a bulk what is wrong with it, or None if it was accepted.
+def item_results(response: ApiResponse, sent: Sequence[SentItem]) -> list[ApiError | None]:
+    """Return for each item of a bulk its error, or None if it was accepted.
 
-    An :exc:`~errors.AmbiguousAnswer` says that the answer leaves it open: the item is to be sent
-    singly, to see. ``sent`` are those of the request, in any order.
+    An :exc:`~errors.AmbiguousAnswer` means that the response leaves it open: the item is to be sent
+    singly, to see. ``sent`` are the items of the request, in any order.
     """
-    listed = _listed(answer.body)
+    listed = _list_failures(response.body)
     failures: list[ApiError | None] = [None] * len(sent)
     if listed:
-        failures = [_failure(item, listed, answer) for item in sent]
+        failures = [_find_error(item, listed, response) for item in sent]
     failed = len(sent) - failures.count(None)
-    succeeded, not_succeeded = _count(answer.body, "successCount"), _count(answer.body, "failCount")
+    succeeded, not_succeeded = (
+        _read_count(response.body, "successCount"),
+        _read_count(response.body, "failCount"),
+    )
     if succeeded is not None and not_succeeded is not None:
         if not_succeeded == failed and succeeded >= len(sent) - failed and _is_clear(sent, listed):
             return failures
@@ -153,12 +148,12 @@ def item_results(answer: ApiResponse, sent: Sequence[SentItem]) -> list[ApiError
         in_doubt = not_succeeded < failed
     else:
         in_doubt = False
-    doubt = AmbiguousAnswer(_DOUBT, status=answer.status, request_id=answer.request_id)
+    doubt = AmbiguousAnswer(_DOUBT, status=response.status, request_id=response.request_id)
     return [doubt if failure is None or in_doubt else failure for failure in failures]
 
 
-def _is_clear(sent: Sequence[SentItem], listed: _Listed) -> bool:
-    """Whether each name that is listed stands for one user's items only.
+def _is_clear(sent: Sequence[SentItem], listed: _ListedFailures) -> bool:
+    """Whether each listed name stands for the items of one user only.
 
     If it stands for more, some of these may have been accepted, and so others have failed that
     the counts would not tell of.
@@ -176,14 +171,14 @@ def _is_clear(sent: Sequence[SentItem], listed: _Listed) -> bool:
 _DOUBT: Final = "the answer to a bulk request does not say what became of each item"
 
 
-def _count(body: Mapping[str, Any], key: str) -> int | None:
+def _read_count(body: Mapping[str, Any], key: str) -> int | None:
     count = body.get(key)
     return count if type(count) is int and count >= 0 else None
 
 
 @attrs.frozen
-class _Listed:
-    """What an answer says has failed, each with the key it is listed under."""
+class _ListedFailures:
+    """What a response lists as failed, each with the key it is listed under."""
 
     emails: dict[str, str] = attrs.field(factory=dict)
     user_ids: dict[str, str] = attrs.field(factory=dict)
@@ -193,46 +188,46 @@ class _Listed:
         return bool(self.emails or self.user_ids or self.event_names)
 
 
-def _listed(body: Mapping[str, Any]) -> _Listed:
+def _list_failures(body: Mapping[str, Any]) -> _ListedFailures:
     failed = body.get("failedUpdates")
     places = [*(failed.items() if isinstance(failed, Mapping) else ())]
     places += [(key, body.get(key)) for key in ("invalidEmails", "invalidUserIds")]
-    listed = _Listed(event_names=frozenset(_texts(body.get("disallowedEventNames"))))
+    listed = _ListedFailures(event_names=frozenset(_strings(body.get("disallowedEventNames"))))
     for key, values in places:
         if key.endswith("Emails"):
-            for email in _texts(values):
+            for email in _strings(values):
                 listed.emails.setdefault(email.lower(), key)
         elif key.endswith("UserIds"):
-            for user_id in _texts(values):
+            for user_id in _strings(values):
                 listed.user_ids.setdefault(user_id, key)
     return listed
 
 
-def _texts(values: Any) -> Iterator[str]:
+def _strings(values: Any) -> Iterator[str]:
     if isinstance(values, Sequence) and not isinstance(values, str):
         yield from (value for value in values if isinstance(value, str))
 
 
-def _failure(item: SentItem, listed: _Listed, answer: ApiResponse) -> ApiError | None:
+def _find_error(item: SentItem, listed: _ListedFailures, response: ApiResponse) -> ApiError | None:
     if item.event_name in listed.event_names:
-        return _error(EventDisallowed, "disallowedEventNames", answer)
+        return _build_error(EventDisallowed, "disallowedEventNames", response)
     key = None
     if listed.user_ids and item.identity.user_id is not None:
         key = listed.user_ids.get(item.identity.user_id)
     if key is None and listed.emails and item.identity.email is not None:
         key = listed.emails.get(item.identity.email.lower())
-    return None if key is None else _error(_meaning(key), key, answer)
+    return None if key is None else _build_error(_error_kind(key), key, response)
 
 
-def _meaning(key: str) -> type[RequestRefused]:
+def _error_kind(key: str) -> type[RequestRefused]:
     if key.startswith("forgotten"):
         return ForgottenUser
     return IdentityConflict if key.startswith("conflict") else BadRequest
 
 
-def _error(kind: type[RequestRefused], key: str, answer: ApiResponse) -> ApiError:
+def _build_error(kind: type[RequestRefused], key: str, response: ApiResponse) -> ApiError:
     message = f"the answer to a bulk request lists it under {key}"
-    return kind(message, status=answer.status, request_id=answer.request_id)
+    return kind(message, status=response.status, request_id=response.request_id)
 
 
 #: A place in the body of a bulk request, as a key of ``params`` names it: ``obj.events[3].id``.
@@ -240,7 +235,7 @@ _PLACE: Final = re.compile(r"(?:obj\.)?(?:events|users)\[(\d{1,6})\]")
 
 
 def blamed_items(error: ApiError, count: int) -> frozenset[int]:
-    """Return which of so many items an error of Iterable's blames for refusing a whole bulk.
+    """Return which of ``count`` items Iterable's error blames for refusing a whole bulk.
 
     They are hints, and have been wrong. Empty if it blames none, or none that was sent.
     """

@@ -1,4 +1,4 @@
-"""Circuit breaker: nothing is sent for a while after an error of configuration."""
+"""Circuit breaker: after a fault of the configuration nothing is sent for a while."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from iterable_destination.errors import ConfigurationError
 
 
 class CircuitBreaker:
-    """Lets nothing through for a while after an error of configuration, then one request.
+    """Closed, open for a time after an error of configuration, then half-open.
 
-    Not safe for several threads at once; ``now`` is on the caller's clock, in seconds.
+    While it is half-open one request goes out as a probe: its response closes or opens it again.
+    Not for several threads at once; ``now`` is on the caller's clock, in seconds.
     """
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds: Final = seconds
-        self._until = 0.0
+    def __init__(self, timeout: float) -> None:
+        """Make a closed breaker that stays open for ``timeout`` seconds, at least 0."""
+        self._timeout: Final = timeout
+        self._open_until = 0.0
         #: What opened it; None while it is closed.
         self.error: ConfigurationError | None = None
 
     def refusal(self, now: float) -> ConfigurationError | None:
         """Return why nothing may be sent now, or None if something may."""
-        return self.error if now < self._until else None
+        return self.error if now < self._open_until else None
 
     def begin(self, now: float) -> None:
-        """Take note that a request goes out: one alone, if it is to find out how things are."""
+        """Record a request. While the breaker is half-open, let this one probe through alone."""
         if self.error is not None:
-            self._until = now + self._seconds
+            self._open_until = now + self._timeout
 
     def open(self, error: ConfigurationError, now: float) -> None:
-        """Let nothing through from now on."""
-        self.error = error
-        self._until = now + self._seconds
+        """Open the breaker: nothing is sent from now on, for its timeout."""
+        self.error, self._open_until = error, now + self._timeout
 
     def close(self) -> None:
-        """Let everything through: a request was answered, or failed in another way."""
+        """Close the breaker: the key and the address work."""
         self.error = None
-        self._until = 0.0

@@ -1,7 +1,4 @@
-"""Counters: what a destination has done so far, in numbers.
-
-What may live here: counts, and nothing of whom they are about.
-"""
+"""Counters: what a destination has done so far, in numbers, and nothing of whom it is about."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ from iterable_destination.errors import ApiError
 
 @attrs.define
 class Counters:
-    """What was done so far."""
+    """What a destination has done so far."""
 
     #: Events, by the name of their outcome.
     outcomes: Counter[str] = attrs.field(factory=Counter)
@@ -22,7 +19,7 @@ class Counters:
     requests: Counter[str] = attrs.field(factory=Counter)
     #: Requests that were or will be sent again, by the name of the error.
     retries: Counter[str] = attrs.field(factory=Counter)
-    #: Seconds waited between a failure and the next try, by the name of the error.
+    #: Seconds between a failure and the next attempt, by the name of the error.
     waits: dict[str, float] = attrs.field(factory=dict)
 
     def copy(self) -> Counters:
@@ -31,7 +28,7 @@ class Counters:
             self.outcomes.copy(), self.requests.copy(), self.retries.copy(), self.waits.copy()
         )
 
-    def waited(self, error: ApiError, seconds: float) -> None:
+    def add_wait(self, error: ApiError, seconds: float) -> None:
         """Count a wait before a request is sent again."""
         name = type(error).__name__
         self.retries[name] += 1

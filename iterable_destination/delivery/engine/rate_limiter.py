@@ -1,12 +1,9 @@
-"""Rates: how fast requests may follow each other, for each endpoint.
-
-What may live here: the pace of requests as numbers. The clock is handed in.
-"""
+"""Rate limiters: when the next request to an endpoint may go. The clock is passed in."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from math import inf
 from typing import Final
 
@@ -14,18 +11,18 @@ import attrs
 
 from iterable_destination.model.endpoints import Endpoint
 
-#: The part of a limit that is used. A request can arrive some milliseconds sooner or later than
-#: others after it was let go; with less to spare, a strict server would count one too many.
+#: The part of a limit that is used. A request can take some milliseconds more or less than others
+#: to arrive; with less to spare, a strict server would count one too many.
 _USED: Final = 0.96
-#: Seconds that a request may go ahead of its time, so that one which went late is made up for.
+#: Seconds that a request may go early, to make up for one that went late.
 _MADE_UP: Final = 0.01
-#: The second over which a server counts, and a little more, for its clock is not ours.
+#: Seconds over which a server counts, and a little more, since its clock is another.
 _WINDOW: Final = 1.005
-#: Seconds at most by which a request is taken to have arrived late, if its answer came late.
+#: Seconds at most by which a request is taken to have arrived late, if its response came late.
 _LATEST: Final = 0.5
-#: So many answers tell how long one usually takes at least.
+#: So many responses tell how long one takes at least.
 _USUAL: Final = 16
-#: After a 429 the pace is this part of what it was …
+#: After a 429 the rate is this part of what it was …
 _SLOWED: Final = 0.7
 #: … but no slower than this part of the limit …
 _SLOWEST: Final = 1 / 16
@@ -39,66 +36,67 @@ _GROWTH: Final = 0.5
 
 @attrs.define(eq=False)
 class Permit:
-    """A request that was let go."""
+    """The right to send one request."""
 
+    #: When it was acquired.
     at: float
-    #: None as long as it is under way.
+    #: When the response came; None while the request is in flight.
     answered_at: float | None = None
 
 
 class RateLimiter:
-    """The pace of requests to one endpoint.
+    """Spaces the requests to one endpoint.
 
-    ``limit`` is in requests per second, above 0; None is no limit, until a 429 says that there is
-    one. Requests are spread evenly, so that no second has more than the limit, wherever it begins;
-    and if one was held up on its way, which its late answer tells, others keep their distance.
+    ``limit`` is in requests per second, above 0; None is no limit, until a 429 shows that there is
+    one. Requests are spread evenly, so that no second, wherever it begins, has more than the limit.
+    If a request was held up on its way, as its late response tells, others keep their distance.
     """
 
     def __init__(self, limit: float | None) -> None:
         self._limit = inf if limit is None else limit * _USED
         self._rate = self._limit
         self._next = -inf
-        #: When the pace was changed last, or will be: at the end of a pause.
+        #: When the rate was changed last, or will be: at the end of a pause.
         self._changed = -inf
-        #: The last requests, as many as the limit allows in a second; with none, not looked at.
-        self._gone: Final[deque[Permit]] = deque(maxlen=0 if limit is None else int(limit))
-        #: Seconds that the last answers took.
-        self._took: Final[deque[float]] = deque(maxlen=_USUAL)
+        #: The last permits, as many as the limit allows in a second; none where there is no limit.
+        self._recent: Final[deque[Permit]] = deque(maxlen=0 if limit is None else int(limit))
+        #: Seconds that the last responses took.
+        self._durations: Final[deque[float]] = deque(maxlen=_USUAL)
         #: Since when requests were counted, for a second at most, and how many.
         self._counted: tuple[float, int] = (-inf, 0)
 
     def available_at(self, now: float) -> float:
         """Return when the next request may go: ``now`` or later."""
-        when = max(now, self._next - _MADE_UP)
-        if len(self._gone) == self._gone.maxlen and self._gone:
-            when = max(when, self._arrival(self._gone[0], now) + _WINDOW)
-        return when
+        at = max(now, self._next - _MADE_UP)
+        if len(self._recent) == self._recent.maxlen and self._recent:
+            at = max(at, self._latest_arrival(self._recent[0], now) + _WINDOW)
+        return at
 
-    def _arrival(self, release: Permit, now: float) -> float:
+    def _latest_arrival(self, permit: Permit, now: float) -> float:
         """Return when a request arrived at the latest, as far as is known."""
-        took = (now if release.answered_at is None else release.answered_at) - release.at
-        late = took - min(self._took, default=took)
-        return release.at + min(max(late, 0.0), _LATEST)
+        took = (now if permit.answered_at is None else permit.answered_at) - permit.at
+        late = took - min(self._durations, default=took)
+        return permit.at + min(max(late, 0.0), _LATEST)
 
     def acquire(self, now: float) -> Permit:
-        """Take note that a request goes now; :meth:`answered` is to be told when it is answered."""
+        """Record a request that goes now; give its permit to :meth:`release` when it ends."""
         self._recover(now)
         self._next = max(self._next, now) + 1 / self._rate
         second, count = self._counted
         self._counted = (second, count + 1) if now - second < 1 else (now, 1)
-        release = Permit(now)
-        while self._gone and self._gone[0].at < now - _WINDOW - _LATEST:
-            self._gone.popleft()  # it arrived more than a second ago, however late
-        self._gone.append(release)
-        return release
+        permit = Permit(now)
+        while self._recent and self._recent[0].at < now - _WINDOW - _LATEST:
+            self._recent.popleft()  # it arrived more than a second ago, however late
+        self._recent.append(permit)
+        return permit
 
-    def release(self, release: Permit, now: float) -> None:
-        """Take note that a request was answered, or failed, now."""
-        release.answered_at = now
-        self._took.append(now - release.at)
+    def release(self, permit: Permit, now: float) -> None:
+        """Record that a request has its response, or failed, now."""
+        permit.answered_at = now
+        self._durations.append(now - permit.at)
 
     def on_rate_limited(self, now: float, wait: float) -> None:
-        """Take note of a 429: nothing goes for ``wait`` seconds, and more slowly then."""
+        """Record a 429: nothing goes for ``wait`` seconds, and requests go more slowly then."""
         if now >= self._changed:  # of several at once, one counts
             rate = self._counted[1] if self._rate == inf else self._rate
             slowest = _CAUTIOUS if self._limit == inf else self._limit * _SLOWEST
@@ -115,22 +113,31 @@ class RateLimiter:
 
 
 class RateLimiters:
-    """The paces of all endpoints of a project.
+    """The rate limiters of a project's endpoints. Not for several threads at once.
 
-    ``limits`` are requests per second by path, and win over Iterable's documented ones; None is
-    no limit. Not safe for several threads at once.
+    ``limits`` are requests per second by path, and win over the documented ones; None is no limit.
+    ``paths`` are those that may be named; None is any.
+
+    Raises :exc:`ValueError` for a path that is not known, or a number that is not above 0.
     """
 
-    def __init__(self, limits: Mapping[str, float | None] | None = None) -> None:
+    def __init__(
+        self,
+        limits: Mapping[str, float | None] | None = None,
+        paths: Collection[str] | None = None,
+    ) -> None:
         self._limits: Final = dict(limits or {})
         for path, limit in self._limits.items():
+            if paths is not None and path not in paths:
+                known = ", ".join(sorted(paths))
+                raise ValueError(f"{path}: no path that requests go to; the paths are {known}")
             if limit is not None and not 0 < limit < inf:
                 message = f"{path}: a rate must be a number of requests per second above 0, or None"
                 raise ValueError(message)
         self._limiters: Final[dict[str, RateLimiter]] = {}
 
     def of(self, endpoint: Endpoint) -> RateLimiter:
-        """Return the pace of an endpoint."""
+        """Return the rate limiter of an endpoint."""
         limiter = self._limiters.get(endpoint.path)
         if limiter is None:
             limit = self._limits.get(endpoint.path, endpoint.rate)

@@ -1,6 +1,6 @@
-"""Patience: what is tried again, after how long, and when it is given up.
+"""Retry policy: when a failed request is sent again, and when it is given up.
 
-What may live here: decisions about faults. No clock and no chance of its own: both are handed in.
+The clock and the jitter are passed in.
 """
 
 from __future__ import annotations
@@ -20,100 +20,104 @@ from iterable_destination.errors import (
     ServerError,
 )
 
-#: Gives a number between two others.
+#: Returns a number between two others.
 Jitter = Callable[[float, float], float]
 
-#: The bound of the first wait after a 429, in seconds: a limit is counted over a second.
-_FIRST_WAIT_WHEN_LIMITED: Final = 1.0
-#: Bounds double this often at most, so that they stay finite.
-_DOUBLINGS: Final = 30
-#: A bulk that Iterable failed on so often is sent in halves from then on: data can be the cause.
-_FAILURES_OF_A_WHOLE_BULK: Final = 2
+#: The least upper bound of the delay after a 429, in seconds: a rate is counted over a second.
+_RATE_LIMIT_BACKOFF: Final = 1.0
+#: How often the backoff doubles at most, so that it stays finite.
+_MAX_DOUBLINGS: Final = 30
+#: Server errors after which a bulk is split: an item of it may be the cause.
+_SERVER_ERRORS_BEFORE_SPLIT: Final = 2
 
 
-def _seconds(_: Any, attribute: attrs.Attribute[float], value: float) -> None:
+def _check_seconds(_: Any, attribute: attrs.Attribute[float], value: float) -> None:
     if not 0 <= value < inf:
         raise ValueError(f"{attribute.name}: must be a number of seconds, finite and at least 0")
 
 
+def _check_count(_: Any, attribute: attrs.Attribute[int], value: int) -> None:
+    if type(value) is not int or value < 1:
+        raise ValueError(f"{attribute.name}: must be a whole number, at least 1")
+
+
 @attrs.frozen(kw_only=True)
 class RetryPolicy:
-    """How long a fault is borne.
+    """When a failed request is retried, and when it is given up.
 
-    Times are seconds, finite and at least 0; others raise :exc:`ValueError`.
+    Times are seconds, finite and at least 0; counts are whole numbers, at least 1. Anything else
+    raises :exc:`ValueError`.
     """
 
-    #: From the first try of an event to the beginning of the last.
-    deadline: float = attrs.field(default=60.0, validator=_seconds)
-    #: Tries of a request, whatever becomes of them. At least 1.
-    max_attempts: int = attrs.field(default=20, validator=attrs.validators.ge(1))
-    #: Tries of a request that Iterable answers with a :exc:`~errors.ServerError`: such an answer
-    #: can be the data's fault. At least 1.
-    max_server_errors: int = attrs.field(default=5, validator=attrs.validators.ge(1))
-    #: The first wait lies between 0 and this (and 1 second, for a rate limit), each further one
+    #: From the first attempt of an event to the beginning of the last.
+    deadline: float = attrs.field(default=60.0, validator=_check_seconds)
+    #: Attempts of a request, whatever becomes of them.
+    max_attempts: int = attrs.field(default=20, validator=_check_count)
+    #: Attempts of a request that ends in a :exc:`~errors.ServerError`: the data can be the cause.
+    max_server_errors: int = attrs.field(default=5, validator=_check_count)
+    #: The first delay lies between 0 and this (and 1 second, for a rate limit), each further one
     #: between 0 and twice as much …
-    initial_backoff: float = attrs.field(default=0.5, validator=_seconds)
+    initial_backoff: float = attrs.field(default=0.5, validator=_check_seconds)
     #: … up to this.
-    max_backoff: float = attrs.field(default=30.0, validator=_seconds)
+    max_backoff: float = attrs.field(default=30.0, validator=_check_seconds)
     #: How long nothing more is sent after a :exc:`~errors.ConfigurationError`, with which no
     #: event would get through.
-    breaker_timeout: float = attrs.field(default=30.0, validator=_seconds)
+    breaker_timeout: float = attrs.field(default=30.0, validator=_check_seconds)
 
 
 @attrs.define
 class Attempts:
-    """What has been tried for one request, or for all the calls of one event."""
+    """The attempts so far of one request, or of all the calls of one event."""
 
-    #: No try begins after this, on the clock of whoever asks.
+    #: No attempt begins after this moment, on the scheduler's clock.
     deadline: float
     #: Requests sent so far.
     total: int = 0
-    #: Answers that were a :exc:`~errors.ServerError`, of the call that is being tried.
+    #: Responses to the current call that were a :exc:`~errors.ServerError`.
     server_errors: int = 0
-    #: Tries of the call that is being tried.
+    #: Attempts of the current call.
     of_this_call: int = 0
-    #: Whether some request may have been applied without our knowing.
+    #: Whether Iterable may have applied a request whose response is missing.
     is_ambiguous: bool = False
 
-    def accepted(self) -> None:
-        """Take note that a call was accepted; the next one, if any, begins anew."""
+    def begin(self) -> None:
+        """Record that a request goes out."""
+        self.total += 1
+        self.of_this_call += 1
+
+    def begin_next_call(self) -> None:
+        """Record that a call was accepted, so that the next one begins anew."""
         self.is_ambiguous = False
         self.server_errors = self.of_this_call = 0
 
-    def fresh_copy(self) -> Attempts:
-        """Return the tries of the calls that come after this one."""
+    def for_next_call(self) -> Attempts:
+        """Return the attempts of the calls that come after the current one."""
         attempts = attrs.evolve(self)
-        attempts.accepted()
+        attempts.begin_next_call()
         return attempts
 
     def next_delay(
         self, error: ApiError, now: float, retry: RetryPolicy, jitter: Jitter
     ) -> float | None:
-        """Take note of a failure; return how long to wait for the next try, None to give up."""
+        """Record a failure; return the seconds until the next attempt, or None to give up."""
         self.is_ambiguous |= isinstance(error, AmbiguousAnswer)
         self.server_errors += isinstance(error, ServerError)
         if isinstance(error, RequestRefused | ConfigurationError):
             return None
-        wait = self._wait(error, retry, jitter)
-        given_up = (
-            self.server_errors >= retry.max_server_errors or self.of_this_call >= retry.max_attempts
-        )
-        return None if given_up or now + wait > self.deadline else wait
+        if self.server_errors >= retry.max_server_errors or self.of_this_call >= retry.max_attempts:
+            return None
+        delay = self._backoff(error, retry, jitter)
+        return None if now + delay > self.deadline else delay
 
-    def _wait(self, error: ApiError, retry: RetryPolicy, jitter: Jitter) -> float:
-        """Return how long to wait: full jitter that doubles, or longer if Iterable asks for it."""
-        bound = retry.initial_backoff * 2 ** min(self.total - 1, _DOUBLINGS)
+    def _backoff(self, error: ApiError, retry: RetryPolicy, jitter: Jitter) -> float:
+        """Return the delay: exponential backoff with full jitter, or longer if Iterable says so."""
+        bound = retry.initial_backoff * 2 ** min(self.total - 1, _MAX_DOUBLINGS)
         if isinstance(error, RateLimited):
-            bound = max(bound, _FIRST_WAIT_WHEN_LIMITED)
-        wait = jitter(0, min(bound, retry.max_backoff))
-        return max(wait, min(error.retry_after or 0, retry.max_backoff))
+            bound = max(bound, _RATE_LIMIT_BACKOFF)
+        delay = jitter(0, min(bound, retry.max_backoff))
+        return max(delay, min(error.retry_after or 0, retry.max_backoff))
 
     @property
-    def halves(self) -> bool:
+    def needs_split(self) -> bool:
         """Whether a bulk is to be sent in halves from now on."""
-        return self.server_errors >= _FAILURES_OF_A_WHOLE_BULK
-
-    def begin(self) -> None:
-        """Take note that a request goes out."""
-        self.total += 1
-        self.of_this_call += 1
+        return self.server_errors >= _SERVER_ERRORS_BEFORE_SPLIT

@@ -11,13 +11,18 @@ from typing import Any, Final
 import attrs
 
 from iterable_destination.errors import Note, Problem
+from iterable_destination.mapping.actions.apply import (
+    ANONYMOUS,
+    Mapped,
+    apply_subscription,
+    too_deep,
+)
 from iterable_destination.mapping.actions.paths import NOTHING
-from iterable_destination.mapping.actions.reading import Reading
 from iterable_destination.mapping.actions.subscriptions import PRESETS, Subscription
-from iterable_destination.mapping.actions.translator import ANONYMOUS, Mapped, mapped, too_deep
 from iterable_destination.model.calls import Call
 from iterable_destination.model.dates import TEXTS_STAY
 from iterable_destination.model.json_copy import data_fields
+from iterable_destination.model.segment_event import EventHeader
 from iterable_destination.model.settings import Settings
 
 _OFF: Final = "it is switched off"
@@ -56,22 +61,23 @@ def explain(
     The calls are those that a ``MappedTranslator`` makes. Raises
     :exc:`~iterable_destination.errors.InvalidEvent` if the event cannot be read.
     """
-    reading = Reading(event)
+    header = EventHeader(event)
     try:
-        return tuple([_explained(each, reading, settings or Settings()) for each in subscriptions])
+        return tuple([_explained(each, header, settings or Settings()) for each in subscriptions])
     except RecursionError:  # the caller is deep in calls itself
-        raise too_deep(reading) from None
+        raise too_deep(header) from None
 
 
-def _explained(subscription: Subscription, reading: Reading, settings: Settings) -> Explanation:
+def _explained(subscription: Subscription, header: EventHeader, settings: Settings) -> Explanation:
     name = subscription.name
-    if reading.switched_off is not None or not subscription.enabled:
-        return Explanation(name, fired=False, because=reading.switched_off or _OFF)
-    fired, part = subscription.fires.deciding(reading.body)
+    reason = header.mapped_skip_reason()
+    if reason is not None or not subscription.enabled:
+        return Explanation(name, fired=False, because=reason or _OFF)
+    fired, part = subscription.fires.deciding(header.raw)
     because = subscription.trigger[part.start : part.end]
     if not fired:
         return Explanation(name, fired, because)
-    return _told(name, because, mapped(subscription, reading.body, settings))
+    return _told(name, because, apply_subscription(subscription, header.raw, settings))
 
 
 def _told(name: str, because: str, made: Mapped) -> Explanation:

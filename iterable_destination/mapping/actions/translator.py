@@ -1,8 +1,4 @@
-"""The mapped translator: one event, and what its subscriptions make of it.
-
-What may live here: which subscriptions fire, what becomes of an event when some of them fail, and
-the way of one payload from its mapping to its calls.
-"""
+"""The mapped translator: which subscriptions an event fires, and what they make of it together."""
 
 from __future__ import annotations
 
@@ -10,45 +6,26 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from iterable_destination.errors import InvalidEvent, InvalidSubscription, Note, Problem
-from iterable_destination.mapping.actions.call_builders import CALLS
-from iterable_destination.mapping.actions.coercion import Findings
+from iterable_destination.mapping.actions.apply import (
+    ANONYMOUS,
+    Mapped,
+    apply_subscription,
+    too_deep,
+)
+from iterable_destination.mapping.actions.explain import Explanation, explain
 from iterable_destination.mapping.actions.fql.conditions import Trigger
-from iterable_destination.mapping.actions.mapping_kit.directive_options import Unmappable
 from iterable_destination.mapping.actions.paths import NOTHING
-from iterable_destination.mapping.actions.payload import coerced
-from iterable_destination.mapping.actions.reading import Reading
 from iterable_destination.mapping.actions.subscriptions import PRESETS, Subscription, too_many
-from iterable_destination.model import validation
-from iterable_destination.model.calls import Call
-from iterable_destination.model.json_copy import TOO_DEEP
-from iterable_destination.model.json_values import as_object, describe_type, scalar
+from iterable_destination.model.segment_event import EventHeader, SegmentEvent, read_header
 from iterable_destination.model.settings import Settings
 from iterable_destination.model.translation import FailedSubscription, Translation
 
-NO_IDENTITY: Final = "Must include email or userId."
-ANONYMOUS: Final = "anonymous: neither email nor userId, and skip_anonymous is on"
 NOTHING_FIRED: Final = "no enabled subscription fires for this event"
 
 _DEFAULTS: Final = Settings()
 #: Names of events for which it is remembered who may fire, and how long they may be.
 _MOST_NAMES: Final = 1_000
 _LONGEST_NAME: Final = 200
-
-
-class Mapped(Findings):
-    """What one subscription makes of an event that fired it."""
-
-    __slots__ = ("calls", "is_anonymous", "payload", "subscription")
-
-    def __init__(self, subscription: str) -> None:
-        super().__init__()
-        #: The subscription's name.
-        self.subscription: Final = subscription
-        #: The mapped payload, before it was coerced; it shares parts with the event.
-        self.payload: Any = None
-        self.calls: tuple[Call, ...] = ()
-        #: Whether it is about nobody, and such are skipped.
-        self.is_anonymous = False
 
 
 class MappedTranslator:
@@ -81,26 +58,38 @@ class MappedTranslator:
         no subscription that fired gives a call and one failed; then each problem's place begins
         with the subscription's name. What a ``Mapping`` of your own raises is not caught.
         """
-        reading = Reading(event)
-        if reading.switched_off is not None:
-            return Translation(reading.message_id, skipped=reading.switched_off)
+        header = EventHeader(event)
+        reason = header.mapped_skip_reason()
+        if reason is not None:
+            return _skip(header, reason)
         try:
-            return self._translated(reading, settings or _DEFAULTS)
+            return self._translate(header, settings or _DEFAULTS)
         except RecursionError:  # the caller is deep in calls itself
-            raise too_deep(reading) from None
+            raise too_deep(header) from None
 
-    def _translated(self, reading: Reading, settings: Settings) -> Translation:
-        body = reading.body
+    def skip_reason(self, event: SegmentEvent) -> str | None:
+        """Return why the event's ``integrations`` switch it off here, or None if they do not."""
+        return event.mapped_skip_reason()
+
+    def explain(self, event: Any, settings: Settings) -> tuple[Explanation, ...]:
+        """Explain what each subscription makes of an event, in their order.
+
+        Raises :exc:`~iterable_destination.errors.InvalidEvent` if the event cannot be read.
+        """
+        return explain(event, self.subscriptions, settings)
+
+    def _translate(self, header: EventHeader, settings: Settings) -> Translation:
+        body = header.raw
         fired = []
         for subscription, trigger in self._candidates(body):
             if trigger is None or trigger.holds(body):
-                fired.append(mapped(subscription, body, settings))
+                fired.append(apply_subscription(subscription, body, settings))
         if len(fired) == 1:
             made = fired[0]
             if made.calls and not made.notes:  # as nearly always
                 names = (made.subscription,) * len(made.calls)
-                return Translation(reading.message_id, made.calls, None, (), names, ())
-        return _gathered(fired, reading)
+                return Translation(header.message_id, made.calls, None, (), names, ())
+        return _combine(fired, header)
 
     def _candidates(self, event: dict[Any, Any]) -> tuple[_Candidate, ...]:
         """Return who may fire for an event, as far as its type and its name tell.
@@ -139,8 +128,13 @@ def _shortlist(
     return tuple(found)
 
 
-def _gathered(fired: Sequence[Mapped], reading: Reading) -> Translation:
-    """Put together what the subscriptions of one event gave; raises :exc:`InvalidEvent`."""
+def _skip(header: EventHeader, reason: str, notes: tuple[Note, ...] = ()) -> Translation:
+    identity = read_header(header.raw)[1]
+    return Translation(header.message_id, skipped=reason, notes=notes, identity=identity)
+
+
+def _combine(fired: Sequence[Mapped], header: EventHeader) -> Translation:
+    """Return what the subscriptions of one event gave together; raises :exc:`InvalidEvent`."""
     calls = tuple([call for made in fired for call in made.calls])
     errors = [
         FailedSubscription(made.subscription, tuple(made.problems))
@@ -148,12 +142,15 @@ def _gathered(fired: Sequence[Mapped], reading: Reading) -> Translation:
         if made.problems
     ]
     if errors and not calls:
-        raise InvalidEvent(_problems(errors), reading.message_id)
+        raise InvalidEvent(_problems(errors), header.message_id, read_header(header.raw)[1])
+    notes = tuple([note for made in fired for note in _notes(made)])
+    if not calls:
+        return _skip(header, _reason(fired), notes)
     return Translation(
-        reading.message_id,
+        header.message_id,
         calls,
-        None if calls else _reason(fired),
-        tuple([note for made in fired for note in _notes(made)]),
+        None,
+        notes,
         tuple([made.subscription for made in fired for _ in made.calls]),
         tuple(errors),
     )
@@ -171,43 +168,3 @@ def _problems(errors: Iterable[FailedSubscription]) -> Iterator[Problem]:
     for error in errors:
         for problem in error.problems:
             yield Problem(f"{error.subscription}: {problem.path}", problem.message)
-
-
-def mapped(subscription: Subscription, event: dict[Any, Any], settings: Settings) -> Mapped:
-    """Return what a subscription makes of an event that fires it."""
-    made = Mapped(subscription.name)
-    try:
-        payload = made.payload = subscription.resolve(event)
-    except Unmappable as error:
-        made.add_problem("mapping", str(error))
-        return made
-    if type(payload) is not dict:
-        payload = {} if payload is NOTHING else as_object(scalar(payload))
-        if payload is None:
-            made.add_problem("mapping", f"must give an object, not {describe_type(made.payload)}")
-            return made
-    fields = coerced(subscription.fields, payload, "", made)
-    if not made.problems:
-        _judge(made, CALLS[subscription.action](fields, made), settings)
-    return made
-
-
-def _judge(made: Mapped, calls: tuple[Call, ...], settings: Settings) -> None:
-    """Keep the calls of a payload if nothing is wrong with them."""
-    who = calls[0].identity
-    if who.email is None and who.user_id is None:
-        if settings.skip_anonymous:
-            made.is_anonymous = True
-            made.problems.clear()
-            return
-        made.add_problem(who.user_id_source, NO_IDENTITY)
-    elif not made.is_ordinary:
-        for call in calls:
-            made.problems += validation.problems(call)
-    if not made.problems:
-        made.calls = calls
-
-
-def too_deep(reading: Reading) -> InvalidEvent:
-    """Return the error for an event that is nested too deeply to be read where we are."""
-    return InvalidEvent([Problem("$", TOO_DEEP)], reading.message_id)

@@ -76,7 +76,7 @@ def translate(event: SegmentEvent, settings: Settings) -> Call | str:
     translator = CALL_TYPES.get(event.type)
     if translator is None:
         return f"{_shown(event.type)} calls are not supported: Iterable has no use for them"
-    reason = event.switched_off() if event.integrations else None
+    reason = event.skip_reason() if event.integrations else None
     if reason is None and translator is page:
         reason = not_asked_for(event, settings)
     if reason is not None:

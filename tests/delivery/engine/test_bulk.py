@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from iterable_destination import errors
 from iterable_destination.delivery.engine.bulk import (
-    BULK_ENDPOINTS,
+    ITERABLE_BULK_ENDPOINTS,
     BatchCapacity,
     BulkEndpoint,
     blamed_items,
@@ -26,8 +26,8 @@ from iterable_destination.model.endpoints import MAX_BODY_BYTES, MAX_BULK_ITEMS
 from iterable_destination.model.json_codec import encode
 from iterable_destination.model.responses import ApiResponse
 
-EVENTS = BULK_ENDPOINTS[endpoints.EVENTS_TRACK.path]
-USERS = BULK_ENDPOINTS[endpoints.USERS_UPDATE.path]
+EVENTS = ITERABLE_BULK_ENDPOINTS[endpoints.EVENTS_TRACK.path]
+USERS = ITERABLE_BULK_ENDPOINTS[endpoints.USERS_UPDATE.path]
 
 
 # --- What fits ---------------------------------------------------------------------------------
@@ -58,11 +58,10 @@ def test_a_body_is_the_items_in_their_envelope(bulk: BulkEndpoint) -> None:
     assert json.loads(bulk.body([b"1"])) == {key: [1]}
 
 
-def test_calls_with_a_bulk_are_those_that_iterable_or_segment_has_one_for() -> None:
-    assert {path: bulk.endpoint.path for path, bulk in BULK_ENDPOINTS.items()} == {
+def test_calls_with_a_bulk_endpoint_are_those_that_iterable_has_one_for() -> None:
+    assert {path: bulk.endpoint.path for path, bulk in ITERABLE_BULK_ENDPOINTS.items()} == {
         "/api/users/update": "/api/users/bulkUpdate",
         "/api/events/track": "/api/events/trackBulk",
-        "/v1/track": "/v1/batch",
     }
     assert (USERS.one_per_user, EVENTS.one_per_user) == (True, False)
 

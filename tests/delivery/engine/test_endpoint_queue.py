@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iterable_destination.delivery.engine.bulk import BULK_ENDPOINTS
+from iterable_destination.delivery.engine.bulk import ITERABLE_BULK_ENDPOINTS
 from iterable_destination.delivery.engine.endpoint_queue import EndpointQueue, split_index
 from iterable_destination.delivery.engine.envelope import Envelope, UserQueue
 from iterable_destination.model import endpoints
 from iterable_destination.model.calls import EncodedCall, Identity, TrackEvent, encode_call
 from iterable_destination.model.endpoints import MAX_BODY_BYTES, MAX_BULK_ITEMS
 
-EVENTS = BULK_ENDPOINTS[endpoints.EVENTS_TRACK.path]
-USERS = BULK_ENDPOINTS[endpoints.USERS_UPDATE.path]
+EVENTS = ITERABLE_BULK_ENDPOINTS[endpoints.EVENTS_TRACK.path]
+USERS = ITERABLE_BULK_ENDPOINTS[endpoints.USERS_UPDATE.path]
 MARK = encode_call(TrackEvent(Identity("a@x.com"), "Seen"))
 
 
@@ -63,14 +63,14 @@ def fits(envelopes: list[Envelope]) -> bool:
 def check(endpoint_queue: EndpointQueue) -> None:
     runs = [
         envelope
-        for queue in endpoint_queue.queues
+        for queue in endpoint_queue.user_queues
         for envelope in list(queue.waiting)[: queue.batchable]
     ]
     assert endpoint_queue.items == len(runs)
     assert endpoint_queue.bytes == sum(len(envelope.item) for envelope in runs)
     assert all(
         queue.endpoint_queue is endpoint_queue and 1 <= queue.batchable <= len(queue.waiting)
-        for queue in endpoint_queue.queues
+        for queue in endpoint_queue.user_queues
     )
     assert endpoint_queue.is_full == (len(runs) >= MAX_BULK_ITEMS or length(runs) >= MAX_BODY_BYTES)
 
@@ -85,7 +85,7 @@ def test_requests_are_formed_as_a_slow_model_has_them(seed: int) -> None:
     endpoint_queue, sequence = track_stop(), 0
     for _ in range(40):
         happens = dice.choice(["join", "join", "extend", "leave", "take"])
-        queues = list(endpoint_queue.queues)
+        queues = list(endpoint_queue.user_queues)
         if happens == "join":
             queue = lane_of(*dice.choices(sizes, k=dice.randint(1, 4)), first=sequence)
             sequence += 4
@@ -104,7 +104,7 @@ def test_requests_are_formed_as_a_slow_model_has_them(seed: int) -> None:
         elif happens == "take" and queues:
             expect_request(endpoint_queue)
         check(endpoint_queue)
-    while endpoint_queue.queues:
+    while endpoint_queue.user_queues:
         expect_request(endpoint_queue)
         check(endpoint_queue)
     assert (endpoint_queue.items, endpoint_queue.bytes) == (0, 0)
@@ -113,20 +113,20 @@ def test_requests_are_formed_as_a_slow_model_has_them(seed: int) -> None:
 def expect_request(endpoint_queue: EndpointQueue) -> None:
     lined_up = [
         (queue, envelope)
-        for queue in endpoint_queue.queues
+        for queue in endpoint_queue.user_queues
         for envelope in list(queue.waiting)[: queue.batchable]
     ]
     count = len(lined_up)
     while not fits([envelope for _, envelope in lined_up[:count]]):
         count -= 1
     expected = lined_up[:count]
-    before = list(endpoint_queue.queues)
+    before = list(endpoint_queue.user_queues)
     taken = endpoint_queue.take(7.0)
     assert taken == [envelope for _, envelope in expected]
     assert taken
     assert endpoint_queue.since == 7.0
     gone = [queue for queue, _ in expected]
-    assert list(endpoint_queue.queues) == [queue for queue in before if queue not in gone]
+    assert list(endpoint_queue.user_queues) == [queue for queue in before if queue not in gone]
     assert all(queue.in_flight == gone.count(queue) for queue in before)
 
 
@@ -138,7 +138,7 @@ def test_a_request_has_a_thousand_items_at_most_and_leaves_the_rest_in_line() ->
     taken = endpoint_queue.take(0.0)
     assert len(taken) == MAX_BULK_ITEMS
     assert [queue.in_flight for queue in queues] == [300, 300, 300, 100, 0]
-    assert list(endpoint_queue.queues) == queues[4:]
+    assert list(endpoint_queue.user_queues) == queues[4:]
     assert len(queues[3].waiting) == 200
 
 
@@ -152,7 +152,7 @@ def test_what_has_no_bulk_goes_singly_in_order_of_arrival() -> None:
     assert [envelope.index for envelope in endpoint_queue.take(3.0)] == [1]
     assert endpoint_queue.since == 3.0
     assert [envelope.index for envelope in endpoint_queue.take(4.0)] == [2]
-    assert not endpoint_queue.queues
+    assert not endpoint_queue.user_queues
     assert not endpoint_queue.is_full
 
 
@@ -170,7 +170,7 @@ def test_a_stop_notes_since_when_something_waits() -> None:
     join(endpoint_queue, lane_of(2), now=5.0)
     join(endpoint_queue, lane_of(2), now=6.0)
     assert endpoint_queue.since == 5.0
-    for queue in list(endpoint_queue.queues):
+    for queue in list(endpoint_queue.user_queues):
         endpoint_queue.leave(queue)
     join(endpoint_queue, lane_of(2), now=9.0)
     assert endpoint_queue.since == 9.0

@@ -122,10 +122,10 @@ def test_an_accepted_call_lets_the_next_one_begin_anew() -> None:
         assert attempts.next_delay(said(errors.ServerError), 0.0, retry, low) is not None
     attempts.begin()
     attempts.next_delay(said(errors.AmbiguousAnswer), 0.0, retry, low)
-    attempts.accepted()
+    attempts.begin_next_call()
     assert (attempts.total, attempts.server_errors, attempts.of_this_call) == (5, 0, 0)
     assert not attempts.is_ambiguous
-    assert not attempts.halves
+    assert not attempts.needs_split
     attempts.begin()
     assert attempts.next_delay(said(errors.ServerError), 0.0, retry, low) is not None
 
@@ -136,7 +136,7 @@ def test_a_bulk_goes_in_halves_after_two_failures_of_iterables() -> None:
     for kind in (errors.ServerError, errors.NotConnected, errors.ServerError):
         attempts.begin()
         attempts.next_delay(said(kind), 0.0, RetryPolicy(), low)
-        halves.append(attempts.halves)
+        halves.append(attempts.needs_split)
     assert halves == [False, False, True]
 
 

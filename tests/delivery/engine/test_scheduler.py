@@ -14,12 +14,15 @@ import attrs
 import pytest
 
 from iterable_destination import errors
+from iterable_destination.delivery.engine.bulk import ITERABLE_BULK_ENDPOINTS
 from iterable_destination.delivery.engine.circuit_breaker import CircuitBreaker
 from iterable_destination.delivery.engine.counters import Counters
-from iterable_destination.delivery.engine.envelope import Batch, Envelope, ordering_keys
+from iterable_destination.delivery.engine.envelope import Batch, Envelope
+from iterable_destination.delivery.engine.policy import DeliveryPolicy
 from iterable_destination.delivery.engine.rate_limiter import RateLimiters
 from iterable_destination.delivery.engine.retry import RetryPolicy
-from iterable_destination.delivery.engine.scheduler import DeliveryPolicy, Scheduler
+from iterable_destination.delivery.engine.scheduler import Scheduler
+from iterable_destination.delivery.engine.user_queues import ordering_keys
 from iterable_destination.model import endpoints
 from iterable_destination.model.calls import (
     Call,
@@ -31,6 +34,7 @@ from iterable_destination.model.calls import (
 )
 from iterable_destination.model.endpoints import MAX_BODY_BYTES, MAX_BULK_ITEMS
 from iterable_destination.model.outcomes import Outcome, Rejected, Retryable, Skipped
+from iterable_destination.model.records import EventRecord
 from iterable_destination.model.responses import ApiResponse
 
 BULK_UPDATE = endpoints.USERS_BULK_UPDATE.path
@@ -148,6 +152,7 @@ class World:
             retry=self.retry,
             rate_limiters=RateLimiters(self.limits),
             breaker=self.breaker,
+            bulk_endpoints=ITERABLE_BULK_ENDPOINTS,
             counters=self.counters,
             jitter=self.jitter,
             on_retry=self._retried,
@@ -1081,7 +1086,7 @@ def test_nothing_is_sent_from_the_end_of_the_time_on() -> None:
     batch = made.batch()
     made.now = 1_010.0
     assert made.ask() is None
-    assert made.outcomes[2].message == "not sent: the time given ran out"
+    assert made.outcomes[2].message == "not sent: deadline exceeded"
     made.add(envelope_of(3, buy("cy")))
     made.answer(batch, ACCEPTED)
     assert [made.outcomes[index].name for index in range(4)] == [
@@ -1179,7 +1184,7 @@ def test_abandoning_settles_everything_at_once() -> None:
         "retryable",
     ]
     assert made.scheduler.pending == 0
-    assert made.outcomes[0].message == "the time given ran out before the answer came"
+    assert made.outcomes[0].message == "deadline exceeded before the response came"
 
 
 @pytest.mark.parametrize("reply", [ACCEPTED, said(errors.Unauthorized), said(errors.ServerError)])
@@ -1389,7 +1394,7 @@ def test_later_events_of_a_user_are_held_when_an_earlier_one_is_to_be_handed_in_
     made.run()
     assert made.names == {"retryable": 2, "delivered": 1, "skipped": 1}
     assert made.outcomes[1].message is not None
-    assert "an earlier event of this user" in made.outcomes[1].message
+    assert "an earlier event for this user" in made.outcomes[1].message
     made.add(envelope_of(4, buy("ann")))
     assert made.outcomes[4].name == "retryable"
     assert made.outcomes[4].attempts == 0
@@ -1462,14 +1467,16 @@ def test_who_turns_out_to_be_one_user_waits_for_both_requests() -> None:
     assert made.batch().envelopes[0].index == 2
 
 
-def test_a_callers_source_and_notes_come_back_with_the_outcome() -> None:
+def test_a_callers_record_and_notes_come_back_with_the_outcome() -> None:
     note = errors.Note("a", "b")
-    envelope = Envelope(7, "m-7", (note,), (encode_call(buy("ann")),), source="kept")
+    envelope = Envelope(
+        7, "m-7", (note,), (encode_call(buy("ann")),), record=EventRecord(7, "kept")
+    )
     made = world(envelope)
     made.run()
     assert made.outcomes[7].notes == (note,)
     assert made.outcomes[7].message_id == "m-7"
-    assert envelope.source == "kept"
+    assert envelope.record == EventRecord(7, "kept")
 
 
 def test_rejected_is_what_iterable_refused() -> None:
@@ -1480,3 +1487,16 @@ def test_rejected_is_what_iterable_refused() -> None:
     assert isinstance(outcome, Rejected)
     assert (outcome.code, outcome.request_id) == ("ForgottenUserError", "r-9")
     assert outcome.error is refusal
+
+
+def test_thousands_of_retries_whose_deadline_passed_while_the_process_was_frozen_are_given_up() -> (
+    None
+):
+    count = 2_000
+    made = world(*(envelope_of(n, buy(f"u-{n}")) for n in range(count)))
+    for _ in range(count):
+        made.answer(made.batch(), errors.AmbiguousAnswer("reset"))
+    made.now += 10 * made.retry.deadline
+    assert made.ask() is None
+    assert {outcome.name for outcome in made.outcomes.values()} == {"unknown"}
+    assert len(made.outcomes) == count

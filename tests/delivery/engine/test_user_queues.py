@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iterable_destination.delivery.engine.envelope import Envelope, UserQueue, ordering_keys
-from iterable_destination.delivery.engine.user_queues import UserQueues
+from iterable_destination.delivery.engine.envelope import Envelope, UserQueue
+from iterable_destination.delivery.engine.user_queues import UserQueues, ordering_keys
 from iterable_destination.model.calls import Identity, TrackEvent, encode_call
 
 NAMES = ["@a@x.com", "#a", "@b@x.com", "#b", "#c", "#d", "#e"]
@@ -58,8 +58,8 @@ class Model:
         [person] = [each for each in self.persons if sequence in each.waiting | each.in_flight]
         return person
 
-    def lane_of(self, person: Person) -> UserQueue:
-        return self.envelopes[min(person.waiting | person.in_flight)].user
+    def queue_of(self, person: Person) -> UserQueue:
+        return self.envelopes[min(person.waiting | person.in_flight)].queue
 
     def forget(self) -> None:
         """Forget whom nothing waits of, but for two names of one, and whoever is paused."""
@@ -96,7 +96,7 @@ class Model:
         if ready:
             person = self.dice.choice(ready)
             first = sorted(person.waiting)[: self.dice.randint(1, len(person.waiting))]
-            taken = take(self.lane_of(person), len(first))
+            taken = take(self.queue_of(person), len(first))
             assert [envelope.sequence for envelope in taken] == first
             person.waiting -= set(first)
             person.in_flight |= set(first)
@@ -106,10 +106,10 @@ class Model:
         if in_flight:
             sequence = self.dice.choice(in_flight)
             person = self.person_of(sequence)
-            queue = self.envelopes[sequence].user
+            queue = self.envelopes[sequence].queue
             if self.dice.random() < 0.2:
                 person.paused = queue.paused = True
-            ready = self.queues.settled(self.envelopes[sequence])
+            ready = self.queues.on_settled(self.envelopes[sequence])
             person.in_flight.remove(sequence)
             assert ready is (queue if person.waiting and not person.in_flight else None)
             if person.is_idle:
@@ -126,7 +126,7 @@ class Model:
             person.in_flight.remove(sequence)
             person.waiting.add(sequence)
             expected.add(person)
-        ready_ones = [self.lane_of(each) for each in expected if not each.in_flight]
+        ready_ones = [self.queue_of(each) for each in expected if not each.in_flight]
         assert len(ready) == len(ready_ones)
         assert set(ready) == set(ready_ones)
 
@@ -135,9 +135,9 @@ class Model:
         for person in self.persons:
             if person.is_idle:
                 continue
-            queue = self.lane_of(person)
+            queue = self.queue_of(person)
             queues.add(queue)
-            assert {self.envelopes[each].user for each in person.waiting | person.in_flight} == {
+            assert {self.envelopes[each].queue for each in person.waiting | person.in_flight} == {
                 queue
             }
             assert [envelope.sequence for envelope in queue.waiting] == sorted(person.waiting)
@@ -176,7 +176,7 @@ def users(queues: UserQueues, *names_of: Iterable[str]) -> list[Envelope]:
         envelope = envelope_of(sequence)
         queue, _ = queues.add(envelope, set(names))
         take(queue, 1)
-        queues.settled(envelope)
+        queues.on_settled(envelope)
         envelopes.append(envelope)
     return envelopes
 
@@ -198,7 +198,7 @@ def test_two_names_of_a_user_are_remembered() -> None:
 
 
 def test_no_more_are_remembered_than_asked_and_the_oldest_are_forgotten_first() -> None:
-    queues = UserQueues(keeps_paused=True, remembered=3)
+    queues = UserQueues(keeps_paused=True, max_idle=3)
     users(queues, *([f"#{number}", f"@{number}"] for number in range(50)))
     assert len(queues) == 6
     users(queues, ["#47"])  # seen again: now the youngest
@@ -208,11 +208,11 @@ def test_no_more_are_remembered_than_asked_and_the_oldest_are_forgotten_first() 
 
 
 def is_one(queues: UserQueues, *names: str) -> bool:
-    return len({id(queues._user_queues.get(name, name)) for name in names}) == 1
+    return len({id(queues._by_key.get(name, name)) for name in names}) == 1
 
 
 def test_a_user_who_waits_is_never_forgotten() -> None:
-    queues = UserQueues(keeps_paused=True, remembered=1)
+    queues = UserQueues(keeps_paused=True, max_idle=1)
     waiting, _ = queues.add(envelope_of(1), {"#a", "@a"})
     users(queues, *([f"#{number}", f"@{number}"] for number in range(5)))
     found, _ = queues.add(envelope_of(9), {"@a"})
@@ -227,7 +227,7 @@ def test_who_is_held_stays_so_only_if_that_is_asked_for(keeps_paused: bool) -> N
     queue, _ = queues.add(envelope, {"#a"})
     take(queue, 1)
     queue.paused = True
-    queues.settled(envelope)
+    queues.on_settled(envelope)
     again, _ = queues.add(envelope_of(2), {"#a"})
     assert again.paused is keeps_paused
 

@@ -1,0 +1,468 @@
+"""The base of every destination: events in, one outcome each out, whatever the target is."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from itertools import count
+from math import inf
+from typing import Any, Final, Protocol, Self
+
+import attrs
+
+from iterable_destination.delivery.background import CLOSE_TIMEOUT, Background
+from iterable_destination.delivery.engine.bulk import BulkEndpoint
+from iterable_destination.delivery.engine.circuit_breaker import CircuitBreaker
+from iterable_destination.delivery.engine.counters import Counters
+from iterable_destination.delivery.engine.envelope import Batch, Envelope, Prepared
+from iterable_destination.delivery.engine.policy import DeliveryPolicy
+from iterable_destination.delivery.engine.rate_limiter import RateLimiters
+from iterable_destination.delivery.engine.retry import RetryPolicy
+from iterable_destination.delivery.engine.scheduler import Scheduler
+from iterable_destination.delivery.outbox_worker import OutboxPass, OutboxWorker, deliver_outbox
+from iterable_destination.delivery.prepare import Preparer, Target
+from iterable_destination.delivery.worker_pool import Results, WorkerPool, make_request
+from iterable_destination.errors import ApiError, InvalidJSON, NotSent, UnwritableFile
+from iterable_destination.io.dead_letters import DeadLetter, DeadLetters
+from iterable_destination.io.lifecycle import Closeable, ForkSafe
+from iterable_destination.io.outbox import Outbox
+from iterable_destination.model.endpoints import Endpoint
+from iterable_destination.model.outcomes import Outcome, Rejected, Retryable, Unknown
+from iterable_destination.model.records import LineRecord
+from iterable_destination.model.responses import ApiResponse
+
+_log: Final = logging.getLogger("iterable_destination.delivery")
+
+#: Seconds beyond a timeout in which a response may still come in.
+_GRACE: Final = 0.05
+_MAX_WORKERS: Final = 64
+#: The fewest calls that make a bulk where one event is sent: one call goes singly.
+_SINGLE: Final = 2
+#: The outcomes of events that are kept as dead letters.
+_DEAD: Final = frozenset({Rejected.name, Unknown.name})
+
+_STARTED: Final = "start() was already called"
+_NO_TURN: Final = "not sent: too many requests wait for this endpoint"
+_ONE_EVENT: Final = "send_all() takes an iterable of events; give a single event to send()"
+
+
+class RequestClient(Protocol):
+    """What makes one request, as :class:`~iterable_destination.Client` does."""
+
+    def request(
+        self,
+        endpoint: Endpoint,
+        body: bytes | None = None,
+        *,
+        timeout: float | None = None,
+        expects_code: bool = False,
+    ) -> ApiResponse:
+        """Return the response; raises :exc:`ApiError`."""
+
+    def close(self) -> object:
+        """Close the connections."""
+
+
+@attrs.frozen
+class Runtime:
+    """The clock, the sleep and the chance of a destination, which tests replace."""
+
+    #: Returns seconds that never go back.
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    #: Returns a number between two others.
+    jitter: Callable[[float, float], float] = random.uniform
+
+
+def check_count(name: str, value: int, most: int | None = None) -> None:
+    """Raise :exc:`ValueError` unless a number is whole, at least 1, and at most ``most``."""
+    is_count = type(value) is int and value >= 1
+    if most is not None and not (is_count and value <= most):
+        raise ValueError(f"{name}: must be a whole number from 1 to {most}")
+    if not is_count:
+        raise ValueError(f"{name}: must be a whole number, at least 1")
+
+
+def check_timeout(timeout: float | None) -> None:
+    """Raise :exc:`ValueError` unless a timeout is None, or a number of seconds, at least 0."""
+    if timeout is not None and not timeout >= 0:  # NaN is not
+        raise ValueError("timeout: must be a number of seconds, at least 0, or None")
+
+
+class BaseDestination(Closeable, ForkSafe):
+    """Delivers events to a target. Safe to use from several threads.
+
+    Order holds within each call of :meth:`send_all`, and for all that is handed in after one
+    :meth:`start`; not between them.
+    """
+
+    def __init__(  # noqa: PLR0913 - keywords
+        self,
+        target: Target,
+        client: RequestClient,
+        *,
+        bulk_endpoints: Mapping[str, BulkEndpoint],
+        retry: RetryPolicy | None,
+        rate_limiters: RateLimiters,
+        max_workers: int,
+        max_pending: int,
+        stamp_ids: bool,
+        dead_letters: DeadLetters | None,
+        runtime: Runtime,
+    ) -> None:
+        check_count("max_workers", max_workers, _MAX_WORKERS)
+        check_count("max_pending", max_pending)
+        retry = retry or RetryPolicy()
+        self._client: Final = client
+        self._policy: Final = DeliveryPolicy(
+            retry=retry,
+            rate_limiters=rate_limiters,
+            breaker=CircuitBreaker(retry.breaker_timeout),
+            counters=Counters(),
+            jitter=runtime.jitter,
+            on_retry=_log_retry,
+            bulk_endpoints=bulk_endpoints,
+            max_pending=max_pending,
+        )
+        self._single_policy: Final = attrs.evolve(self._policy, min_bulk_size=_SINGLE)
+        self._max_workers: Final = max_workers
+        self._preparer: Final = Preparer(
+            target, stamp_ids=stamp_ids, keeps_records=dead_letters is not None
+        )
+        self._dead_letters: Final = dead_letters
+        self._clock: Final = runtime.clock
+        self._sleep: Final = runtime.sleep
+        self._background: Background | OutboxWorker | None = None
+        super().__init__()
+
+    def after_fork(self) -> None:
+        """Begin anew in a child process: threads and what waits for them are the parent's."""
+        if self._background is not None:
+            self._background.forget()
+
+    @property
+    def counters(self) -> Counters:
+        """What was done so far, as a copy."""
+        with self.lock:
+            return self._policy.counters.copy()
+
+    @property
+    def keeps_dead_letters(self) -> bool:
+        """Whether events that are rejected or end unknown are kept as dead letters."""
+        return self._dead_letters is not None
+
+    # One event -----------------------------------------------------------------------------------
+
+    def send(self, event: Any, *, index: int = 0) -> Outcome:
+        """Translate one event, send it now, and return its outcome.
+
+        Faults are retried as :class:`RetryPolicy` says: no attempt begins after its ``deadline``,
+        and the last one takes as long as the client's timeouts let it. ``index`` is carried to the
+        outcome. Nothing is raised for what is in the event or in a response.
+        """
+        envelope, keys = self._preparer.prepare(index, event)
+        scheduler = Scheduler(self._single_policy)
+        deadline = self._clock() + self._policy.retry.deadline
+        with self.lock:
+            scheduler.add(envelope, keys, self._clock())
+            scheduler.finished = True
+        while not scheduler.settled:
+            self._take_a_step(scheduler, deadline)
+        return self._conclude(list(scheduler.settled))[0]
+
+    def _take_a_step(self, scheduler: Scheduler, deadline: float) -> None:
+        """Make the next request of a scheduler in this thread, or sleep until it may go."""
+        with self.lock:
+            now = self._clock()
+            step = scheduler.next(now)
+            if not isinstance(step, Batch | None) and step > deadline:
+                scheduler.stop(NotSent(_NO_TURN))
+                return
+        if isinstance(step, Batch):
+            make_request(scheduler, step, self._request, self.lock, self._clock)
+        elif step is not None:
+            self._sleep(step - now)
+
+    def _request(self, batch: Batch, timeout: float | None = None) -> ApiResponse:
+        return self._client.request(
+            batch.endpoint, batch.body(), timeout=timeout, expects_code=batch.bulk is None
+        )
+
+    # Many events ---------------------------------------------------------------------------------
+
+    def send_all(
+        self, events: Iterable[Any], *, timeout: float | None = None, min_bulk_size: int = 1
+    ) -> Iterator[Outcome]:
+        """Send events, through bulk endpoints where there are any, and yield an outcome for each.
+
+        ``events`` is any iterable, of any size. It is read in the thread that asks for outcomes,
+        and not while ``max_pending`` events wait to be settled, or their outcomes to be taken.
+        While reading blocks, requests go on; outcomes come with the next event. An outcome's
+        ``index`` counts events from 0; a user's outcomes come in that user's order, and others as
+        they are settled.
+
+        A user's events go out in order, one request at a time. If one of them is not accepted
+        but may be later (retryable or unknown), those after it are retryable too, so that they
+        can be handed in again in order. ``timeout`` is seconds from now, at least 0: nothing is
+        sent after them, no response is awaited, and what is left is retryable, or unknown if it
+        may have been applied. None sets no bound but :class:`RetryPolicy`.
+
+        ``min_bulk_size`` calls, at least 1, make a bulk; fewer go singly. A larger number suits
+        a caller who waits for a few events: single requests have rates a hundred times higher.
+
+        What reading the events raises is raised, after the outcomes of all that were read.
+        Leaving the iterator early ends delivery; an event without an outcome was sent or was not.
+        Nothing is read or sent before the first outcome is asked for. Raises :exc:`TypeError` for
+        a single event, and :exc:`ValueError` for a number out of bounds.
+        """
+        if isinstance(events, Mapping | str | bytes):
+            raise TypeError(_ONE_EVENT)
+        check_timeout(timeout)
+        check_count("min_bulk_size", min_bulk_size)
+        stop_at = inf if timeout is None else self._clock() + timeout
+        policy = attrs.evolve(self._policy, stop_at=stop_at, min_bulk_size=min_bulk_size)
+        return self._send_all(events, self._make_pool(policy), stop_at)
+
+    def _send_all(
+        self, events: Iterable[Any], pool: WorkerPool, stop_at: float
+    ) -> Iterator[Outcome]:
+        try:
+            for results in pool.run(
+                self._prepare_all(events, stop_at), lambda: self._take_results(pool, stop_at)
+            ):
+                yield from self._conclude(results)
+        finally:
+            pool.close()
+
+    def _prepare_all(self, events: Iterable[Any], stop_at: float) -> Iterator[Prepared]:
+        """Yield the envelopes of events; an event that is read too late is not translated."""
+        if stop_at == inf:
+            return map(self._preparer.prepare, count(), events)
+
+        def prepare(index: int, event: Any) -> Prepared:
+            is_late = self._clock() >= stop_at
+            return (self._preparer.prepare_late if is_late else self._preparer.prepare)(
+                index, event
+            )
+
+        return map(prepare, count(), events)
+
+    def _take_results(self, pool: WorkerPool, stop_at: float) -> Results:
+        """Wait for results, or for the end of the time given."""
+        wait = stop_at - self._clock() + _GRACE
+        if wait <= 0:
+            pool.abandon()
+        return pool.take_results(wait=max(wait, 0))
+
+    def _make_pool(self, policy: DeliveryPolicy) -> WorkerPool:
+        def send(batch: Batch) -> ApiResponse:
+            if policy.stop_at == inf:
+                return self._request(batch)
+            return self._request(batch, max(policy.stop_at - self._clock(), 0.001))
+
+        return WorkerPool(
+            Scheduler(policy),
+            send,
+            lock=self.lock,
+            clock=self._clock,
+            max_workers=self._max_workers,
+        )
+
+    # Outcomes ------------------------------------------------------------------------------------
+
+    def _conclude(self, results: Results, dead: frozenset[str] = _DEAD) -> list[Outcome]:
+        """Return the outcomes of what was settled, when dead letters are written.
+
+        Outcomes named in ``dead`` are kept as dead letters; if they cannot be, they are retryable.
+        """
+        outcomes = [outcome for _, outcome in results]
+        if self._dead_letters is None:
+            return outcomes
+        letters = [_build_dead_letter(*each) for each in results if each[1].name in dead]
+        try:
+            self._dead_letters.write(letters)
+        except UnwritableFile as error:
+            _log.error("dead letters cannot be written: %s", error)
+            return [
+                self._make_retryable(each, error) if each.name in dead else each
+                for each in outcomes
+            ]
+        return outcomes
+
+    def _make_retryable(self, outcome: Outcome, error: UnwritableFile) -> Outcome:
+        """Return an outcome in place of one whose dead letter could not be written."""
+        with self.lock:
+            outcomes = self._policy.counters.outcomes
+            outcomes[outcome.name] -= 1
+            outcomes[Retryable.name] += 1
+        return Retryable(
+            index=outcome.index,
+            message_id=outcome.message_id,
+            calls=outcome.calls,
+            notes=outcome.notes,
+            attempts=outcome.attempts,
+            message=str(error),
+            error=error,
+            failures=outcome.failures,
+        )
+
+    # In the background ---------------------------------------------------------------------------
+
+    def start(
+        self,
+        on_outcome: Callable[[Outcome], None] | None = None,
+        *,
+        capacity: int = 10_000,
+        outbox: Outbox | None = None,
+    ) -> Self:
+        """Begin to deliver in the background what is handed to :meth:`enqueue`; return this.
+
+        ``on_outcome`` is called with each outcome, in another thread; what it raises is logged.
+        None calls nothing.
+
+        Without an ``outbox`` events wait in memory, ``capacity`` of them at most, at least 1. A
+        child process that is forked begins with an empty queue; the parent sends what waits. At
+        the end of the interpreter the destination is closed, which waits for 30 seconds at most.
+
+        With an ``outbox`` events wait on disk, and its own capacity holds. What is retryable or
+        unknown is tried again, and reported, until it is not. One process at a time delivers from
+        an outbox; when it ends, another one that was started with it goes on, or the next start,
+        or ``iterable-destination drain``.
+
+        Raises :exc:`RuntimeError` if it was called before, and :exc:`ValueError` for a capacity
+        below 1.
+        """
+        check_count("capacity", capacity)
+        report = _call_one_by_one(on_outcome or _ignore)
+        if outbox is None:
+            self._stream(report, capacity=capacity, keeps_paused=False)
+            return self
+        if self._background is not None:
+            raise RuntimeError(_STARTED)
+        self._background = OutboxWorker(outbox, self._make_pass, report)
+        return self
+
+    def drain(self, outbox: Outbox) -> Iterator[Outcome]:
+        """Deliver what is in an outbox, and yield an outcome for each event that was tried.
+
+        What is delivered, skipped or rejected is removed soon after its outcome was yielded; what
+        is retryable or unknown stays. Raises :exc:`~errors.OutboxInUse` if another process, or
+        another thread, delivers from it.
+        """
+        with outbox.delivering():
+            for outcomes in deliver_outbox(outbox, self._make_pass()):
+                yield from outcomes
+
+    def _make_pass(self) -> OutboxPass:
+        """Return a pass through an outbox, with a worker pool of its own."""
+        conclude = partial(self._conclude, dead=frozenset({Rejected.name}))
+        return OutboxPass(self._make_pool(self._policy), self._preparer, conclude)
+
+    def _stream(
+        self,
+        on_outcomes: Callable[[list[Outcome]], None],
+        *,
+        capacity: int | None = None,
+        keeps_paused: bool = True,
+    ) -> Background:
+        """Begin as :meth:`start` does, for a program that reads events and may wait for room.
+
+        Returns a queue whose ``put`` waits where :meth:`enqueue` would raise. ``on_outcomes``
+        gets lists of outcomes; if it raises, delivery ends, and ``put`` and ``flush`` raise the
+        same. ``keeps_paused`` is whether a user with a retryable event stays paused for all later
+        events, as in :meth:`send_all`.
+        """
+        if self._background is not None:
+            raise RuntimeError(_STARTED)
+        max_pending = self._policy.max_pending if capacity is None else capacity
+        policy = attrs.evolve(self._policy, max_pending=max_pending, keeps_paused=keeps_paused)
+        self._background = background = Background(
+            self._preparer,
+            lambda: self._make_pool(policy),
+            self._conclude,
+            on_outcomes,
+            self.lock,
+        )
+        return background
+
+    def enqueue(self, event: Any) -> int:
+        """Take an event to be delivered in the background; return its number at once.
+
+        The number is the ``index`` of its outcome. The event is read here, and may be changed
+        afterwards. Raises :exc:`~errors.QueueFull` if there is no room, and
+        :exc:`~errors.NotSent` if the destination is closed; the event was not taken then. Raises
+        :exc:`RuntimeError` before :meth:`start`.
+        """
+        return self._started().enqueue(event)
+
+    def flush(self, timeout: float | None = None) -> int:
+        """Send what waits, and return how many events are not settled when time runs out.
+
+        ``timeout`` is seconds, at least 0; None is as long as it takes. Raises
+        :exc:`RuntimeError` before :meth:`start`, and :exc:`ValueError` for a timeout below 0.
+        """
+        check_timeout(timeout)
+        return self._started().flush(timeout)
+
+    def _started(self) -> Background | OutboxWorker:
+        if self._background is None:
+            raise RuntimeError("start() was not called")
+        return self._background
+
+    def close(self, timeout: float | None = CLOSE_TIMEOUT) -> int:
+        """Deliver what waits in the background, and close the connections.
+
+        Returns how many events were left after ``timeout`` seconds, at least 0; None is however
+        long it takes, the default half a minute. Those in flight or waiting in memory end as
+        retryable or unknown; those in an outbox stay there. 0 if nothing was started. Raises
+        :exc:`ValueError` for a timeout below 0.
+        """
+        check_timeout(timeout)
+        left = 0 if self._background is None else self._background.close(timeout)
+        self._close_client()
+        return left
+
+    def _close_client(self) -> None:
+        self._client.close()
+
+
+def _log_retry(endpoint: Endpoint, error: ApiError, delay: float) -> None:
+    """Log a retry. Iterable's own words may repeat parts of a request, so these are for DEBUG."""
+    _log.info(
+        "%s: %s, status %s, code %s, request %s; again in %.2f s",
+        endpoint.path,
+        type(error).__name__,
+        error.status,
+        error.code,
+        error.request_id,
+        delay,
+    )
+    _log.debug("%s: %s", endpoint.path, error.message)
+
+
+def _build_dead_letter(envelope: Envelope, outcome: Outcome) -> DeadLetter:
+    record = envelope.record
+    try:
+        return DeadLetter(outcome, event=None if record is None else record.event())
+    except InvalidJSON:
+        return DeadLetter(outcome, line=record.text if isinstance(record, LineRecord) else None)
+
+
+def _ignore(_: Outcome) -> None:
+    """Do nothing."""
+
+
+def _call_one_by_one(on_outcome: Callable[[Outcome], None]) -> Callable[[list[Outcome]], None]:
+    """Return a function that calls ``on_outcome`` for each outcome, and logs what it raises."""
+
+    def report(outcomes: list[Outcome]) -> None:
+        for outcome in outcomes:
+            try:
+                on_outcome(outcome)
+            except Exception:  # noqa: BLE001 - the callback's own fault stops nothing
+                _log.exception("on_outcome raised")
+
+    return report

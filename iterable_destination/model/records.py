@@ -1,0 +1,110 @@
+"""Records: what carries an event into delivery, be it the event itself or its bytes in JSON."""
+
+from __future__ import annotations
+
+from json import JSONDecodeError
+from typing import Any
+
+import attrs
+
+from iterable_destination.errors import InvalidJSON
+from iterable_destination.model.json_codec import decode
+from iterable_destination.model.serialization import serialize_event
+
+
+@attrs.frozen(slots=False)  # quick to make
+class EventRecord:
+    """An event that was handed in as Python's values."""
+
+    #: Which event it was of those handed in, from 0.
+    index: int
+    _event: Any = attrs.field(repr=False)
+
+    def event(self) -> Any:
+        """Return the event, the caller's own."""
+        return self._event
+
+    def snapshot(self) -> Record:
+        """Return a record that stays the same when the caller changes the event."""
+        try:
+            return LineRecord(self.index + 1, serialize_event(self._event).encoded())
+        except RecursionError:  # it is refused in any case
+            return self
+
+
+@attrs.frozen(slots=False)  # quick to make
+class LineRecord:
+    """One line of input that is not blank."""
+
+    #: Which line of the input it is, from 1; blank lines count.
+    number: int
+    #: The line as it was read, perhaps with its line break.
+    text: bytes
+
+    @property
+    def index(self) -> int:
+        """Which line it is, from 0."""
+        return self.number - 1
+
+    def event(self) -> dict[str, Any]:
+        """Return the line's JSON object; raises :exc:`InvalidJSON` if it is none."""
+        try:
+            value = decode(self.text)
+        except ValueError as error:
+            message = f"line {self.number}: no JSON: {_describe_without_content(error)}"
+            raise InvalidJSON(message) from None
+        if not isinstance(value, dict):
+            message = f"line {self.number}: JSON, but no object"
+            raise InvalidJSON(message)
+        return value
+
+    def snapshot(self) -> Record:
+        """Return the record itself, which never changes."""
+        return self
+
+
+@attrs.frozen(slots=False)  # quick to make
+class OutboxRecord:
+    """An event in an outbox."""
+
+    #: Its number: later ones are greater, and none is given twice.
+    number: int
+    #: The event in JSON.
+    text: bytes = attrs.field(repr=False)
+
+    @property
+    def index(self) -> int:
+        """Its number."""
+        return self.number
+
+    def event(self) -> Any:
+        """Return the event, as JSON's values.
+
+        If its bytes were damaged, those bytes, which are no event.
+        """
+        try:
+            return decode(self.text)
+        except ValueError:
+            return self.text
+
+    def snapshot(self) -> Record:
+        """Return the record itself, which never changes."""
+        return self
+
+
+#: Whatever carries an event. ``index`` is that of its outcome.
+Record = EventRecord | LineRecord | OutboxRecord
+
+
+def as_record(index: int, source: Any) -> Record:
+    """Return a record as it is, and an event as a record with this index."""
+    return source if isinstance(source, Record) else EventRecord(index, source)
+
+
+def _describe_without_content(error: ValueError) -> str:
+    """Say what is wrong with a text and where, but repeat nothing of it."""
+    if isinstance(error, UnicodeDecodeError):
+        return f"no UTF-8 at byte {error.start + 1}"
+    if isinstance(error, JSONDecodeError):
+        return f"{error.msg}, at character {error.pos + 1}"
+    return str(error)
