@@ -69,6 +69,10 @@ class Tally:
         self._created |= dict.fromkeys(fields.created)
         self._filtered_out |= dict.fromkeys(fields.filtered_out)
 
+    def skip(self) -> None:
+        """Count an item that ``updateOnly`` leaves out: a success that changes nothing."""
+        self.succeeded += 1
+
     def fail(self, refused: Refusal) -> None:
         """Count an item that was refused, and name it."""
         self.failed += 1

@@ -1,7 +1,8 @@
 """The documented shape of every request body, and the check of a body against it.
 
 What may live here: the tables of fields, and the reading of JSON. Source: the definitions in
-Iterable's API description (api.iterable.com/api/docs), transcribed by hand.
+Iterable's API description (api.iterable.com/api/docs), transcribed by hand; ``updateOnly`` is not
+in it, but in what Segment's actions send.
 
 Where the description is silent, the plain reading holds: ``null`` fits no type, so a field that
 has no value must be absent; an integer has neither fraction nor exponent (``2.0`` is none); keys
@@ -47,6 +48,7 @@ BULK_UPDATE_USERS: Final = Definition(
     (
         Field("users", ListOf(OPTIONAL_USER), required=True),
         Field("createNewFields", BOOLEAN),
+        Field("updateOnly", BOOLEAN),
     ),
 )
 UPDATE_EMAIL: Final = Definition(

@@ -144,17 +144,26 @@ class State:
 
         ``create`` is ``createNewFields``. Everything is checked before anything is changed.
         """
-        data_fields = body.get("dataFields", {})
-        named = identity.of_body(body)
-        identity.check_present(named, self.project_type)
-        who = identity.with_data_fields(named, data_fields)
-        self.check_who(who)
-        fields = self.fields(USER, stored(data_fields), create=create, who=named)
+        who, fields = self._check_update(body, create=create)
         prefer = body.get("preferUserId", False)
         user, created = self.user_to_write(who, now, prefer_user_id=prefer)
         self.learn(USER, fields)
         merged = _merged(user, fields.taken) if body.get("mergeNestedObjects") else fields.taken
         return Written(self.profiles.write(user, merged, now, who), fields, created)
+
+    def has_user_for(self, body: Mapping[str, Any], *, create: bool = True) -> bool:
+        """Whether :meth:`update_user` would find a user to update. Raises Refusal as it does."""
+        who, _ = self._check_update(body, create=create)
+        return self.profiles.claim(who) is not None
+
+    def _check_update(self, body: Mapping[str, Any], *, create: bool) -> tuple[Identity, Fields]:
+        """Return whom an update is for, and its fields. Raises Refusal."""
+        data_fields = body.get("dataFields", {})
+        named = identity.of_body(body)
+        identity.check_present(named, self.project_type)
+        who = identity.with_data_fields(named, data_fields)
+        self.check_who(who)
+        return who, self.fields(USER, stored(data_fields), create=create, who=named)
 
     def user_to_write(
         self, who: Identity, now: float, *, prefer_user_id: bool

@@ -9,6 +9,8 @@ API description. Choices, where it is silent:
   ``notFoundUserIds`` in a bulk.
 * An item of a bulk with no identity, or not the one that the project needs, refuses the bulk.
 * An empty bulk is a 400 ``BadParams``; Iterable's code for it is unknown.
+* ``updateOnly`` of a bulk creates no user. An item whose user does not exist is checked like the
+  others, then left out: it counts as a success, and no list names it.
 """
 
 from __future__ import annotations
@@ -51,6 +53,9 @@ def bulk_update(state: State, call: Call) -> Response:
 def _update_one(state: State, call: Call, item: dict[str, Any], tally: bulk.Tally) -> None:
     create = call.body.get("createNewFields", True)
     try:
+        if call.body.get("updateOnly") and not state.has_user_for(item, create=create):
+            tally.skip()
+            return
         written = state.update_user(item, call.now, create=create)
     except Refusal as refused:
         tally.fail(refused)
