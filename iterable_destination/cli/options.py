@@ -253,11 +253,11 @@ def write_each(file: str, result_of: Callable[[LineRecord], dict[str, Any]]) -> 
 
 def serve_until_interrupted(application: Any, host: str, port: int) -> None:
     """Serve an application for development, and print its address."""
-    from iterable_destination.receivers.dev_server import serving  # noqa: PLC0415 - other commands start quicker
+    from iterable_destination.receivers.dev_server import serve  # noqa: PLC0415 - other commands start quicker
 
     with ExitStack() as stack:
         try:
-            address = stack.enter_context(serving(application, host, port))
+            address = stack.enter_context(serve(application, host, port))
         except OSError as error:
             stop(f"{host}, port {port}: {error.strerror}")
         wait = stack.enter_context(interruption())

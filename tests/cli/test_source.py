@@ -15,7 +15,7 @@ from tests.cli.test_main import outputs, run
 from tests.cli.test_report import lines_of
 from tests.delivery.test_segment_destination import webhook
 from tests.support.delivering import wait_until
-from tests.support.receiving import JSON, ended, post, running, text_of
+from tests.support.receiving import JSON, post, run_command, stop_command, to_json
 from tests.support.segment_server import KEY, Segment, running_segment
 
 TOKEN = "a-token-0123456789"
@@ -25,8 +25,8 @@ UNKNOWN = webhook(9, "somethingElse")
 
 @pytest.fixture
 def segment() -> Iterator[Segment]:
-    with running_segment() as running:
-        yield running
+    with running_segment() as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)
@@ -55,8 +55,8 @@ def sent(segment: Segment, *arguments: str, stdin: bytes = b"") -> Any:
 
 def test_each_webhook_is_delivered_and_told(segment: Segment) -> None:
     result = sent(segment, stdin=lines_of([webhook(1), UNKNOWN, webhook(2)]))
-    told = {line["index"]: (line["messageId"], line["outcome"]) for line in outputs(result)}
-    assert told == {
+    by_index = {line["index"]: (line["messageId"], line["outcome"]) for line in outputs(result)}
+    assert by_index == {
         0: (id_of(webhook(1)), "delivered"),
         1: (None, "skipped"),
         2: (id_of(webhook(2)), "delivered"),
@@ -67,8 +67,8 @@ def test_each_webhook_is_delivered_and_told(segment: Segment) -> None:
 
 def test_a_webhook_that_is_refused_is_named_and_the_status_says_so(segment: Segment) -> None:
     result = sent(segment, stdin=lines_of([NOBODY, webhook(1)]) + b"no JSON\n")
-    told = {line["index"]: line["outcome"] for line in outputs(result)}
-    assert told == {0: "rejected", 1: "delivered", 2: "rejected"}
+    by_index = {line["index"]: line["outcome"] for line in outputs(result)}
+    assert by_index == {0: "rejected", 1: "delivered", 2: "rejected"}
     assert result.exit_code == 1
 
 
@@ -157,11 +157,11 @@ def test_without_a_write_key_nothing_begins(
 def serving(segment: Segment, *arguments: str) -> Any:
     """Run the command, and give the address that it prints, and its process."""
     words = ("source", "serve", "--base-url", segment.url, *arguments)
-    return running(*words, ITERABLE_WEBHOOK_TOKEN=f"old {TOKEN}")
+    return run_command(*words, ITERABLE_WEBHOOK_TOKEN=f"old {TOKEN}")
 
 
 def posted(url: str, given: Any, token: str = TOKEN) -> tuple[int, Any]:
-    return post(url, text_of(given), JSON | {"Authorization": f"Bearer {token}"}).told
+    return post(url, to_json(given), JSON | {"Authorization": f"Bearer {token}"}).result
 
 
 def test_a_server_sends_webhooks_on_and_ends_when_told_to(segment: Segment) -> None:
@@ -170,9 +170,9 @@ def test_a_server_sends_webhooks_on_and_ends_when_told_to(segment: Segment) -> N
         assert posted(url, UNKNOWN) == (200, {"skipped": 1})
         assert posted(url, webhook(2), "another")[0] == 401
         assert posted(url, NOBODY)[0] == 400
-        status, written, told = ended(process)
-    assert (status, written) == (0, "")
-    words, refused, *more = told.splitlines()
+        status, output, stderr = stop_command(process)
+    assert (status, output) == (0, "")
+    words, refused, *more = stderr.splitlines()
     assert words == "A server for development. Stop it with Ctrl-C."
     assert ("InvalidWebhook" in refused, more) == (True, [])
     assert ids(segment) == [id_of(webhook(1))]
