@@ -1,4 +1,4 @@
-"""The command ``serve``: a receiver for development, and an end to it."""
+"""The command ``serve``: a receiver for development."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ from tests.support.receiving import (
 
 KEY = "local-iterable-api-key"
 ANYBODY = (
-    "Error: set the variable SEGMENT_SHARED_SECRET, or SEGMENT_WRITE_KEY, so that not anybody can"
-    " send events; or say --without-authentication\n"
+    "Error: set the variable SEGMENT_SHARED_SECRET or SEGMENT_WRITE_KEY, or let anybody send events"
+    " with --without-authentication\n"
 )
 NAMES = (
     "ITERABLE_API_KEY",
@@ -49,12 +49,14 @@ NAMES = (
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave nothing in the environment that the command would heed."""
+    """Remove from the environment what the command reads."""
     for name in NAMES:
         monkeypatch.delenv(name, raising=False)
 
 
-def refused(monkeypatch: pytest.MonkeyPatch, *arguments: str, **variables: str) -> tuple[int, str]:
+def fail_to_serve(
+    monkeypatch: pytest.MonkeyPatch, *arguments: str, **variables: str
+) -> tuple[int, str]:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     result = click.testing.CliRunner().invoke(cli.command_line, ["serve", *arguments])
@@ -65,10 +67,10 @@ def refused(monkeypatch: pytest.MonkeyPatch, *arguments: str, **variables: str) 
 
 
 @contextmanager
-def started(
+def start_server(
     iterable: LocalIterable, *arguments: str, **variables: str
 ) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """Run the command, and give the address that it prints, and its process."""
+    """Run the command, and yield the address that it prints, and its process."""
     to = {"ITERABLE_API_KEY": KEY, "ITERABLE_BASE_URL": iterable.url}
     with run_command("serve", *arguments, **to, **variables) as begun:
         yield begun
@@ -78,7 +80,7 @@ def started(
 def test_it_prints_its_address_delivers_and_ends_when_told_to(number: int) -> None:
     with (
         LocalIterable() as iterable,
-        started(iterable, SEGMENT_SHARED_SECRET=f"old {SECRET}") as (url, process),
+        start_server(iterable, SEGMENT_SHARED_SECRET=f"old {SECRET}") as (url, process),
     ):
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+", url)
         assert post(url, *sign_request(track(1))).result == (200, {"delivered": 1})
@@ -91,7 +93,7 @@ def test_it_prints_its_address_delivers_and_ends_when_told_to(number: int) -> No
 def test_a_write_key_opens_segments_api_alone() -> None:
     with (
         LocalIterable() as iterable,
-        started(iterable, SEGMENT_WRITE_KEY=WRITE_KEY) as (url, _),
+        start_server(iterable, SEGMENT_WRITE_KEY=WRITE_KEY) as (url, _),
     ):
         assert post(url, *make_client_request(track(1)), "/v1/track").result == (
             200,
@@ -101,7 +103,10 @@ def test_a_write_key_opens_segments_api_alone() -> None:
 
 
 def test_anybody_may_send_if_that_was_said() -> None:
-    with LocalIterable() as iterable, started(iterable, "--without-authentication") as (url, _):
+    with (
+        LocalIterable() as iterable,
+        start_server(iterable, "--without-authentication") as (url, _),
+    ):
         assert post(url, to_json(track(1)), JSON).result == (200, {"delivered": 1})
 
 
@@ -110,7 +115,10 @@ def test_dead_letters_are_kept(tmp_path: Path) -> None:
     event: dict[str, Any] = {"type": "track", "event": "A", "messageId": "m-9"}
     with (
         LocalIterable() as iterable,
-        started(iterable, "--dead-letters", str(path), SEGMENT_SHARED_SECRET=SECRET) as (url, _),
+        start_server(iterable, "--dead-letters", str(path), SEGMENT_SHARED_SECRET=SECRET) as (
+            url,
+            _,
+        ),
     ):
         assert post(url, *sign_request(event)).status == 200
     assert json.loads(path.read_bytes())["messageId"] == "m-9"
@@ -125,7 +133,10 @@ def test_with_an_outbox_events_are_taken_while_iterable_is_down(tmp_path: Path) 
 
     with (
         LocalIterable(faults=down) as iterable,
-        started(iterable, "--outbox", str(path), SEGMENT_SHARED_SECRET=SECRET) as (url, process),
+        start_server(iterable, "--outbox", str(path), SEGMENT_SHARED_SECRET=SECRET) as (
+            url,
+            process,
+        ),
         Outbox(path) as outbox,
     ):
         assert post(url, *sign_request([track(1), track(2)])).result == (200, {"kept": 2})
@@ -160,7 +171,10 @@ def test_what_is_on_disk_is_delivered_before_the_end(tmp_path: Path) -> None:
     slow = Script([faults.latency(0.5)])
     with (
         LocalIterable(faults=slow) as iterable,
-        started(iterable, "--outbox", str(path), SEGMENT_SHARED_SECRET=SECRET) as (url, process),
+        start_server(iterable, "--outbox", str(path), SEGMENT_SHARED_SECRET=SECRET) as (
+            url,
+            process,
+        ),
     ):
         assert post(url, *sign_request([track(1), track(2)])).result == (200, {"kept": 2})
         assert stop_command(process)[0] == 0
@@ -174,7 +188,10 @@ def test_the_end_does_not_wait_for_ever(tmp_path: Path) -> None:
     stuck = Script([faults.stall(60)] * 100)
     with (
         LocalIterable(faults=stuck) as iterable,
-        started(iterable, "--outbox", str(path), SEGMENT_SHARED_SECRET=SECRET) as (url, process),
+        start_server(iterable, "--outbox", str(path), SEGMENT_SHARED_SECRET=SECRET) as (
+            url,
+            process,
+        ),
     ):
         assert post(url, *sign_request([track(1), track(2)])).result == (200, {"kept": 2})
         with Stopwatch() as stopwatch:
@@ -186,20 +203,20 @@ def test_the_end_does_not_wait_for_ever(tmp_path: Path) -> None:
 
 
 def test_without_any_secret_it_refuses_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert refused(monkeypatch, ITERABLE_API_KEY=KEY) == (2, ANYBODY)
+    assert fail_to_serve(monkeypatch, ITERABLE_API_KEY=KEY) == (2, ANYBODY)
     blank = {"SEGMENT_SHARED_SECRET": " ", "SEGMENT_WRITE_KEY": ""}
-    assert refused(monkeypatch, ITERABLE_API_KEY=KEY, **blank) == (2, ANYBODY)
+    assert fail_to_serve(monkeypatch, ITERABLE_API_KEY=KEY, **blank) == (2, ANYBODY)
 
 
 def test_without_a_key_it_refuses_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    status, stderr = refused(monkeypatch, SEGMENT_SHARED_SECRET=SECRET)
+    status, stderr = fail_to_serve(monkeypatch, SEGMENT_SHARED_SECRET=SECRET)
     assert (status, stderr.endswith("; set the variable ITERABLE_API_KEY\n")) == (2, True)
 
 
 def test_a_port_that_is_taken_is_wrong_usage(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        result = refused(
+        result = fail_to_serve(
             monkeypatch, "--port", port, ITERABLE_API_KEY=KEY, SEGMENT_SHARED_SECRET=SECRET
         )
     assert result == (2, f"Error: 127.0.0.1, port {port}: Address already in use\n")
@@ -220,5 +237,5 @@ def test_an_outbox_that_is_none_is_wrong_usage(
     path = tmp_path / "outbox.db"
     path.write_bytes(b"no database, whatever it says" * 100)
     variables = {"ITERABLE_API_KEY": KEY, "SEGMENT_SHARED_SECRET": SECRET}
-    status, stderr = refused(monkeypatch, "--outbox", str(path), **variables)
+    status, stderr = fail_to_serve(monkeypatch, "--outbox", str(path), **variables)
     assert (status, stderr) == (2, f"Error: {path}: file is not a database\n")

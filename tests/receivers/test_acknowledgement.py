@@ -1,4 +1,4 @@
-"""Acceptance: a sender is told to be done with events only when they are safe."""
+"""Acknowledgement: an event is acknowledged only when it is safe."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_the_status_says_what_is_to_be_done(
 
 
 def test_no_event_is_given_up_and_none_is_asked_for_in_vain() -> None:
-    """200 only if all are done with; 400 only if sending again changes nothing."""
+    """200 only if all are acknowledged; 400 only if sending again changes nothing."""
     for kinds in product(ALL, repeat=3):
         outcomes = [kind() for kind in kinds]
         for kept in (False, True):
@@ -87,7 +87,7 @@ def test_problems_of_the_first_refused_are_told() -> None:
 
 
 def test_errors_are_counted_by_their_names() -> None:
-    """So that an answer of 503 names its cause."""
+    """So that a response of 503 names its cause."""
     kinds = (NotSent, NotSent, BadRequest)
     outcomes = [Delivered(), *(Retryable(error=kind("any words")) for kind in kinds)]
     assert summarize(outcomes) == {

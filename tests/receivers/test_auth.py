@@ -1,4 +1,4 @@
-"""Signatures: who knows the secret is let in, and nobody else."""
+"""Signatures and secrets: they match only if they are the same."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_what_is_no_signature_does_not_fit(given: str) -> None:
 
 
 def _mutated(jitter: random.Random, text: bytes) -> bytes:
-    """Return a text with something else in it, somewhere."""
+    """Return a text with a random change."""
     place = jitter.randrange(len(text))
     kind = jitter.randrange(5)
     if kind == 0:  # a bit
@@ -114,7 +114,7 @@ def _mutations(jitter: random.Random) -> Iterator[tuple[bytes, str]]:
 
 
 def _is_untouched(body: bytes) -> bool:
-    """Whether the event stands as it was, alone or first in an array: the rule is for it then."""
+    """Whether the event is unchanged, alone or first in an array: its signature is valid then."""
     array = body.lstrip()
     return body == EVENT or (array[:1] == b"[" and array[1:].lstrip().startswith(EVENT))
 
@@ -134,7 +134,7 @@ def test_of_a_hundred_thousand_mutations_none_is_accepted() -> None:
 
 
 def test_every_secret_is_compared_whatever_fits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """How long it takes says nothing of which one it was, nor of how much of it was right."""
+    """The time of a comparison does not depend on which secret matches, or how much of it."""
     compared = []
     compare = hmac.compare_digest
 
@@ -206,7 +206,7 @@ def test_the_first_element_is_what_was_written(
 
 
 def test_white_space_holds_nobody_up() -> None:
-    """A body is looked at before it is known who sent it."""
+    """A body is parsed before its sender is authenticated."""
     with Stopwatch() as stopwatch:
         assert auth.find_first_element(b" " * 8_000_000 + b"[" + b" " * 8_000_000) is None
     assert stopwatch.seconds < 1
@@ -214,7 +214,7 @@ def test_white_space_holds_nobody_up() -> None:
 
 @pytest.mark.parametrize("size", [3, 200_000, 249_999])
 def test_the_first_element_is_looked_for_at_the_beginning_only(size: int) -> None:
-    """Nobody knows yet who sent it; an event of Segment's has 32,000 bytes at most."""
+    """The sender is not authenticated yet; an event of Segment's has 32,000 bytes at most."""
     element = b'"%b"' % (b"a" * (size - 3))
     for body in (b"[%b]" % element, b"[%b,%b]" % (element, b'"\xc3\xb6"' * 200_000)):
         assert auth.find_first_element(body) == element

@@ -1,4 +1,4 @@
-"""Messages: what is wrong with a request is told by its status, and nothing is made too large."""
+"""HTTP requests, responses and errors; decompression within a limit."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NO_JSON_TYPE = "the content type must be application/json, in UTF-8"
 
 
 def refused(act: Callable[[], Any]) -> tuple[int, Any]:
-    """Return what is answered to what must be refused."""
+    """Return the status and the content of the error that a function raises."""
     with pytest.raises(HTTPError) as caught:
         act()
     assert str(caught.value) == caught.value.response.content["error"]

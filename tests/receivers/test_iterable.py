@@ -1,4 +1,4 @@
-"""What Iterable posts arrives in Segment, or Iterable is told to post it again."""
+"""Webhooks of Iterable arrive in Segment, or Iterable is asked to send them again."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def answered(
     method: str = "POST",
     **options: Any,
 ) -> tuple[int, Any]:
-    """Return what is answered to a request with a body, as bytes or as JSON."""
+    """Return the status and content of the response to a body, as bytes or as JSON."""
     text = body if isinstance(body, bytes) else json.dumps(body).encode()
     with source_app(to, **({"tokens": "token"} | options)) as application:
         request = Request(method, "/hook", JSON | headers, lambda _: text)

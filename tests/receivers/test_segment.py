@@ -1,4 +1,4 @@
-"""Receiver: who may send, where to, and what is said to those who may not."""
+"""The receiver for Segment: authentication, paths, limits and responses."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_what_cannot_come_in_a_header_is_no_secret(secret: str) -> None:
 
 
 def test_the_shared_secret_is_any_text(iterable: LocalIterable) -> None:
-    """It comes in no header: what is made of it does."""
+    """The secret itself is in no header; its signature is."""
     with run_receiver(iterable, shared_secret="größer, with spaces") as app:
         assert ask(app, *sign_request(track(1), "größer, with spaces")).result == DELIVERED
 
@@ -252,7 +252,7 @@ def test_a_secret_that_is_there_is_asked_for_even_so(iterable: LocalIterable) ->
 
 
 def test_the_rest_of_an_array_needs_a_header_to_be_trusted(iterable: LocalIterable) -> None:
-    """Segment's rule: whoever has seen one signed event can put others behind it."""
+    """By Segment's rule, a signed event may be followed by others that are not signed."""
     body = b"[%b,%b]" % (to_json(track(1)), to_json(track(2, "forged")))
     headers = JSON | {"X-Signature": sign(to_json(track(1)))}
     with run_receiver(iterable) as app:
@@ -475,7 +475,7 @@ def test_what_goes_well_in_time_after_a_fault_is_200() -> None:
 
 
 def test_so_many_events_are_taken_and_no_more() -> None:
-    """Each takes some time, even if it is nothing."""
+    """Each takes some time, even if it is empty."""
     many = (413, {"error": "the body must have at most 5,000 events"})
     nothing = b"[%b]" % b",".join([b"{}"] * 100_000)
     with LocalIterable() as own, run_receiver(own, write_keys=WRITE_KEY) as app:
@@ -491,7 +491,7 @@ def test_so_many_events_are_taken_and_no_more() -> None:
 
 
 def test_many_profiles_of_one_user_in_one_request_are_all_delivered_in_time() -> None:
-    """They go singly, one after another, without the bulk's rate of 5 a second."""
+    """They are single requests, without the rate limit of a bulk, 5 a second."""
     events = [identify(n, "u-1", traits={"step": n}) for n in range(100)]
     with (
         LocalIterable() as own,
@@ -588,7 +588,7 @@ def test_a_locked_outbox_is_waited_for_no_longer_than_there_is_time(
 
 @contextmanager
 def held(outbox: Outbox, path: Path, holder: str) -> Iterator[None]:
-    """Keep others from writing to an outbox."""
+    """Hold the write lock of an outbox."""
     if holder == "another thread":
         with held_by_a_thread(outbox):
             yield

@@ -1,4 +1,4 @@
-"""The tracking API: the events of what Segment's clients send."""
+"""The tracking API: the events in requests of Segment's clients."""
 
 from __future__ import annotations
 

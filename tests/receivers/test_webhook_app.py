@@ -1,4 +1,4 @@
-"""Webhook: what comes over the network is delivered, or answered in time as what it is."""
+"""The WSGI application over the network: delivery, and responses in time."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def test_segments_client_is_told_that_its_write_key_is_wrong() -> None:
 
 
 def test_however_slow_iterable_is_every_answer_comes_in_time() -> None:
-    """Eight requests at once, each with an Iterable that is slow in its own way."""
+    """Eight requests at once, each with an Iterable that is slow in another way."""
     ways = [
         (faults.latency(30), 1),
         (faults.latency(30), 8),

@@ -1,4 +1,4 @@
-"""WSGI: a body is had whole, and in time, or the sender is told that it was not."""
+"""WSGI: a body is read whole and in time, or the response is an error."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_a_body_without_a_length_is_read_to_its_end(more: dict[str, Any]) -> Non
 @pytest.mark.parametrize("coding", ["chunked", "Chunked", "gzip, chunked", "odd"])
 @pytest.mark.parametrize("length", [None, ""])
 def test_chunks_that_the_server_does_not_read_are_411(coding: str, length: str | None) -> None:
-    """Else it would wait for the end of a connection that stays open."""
+    """Otherwise reading would wait for the end of a connection that stays open."""
     result = refused(**of_input(None, length, HTTP_TRANSFER_ENCODING=coding))
     words = "Content-Length is required: chunked bodies are not supported"
     assert result == (411, {"error": words})
@@ -151,7 +151,7 @@ def test_a_body_that_ends_too_soon_is_400() -> None:
 
 
 class _Breaks:
-    """What a server hands over for a connection that is not there any more."""
+    """The input of a connection that is closed."""
 
     def __init__(self, error: Exception) -> None:
         self._error = error
@@ -166,7 +166,7 @@ def test_a_connection_that_breaks_is_400(error: Exception) -> None:
 
 
 class _Drips:
-    """Gives a byte at a time, after a while, and for ever."""
+    """Returns one byte at a time, each after a pause, without end."""
 
     def __init__(self, pause: float) -> None:
         self._pause = pause
