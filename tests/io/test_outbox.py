@@ -30,8 +30,7 @@ from iterable_destination.errors import (
     OutboxInUse,
     QueueFull,
 )
-from iterable_destination.io import file_lock as durable
-from iterable_destination.io import outbox
+from iterable_destination.io import file_lock, outbox
 from iterable_destination.io.outbox import Outbox, OutboxRecord
 from iterable_destination.mapping.translate import translate
 from tests.support import strategies
@@ -491,7 +490,7 @@ def test_a_right_that_cannot_be_taken_is_told(
     def take(*_: Any, **__: Any) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(durable, "_take", take)
+    monkeypatch.setattr(file_lock, "_acquire", take)
     with pytest.raises(OutboxError) as caught, box.delivering():
         pass
     assert str(caught.value) == f"{path}-deliverer: No locks available"
