@@ -1,50 +1,49 @@
-"""Every error this package raises, and the two things an error is made of.
+"""Every error that this package raises, with :class:`Problem` and :class:`Note`.
 
-What may live here: exception classes, :class:`Problem` and :class:`Note`. Nothing of ours is
-imported, so that every other module can use it.
+This module imports no other module of the package, so that each of them can import it.
 
 ::
 
     IterableDestinationError
-    ├── Invalid                 the caller's fault, found before anything is sent
+    ├── Invalid                 the caller's fault, found before a request is sent
     │   ├── InvalidEvent            the event can never be delivered as it is
-    │   ├── InvalidWebhook          the webhook can become no Segment event as it is
-    │   ├── InvalidCall             a request asked for directly, such as ``update_email``
+    │   ├── InvalidWebhook          the webhook cannot become a Segment event as it is
+    │   ├── InvalidCall             a call that the caller made, such as ``update_email``
     │   └── InvalidSubscription     a mapping or trigger of a mapped destination
-    ├── InvalidJSON             the input's fault: a line that is no JSON object
+    ├── InvalidJSON             the input's fault: a line that is not a JSON object
     ├── UnreadableInput         the input's fault: a file that cannot be read
     ├── UnwritableFile          the disk's fault: dead letters or a checkpoint cannot be written
-    ├── InvalidCheckpoint       the caller's fault: it is none, or that of another input
-    ├── CheckpointInUse         the caller's fault: another process goes by it
-    ├── OutboxError             the file cannot be used: it is none, or broken, or the disk is full
+    ├── InvalidCheckpoint       the caller's fault: no checkpoint, or that of another input
+    ├── CheckpointInUse         the caller's fault: another process has the checkpoint
+    ├── OutboxError             the file cannot be used: no outbox, broken, or the disk is full
     │   └── OutboxInUse             the caller's fault: another process delivers from it
-    ├── InvalidSettings         the configuration's fault, found before anything is sent
-    ├── NotSent                 nobody's fault: the event was not tried, so that it can be later
-    ├── NotAccepted             of what a host handed over, some is to be kept by it
-    ├── QueueFull               the caller's haste: events come faster than they are delivered
-    ├── FunctionError           raised by a destination function, or because of what it did
-    │   ├── DropEvent               nobody's fault: the event is not to be sent
-    │   ├── EventNotSupported       nobody's fault: the function has no use for such calls
-    │   ├── InvalidEventPayload     the event's fault: the function cannot use what is in it
+    ├── InvalidSettings         the configuration's fault, found before a request is sent
+    ├── NotSent                 nobody's fault: the event was not sent, and can be sent later
+    ├── NotAccepted             a host must keep some of the events that it delivered
+    ├── QueueFull               the caller's fault: events arrive faster than they are delivered
+    ├── FunctionError           raised by a destination function, or because of its result
+    │   ├── DropEvent               nobody's fault: the function drops the event
+    │   ├── EventNotSupported       nobody's fault: the function does not support such events
+    │   ├── InvalidEventPayload     the event's fault: the function cannot use its contents
     │   ├── ValidationError         the event's fault: it breaks a rule of the function's
-    │   ├── RetryError              nobody's fault: the function may do better later
-    │   └── FunctionFailed          the function's fault: it raised anything else, or gave no calls
-    └── ApiError                a request was tried, and Iterable did not plainly accept it
-        ├── RequestRefused          the request's fault: the same again will be refused again
+    │   ├── RetryError              nobody's fault: the function may succeed later
+    │   └── FunctionFailed          the function's fault: another exception, or no calls returned
+    └── ApiError                a request was sent or tried, and Iterable did not accept it
+        ├── RequestRefused          the request's fault: a retry will be refused too
         │   ├── BadRequest              400 (and 422)
         │   ├── TooLarge                413, or BatchTooLarge
         │   ├── IdentityConflict        409, the email or userId belongs to someone else
-        │   ├── ForgottenUser           409, the user was forgotten (GDPR) and may not come back
-        │   └── EventDisallowed         200, but the project does not take events of this name
-        ├── ConfigurationError      the key's or the address's fault: no event will get through
+        │   ├── ForgottenUser           409, the user was forgotten (GDPR)
+        │   └── EventDisallowed         200, but the project does not accept events of this name
+        ├── ConfigurationError      the key's or the address's fault: no event will be accepted
         │   ├── Unauthorized            401
         │   ├── Forbidden               403
-        │   └── WrongAddress            404, a redirect, or another status no such server gives
-        ├── RateLimited             429: nobody's fault, later
-        ├── ServerError             5xx (and 408, 425): Iterable's fault, perhaps later
-        └── NetworkError            no answer that can be read
+        │   └── WrongAddress            404, a redirect, or a status that Iterable does not use
+        ├── RateLimited             429: nobody's fault, retry later
+        ├── ServerError             5xx (and 408, 425): Iterable's fault, a retry may succeed
+        └── NetworkError            no response that can be parsed
             ├── NotConnected            nothing was sent: safe to repeat
-            └── AmbiguousAnswer         it may have been applied: repeat only what has an id
+            └── AmbiguousAnswer         it may have been applied: repeat only with an id
 """
 
 from __future__ import annotations
@@ -54,12 +53,12 @@ from typing import Any, ClassVar, Final
 
 import attrs
 
-#: A path that is longer is cut in the middle: it is for people.
+#: Longer paths are cut in the middle, since people read them.
 _LONGEST_PATH: Final = 200
 
 
 def shortened(path: str) -> str:
-    """Return a place in an event as people can read it, and every terminal can show it."""
+    """Return a path that is short enough to read, and that every terminal can show."""
     path = path.encode(errors="backslashreplace").decode()
     if len(path) <= _LONGEST_PATH:
         return path
@@ -68,12 +67,13 @@ def shortened(path: str) -> str:
 
 @attrs.frozen
 class Problem:
-    """One reason why an event is refused, and where in the event it is."""
+    """One reason why an event is refused, and its place in the event."""
 
-    #: The place in the Segment event, spelled as it was found (``properties.products[2].price``).
-    #: ``$`` is the event itself. A very long one is cut in the middle. Of a webhook likewise.
+    #: The place in the Segment event or webhook, spelled as it is there
+    #: (``properties.products[2].price``). ``$`` is the event itself. A path of more than 200
+    #: characters is cut in the middle.
     path: str = attrs.field(converter=shortened)
-    #: What is wrong there. It never repeats a value, which may be personal data.
+    #: What is wrong there. It repeats no value, which may be personal data.
     message: str
 
     def __str__(self) -> str:
@@ -82,20 +82,20 @@ class Problem:
 
 @attrs.frozen
 class Note:
-    """Something that was changed, passed over or looks wrong, in an event that is still sent."""
+    """A change to an event that is still sent, or something in it that looks wrong."""
 
     #: The place in the Segment event, as in :class:`Problem`.
     path: str = attrs.field(converter=shortened)
-    #: What was done or what to look at.
+    #: What was changed, or what looks wrong.
     message: str
 
 
 class IterableDestinationError(Exception):
-    """The parent of all errors of this package."""
+    """The base class of all errors of this package."""
 
 
 class Invalid(IterableDestinationError, ValueError):
-    """What was handed in cannot be sent as it is.
+    """An event, a webhook, a call or subscriptions cannot be used as they are.
 
     ``str(error)`` is every problem as ``path: message``, joined by ``"; "``.
     """
@@ -120,14 +120,14 @@ class InvalidEvent(Invalid):
 
 
 class InvalidWebhook(Invalid):
-    """A webhook of Iterable's that becomes no Segment event; paths are places in the webhook.
+    """A webhook of Iterable's that cannot become a Segment event; paths are places in the webhook.
 
-    It has no ``message_id``: one is made only for what can be sent.
+    Its ``message_id`` is None: an id is made only for a webhook that can be sent.
     """
 
 
 class InvalidCall(Invalid):
-    """A request asked for directly that cannot be sent; paths are keys of its body."""
+    """A call that the caller made and that cannot be sent; paths are keys of its body."""
 
 
 class InvalidSubscription(Invalid):
@@ -135,7 +135,7 @@ class InvalidSubscription(Invalid):
 
 
 class InvalidJSON(IterableDestinationError, ValueError):
-    """A line of input is no JSON object."""
+    """A line of input is not a JSON object."""
 
 
 class UnreadableInput(IterableDestinationError):
@@ -143,48 +143,49 @@ class UnreadableInput(IterableDestinationError):
 
 
 class UnwritableFile(IterableDestinationError):
-    """A file that is to be kept cannot be opened or written."""
+    """A file of dead letters or a checkpoint cannot be opened or written."""
 
 
 class InvalidCheckpoint(IterableDestinationError):
-    """A file is no checkpoint, or that of another input."""
+    """A file is not a checkpoint, or is the checkpoint of another input."""
 
 
 class CheckpointInUse(IterableDestinationError):
-    """Another process goes by the same checkpoint at this moment."""
+    """Another process uses the same checkpoint."""
 
 
 class OutboxError(IterableDestinationError):
-    """An outbox cannot be used: it is none, is newer, broken or locked, or the disk is full."""
+    """An outbox cannot be used: not an outbox, newer, broken or locked, or the disk is full."""
 
 
 class OutboxInUse(OutboxError):
-    """Someone else, mostly another process, delivers from this outbox."""
+    """Another process, or another destination of this one, delivers from this outbox."""
 
 
 class InvalidSettings(IterableDestinationError, ValueError):
-    """A setting has the wrong type or value, or one that is needed is missing."""
+    """A setting has the wrong type or value, or a required setting is missing."""
 
 
 class NotSent(IterableDestinationError):
-    """An event was not sent, because time ran out or an earlier one must go first."""
+    """An event was not sent: time ran out, or an earlier event must be sent first."""
 
 
 class NotAccepted(IterableDestinationError):
-    """Of events that a host handed over together some are to be kept by it and sent again."""
+    """A host delivered several events, and must keep some of them and send them again."""
 
 
 class QueueFull(IterableDestinationError):
-    """There is no room for another event now; it was not taken."""
+    """The queue is full; the event was not accepted."""
 
 
 class FunctionError(IterableDestinationError):
-    """What a destination function raises to say how an event ends, or what became of it.
+    """The base class of errors by which a destination function decides the outcome of an event.
 
-    All but :exc:`FunctionFailed` are raised by the function, with a message of its own or none.
+    The function raises them with or without a message. :exc:`FunctionFailed` is raised by this
+    package.
     """
 
-    #: What is said where the function says nothing.
+    #: The message of an error that has none.
     unsaid: ClassVar[str] = "the function gave no reason"
     #: The event's ``messageId``, or None if it has none, or is not known.
     message_id: str | None = None
@@ -196,47 +197,47 @@ class FunctionError(IterableDestinationError):
 
 
 class DropEvent(FunctionError):
-    """The event is not to be sent; it is skipped."""
+    """The function drops the event; it is skipped."""
 
     unsaid = "dropped by the function"
 
 
 class EventNotSupported(FunctionError):
-    """The function has no use for events of this kind; the event is skipped."""
+    """The function does not support events of this kind; the event is skipped."""
 
     unsaid = "not supported by the function"
 
 
 class InvalidEventPayload(FunctionError):
-    """The function cannot use what is in the event; it is rejected."""
+    """The function cannot use the contents of the event; it is rejected."""
 
     unsaid = "the function cannot use what is in the event"
 
 
 class ValidationError(FunctionError):
-    """The event breaks a rule of the function's; it is rejected."""
+    """The event breaks a rule of the function; it is rejected."""
 
     unsaid = "the event breaks a rule of the function"
 
 
 class RetryError(FunctionError):
-    """The function may do better later: the event is retryable, and nothing of it is sent."""
+    """The function may succeed later: the event is retryable, and nothing of it is sent."""
 
     unsaid = "the function asks for the event again later"
 
 
 class FunctionFailed(FunctionError):
-    """The function raised what is no :exc:`FunctionError`, or returned what is no call.
+    """The function raised another exception than :exc:`FunctionError`, or returned no calls.
 
-    It names the type of what was raised, and never its text, which may be personal data. The
+    The message has the type of the exception, never its text, which may be personal data. The
     exception itself is the ``__cause__``. The event is rejected.
     """
 
 
 class ApiError(IterableDestinationError):
-    """A request was tried and Iterable did not plainly accept it.
+    """A request was sent or tried, and Iterable did not clearly accept it.
 
-    All text in it is redacted: the API key appears nowhere, even if Iterable echoed it.
+    All of its text is redacted: the API key appears nowhere, even if Iterable repeated it.
     """
 
     def __init__(  # noqa: PLR0913 - keywords, each with a default
@@ -250,9 +251,9 @@ class ApiError(IterableDestinationError):
         retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
-        #: What happened, in one sentence: Iterable's own ``msg`` where there is one.
+        #: What happened, in one sentence: Iterable's own ``msg`` if there is one.
         self.message = message
-        #: The HTTP status, or None if no answer came.
+        #: The HTTP status, or None without a response.
         self.status = status
         #: Iterable's ``code`` (``BadParams``, ``RateLimitExceeded``, …), or None.
         self.code = code
@@ -268,7 +269,7 @@ class ApiError(IterableDestinationError):
 
 
 class RequestRefused(ApiError):
-    """Iterable refuses this request for what is in it; repeating it will not help."""
+    """Iterable refuses this request for its contents; a retry will not help."""
 
 
 class BadRequest(RequestRefused):
@@ -276,7 +277,7 @@ class BadRequest(RequestRefused):
 
 
 class TooLarge(RequestRefused):
-    """Status 413, or ``BatchTooLarge``: the body is larger than Iterable takes."""
+    """Status 413, or ``BatchTooLarge``: the body is larger than Iterable accepts."""
 
 
 class IdentityConflict(RequestRefused):
@@ -284,15 +285,15 @@ class IdentityConflict(RequestRefused):
 
 
 class ForgottenUser(RequestRefused):
-    """Status 409: the user was forgotten under the GDPR; Iterable takes nothing for them."""
+    """Status 409: the user was forgotten under the GDPR; Iterable accepts no data for them."""
 
 
 class EventDisallowed(RequestRefused):
-    """Status 200, but the project is set not to take events of this name."""
+    """Status 200, but the project is set not to accept events of this name."""
 
 
 class ConfigurationError(ApiError):
-    """The key, the data center or the address is wrong: no event will get through."""
+    """The key, the data center or the address is wrong: no event will be accepted."""
 
 
 class Unauthorized(ConfigurationError):
@@ -304,7 +305,7 @@ class Forbidden(ConfigurationError):
 
 
 class WrongAddress(ConfigurationError):
-    """A redirect, a 404 or another status that Iterable's API does not give."""
+    """A redirect, a 404 or another status that Iterable's API does not use."""
 
 
 class RateLimited(ApiError):
@@ -316,7 +317,7 @@ class ServerError(ApiError):
 
 
 class NetworkError(ApiError):
-    """No answer that can be read."""
+    """There is no response that can be parsed."""
 
 
 class NotConnected(NetworkError):
@@ -324,4 +325,4 @@ class NotConnected(NetworkError):
 
 
 class AmbiguousAnswer(NetworkError):
-    """The request went out but its answer was lost, cut or no JSON: it may have been applied."""
+    """The request was sent, but its response was lost, cut or not JSON: it may be applied."""

@@ -5,7 +5,7 @@ from typing import Any
 from iterable_destination import Destination, Settings
 from iterable_destination.delivery.segment_destination import SegmentDestination
 from iterable_destination.io.segment_client import AnalyticsClient
-from iterable_destination.receivers.dev_server import serving
+from iterable_destination.receivers.dev_server import serve
 from iterable_destination.receivers.iterable import source_app
 from iterable_destination.testing import LocalIterable
 
@@ -22,7 +22,7 @@ with (
     LocalIterable() as iterable,
     Destination(Settings(api_key=iterable.api_key, base_url=iterable.url)) as destination,
     SegmentDestination(AnalyticsClient(Printer())) as segment,
-    serving(source_app(segment, tokens="a-token"), "127.0.0.1", 0) as address,
+    serve(source_app(segment, tokens="a-token"), "127.0.0.1", 0) as address,
 ):
     destination.send({"type": "identify", "userId": "u-7", "traits": {"email": "ada@example.com"}})
     for event_name in ("emailSend", "emailOpen", "emailClick"):

@@ -1,4 +1,5 @@
 """The command line, ``iterable-destination``.
 
-It needs the extra ``[cli]``, and may import everything else. Nothing imports it.
+What lives here: arguments, lines in and lines out, exit statuses. It needs the extra ``[cli]``, and
+may import every other package. Nothing imports it.
 """

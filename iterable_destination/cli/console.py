@@ -1,7 +1,4 @@
-"""What people see on a terminal: progress and tables.
-
-What may live here: the look of things, and nothing that decides.
-"""
+"""Progress and tables on a terminal."""
 
 from __future__ import annotations
 
@@ -31,22 +28,22 @@ _STYLES: Final = {
     "retryable": "yellow",
     "unknown": "magenta",
 }
-#: Lines between two looks at how far the input has been read.
-_STRIDE: Final = 500
-#: Columns where there is no terminal to ask.
-_WIDTH: Final = 120
+#: Lines between two updates of the progress bar.
+_PROGRESS_INTERVAL: Final = 500
+#: Columns where there is no terminal.
+_DEFAULT_WIDTH: Final = 120
 #: Characters of a value that are shown.
-_LONGEST: Final = 300
+_MAX_VALUE_LENGTH: Final = 300
 
 
 def _console(*, stderr: bool = False) -> Console:
     console = Console(stderr=stderr)
-    return console if console.is_terminal else Console(stderr=stderr, width=_WIDTH)
+    return console if console.is_terminal else Console(stderr=stderr, width=_DEFAULT_WIDTH)
 
 
 @contextmanager
-def progress(lines: Lines) -> Iterator[Iterable[LineRecord]]:
-    """Show how far the input has been read, on a terminal that shows nothing else meanwhile."""
+def show_progress(lines: Lines) -> Iterator[Iterable[LineRecord]]:
+    """Show a progress bar if standard error is a terminal and standard output is not."""
     if sys.stdout.isatty() or not sys.stderr.isatty():
         yield lines
         return
@@ -61,67 +58,67 @@ def progress(lines: Lines) -> Iterator[Iterable[LineRecord]]:
         task = shown.add_task("", total=lines.size, events=0, rate=0.0)
         began = time.monotonic()
 
-        def counted() -> Iterator[LineRecord]:
+        def count_lines() -> Iterator[LineRecord]:
             for events, line in enumerate(lines, 1):
-                if events % _STRIDE == 0:
+                if events % _PROGRESS_INTERVAL == 0:
                     read = None if lines.size is None else lines.position
                     rate = events / (time.monotonic() - began)
                     shown.update(task, completed=read, events=events, rate=rate)
                 yield line
 
-        yield counted()
+        yield count_lines()
 
 
-def heading(words: str) -> None:
-    """Begin a report."""
+def print_heading(words: str) -> None:
+    """Print the heading of a report."""
     console = _console()
     console.print()
     console.rule(f"[bold]{escape(words)}")
 
 
-def text(words: str) -> None:
-    """Say something on a line of its own."""
+def print_text(words: str) -> None:
+    """Print a line of text."""
     _console().print(escape(words))
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Show rows under a title."""
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows under a title."""
     shown = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     for column in columns:
         shown.add_column(column, overflow="fold")
     for row in rows:
-        shown.add_row(*(cell if cell in _STYLED else escape(cell) for cell in row))
+        shown.add_row(*(cell if cell in _STYLED_OUTCOMES else escape(cell) for cell in row))
     _console().print(shown)
 
 
-def fields(title: str, values: Mapping[str, Any]) -> None:
-    """Show an object's fields, a row for each, by name."""
-    rows = [(name, compact(value)) for name, value in sorted(values.items())]
-    table(title, ("field", "value"), rows)
+def print_fields(title: str, values: Mapping[str, Any]) -> None:
+    """Print the fields of an object as rows, sorted by name."""
+    rows = [(name, format_value(value)) for name, value in sorted(values.items())]
+    print_table(title, ("field", "value"), rows)
 
 
-def request(title: str, call: Call) -> None:
-    """Show a request with its whole body."""
+def print_request(title: str, call: Call) -> None:
+    """Print a request with its whole body."""
     console = _console()
     console.print(f"[bold]{escape(title)}[/]\n\n  {call.endpoint.method} {call.endpoint.path}\n")
     console.print_json(data=call.body(), indent=2)
     console.print()
 
 
-def counts(title: str, by_outcome: Mapping[str, int], *, stderr: bool = False) -> None:
-    """Show how many events ended in which way."""
+def print_counts(title: str, by_outcome: Mapping[str, int], *, stderr: bool = False) -> None:
+    """Print the number of events by outcome."""
     shown = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     shown.add_column("outcome")
     shown.add_column("events", justify="right")
     for name in _STYLES:
         if by_outcome.get(name):
-            shown.add_row(styled(name), f"{by_outcome[name]:,}")
+            shown.add_row(style_outcome(name), f"{by_outcome[name]:,}")
     _console(stderr=stderr).print(shown)
 
 
-def summary(by_outcome: Mapping[str, int], counters: Counters, seconds: float) -> None:
-    """Show on standard error what became of events, and what was done for it."""
-    counts("Events by outcome", by_outcome, stderr=True)
+def print_summary(by_outcome: Mapping[str, int], counters: Counters, seconds: float) -> None:
+    """Print on standard error the numbers of outcomes, requests and retries, and the speed."""
+    print_counts("Events by outcome", by_outcome, stderr=True)
     shown = Table(title="Requests", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     shown.add_column("endpoint")
     shown.add_column("requests", justify="right")
@@ -141,16 +138,16 @@ def summary(by_outcome: Mapping[str, int], counters: Counters, seconds: float) -
     console.print(f"{events:,} events in {seconds:,.1f} s, {events / seconds:,.0f} a second")
 
 
-def styled(outcome: str) -> str:
-    """Return the name of an outcome in its colour."""
+def style_outcome(outcome: str) -> str:
+    """Return the name of an outcome with the markup of its colour."""
     return f"[{_STYLES[outcome]}]{outcome}[/]"
 
 
-_STYLED: Final = frozenset(f"[{style}]{name}[/]" for name, style in _STYLES.items())
+_STYLED_OUTCOMES: Final = frozenset(f"[{style}]{name}[/]" for name, style in _STYLES.items())
 
 
-def printable(line: str) -> str:
-    """Return a line in which nothing can move the cursor or change what stands around it."""
+def escape_unprintable(line: str) -> str:
+    """Return a line whose control characters are escaped, so that none can move the cursor."""
     if line.isprintable():
         return line
     return "".join(
@@ -158,7 +155,7 @@ def printable(line: str) -> str:
     )
 
 
-def compact(value: Any) -> str:
-    """Return a value as one line of JSON, cut if it is long."""
+def format_value(value: Any) -> str:
+    """Return a value as one line of JSON, cut after 300 characters."""
     line = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
+    return line if len(line) <= _MAX_VALUE_LENGTH else f"{line[:_MAX_VALUE_LENGTH]}…"

@@ -1,6 +1,6 @@
-"""The demo: a small shop's week, sent to a local Iterable over real HTTP.
+"""The demo: a small shop's week, sent over HTTP to a local Iterable.
 
-What may live here: the story and its order. Nothing leaves this machine.
+Nothing leaves this machine.
 """
 
 from __future__ import annotations
@@ -17,34 +17,37 @@ from iterable_destination.model.settings import Settings
 from iterable_destination.source import Ignored, to_segment
 from iterable_destination.testing import LocalIterable, Project
 
-#: The two customers of the week whose end is shown.
-_SHOWN: Final = ("ada@example.com", "bruno@example.com")
-#: What the first of them is taken to have done with an email, by Iterable's names.
-_HAPPENED: Final = ("emailSend", "emailOpen", "emailClick")
-#: The event whose request is shown in full.
-_IN_FULL: Final = "wed-0924-order-ada"
+#: The customers whose profile and history are shown at the end.
+_CUSTOMERS: Final = ("ada@example.com", "bruno@example.com")
+#: Iterable's names of what the first customer does with an email.
+_WEBHOOK_NAMES: Final = ("emailSend", "emailOpen", "emailClick")
+#: The ``messageId`` of the event whose request is shown in full.
+_SHOWN_ORDER: Final = "wed-0924-order-ada"
 
 
 def run() -> None:
-    """Send the week, and show what was sent where, what was refused, and what came of it."""
+    """Send the week, and print the requests, the refused events and the resulting profiles."""
     with LocalIterable() as iterable:
         settings = Settings(api_key=iterable.api_key, base_url=iterable.url)
-        console.heading(f"A small shop's week, sent to a local Iterable at {iterable.url}")
+        console.print_heading(f"A small shop's week, sent to a local Iterable at {iterable.url}")
         with Destination(settings) as destination:
             events = list(samples.week())
             outcomes = [destination.send(event, index=index) for index, event in enumerate(events)]
-        webhooks = [iterable.webhook(name, _SHOWN[0]) for name in _HAPPENED]
-    console.table(
+        webhooks = [iterable.webhook(name, _CUSTOMERS[0]) for name in _WEBHOOK_NAMES]
+    console.print_table(
         "What was sent where",
         ("messageId", "Segment event", "outcome", "Iterable request, or why not"),
-        [_sent(event, outcome) for event, outcome in zip(events, outcomes, strict=True)],
+        [
+            _describe_delivery(event, outcome)
+            for event, outcome in zip(events, outcomes, strict=True)
+        ],
     )
-    console.table(
+    console.print_table(
         "What was refused, and why",
         ("messageId", "place in the event", "problem"),
-        [row for outcome in outcomes for row in _refused(outcome)],
+        [row for outcome in outcomes for row in _describe_refusal(outcome)],
     )
-    console.table(
+    console.print_table(
         "What was changed on the way, or looks wrong",
         ("messageId", "place in the event", "note"),
         [
@@ -53,38 +56,40 @@ def run() -> None:
             for note in outcome.notes
         ],
     )
-    order = next(outcome for outcome in outcomes if outcome.message_id == _IN_FULL)
-    console.request(f"One request in full: {_IN_FULL}", order.calls[0])
-    console.text(
+    order = next(outcome for outcome in outcomes if outcome.message_id == _SHOWN_ORDER)
+    console.print_request(f"One request in full: {_SHOWN_ORDER}", order.calls[0])
+    console.print_text(
         "The server keeps profileUpdatedAt, signupDate and itblInternal itself: they say now.\n"
     )
-    for email in _SHOWN:
+    for email in _CUSTOMERS:
         _show_user(iterable.project, email)
-    console.table(
-        f"What goes back to Segment when {_SHOWN[0]} gets an email",
+    console.print_table(
+        f"What goes back to Segment when {_CUSTOMERS[0]} gets an email",
         ("Iterable's webhook", "Segment event", "userId", "timestamp"),
-        [_told(webhook) for webhook in webhooks],
+        [_describe_webhook(webhook) for webhook in webhooks],
     )
-    console.counts("The week's events by outcome", Counter(outcome.name for outcome in outcomes))
-    console.text(
+    console.print_counts(
+        "The week's events by outcome", Counter(outcome.name for outcome in outcomes)
+    )
+    console.print_text(
         "Next: `iterable-destination translate FILE` shows the same for your own events; "
         "`iterable-destination emulate` keeps such an Iterable running."
     )
 
 
-def _sent(event: dict[str, Any], outcome: Outcome) -> tuple[str, str, str, str]:
+def _describe_delivery(event: dict[str, Any], outcome: Outcome) -> tuple[str, str, str, str]:
     name = event.get("event") or event.get("name") or event.get("category") or ""
     requests = ", ".join(f"{call.endpoint.method} {call.endpoint.path}" for call in outcome.calls)
     happened = requests or ("see below" if outcome.error else outcome.message or "")
     return (
         str(outcome.message_id),
         f"{event['type']} {name}".strip(),
-        console.styled(outcome.name),
+        console.style_outcome(outcome.name),
         happened,
     )
 
 
-def _told(webhook: dict[str, Any]) -> tuple[str, str, str, str]:
+def _describe_webhook(webhook: dict[str, Any]) -> tuple[str, str, str, str]:
     track = to_segment(webhook)
     if isinstance(track, Ignored):
         return (webhook["eventName"], track.reason, "", "")
@@ -92,7 +97,7 @@ def _told(webhook: dict[str, Any]) -> tuple[str, str, str, str]:
     return (webhook["eventName"], track.event, str(who), str(track.timestamp))
 
 
-def _refused(outcome: Outcome) -> list[tuple[str, str, str]]:
+def _describe_refusal(outcome: Outcome) -> list[tuple[str, str, str]]:
     if isinstance(outcome.error, Invalid):
         return [
             (str(outcome.message_id), problem.path, problem.message)
@@ -103,21 +108,23 @@ def _refused(outcome: Outcome) -> list[tuple[str, str, str]]:
 
 def _show_user(project: Project, email: str) -> None:
     user = project.user(email) or {}
-    console.fields(f"The profile of {email} at the end of the week", user.get("dataFields", {}))
+    console.print_fields(
+        f"The profile of {email} at the end of the week", user.get("dataFields", {})
+    )
     purchases = [
         {"eventName": f"purchase of {purchase['total']}"} | purchase
         for purchase in project.purchases(email)
     ]
     history = sorted(project.events(email) + purchases, key=lambda event: event["createdAt"])
-    console.table(
+    console.print_table(
         f"The event history of {email}",
         ("when", "event", "fields"),
         [
-            (_moment(event), event["eventName"], console.compact(event["dataFields"]))
+            (_format_time(event), event["eventName"], console.format_value(event["dataFields"]))
             for event in history
         ],
     )
 
 
-def _moment(event: dict[str, Any]) -> str:
+def _format_time(event: dict[str, Any]) -> str:
     return f"{datetime.fromtimestamp(event['createdAt'], UTC):%a %d %b %H:%M}"

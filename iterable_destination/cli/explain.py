@@ -1,7 +1,4 @@
-"""Explaining: why an event becomes what it becomes, in lines that people read.
-
-What may live here: words and their order. What is so is found out by the translators.
-"""
+"""Explain the translation of an event, in lines for people to read."""
 
 from __future__ import annotations
 
@@ -22,56 +19,57 @@ from iterable_destination.model.translation import Translation
 
 
 @attrs.frozen
-class Explained:
-    """What is said about a line of input."""
+class EventExplanation:
+    """The explanation of one line of input."""
 
+    #: Lines to print.
     lines: tuple[str, ...]
-    #: Whether it, or one of its subscriptions, is refused.
+    #: Whether the event, or one of its subscriptions, is refused.
     is_refused: bool
 
 
-def explained(line: LineRecord, translator: Translator, settings: Settings) -> Explained:
-    """Say about an event what fired, what is sent, and where each field came from."""
+def explain_line(line: LineRecord, translator: Translator, settings: Settings) -> EventExplanation:
+    """Explain which subscriptions fire, what is sent, and where each field comes from."""
     try:
         event = line.event()
     except InvalidJSON as error:
-        return Explained((str(error), "  refused"), is_refused=True)
-    lines = [_title(line, event)]
+        return EventExplanation((str(error), "  refused"), is_refused=True)
+    lines = [_describe_event(line, event)]
     try:
-        lines += _subscriptions(event, translator, settings)
+        lines += _explain_subscriptions(event, translator, settings)
         translation = translator(event, settings)
-        lines += _requests(event, translation, translator, settings)
+        lines += _explain_requests(event, translation, translator, settings)
     except InvalidEvent as error:
-        lines += ["  refused", *_indented("problem", error.problems)]
-        return Explained(tuple(lines), is_refused=True)
-    return Explained(tuple(lines), is_refused=bool(translation.errors))
+        lines += ["  refused", *_indent("problem", error.problems)]
+        return EventExplanation(tuple(lines), is_refused=True)
+    return EventExplanation(tuple(lines), is_refused=bool(translation.errors))
 
 
-def _title(line: LineRecord, event: dict[str, Any]) -> str:
+def _describe_event(line: LineRecord, event: dict[str, Any]) -> str:
     named = [event.get("type"), event.get("messageId")]
     words = " ".join([each for each in named if isinstance(each, str)])
     return f"line {line.number}, {words}" if words else f"line {line.number}"
 
 
-def _subscriptions(event: Any, translator: Translator, settings: Settings) -> Iterator[str]:
+def _explain_subscriptions(event: Any, translator: Translator, settings: Settings) -> Iterator[str]:
     if isinstance(translator, MappedTranslator):
         for each in explain(event, translator.subscriptions, settings):
-            yield from _subscription(each)
+            yield from _explain_subscription(each)
 
 
-def _subscription(each: Explanation) -> Iterator[str]:
+def _explain_subscription(each: Explanation) -> Iterator[str]:
     if not each.fired:
         yield f"  {each.subscription}: did not fire, by {each.because}"
         return
     yield f"  {each.subscription}: fired, by {each.because}"
     yield f"    payload: {encode(each.payload).decode()}"
-    yield from _indented("coerced", each.coercions)
-    yield from _indented("problem", each.problems)
+    yield from _indent("coerced", each.coercions)
+    yield from _indent("problem", each.problems)
     if each.skipped is not None:
         yield f"    skipped: {each.skipped}"
 
 
-def _requests(
+def _explain_requests(
     event: Any, translation: Translation, translator: Translator, settings: Settings
 ) -> Iterator[str]:
     if translation.skipped is not None:
@@ -79,12 +77,14 @@ def _requests(
     found = origins(event, translator, settings)
     names = translation.subscriptions or (None,) * len(translation.calls)
     for number, (call, name) in enumerate(zip(translation.calls, names, strict=True)):
-        yield from _request(call, name, [each for each in found if each.call == number])
-    if not isinstance(translator, MappedTranslator):  # of subscriptions they were told above
-        yield from _indented("note", translation.notes)
+        yield from _explain_request(call, name, [each for each in found if each.call == number])
+    if not isinstance(translator, MappedTranslator):  # Subscriptions have shown theirs.
+        yield from _indent("note", translation.notes)
 
 
-def _request(call: Call, subscription: str | None, fields: Iterable[Origin]) -> Iterator[str]:
+def _explain_request(
+    call: Call, subscription: str | None, fields: Iterable[Origin]
+) -> Iterator[str]:
     of = "" if subscription is None else f", of {subscription}"
     yield f"  {call.endpoint.method} {call.endpoint.path}{of}"
     for each in fields:
@@ -92,5 +92,5 @@ def _request(call: Call, subscription: str | None, fields: Iterable[Origin]) -> 
         yield f"    {each.field} from {places}"
 
 
-def _indented(word: str, found: Iterable[Note | Problem]) -> Iterator[str]:
+def _indent(word: str, found: Iterable[Note | Problem]) -> Iterator[str]:
     return (f"    {word}: {each.path}: {each.message}" for each in found)

@@ -1,8 +1,7 @@
-"""The command line: a thin door over translating and delivering.
+"""The commands for Segment's events.
 
-What may live here: arguments, lines in and lines out, exit statuses. Nothing that decides.
-
-Exit status: 0 all went well or was skipped, 1 some events did not, 2 wrong usage, settings or key.
+Exit status: 0 if every event is delivered or skipped, 1 if some are not, 2 for wrong usage,
+settings or key.
 """
 
 from __future__ import annotations
@@ -17,10 +16,11 @@ import attrs
 import click
 
 from iterable_destination.cli import console
-from iterable_destination.cli.explain import explained
+from iterable_destination.cli.explain import explain_line
 from iterable_destination.cli.options import (
     BASE_URL,
     CHECKPOINT,
+    CLOSE_TIMEOUT,
     DATA_CENTER,
     DEAD_LETTERS,
     FILE,
@@ -29,19 +29,18 @@ from iterable_destination.cli.options import (
     PORT,
     SETTINGS,
     SOME_FAILED,
-    SOON,
     WITHOUT_AUTHENTICATION,
-    chosen_translator,
-    destination_of,
-    error_of,
-    interruption,
-    lines_of,
-    outbox_of,
+    catch_interrupts,
+    describe_error,
+    load_settings,
+    make_translator,
+    open_destination,
+    open_input,
+    open_outbox,
     send_lines,
     serve_until_interrupted,
-    settings_of,
     stop,
-    write_each,
+    write_results,
 )
 from iterable_destination.cli.report import Report
 from iterable_destination.cli.source import source
@@ -52,9 +51,9 @@ from iterable_destination.model.records import LineRecord
 from iterable_destination.model.settings import Settings
 from iterable_destination.model.translation import Translation
 
-_ANYBODY: Final = (
-    "set the variable SEGMENT_SHARED_SECRET, or SEGMENT_WRITE_KEY, so that not anybody can send"
-    " events; or say --without-authentication"
+_NO_AUTHENTICATION: Final = (
+    "set the variable SEGMENT_SHARED_SECRET or SEGMENT_WRITE_KEY, or let anybody send events with"
+    " --without-authentication"
 )
 
 
@@ -77,21 +76,21 @@ def translate_command(file: str, settings_file: str | None, mappings: str | None
     FILE has one JSON event a line (.gz too); without it, or with -, standard input is read. For
     each line one line is written, in order: its calls, why it is skipped, or its problems.
     """
-    settings = settings_of(settings_file, mappings)
-    translator = chosen_translator(settings, mappings or settings_file)
-    write_each(file, lambda line: _translated(line, translator, settings))
+    settings = load_settings(settings_file, mappings)
+    translator = make_translator(settings, mappings or settings_file)
+    write_results(file, lambda line: _translate_line(line, translator, settings))
 
 
-def _translated(line: LineRecord, translator: Translator, settings: Settings) -> dict[str, Any]:
+def _translate_line(line: LineRecord, translator: Translator, settings: Settings) -> dict[str, Any]:
     try:
-        return _result(translator(line.event(), settings))
+        return _build_result(translator(line.event(), settings))
     except InvalidJSON as error:
-        return {"line": line.number, "error": error_of(error)}
+        return {"line": line.number, "error": describe_error(error)}
     except InvalidEvent as error:
-        return {"messageId": error.message_id, "error": error_of(error)}
+        return {"messageId": error.message_id, "error": describe_error(error)}
 
 
-def _result(translation: Translation) -> dict[str, Any]:
+def _build_result(translation: Translation) -> dict[str, Any]:
     result: dict[str, Any] = {"messageId": translation.message_id}
     if translation.skipped is not None:
         return result | {"skipped": translation.skipped}
@@ -118,15 +117,15 @@ def explain_command(file: str, settings_file: str | None, mappings: str | None) 
     With mappings, which subscriptions fire and by which part of their trigger. For each request,
     which field came from where in the event.
     """
-    settings = settings_of(settings_file, mappings)
-    translator = chosen_translator(settings, mappings or settings_file)
+    settings = load_settings(settings_file, mappings)
+    translator = make_translator(settings, mappings or settings_file)
     refused = False
-    with lines_of(file) as lines:
+    with open_input(file) as lines:
         for line in lines:
-            told = explained(line, translator, settings)
-            refused |= told.is_refused
-            for each in told.lines:
-                click.echo(console.printable(each))
+            explanation = explain_line(line, translator, settings)
+            refused |= explanation.is_refused
+            for each in explanation.lines:
+                click.echo(console.escape_unprintable(each))
     sys.exit(SOME_FAILED if refused else 0)
 
 
@@ -153,8 +152,8 @@ def send(  # noqa: PLR0913, PLR0917 - options
     from the settings file. For each event one line is written as soon as it is settled, a user's
     in their order; a summary goes to standard error.
     """
-    settings = settings_of(settings_file, mappings, data_center=data_center, base_url=base_url)
-    with destination_of(settings, mappings or settings_file, dead_letters) as to:
+    settings = load_settings(settings_file, mappings, data_center=data_center, base_url=base_url)
+    with open_destination(settings, mappings or settings_file, dead_letters) as to:
         status = send_lines(file, to, checkpoint)
     sys.exit(status)
 
@@ -182,18 +181,18 @@ def drain(  # noqa: PLR0913, PLR0917 - options
     skipped or rejected is removed, and written about as by `send`; what is retryable or unknown
     stays.
     """
-    settings = settings_of(settings_file, mappings, data_center=data_center, base_url=base_url)
+    settings = load_settings(settings_file, mappings, data_center=data_center, base_url=base_url)
     if not Path(file).is_file():
         stop(f"{file}: there is no such file")
     report = Report(None)
     try:
         with (
-            destination_of(settings, mappings or settings_file, dead_letters) as to,
+            open_destination(settings, mappings or settings_file, dead_letters) as to,
             Outbox(file) as outbox,
         ):
             for outcome in to.drain(outbox):
                 report([outcome])
-            report.summary(to.counters)
+            report.print_summary(to.counters)
     except OutboxError as error:
         stop(str(error))
     sys.exit(report.status)
@@ -229,10 +228,12 @@ def serve(  # noqa: PLR0913, PLR0917 - options
     """
     from iterable_destination.receivers.segment import webhook_app  # noqa: PLC0415 - starts quicker
 
-    settings = settings_of(settings_file, mappings, data_center=data_center, base_url=base_url)
+    settings = load_settings(settings_file, mappings, data_center=data_center, base_url=base_url)
     with ExitStack() as stack:
-        outbox = None if outbox_file is None else stack.enter_context(outbox_of(outbox_file))
-        to = stack.enter_context(destination_of(settings, mappings or settings_file, dead_letters))
+        outbox = None if outbox_file is None else stack.enter_context(open_outbox(outbox_file))
+        to = stack.enter_context(
+            open_destination(settings, mappings or settings_file, dead_letters)
+        )
         try:
             application = webhook_app(
                 settings,
@@ -243,9 +244,9 @@ def serve(  # noqa: PLR0913, PLR0917 - options
                 destination=to,
             )
         except InvalidSettings:
-            stop(_ANYBODY)
+            stop(_NO_AUTHENTICATION)
         serve_until_interrupted(application, host, port)
-        to.close(SOON)
+        to.close(CLOSE_TIMEOUT)
 
 
 command_line.add_command(source)
@@ -281,7 +282,7 @@ def emulate(port: int, project_type: Literal["email", "userid", "hybrid"]) -> No
         server = LocalIterable(project, port=port).start()
     except OSError as error:
         stop(f"port {port}: {error.strerror}")
-    with interruption() as wait:
+    with catch_interrupts() as wait:
         click.echo(server.url)
         click.echo("Stop it with Ctrl-C.", err=True)
         wait()

@@ -1,7 +1,6 @@
-"""Arguments: what several commands take, and how it is opened or refused.
+"""Options that several commands have, and the files and settings that they name.
 
-What may live here: options, files and settings named on the command line. What is wrong with them
-is said in a line, and ends the program with status 2.
+An error in any of them prints one line, and ends the program with status 2.
 """
 
 from __future__ import annotations
@@ -44,11 +43,11 @@ from iterable_destination.model.settings import Settings
 
 SOME_FAILED: Final = 1
 WRONG_USAGE: Final = 2
-#: Seconds that the end of a server waits for what is on disk to be delivered.
-SOON: Final = 2.0
+#: Seconds that a server, when it stops, waits for delivery from its outbox.
+CLOSE_TIMEOUT: Final = 2.0
 
-#: Seconds between two looks at whether a signal came, where the system tells of none.
-_LOOK: Final = 1.0
+#: Seconds between two checks for a signal, on systems where a signal does not end the wait.
+_POLL: Final = 1.0
 
 FILE = click.argument("file", default="-", metavar="[FILE]")
 SETTINGS = click.option(
@@ -98,51 +97,51 @@ WITHOUT_AUTHENTICATION = click.option(
 
 
 @contextmanager
-def interruption() -> Iterator[Callable[[], None]]:
-    """Give what waits for Ctrl-C, or for whoever ends this process in an orderly way."""
-    over = threading.Event()
+def catch_interrupts() -> Iterator[Callable[[], None]]:
+    """Yield a function that waits for SIGINT (Ctrl-C) or SIGTERM."""
+    stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: over.set())
+        signal.signal(number, lambda *_: stopped.set())
 
     def wait() -> None:
-        while not over.wait(_LOOK):
+        while not stopped.wait(_POLL):
             pass
 
     yield wait
 
 
-def settings_of(path: str | None, mappings: str | None = None, **arguments: Any) -> Settings:
-    """Read the settings file, the environment and the arguments; the later ones win."""
+def load_settings(path: str | None, mappings: str | None = None, **arguments: Any) -> Settings:
+    """Load settings from a file, the environment and the arguments; the later ones win."""
     chosen = {name: value for name, value in arguments.items() if value}
     if mappings is not None:
-        chosen["mappings"] = _json(mappings)
+        chosen["mappings"] = _load_json(mappings)
         if not isinstance(chosen["mappings"], list):
             stop(f"{mappings}: must be a JSON list of subscriptions")
     try:
-        settings = Settings() if path is None else _settings_file(path)
+        settings = Settings() if path is None else _load_settings_file(path)
         return attrs.evolve(Settings.from_environment(base=settings), **chosen)
     except InvalidSettings as error:
         stop(str(error))
 
 
-def chosen_translator(settings: Settings, file: str | None) -> Translator:
-    """Return what translates as settings say, whose mappings are from this file if any are."""
+def make_translator(settings: Settings, file: str | None) -> Translator:
+    """Make the translator of settings; messages name ``file`` as the place of their mappings."""
     try:
-        with warnings_told(str(file)):
+        with print_warnings(str(file)):
             return translator_for(settings)
     except InvalidSubscription as error:
         stop(f"{file}: {error}")
 
 
-def json_object(path: str, of: str) -> dict[str, Any]:
-    """Read a file that has a JSON object of something."""
-    given = _json(path)
-    if not isinstance(given, dict):
+def load_json_object(path: str, of: str) -> dict[str, Any]:
+    """Load a JSON object from a file; messages say what it is an object ``of``."""
+    value = _load_json(path)
+    if not isinstance(value, dict):
         stop(f"{path}: must be a JSON object of {of}")
-    return given
+    return value
 
 
-def _json(path: str) -> Any:
+def _load_json(path: str) -> Any:
     try:
         return decode(Path(path).read_bytes())
     except OSError as error:
@@ -151,18 +150,18 @@ def _json(path: str) -> Any:
         stop(f"{path}: no JSON: {error}")
 
 
-def _settings_file(path: str) -> Settings:
-    given = json_object(path, "settings")
+def _load_settings_file(path: str) -> Settings:
+    settings = load_json_object(path, "settings")
     try:
-        with warnings_told(path):
-            return Settings.from_mapping(given)
+        with print_warnings(path):
+            return Settings.from_mapping(settings)
     except InvalidSettings as error:
         stop(f"{path}: {error}")
 
 
 @contextmanager
-def warnings_told(about: str) -> Iterator[None]:
-    """Write the warnings of what is read, a line each, even if it ends in an error."""
+def print_warnings(about: str) -> Iterator[None]:
+    """Print the warnings of a block on standard error, a line each, even if the block raises."""
     with warnings.catch_warnings(record=True) as unknown:
         warnings.simplefilter("always")
         try:
@@ -173,25 +172,25 @@ def warnings_told(about: str) -> Iterator[None]:
 
 
 @contextmanager
-def lines_of(path: str) -> Iterator[Iterable[LineRecord]]:
-    """Open the input, show progress on a terminal, and stop clearly where it cannot be read."""
+def open_input(path: str) -> Iterator[Iterable[LineRecord]]:
+    """Open the input with a progress bar, and end the program if it cannot be read."""
     try:
-        with open_lines(path) as lines, console.progress(lines) as shown:
+        with open_lines(path) as lines, console.show_progress(lines) as shown:
             yield shown
     except UnreadableInput as error:
         stop(str(error))
 
 
 @contextmanager
-def destination_of(
+def open_destination(
     settings: Settings, mappings: str | None, dead_letters: str | None
 ) -> Iterator[Destination]:
-    """Make a destination, with a file of dead letters if one is named.
+    """Open a destination, with dead letters if a file is named.
 
-    The ``mappings`` of the settings are from this file if any are.
+    ``mappings`` is the file that messages name as the place of the settings' mappings.
     """
-    translator = chosen_translator(settings, mappings)
-    with letters_of(dead_letters, settings.api_key) as letters:
+    translator = make_translator(settings, mappings)
+    with open_dead_letters(dead_letters, settings.api_key) as letters:
         try:
             destination = Destination(settings, translator=translator, dead_letters=letters)
         except InvalidSettings as error:
@@ -201,8 +200,8 @@ def destination_of(
 
 
 @contextmanager
-def letters_of(path: str | None, secret: str | None) -> Iterator[DeadLetters | None]:
-    """Open a file of dead letters; None is none."""
+def open_dead_letters(path: str | None, secret: str | None) -> Iterator[DeadLetters | None]:
+    """Open a file of dead letters; yield None for None."""
     if path is None:
         yield None
         return
@@ -215,7 +214,7 @@ def letters_of(path: str | None, secret: str | None) -> Iterator[DeadLetters | N
 
 
 @contextmanager
-def outbox_of(path: str) -> Iterator[Outbox]:
+def open_outbox(path: str) -> Iterator[Outbox]:
     """Open an outbox."""
     try:
         with Outbox(path) as outbox:
@@ -225,8 +224,8 @@ def outbox_of(path: str) -> Iterator[Outbox]:
 
 
 @contextmanager
-def checkpoint_of(path: str) -> Iterator[Checkpoint]:
-    """Take a checkpoint."""
+def open_checkpoint(path: str) -> Iterator[Checkpoint]:
+    """Open a checkpoint."""
     try:
         with Checkpoint(path) as checkpoint:
             yield checkpoint
@@ -235,19 +234,19 @@ def checkpoint_of(path: str) -> Iterator[Checkpoint]:
 
 
 def send_lines(file: str, to: BaseDestination, checkpoint: str | None) -> int:
-    """Deliver the lines of a file, write what became of each, and return the exit status."""
+    """Deliver the lines of a file, print their outcomes, and return the exit status."""
     with ExitStack() as stack:
-        kept = None if checkpoint is None else stack.enter_context(checkpoint_of(checkpoint))
-        lines = stack.enter_context(lines_of(file))
-        return deliver(lines, to, Report(kept, unknown_is_settled=to.keeps_dead_letters))
+        opened = None if checkpoint is None else stack.enter_context(open_checkpoint(checkpoint))
+        lines = stack.enter_context(open_input(file))
+        return deliver(lines, to, Report(opened, unknown_is_settled=to.keeps_dead_letters))
 
 
-def write_each(file: str, result_of: Callable[[LineRecord], dict[str, Any]]) -> NoReturn:
-    """Write a JSON line for each line of input, and end: with status 1 if some were refused."""
+def write_results(file: str, process_line: Callable[[LineRecord], dict[str, Any]]) -> NoReturn:
+    """Print a JSON line for each line of input, and exit: with status 1 if some were refused."""
     refused = False
-    with lines_of(file) as lines:
+    with open_input(file) as lines:
         for line in lines:
-            result = result_of(line)
+            result = process_line(line)
             refused |= "error" in result or "errors" in result
             sys.stdout.buffer.write(encode(result) + b"\n")
     sys.exit(SOME_FAILED if refused else 0)
@@ -255,27 +254,27 @@ def write_each(file: str, result_of: Callable[[LineRecord], dict[str, Any]]) -> 
 
 def serve_until_interrupted(application: Any, host: str, port: int) -> None:
     """Serve an application for development, and print its address."""
-    from iterable_destination.receivers.dev_server import serving  # noqa: PLC0415 - other commands start quicker
+    from iterable_destination.receivers.dev_server import serve  # noqa: PLC0415 - other commands start quicker
 
     with ExitStack() as stack:
         try:
-            address = stack.enter_context(serving(application, host, port))
+            address = stack.enter_context(serve(application, host, port))
         except OSError as error:
             stop(f"{host}, port {port}: {error.strerror}")
-        wait = stack.enter_context(interruption())
+        wait = stack.enter_context(catch_interrupts())
         click.echo(address)
         click.echo("A server for development. Stop it with Ctrl-C.", err=True)
         wait()
 
 
 def stop(message: str) -> NoReturn:
-    """End the program for wrong usage, settings or key."""
-    click.echo(f"Error: {console.printable(message)}", err=True)
+    """Print an error, and exit with status 2: for wrong usage, settings or key."""
+    click.echo(f"Error: {console.escape_unprintable(message)}", err=True)
     sys.exit(WRONG_USAGE)
 
 
-def error_of(error: Invalid | InvalidJSON) -> dict[str, Any]:
-    """Return an error as it is printed."""
+def describe_error(error: Invalid | InvalidJSON) -> dict[str, Any]:
+    """Return an error as a JSON object."""
     problems = error.problems if isinstance(error, Invalid) else ()
     return {
         "type": type(error).__name__,

@@ -1,8 +1,7 @@
-"""Report: what `send` writes about its work, line by line, and keeps of it in a checkpoint.
+"""The output of ``send``: a line for each outcome, a summary, and the checkpoint.
 
-What may live here: lines of output, counts and the checkpoint, in the order that makes a kill at
-any moment harmless: a dead letter is on disk before its outcome is printed, and an outcome is
-printed before the checkpoint calls it settled.
+The order makes a kill at any moment harmless: a dead letter is on disk before its outcome is
+printed, and an outcome is printed before the checkpoint marks it as settled.
 """
 
 from __future__ import annotations
@@ -24,30 +23,30 @@ from iterable_destination.model.json_codec import encode
 from iterable_destination.model.outcomes import Delivered, Outcome, Rejected, Skipped, Unknown
 from iterable_destination.model.records import LineRecord
 
-_FINE: Final = frozenset({Delivered.name, Skipped.name})
-#: Seconds between two times that the checkpoint is written.
-_INTERVAL: Final = 1.0
+_SUCCEEDED: Final = frozenset({Delivered.name, Skipped.name})
+#: Seconds between two writes of the checkpoint.
+_CHECKPOINT_INTERVAL: Final = 1.0
 
 
 class Report:
-    """Writes outcomes to standard output, and puts them down in a checkpoint if there is one.
+    """Prints outcomes on standard output, and records them in a checkpoint if there is one.
 
-    ``unknown_is_settled`` is whether events that ended unknown are kept elsewhere, so that they
-    need not be sent again.
+    ``unknown_is_settled`` is whether unknown events are stored as dead letters, so that the
+    checkpoint need not send them again.
     """
 
     def __init__(self, checkpoint: Checkpoint | None, *, unknown_is_settled: bool = False) -> None:
         self._checkpoint: Final = checkpoint
-        kept = {Rejected.name, Unknown.name} if unknown_is_settled else {Rejected.name}
-        self._settled: Final = _FINE | kept
+        final = {Rejected.name, Unknown.name} if unknown_is_settled else {Rejected.name}
+        self._settled: Final = _SUCCEEDED | final
         self._lock: Final = threading.Lock()
         self._began: Final = time.monotonic()
-        self._written = self._began
+        self._last_write = self._began
         self._counts: Final[Counter[str]] = Counter()
         self._is_misconfigured = False
 
     def __call__(self, outcomes: list[Outcome]) -> None:
-        """Write about events that are settled."""
+        """Print the outcomes of settled events, a line each."""
         sys.stdout.buffer.write(b"".join(encode(each.summary()) + b"\n" for each in outcomes))
         sys.stdout.buffer.flush()
         with self._lock:
@@ -56,13 +55,13 @@ class Report:
                 self._is_misconfigured |= isinstance(outcome.error, ConfigurationError)
                 if self._checkpoint is not None and outcome.name in self._settled:
                     self._checkpoint.settled.add(outcome.index)
-        if time.monotonic() - self._written > _INTERVAL:
-            self.keep()
+        if time.monotonic() - self._last_write > _CHECKPOINT_INTERVAL:
+            self.write_checkpoint()
 
     def is_due(self, line: LineRecord, previous: int) -> bool:
-        """Whether a line is to be sent; ``previous`` is the number of the one before, 0 for none.
+        """Whether to send a line; ``previous`` is the number of the line before, 0 for none.
 
-        Blank lines between the two are settled by this.
+        Blank lines between the two are recorded as settled.
         """
         checkpoint = self._checkpoint
         if checkpoint is None:
@@ -74,39 +73,39 @@ class Report:
                 checkpoint.settled.add(blank)
             return line.number - 1 not in checkpoint.settled
 
-    def keep(self) -> None:
+    def write_checkpoint(self) -> None:
         """Write the checkpoint, if there is one."""
         if self._checkpoint is not None:
             with self._lock:
                 self._checkpoint.write()
-                self._written = time.monotonic()
+                self._last_write = time.monotonic()
 
     @property
     def status(self) -> int:
-        """The exit status: 0 all fine, 1 some not, 2 wrong key or address."""
+        """The exit status: 0 all delivered or skipped, 1 some not, 2 wrong key or address."""
         if self._is_misconfigured:
             return 2
-        return 0 if self._counts.keys() <= _FINE else 1
+        return 0 if self._counts.keys() <= _SUCCEEDED else 1
 
-    def summary(self, counters: Counters) -> None:
-        """Show on standard error what was done."""
-        console.summary(self._counts, counters, time.monotonic() - self._began)
+    def print_summary(self, counters: Counters) -> None:
+        """Print on standard error a summary of outcomes and requests."""
+        console.print_summary(self._counts, counters, time.monotonic() - self._began)
 
 
 def deliver(lines: Iterable[LineRecord], to: BaseDestination, report: Report) -> int:
-    """Deliver lines as they come, and return the exit status."""
+    """Deliver lines while they are read, and return the exit status."""
     queue = to._stream(report)  # noqa: SLF001 - the command line is its only user
     try:
-        _hand_in(lines, queue, report)
+        _submit_lines(lines, queue, report)
         queue.flush()
     finally:
         queue.close(0)
-        report.keep()
-    report.summary(to.counters)
+        report.write_checkpoint()
+    report.print_summary(to.counters)
     return report.status
 
 
-def _hand_in(lines: Iterable[LineRecord], queue: Background, report: Report) -> None:
+def _submit_lines(lines: Iterable[LineRecord], queue: Background, report: Report) -> None:
     previous = 0
     for line in lines:
         if report.is_due(line, previous):

@@ -1,7 +1,4 @@
-"""The command line of the source: webhooks of Iterable's in, Segment's events out.
-
-What may live here: arguments, lines in and lines out, exit statuses. Nothing that decides.
-"""
+"""The commands for Iterable's webhooks: ``iterable-destination source``."""
 
 from __future__ import annotations
 
@@ -16,20 +13,20 @@ import click
 
 from iterable_destination.cli.options import (
     CHECKPOINT,
+    CLOSE_TIMEOUT,
     DEAD_LETTERS,
     FILE,
     OUTBOX,
     PORT,
-    SOON,
     WITHOUT_AUTHENTICATION,
-    error_of,
-    json_object,
-    letters_of,
-    outbox_of,
+    describe_error,
+    load_json_object,
+    open_dead_letters,
+    open_outbox,
     send_lines,
     serve_until_interrupted,
     stop,
-    write_each,
+    write_results,
 )
 from iterable_destination.delivery.segment_destination import SegmentDestination
 from iterable_destination.errors import InvalidJSON, InvalidSettings, InvalidWebhook
@@ -38,8 +35,8 @@ from iterable_destination.model.records import LineRecord
 from iterable_destination.model.settings import DataCenter
 from iterable_destination.source import Ignored, SourceOptions, to_segment
 
-_ANYBODY: Final = (
-    "set the variable ITERABLE_WEBHOOK_TOKEN, so that not anybody can send webhooks; or say"
+_NO_AUTHENTICATION: Final = (
+    "set the variable ITERABLE_WEBHOOK_TOKEN, or let anybody send webhooks with"
     " --without-authentication"
 )
 
@@ -65,8 +62,8 @@ def translate(file: str, options_file: str | None) -> None:
     For each line one line is written, in order: its track call, why it is ignored, or its
     problems.
     """
-    options = options_of(options_file)
-    write_each(file, lambda line: _translated(line, options))
+    options = load_options(options_file)
+    write_results(file, lambda line: _translate_line(line, options))
 
 
 @source.command()
@@ -90,7 +87,7 @@ def send(  # noqa: PLR0913, PLR0917 - options
     from the variable SEGMENT_WRITE_KEY. For each webhook one line is written as soon as it is
     settled; a summary goes to standard error.
     """
-    with segment_of(region, base_url, options_file, dead_letters) as to:
+    with open_segment_destination(region, base_url, options_file, dead_letters) as to:
         status = send_lines(file, to, checkpoint)
     sys.exit(status)
 
@@ -120,32 +117,34 @@ def serve(  # noqa: PLR0913, PLR0917 - options
     must send the token in ITERABLE_WEBHOOK_TOKEN, of which there can be several, separated by
     spaces.
     """
-    from iterable_destination.receivers import iterable as source_webhook  # noqa: PLC0415 - as in cli
+    from iterable_destination.receivers.iterable import source_app  # noqa: PLC0415 - starts quicker
 
     with ExitStack() as stack:
-        outbox = None if outbox_file is None else stack.enter_context(outbox_of(outbox_file))
-        to = stack.enter_context(segment_of(region, base_url, options_file, dead_letters))
+        outbox = None if outbox_file is None else stack.enter_context(open_outbox(outbox_file))
+        to = stack.enter_context(
+            open_segment_destination(region, base_url, options_file, dead_letters)
+        )
         try:
-            application = source_webhook.source_app(
+            application = source_app(
                 to,
                 tokens=os.environ.get("ITERABLE_WEBHOOK_TOKEN", "").split() or None,
                 without_authentication=without_authentication,
                 outbox=outbox,
             )
         except InvalidSettings:
-            stop(_ANYBODY)
+            stop(_NO_AUTHENTICATION)
         serve_until_interrupted(application, host, port)
-        to.close(SOON)
+        to.close(CLOSE_TIMEOUT)
 
 
 @contextmanager
-def segment_of(
+def open_segment_destination(
     region: DataCenter, base_url: str | None, options_file: str | None, dead_letters: str | None
 ) -> Iterator[SegmentDestination]:
-    """Make a destination in Segment, with a file of dead letters if one is named."""
+    """Open a destination in Segment, with dead letters if a file is named."""
     write_key = os.environ.get("SEGMENT_WRITE_KEY", "")
-    options = options_of(options_file)
-    with letters_of(dead_letters, write_key or None) as letters:
+    options = load_options(options_file)
+    with open_dead_letters(dead_letters, write_key or None) as letters:
         try:
             client = SegmentClient(write_key, region=region, base_url=base_url)
         except InvalidSettings as error:
@@ -154,30 +153,30 @@ def segment_of(
             yield to
 
 
-def _translated(line: LineRecord, options: SourceOptions) -> dict[str, Any]:
+def _translate_line(line: LineRecord, options: SourceOptions) -> dict[str, Any]:
     try:
-        found = to_segment(line.event(), options)
+        track = to_segment(line.event(), options)
     except InvalidJSON as error:
-        return {"line": line.number, "error": error_of(error)}
+        return {"line": line.number, "error": describe_error(error)}
     except InvalidWebhook as error:
-        return {"error": error_of(error)}
-    if isinstance(found, Ignored):
-        return {"ignored": found.reason}
-    result: dict[str, Any] = {"track": found.body()}
-    if found.notes:
-        result["notes"] = [attrs.asdict(note) for note in found.notes]
+        return {"error": describe_error(error)}
+    if isinstance(track, Ignored):
+        return {"ignored": track.reason}
+    result: dict[str, Any] = {"track": track.body()}
+    if track.notes:
+        result["notes"] = [attrs.asdict(note) for note in track.notes]
     return result
 
 
-def options_of(path: str | None) -> SourceOptions:
-    """Read the source's options; without a file they are the default ones."""
+def load_options(path: str | None) -> SourceOptions:
+    """Load the source's options; without a file, the defaults."""
     if path is None:
         return SourceOptions()
-    given = json_object(path, "options")
+    options = load_json_object(path, "options")
     known = {field.name for field in attrs.fields(SourceOptions) if field.init}
-    for name in given.keys() - known:
+    for name in options.keys() - known:
         stop(f"{path}: {name}: there is no such option")
     try:
-        return SourceOptions(**given)
+        return SourceOptions(**options)
     except InvalidSettings as error:
         stop(f"{path}: {error}")

@@ -1,7 +1,6 @@
-"""Checkpoints: how far a file of events has been settled, so that it can be gone on with.
+"""Checkpoints: which lines of an input are settled, so that a later run resumes after them.
 
-What may live here: the set of settled lines, and the file that holds it. After any kill the file
-is the one before or the one after: what it calls settled is settled, and nothing is passed over.
+A kill leaves either the old file or the new one. Each line that it marks as settled is settled.
 """
 
 from __future__ import annotations
@@ -21,14 +20,15 @@ from iterable_destination.io.lifecycle import Closeable
 from iterable_destination.model.json_codec import decode, encode
 
 VERSION: Final = 1
-#: So many ranges are written; they take about 200 kB.
-MOST_RANGES: Final = 10_000
+#: Ranges that a checkpoint has at most; they take about 200 kB.
+MAX_RANGES: Final = 10_000
 
 
 class IndexSet:
-    """A set of indexes from 0, kept as ranges: small as long as nearly all before the last are in.
+    """A set of indexes from 0, stored as ranges.
 
-    It is not safe to be used by several threads at once.
+    It is small while it has nearly all indexes before its last. It is not safe to use from several
+    threads at once.
     """
 
     def __init__(self, ranges: Iterable[tuple[int, int]] = ()) -> None:
@@ -50,7 +50,7 @@ class IndexSet:
         return f"IndexSet({self.ranges(10)!r}{', …' if len(self._starts) > 10 else ''})"  # noqa: PLR2004
 
     def __len__(self) -> int:
-        """How many indexes are in it."""
+        """The number of indexes in the set."""
         return sum(self._ends) - sum(self._starts)
 
     def __contains__(self, index: int) -> bool:
@@ -58,14 +58,11 @@ class IndexSet:
         return place > 0 and index < self._ends[place - 1]
 
     def ranges(self, most: int | None = None) -> list[tuple[int, int]]:
-        """Return the ranges ``(first, last + 1)`` in order, the first ``most`` of them.
-
-        None is all.
-        """
+        """Return the ranges ``(first, last + 1)`` in order: the first ``most``, or all for None."""
         return list(islice(zip(self._starts, self._ends, strict=True), most))
 
     def add(self, index: int) -> None:
-        """Add an index; raises :exc:`ValueError` if it is below 0."""
+        """Add an index. Raises :exc:`ValueError` if it is below 0."""
         if index < 0:
             raise ValueError("an index is 0 or more")
         starts, ends = self._starts, self._ends
@@ -87,10 +84,10 @@ class IndexSet:
 
 
 class Checkpoint(Closeable):
-    """The file that says which lines of an input are settled.
+    """A file that records which lines of an input are settled.
 
-    It is held for one process at a time by a lock beside it, ``<path>.lock``, which stays. One
-    thread at a time may use it.
+    A lock beside it, ``<path>.lock``, reserves it for one process at a time; the lock's file is not
+    removed. One thread at a time may use it.
     """
 
     def __init__(
@@ -99,19 +96,19 @@ class Checkpoint(Closeable):
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """Take the checkpoint, and read it if it is there; an empty file is a new one.
+        """Lock the checkpoint, and read it if it exists; an empty file is a new one.
 
-        ``clock`` gives the time in UTC. Raises :exc:`CheckpointInUse`,
-        :exc:`InvalidCheckpoint` if the file is none that can be read, and :exc:`UnwritableFile`
-        if there is no writing beside it.
+        ``clock`` returns the time in UTC. Raises :exc:`CheckpointInUse` if another process has it,
+        :exc:`InvalidCheckpoint` if the file cannot be read or parsed, and :exc:`UnwritableFile` if
+        the lock cannot be written.
         """
         self._path: Final = os.path.realpath(path)
         self._clock: Final = clock
         self._input: str | None = None
-        #: The indexes of the lines that are settled: add to it, then :meth:`write`. Blank lines
-        #: may be added too; each that is left out parts two ranges.
+        #: The indexes of settled lines: add to it, then call :meth:`write`. Blank lines may be
+        #: added too; each that is left out splits a range.
         self.settled = IndexSet()
-        self._lock: Final = _taken(self._path)
+        self._lock: Final = _acquire_lock(self._path)
         try:
             self._read()
         except BaseException:
@@ -122,29 +119,28 @@ class Checkpoint(Closeable):
         return f"Checkpoint({self._path!r})"
 
     def close(self) -> None:
-        """Let other processes have it. Nothing is written."""
+        """Release the checkpoint for other processes. Nothing is written."""
         self._lock.release()
 
     def check_input(self, first_line: bytes) -> None:
-        """Make sure that an input is the one that the checkpoint is of.
+        """Check that the checkpoint belongs to an input.
 
-        ``first_line`` is its first line that is not blank; the space around it does not count.
-        A new checkpoint becomes that of this input. Raises :exc:`InvalidCheckpoint` if it is that
-        of another one.
+        ``first_line`` is the input's first line that is not blank; white space around it is
+        ignored. A new checkpoint is assigned to this input. Raises :exc:`InvalidCheckpoint` if it
+        belongs to another one.
         """
         found = sha256(first_line.strip()).hexdigest()
         if self._input is None:
             self._input = found
         if found != self._input:
-            raise self._invalid("belongs to another input, whose first line is a different one")
+            raise self._build_error("belongs to another input, whose first line is a different one")
 
     def write(self) -> None:
-        """Write what is settled, and return when it is on disk.
+        """Write the settled indexes, and return when they are on disk.
 
-        Of more than 10,000 ranges those nearest to the start are written: the rest would be
-        settled again. Raises :exc:`UnwritableFile` if it cannot be written; then the file is as
-        it was before. Raises :exc:`ValueError` if something is settled of an input that
-        :meth:`check_input` has not seen.
+        Of more than 10,000 ranges the first 10,000 are written; the lines of the others are sent
+        again. Raises :exc:`UnwritableFile` if the file cannot be written; then it is unchanged.
+        Raises :exc:`ValueError` if something is settled and :meth:`check_input` was not called.
         """
         if self._input is None and len(self.settled):
             raise ValueError("check_input() comes first")
@@ -152,10 +148,10 @@ class Checkpoint(Closeable):
             "version": VERSION,
             "time": self._clock().isoformat(timespec="seconds").replace("+00:00", "Z"),
             "input": {"firstLine": self._input},
-            "settled": self.settled.ranges(MOST_RANGES),
+            "settled": self.settled.ranges(MAX_RANGES),
         }
         try:
-            _replace(self._path, encode(content) + b"\n")
+            _replace_file(self._path, encode(content) + b"\n")
         except OSError as error:
             raise unwritable(self._path, error) from error
 
@@ -165,26 +161,30 @@ class Checkpoint(Closeable):
         except FileNotFoundError:
             return
         except OSError as error:
-            raise self._invalid(error.strerror or str(error)) from error
+            raise self._build_error(error.strerror or str(error)) from error
         if not text.strip():
             return
         try:
-            self._input, self.settled = _understood(decode(text))
+            self._input, self.settled = _parse_content(decode(text))
         except (ValueError, TypeError, KeyError) as error:
-            raise self._invalid("is no checkpoint of this program") from error
+            raise self._build_error("is no checkpoint of this program") from error
         except _Newer:
-            raise self._invalid("was written by a newer version of this program") from None
+            raise self._build_error("was written by a newer version of this program") from None
 
-    def _invalid(self, message: str) -> InvalidCheckpoint:
+    def _build_error(self, message: str) -> InvalidCheckpoint:
         return InvalidCheckpoint(f"{self._path}: {message}")
 
 
 class _Newer(Exception):
-    """A checkpoint of a version that is not known here."""
+    """The checkpoint is of a newer version than this one."""
 
 
-def _understood(content: Any) -> tuple[str | None, IndexSet]:
-    """Return the input and the set of a checkpoint's content; raises what Python does."""
+def _parse_content(content: Any) -> tuple[str | None, IndexSet]:
+    """Return the input's hash and the settled indexes.
+
+    Raises :exc:`ValueError`, :exc:`TypeError` or :exc:`KeyError` for invalid content, and
+    :exc:`_Newer`.
+    """
     version = content["version"]
     if type(version) is not int or version < VERSION:
         raise ValueError
@@ -201,7 +201,7 @@ def _understood(content: Any) -> tuple[str | None, IndexSet]:
     return first_line, IndexSet(ranges)
 
 
-def _taken(path: str) -> FileLock:
+def _acquire_lock(path: str) -> FileLock:
     try:
         return FileLock(f"{path}.lock")
     except BlockingIOError:
@@ -210,11 +210,11 @@ def _taken(path: str) -> FileLock:
         raise unwritable(path, error) from error
 
 
-def _replace(path: str, content: bytes) -> None:
-    """Put a file in another's place, so that at any moment one or the other is there whole.
+def _replace_file(path: str, content: bytes) -> None:
+    """Replace a file atomically: at any moment either the old or the new one is there, whole.
 
-    The temporary file has always the same name, so that kills leave no more than one behind; the
-    lock makes sure that nobody else uses it.
+    The temporary file always has the same name, so that kills leave one behind at most. The lock
+    ensures that no other process uses it.
     """
     temporary = Path(f"{path}.tmp")
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | BINARY

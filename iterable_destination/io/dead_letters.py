@@ -1,6 +1,6 @@
-"""Dead letters: events that were given up, kept in a file that can be sent again.
+"""Dead letters: an append-only file of events that were given up, which can be sent again.
 
-What may live here: one line for each such event, and the care that none is lost or broken.
+Each is one line. A kill or a full disk loses none that was written, and breaks no other line.
 """
 
 from __future__ import annotations
@@ -16,7 +16,13 @@ from typing import Any, Final
 
 import attrs
 
-from iterable_destination.io.file_lock import BINARY, PRIVATE, fsync_directory, locked, unwritable
+from iterable_destination.io.file_lock import (
+    BINARY,
+    PRIVATE,
+    fsync_directory,
+    lock_file,
+    unwritable,
+)
 from iterable_destination.io.lifecycle import Closeable, ForkSafe
 from iterable_destination.model.json_values import as_object
 from iterable_destination.model.outcomes import Outcome
@@ -28,31 +34,30 @@ from iterable_destination.model.serialization import (
     unreadable,
 )
 
-#: The key that is added to an event; Segment has none of this name, and nothing reads it.
-#: So many places that JSON cannot hold are named in a line.
-_MOST_PROBLEMS: Final = 20
+#: Places that JSON cannot hold, of which a line names so many.
+_MAX_PROBLEMS: Final = 20
 
 
 @attrs.frozen
 class DeadLetter:
     """An event that was given up, and its outcome."""
 
-    #: What became of it; usually rejected or unknown.
+    #: The event's outcome; usually rejected or unknown.
     outcome: Outcome
-    #: The event as it was handed in.
+    #: The event as the caller passed it in.
     event: Any = attrs.field(default=None, repr=False)
-    #: The line of input as it was read, if that was no JSON object and so there is no event;
-    #: else None.
+    #: The line of input as it was read, if it was no JSON object, so that there is no event; else
+    #: None.
     line: bytes | None = attrs.field(default=None, repr=False)
 
 
 class DeadLetters(Closeable, ForkSafe):
-    """A file of dead letters that is only ever added to.
+    """An append-only file of dead letters.
 
-    Each line is the event itself, with ``deadLetter`` added at its top: ``outcome``, ``index``,
-    ``error`` as in the outcome's summary, and ``time``. Such a line can be sent again as it is;
-    what an earlier round wrote under ``deadLetter`` is replaced. What JSON cannot hold is kept in
-    words, and ``notJSON`` names the places; it is refused again.
+    Each line is the event itself with a key ``deadLetter`` at its top, which has ``outcome``,
+    ``index`` and ``error`` as in the outcome's summary, and ``time``. Such a line can be sent again
+    as it is; then a new ``deadLetter`` replaces the old one. A value that JSON cannot hold is
+    stored as a description, which is refused again, and ``notJSON`` has its place.
 
     Several threads and processes may write to one file.
     """
@@ -64,17 +69,17 @@ class DeadLetters(Closeable, ForkSafe):
         secret: str | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """Open the file, or make it, for its owner alone.
+        """Open the file, or create it, readable by its owner alone.
 
-        ``secret`` is taken out of ``deadLetter``, not out of the event; None if there is none.
-        ``clock`` gives the time in UTC. Raises :exc:`UnwritableFile` if the file cannot be
-        opened, or is no ordinary file.
+        ``secret`` is removed from ``deadLetter``, not from the event; None removes nothing.
+        ``clock`` returns the time in UTC. Raises :exc:`UnwritableFile` if the file cannot be
+        opened, or is no regular file.
         """
         self._path: Final = os.path.realpath(path)
         self._secret: Final = secret
         self._clock: Final = clock
         self._file: int | None = None
-        super().__init__()  # a fork may come from now on
+        super().__init__()  # A fork may happen from here on.
         try:
             with self.lock:
                 self._open()
@@ -85,75 +90,75 @@ class DeadLetters(Closeable, ForkSafe):
         return f"DeadLetters({self._path!r})"
 
     def close(self) -> None:
-        """Close the file; it is opened again if something more is written."""
+        """Close the file. The next write opens it again."""
         with self.lock:
             if self._file is not None:
                 os.close(self._file)
                 self._file = None
 
     def after_fork(self) -> None:
-        """Open the file anew in a child process: locks belong to whoever opened it."""
+        """Close the file in a child process, which opens its own: locks belong to open files."""
         self.close()
 
     def write(self, letters: Iterable[DeadLetter]) -> None:
-        """Add letters, and return when all of them are on disk.
+        """Append dead letters, and return when all of them are on disk.
 
-        Raises :exc:`UnwritableFile` if they cannot be written. Then none of them is in the file,
-        or only as far as the disk let it be; the next to be written begins on a new line.
+        Raises :exc:`UnwritableFile` if they cannot be written. Then none of them is in the file, or
+        a part that the disk did not let go; the next write begins on a new line.
         """
-        text = b"".join(self._line(letter) + b"\n" for letter in letters)
+        text = b"".join(self._encode_line(letter) + b"\n" for letter in letters)
         if not text:
             return
         with self.lock:
             try:
                 file = self._open()
-                with locked(file):
+                with lock_file(file):
                     _append(file, text)
             except OSError as error:
                 raise unwritable(self._path, error) from error
 
     def _open(self) -> int:
-        """Return the file at the path; if it was moved away or deleted, a new one."""
+        """Return the open file at the path; open it again if it was moved or deleted."""
         if self._file is not None and not _is_at(self._path, self._file):
             self.close()
         if self._file is None:
-            self._file = _opened(self._path)
+            self._file = _open_file(self._path)
         return self._file
 
-    def _line(self, letter: DeadLetter) -> bytes:
+    def _encode_line(self, letter: DeadLetter) -> bytes:
         about = letter.outcome.summary()
         about.pop("messageId")
         about["time"] = self._clock().isoformat(timespec="milliseconds").replace("+00:00", "Z")
         if letter.line is not None:
             about["line"] = letter.line.rstrip(b"\r\n").decode("utf-8", "backslashreplace")
-            return SerializedEvent({DEAD_LETTER: self._redacted(about)}).encoded()
-        plain = _plain(letter.event)
+            return SerializedEvent({DEAD_LETTER: self._redact(about)}).encoded()
+        plain = _serialize(letter.event)
         if plain.problems:
-            about["notJSON"] = [attrs.asdict(each) for each in plain.problems[:_MOST_PROBLEMS]]
+            about["notJSON"] = [attrs.asdict(each) for each in plain.problems[:_MAX_PROBLEMS]]
         event = plain.value
-        if not isinstance(event, dict):  # nothing to be sent again, but not to be lost either
+        if not isinstance(event, dict):  # It cannot be sent again, but must not be lost.
             event, about = {}, about | {"event": event}
-        about = _kept_before(event) | about
-        whole = {**event, DEAD_LETTER: self._redacted(about)}
+        about = _restore_unsendable(event) | about
+        whole = {**event, DEAD_LETTER: self._redact(about)}
         return attrs.evolve(plain, value=whole).encoded()
 
-    def _redacted(self, about: dict[str, Any]) -> Any:
+    def _redact(self, about: dict[str, Any]) -> Any:
         return redacted(about, self._secret) if self._secret else about
 
 
-def _plain(event: Any) -> SerializedEvent:
-    """Return an event in its plain form without what an earlier round added."""
+def _serialize(event: Any) -> SerializedEvent:
+    """Serialize an event without the ``deadLetter`` of an earlier line."""
     try:
         fields = as_object(event)
         if fields is not None and DEAD_LETTER in fields:
             event = {key: value for key, value in fields.items() if key != DEAD_LETTER}
         return serialize_event(event)
-    except Exception as error:  # noqa: BLE001 - a Mapping of its own may raise anything
+    except Exception as error:  # noqa: BLE001 - a Mapping of the caller's may raise anything
         return unreadable(event, f"cannot be read: {type(error).__name__}")
 
 
-def _opened(path: str) -> int:
-    """Open a file to add to, or make it; raises :exc:`OSError`."""
+def _open_file(path: str) -> int:
+    """Open a file to append to, or create it. Raises :exc:`OSError`."""
     is_new = not Path(path).exists()
     file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | BINARY, PRIVATE)
     try:
@@ -167,7 +172,7 @@ def _opened(path: str) -> int:
 
 
 def _check_kind(file: int) -> None:
-    """Refuse devices and pipes: what is written to them is not kept."""
+    """Raise :exc:`OSError` for devices and pipes, which do not keep what is written."""
     if not stat.S_ISREG(os.fstat(file).st_mode):
         raise OSError(errno.EINVAL, "no ordinary file")
 
@@ -180,9 +185,9 @@ def _is_at(path: str, file: int) -> bool:
 
 
 def _append(file: int, text: bytes) -> None:
-    """Add whole lines to a file and bring them to disk; if that fails, take them back."""
+    """Append whole lines to a file and flush them to disk; remove them if that fails."""
     size = os.fstat(file).st_size
-    if size and _last_byte(file, size) != b"\n":  # someone was killed, or the disk was full
+    if size and _last_byte(file, size) != b"\n":  # A writer was killed, or the disk was full.
         text = b"\n" + text
     try:
         while text:
@@ -199,8 +204,8 @@ def _last_byte(file: int, size: int) -> bytes:
     return os.read(file, 1)
 
 
-def _kept_before(event: dict[str, Any]) -> dict[str, Any]:
-    """Return what an earlier dead letter kept of what was no event, so that it is kept again."""
+def _restore_unsendable(event: dict[str, Any]) -> dict[str, Any]:
+    """Return the line or value that an earlier dead letter stored because it was no event."""
     before = event.get(DEAD_LETTER)
     if not isinstance(before, dict):
         return {}

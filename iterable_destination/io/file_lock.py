@@ -1,8 +1,4 @@
-"""Files that outlive their process: what all of them need, whatever they hold.
-
-What may live here: locks between processes, and the flushing of directories.
-Nothing here knows of events.
-"""
+"""Locks between processes, and the flushing of directories to disk."""
 
 from __future__ import annotations
 
@@ -21,21 +17,21 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-#: Text on Windows would have its line breaks changed.
+#: Without it Windows changes line breaks.
 BINARY: Final[int] = getattr(os, "O_BINARY", 0)
-#: What is written may say something about people, so nobody else may read it.
+#: Files may hold personal data, so only their owner may read them.
 PRIVATE: Final = 0o600
 
 
 def unwritable(path: str, error: OSError) -> UnwritableFile:
-    """Return the error that says which file cannot be written, and why."""
+    """Return the error for a file that cannot be written, with its path and the reason."""
     return UnwritableFile(f"{path}: {error.strerror or error}")
 
 
 def fsync_directory(path: str) -> None:
-    """Bring to disk that a file was made in or moved into its directory.
+    """Flush a file's directory, so that the creation or renaming of the file is on disk.
 
-    Raises :exc:`OSError`; where directories cannot be opened (Windows) nothing is done.
+    Raises :exc:`OSError`. On Windows, where directories cannot be opened, it does nothing.
     """
     if sys.platform == "win32":
         return
@@ -47,70 +43,74 @@ def fsync_directory(path: str) -> None:
 
 
 class FileLock(ForkSafe):
-    """A right that one holder on this machine has at a time, until it lets go or dies.
+    """A lock that one holder on this machine has at a time, until it releases it or dies.
 
-    The operating system drops it with the process, even one that is killed. The file itself says
-    nothing and stays: to delete it would let two holders in.
+    The operating system releases it at the end of the process, also of one that is killed. The file
+    is empty and is not removed: if it were, two holders could have the lock.
     """
 
     def __init__(self, path: str) -> None:
-        """Take the lock; raises :exc:`BlockingIOError` if it is held, :exc:`OSError` if need be."""
+        """Acquire the lock.
+
+        Raises :exc:`BlockingIOError` if another holder has it, and :exc:`OSError` if the file
+        cannot be opened.
+        """
         self._file: int | None = None
-        super().__init__()  # a fork may come from now on
+        super().__init__()  # A fork may happen from here on.
         with self.lock:
             file = os.open(path, os.O_RDWR | os.O_CREAT | BINARY, PRIVATE)
             try:
-                _take(file, wait=False)
+                _acquire(file, wait=False)
             except OSError:
                 os.close(file)
                 raise
             self._file = file
 
     def release(self) -> None:
-        """Let go; a second time, or in a child process, nothing happens."""
+        """Release the lock; a second time, or in a child process, nothing happens."""
         with self.lock:
             if self._file is not None:
-                _give_back(self._file)
+                _release(self._file)
                 os.close(self._file)
                 self._file = None
 
     def after_fork(self) -> None:
-        """Leave the lock to the parent: it must be free as soon as the parent is dead."""
+        """Leave the lock to the parent, so that it is free as soon as the parent ends."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
 
 
 @contextmanager
-def locked(file: int) -> Iterator[None]:
-    """Keep an open file to oneself, among all who do it in this way; waits for the others."""
-    _take(file, wait=True)
+def lock_file(file: int) -> Iterator[None]:
+    """Lock an open file during a ``with`` block; waits for other holders."""
+    _acquire(file, wait=True)
     try:
         yield
     finally:
         with suppress(OSError):
-            _give_back(file)
+            _release(file)
 
 
 if sys.platform == "win32":
-    #: A byte far beyond what is written: Windows lets nobody else read or write what is locked.
-    _THE_BYTE: Final = 0x7FFFFFFE
+    #: A byte far beyond the content: on Windows nobody else can read or write a locked byte.
+    _LOCKED_BYTE: Final = 0x7FFFFFFE
 
-    def _take(file: int, *, wait: bool) -> None:
-        os.lseek(file, _THE_BYTE, os.SEEK_SET)
+    def _acquire(file: int, *, wait: bool) -> None:
+        os.lseek(file, _LOCKED_BYTE, os.SEEK_SET)
         try:
             msvcrt.locking(file, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
         except PermissionError as error:
             raise BlockingIOError(error.errno, error.strerror) from error
 
-    def _give_back(file: int) -> None:
-        os.lseek(file, _THE_BYTE, os.SEEK_SET)
+    def _release(file: int) -> None:
+        os.lseek(file, _LOCKED_BYTE, os.SEEK_SET)
         msvcrt.locking(file, msvcrt.LK_UNLCK, 1)
 
 else:
 
-    def _take(file: int, *, wait: bool) -> None:
+    def _acquire(file: int, *, wait: bool) -> None:
         fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
 
-    def _give_back(file: int) -> None:
+    def _release(file: int) -> None:
         fcntl.flock(file, fcntl.LOCK_UN)

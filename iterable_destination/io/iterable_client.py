@@ -1,7 +1,6 @@
-"""The client: one call in, one answer or one typed error out.
+"""The client of Iterable's API: one call in, one response or one typed error out.
 
-What may live here: what Iterable's API wants of a request, and nothing that decides what to send
-or whether to send it again.
+It does not decide what to send, or whether to send it again.
 """
 
 from __future__ import annotations
@@ -14,11 +13,10 @@ from iterable_destination.errors import AmbiguousAnswer, InvalidCall, InvalidSet
 from iterable_destination.io.lifecycle import Closeable
 from iterable_destination.io.transport import HttpTransport
 from iterable_destination.model import endpoints, validation
-from iterable_destination.model import responses as answers
 from iterable_destination.model.calls import Call, Identity, UpdateEmail
 from iterable_destination.model.endpoints import Endpoint
 from iterable_destination.model.json_codec import encode
-from iterable_destination.model.responses import ApiResponse
+from iterable_destination.model.responses import ApiResponse, parse_response
 from iterable_destination.model.settings import Settings
 
 
@@ -39,10 +37,10 @@ class Client(Closeable):
         """Make a client; nothing is sent yet.
 
         ``connect_timeout`` and ``read_timeout`` are seconds, above 0 and at most 86,400. The
-        second bounds each wait for bytes of an answer; its body may take as long in all, and is
-        then given up at its next byte or after one more such wait. Not bounded is a server that
-        sends its headers, or the framing of its body, byte by byte for ever. ``clock`` gives
-        seconds that never go back. Raises :exc:`InvalidSettings` if ``settings`` has no
+        second limits each wait for bytes of a response. It also limits the whole body, which is
+        given up at its next byte after that, or after one more such wait. A server that sends its
+        headers, or the framing of its body, byte by byte without end is not limited. ``clock``
+        returns seconds that never go back. Raises :exc:`InvalidSettings` if ``settings`` has no
         ``api_key``, and :exc:`ValueError` for a timeout out of bounds.
         """
         if settings.api_key is None:
@@ -70,16 +68,16 @@ class Client(Closeable):
         self._transport.close()
 
     def send(self, call: Call) -> ApiResponse:
-        """Send one call and return Iterable's acceptance.
+        """Send one call and return the response by which Iterable accepts it.
 
-        Raises the :exc:`ApiError` that the answer, or the lack of one, means.
+        Raises the :exc:`ApiError` that another response, or none, means.
         """
         return self.request(call.endpoint, encode(call.body()), expects_code=True)
 
     def check(self) -> ApiResponse:
-        """Ask, at little cost and changing nothing, whether the key works.
+        """Check whether the key works, by a cheap request that changes nothing.
 
-        Returns Iterable's answer if it does. Raises :exc:`~errors.Unauthorized` if Iterable does
+        Returns Iterable's response if it does. Raises :exc:`~errors.Unauthorized` if Iterable does
         not know the key in this data center, and other errors as :meth:`send` does.
         """
         return self.request(endpoints.WEBHOOKS)
@@ -87,11 +85,11 @@ class Client(Closeable):
     def update_email(
         self, new_email: str, *, email: str | None = None, user_id: str | None = None
     ) -> ApiResponse:
-        """Change a user's email, in a project that knows its users by email.
+        """Change a user's email, in an email-based project.
 
-        Who the user is now is said by ``email`` or ``user_id``; if both are given Iterable goes
-        by the email. No Segment call does this, so it is offered here. Raises
-        :exc:`~errors.InvalidCall` before sending, and else as :meth:`send` does:
+        ``email`` or ``user_id`` identifies the user; with both, Iterable uses the email. No Segment
+        call does this. Raises :exc:`~errors.InvalidCall` before sending, and otherwise as
+        :meth:`send` does:
         :exc:`~errors.IdentityConflict` if the new email is someone else's.
         """
         call = UpdateEmail(Identity(email, user_id, "currentEmail", "currentUserId"), new_email)
@@ -108,21 +106,21 @@ class Client(Closeable):
         timeout: float | None = None,
         expects_code: bool = False,
     ) -> ApiResponse:
-        """Send a request with a JSON body (None for none) and return what came back.
+        """Send a request with a JSON body (None for none) and return the response.
 
         Redirects are not followed. ``timeout`` is seconds above 0 that shorten both timeouts; None
-        leaves them. ``expects_code`` says that an acceptance without a ``code`` is none, as for
-        every single call. Raises :exc:`ApiError` as :meth:`send` does.
+        leaves them. With ``expects_code``, as for every single call, a response without a ``code``
+        is ambiguous. Raises :exc:`ApiError` as :meth:`send` does.
         """
-        received = self._transport.send(endpoint, body, timeout)
-        answer = answers.parse_response(
-            received.status,
-            received.text,
+        raw = self._transport.send(endpoint, body, timeout)
+        response = parse_response(
+            raw.status,
+            raw.text,
             secret=self._key,
-            request_id=received.headers.get(endpoints.REQUEST_ID_HEADER),
-            retry_after=received.retry_after,
+            request_id=raw.headers.get(endpoints.REQUEST_ID_HEADER),
+            retry_after=raw.retry_after,
         )
-        if expects_code and answer.code is None:
-            message = "the answer does not say whether the request was accepted"
-            raise AmbiguousAnswer(message, status=answer.status, request_id=answer.request_id)
-        return answer
+        if expects_code and response.code is None:
+            message = "the response does not say whether the request was accepted"
+            raise AmbiguousAnswer(message, status=response.status, request_id=response.request_id)
+        return response

@@ -1,7 +1,4 @@
-"""Closing: what is closed at the end of a ``with`` block, or at the end of the interpreter.
-
-What may live here: that something is closed, and nothing of what that means.
-"""
+"""Lifecycles: closing at the end of a block or of the interpreter, and safety in a fork."""
 
 from __future__ import annotations
 
@@ -23,16 +20,16 @@ class Closeable:
         self.close()
 
     def close(self) -> object:
-        """Let go of what it holds."""
+        """Release its resources."""
         raise NotImplementedError
 
 
-def close_at_exit(thing: Closeable) -> Callable[[], None]:
-    """Have something closed when the interpreter ends, if it is still in use then.
+def close_at_exit(resource: Closeable) -> Callable[[], None]:
+    """Close a resource when the interpreter exits, if it is still referenced then.
 
-    Returns what :func:`atexit.unregister` takes once it was closed before.
+    Returns the function to pass to :func:`atexit.unregister` if it is closed before.
     """
-    close = WeakMethod(thing.close)
+    close = WeakMethod(resource.close)
 
     def at_exit() -> None:
         method = close()
@@ -44,47 +41,47 @@ def close_at_exit(thing: Closeable) -> Callable[[], None]:
 
 
 class ForkSafe:
-    """Something with a lock and with resources that a child process must not share.
+    """A base for classes with a lock, and with resources that a child process must not share.
 
-    A fork waits until no thread is inside the lock, so the child finds everything whole. Whoever
-    holds one such lock must not ask for another: a fork asks for all of them.
+    A fork waits until no thread holds the lock, so the child finds a consistent state. A thread
+    that holds one such lock must not acquire another: a fork acquires all of them.
     """
 
     def __init__(self) -> None:
-        """Be known to forks; fields that :meth:`after_fork` uses are set before this."""
-        #: Held by whoever uses the resources.
+        """Register for forks. Set the attributes that :meth:`after_fork` uses before this."""
+        #: Hold it while you use the resources.
         self.lock: Final = threading.RLock()
-        _AWARE.add(self)
+        _FORK_SAFE.add(self)
 
     def after_fork(self) -> None:
-        """Give up, in the child, what is the parent's; the lock is held."""
+        """Give up the parent's resources, in the child. The lock is held."""
         raise NotImplementedError
 
 
-_AWARE: Final[WeakSet[ForkSafe]] = WeakSet()
-#: Held while a fork is under way: there is one at a time.
+_FORK_SAFE: Final[WeakSet[ForkSafe]] = WeakSet()
+#: Held during a fork, so that there is one at a time.
 _FORKING: Final = threading.RLock()
-#: Those whose locks are held for the fork.
-_HELD: Final[list[ForkSafe]] = []
+#: Objects whose locks are held during the fork.
+_LOCKED: Final[list[ForkSafe]] = []
 
 
 def _before_fork() -> None:
     _FORKING.acquire()
-    for thing in list(_AWARE):
-        thing.lock.acquire()
-        _HELD.append(thing)
+    for resource in list(_FORK_SAFE):
+        resource.lock.acquire()
+        _LOCKED.append(resource)
 
 
 def _after_fork_in_parent() -> None:
-    while _HELD:
-        _HELD.pop().lock.release()
+    while _LOCKED:
+        _LOCKED.pop().lock.release()
     _FORKING.release()
 
 
 def _after_fork_in_child() -> None:
     try:
-        for thing in _HELD:
-            thing.after_fork()
+        for resource in _LOCKED:
+            resource.after_fork()
     finally:
         _after_fork_in_parent()
 

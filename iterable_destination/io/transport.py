@@ -1,6 +1,6 @@
-"""Connections: one request out to a server, and what came back.
+"""HTTP transport: one request to a server, one response or one typed error.
 
-What may live here: HTTP, and nothing of what a request or an answer means. No other module imports
+What may live here: HTTP, not the meaning of a request or a response. No other module imports
 ``requests``.
 """
 
@@ -26,8 +26,8 @@ from iterable_destination.model.responses import redacted
 _log: Final = logging.getLogger("iterable_destination.io")
 
 _A_DAY: Final = 86_400.0
-#: Much more than any answer of Iterable's; who sends more is not Iterable.
-_LARGEST_ANSWER: Final = 50_000_000
+#: Bytes of a response: far more than Iterable sends.
+_MAX_RESPONSE: Final = 50_000_000
 _CHUNK: Final = 65_536
 _BAD_ADDRESS: Final = (
     requests.exceptions.InvalidURL,
@@ -35,7 +35,7 @@ _BAD_ADDRESS: Final = (
     requests.exceptions.MissingSchema,
     urllib3.exceptions.LocationParseError,
 )
-#: Reasons of OpenSSL's for which no connection comes about; others can come after the request.
+#: OpenSSL's reasons for a failed handshake. Its other errors may occur after a request is sent.
 _HANDSHAKE_FAILURES: Final = frozenset(
     {
         "CERTIFICATE_VERIFY_FAILED",
@@ -50,19 +50,19 @@ _HANDSHAKE_FAILURES: Final = frozenset(
 
 
 class _Adapter(requests.adapters.HTTPAdapter):
-    """Looks for its pool of connections once: all requests go to one server, in one way."""
+    """Finds its connection pool once: all requests go to one server, with the same options."""
 
     _pool: Any = None
 
-    def get_connection_with_tls_context(self, *given: Any, **named: Any) -> Any:
-        """Return the pool; `requests` before 2.32 does not ask."""
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the pool; `requests` before 2.32 does not call this."""
         if self._pool is None:
-            self._pool = super().get_connection_with_tls_context(*given, **named)
+            self._pool = super().get_connection_with_tls_context(*args, **kwargs)
         return self._pool
 
 
 class _Session(requests.Session):
-    """A session whose end is the end of its connections."""
+    """A session that closes its connections when it is closed."""
 
     def close(self) -> None:
         """Close the connections now; `requests` would leave them to the garbage collector."""
@@ -76,40 +76,41 @@ class _Session(requests.Session):
 
 @attrs.define
 class _Connection:
-    """A session, what the environment says about proxies and TLS, and requests made ready.
+    """A session, the environment's options for proxies and TLS, and prepared requests.
 
-    Asking the environment anew for each request takes longer than all the rest of preparing it.
-    Requests are handed to the session's adapter itself: what a session does after that, redirects
-    and cookies, is not wanted.
+    Reading the environment for each request takes longer than the rest of its preparation. Requests
+    go to the session's adapter directly: a session would follow redirects and store cookies.
     """
 
     session: _Session
     adapter: _Adapter
-    sending: dict[str, Any]
+    send_options: dict[str, Any]
     templates: dict[tuple[str, str], requests.PreparedRequest] = attrs.field(factory=dict)
 
-    def prepared(self, method: str, url: str) -> requests.PreparedRequest:
+    def prepare(self, method: str, url: str) -> requests.PreparedRequest:
         """Prepare a request once for each endpoint, and copy it from then on."""
         if (method, url) not in self.templates:
-            request = requests.Request(method, url, auth=_no_auth)
+            request = requests.Request(method, url, auth=_skip_auth)
             self.templates[method, url] = self.session.prepare_request(request)
         return self.templates[method, url].copy()
 
 
 @attrs.frozen
 class HttpResponse:
-    """What a server answered, whatever it means."""
+    """A response of a server, whatever it means."""
 
+    #: The HTTP status.
     status: int
-    #: By name in any case.
+    #: Headers by name, in any case.
     headers: Mapping[str, str]
+    #: The body.
     text: bytes = attrs.field(repr=False)
 
     @property
     def retry_after(self) -> float | None:
-        """The seconds that the server asks to wait, at most a day, or until the date it names.
+        """The seconds to wait by ``Retry-After``, at most a day, or until the date in it.
 
-        None if it names none, none that can be read, or a date where it says no ``Date``.
+        None without the header, if it cannot be parsed, and for a date without a ``Date`` header.
         """
         header = self.headers.get("Retry-After", "").strip()
         if not header:
@@ -125,10 +126,11 @@ class HttpResponse:
 
 
 class HttpTransport(Closeable, ForkSafe):
-    """Connections to one server, as many as there are requests at once.
+    """Sends requests to one server, over as many connections as there are requests at once.
 
-    ``headers`` go with every request; ``secret`` is taken out of what errors say. Timeouts are
-    seconds, above 0 and at most 86,400: others raise :exc:`ValueError`.
+    ``headers`` are sent with every request. ``secret`` is removed from the messages of errors.
+    ``timeout`` is the seconds to connect and to read, each above 0 and at most 86,400; others raise
+    :exc:`ValueError`.
     """
 
     def __init__(
@@ -147,36 +149,36 @@ class HttpTransport(Closeable, ForkSafe):
         self._secret: Final = secret
         self._timeouts: Final = timeout
         self._clock: Final = clock
-        #: Connections that no thread is using: a session is not for several threads at once.
+        #: Connections that no thread is using: a session is not safe to use from several threads.
         self._idle: Final[list[_Connection]] = []
         self._closings = 0
         super().__init__()
 
     def close(self) -> None:
-        """Close the connections. They can still be used, and are opened again."""
+        """Close the connections. The transport can still be used, and opens new ones."""
         self._closings += 1
         while self._idle:
             self._idle.pop().session.close()
 
     def after_fork(self) -> None:
-        """Use none of the parent's connections in a child process: answers would be mixed up."""
+        """Drop the parent's connections in a child process: responses would be mixed up."""
         self.close()
 
     def send(self, endpoint: Endpoint, body: bytes | None, timeout: float | None) -> HttpResponse:
-        """Send a request and return the answer; redirects are not followed.
+        """Send a request and return the response; redirects are not followed.
 
-        ``body`` None is none; ``timeout`` is seconds above 0 that shorten both timeouts, None
+        ``body`` None sends none. ``timeout`` is seconds above 0 that shorten both timeouts; None
         leaves them. Raises :exc:`~errors.NotConnected`, :exc:`~errors.AmbiguousAnswer` or
-        :exc:`~errors.WrongAddress` if there is no answer.
+        :exc:`~errors.WrongAddress` if there is no response.
         """
         began = self._clock()
         connect, read = (min(bound, timeout or bound) for bound in self._timeouts)
         failure: ApiError
         try:
-            with self._borrowed() as connection:
+            with self._borrow_connection() as connection:
                 response, text = self._exchange(connection, endpoint, body, (connect, read))
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            failure = self._failure(error)
+            failure = self._build_error(error)
         else:
             _log.debug(
                 "%s %s: %d in %.3f s",
@@ -186,7 +188,8 @@ class HttpTransport(Closeable, ForkSafe):
                 self._clock() - began,
             )
             return HttpResponse(response.status_code, response.headers, text)
-        # Raised here, it does not carry the error of `requests`, whose request has the key.
+        # Raised outside of the except block, so that it has no context: the error of `requests`
+        # has the request, and so the key.
         _log.debug("%s %s: %s", endpoint.method, endpoint.path, type(failure).__name__)
         raise failure
 
@@ -197,18 +200,18 @@ class HttpTransport(Closeable, ForkSafe):
         body: bytes | None,
         timeout: tuple[float, float],
     ) -> tuple[requests.Response, bytes]:
-        prepared = connection.prepared(endpoint.method, self._url + endpoint.path)
+        request = connection.prepare(endpoint.method, self._url + endpoint.path)
         if body is not None:
-            prepared.body = body
-            prepared.headers["Content-Length"] = str(len(body))
+            request.body = body
+            request.headers["Content-Length"] = str(len(body))
         response = connection.adapter.send(
-            prepared, stream=True, timeout=timeout, **connection.sending
+            request, stream=True, timeout=timeout, **connection.send_options
         )
         with response:
-            return response, self._body(response, timeout[1])
+            return response, self._read_body(response, timeout[1])
 
     @contextmanager
-    def _borrowed(self) -> Iterator[_Connection]:
+    def _borrow_connection(self) -> Iterator[_Connection]:
         """Lend an idle connection, or a new one, to one request."""
         closings = self._closings
         try:
@@ -234,15 +237,15 @@ class HttpTransport(Closeable, ForkSafe):
             }
         )
         environment = session.merge_environment_settings(self._url, {}, None, None, None)
-        sending = {key: value for key, value in environment.items() if key != "stream"}
+        send_options = {key: value for key, value in environment.items() if key != "stream"}
         adapter = _Adapter()
         session.mount(self._url, adapter)
-        return _Connection(session, adapter, sending)
+        return _Connection(session, adapter, send_options)
 
-    def _body(self, response: requests.Response, timeout: float) -> bytes:
-        """Read the whole body, but not for longer than the read timeout nor without bound.
+    def _read_body(self, response: requests.Response, timeout: float) -> bytes:
+        """Read the whole body, within the read timeout and the limit of bytes.
 
-        The timeout of `requests` bounds each wait for a few bytes, not the whole.
+        The timeout of `requests` limits each wait for some bytes, not the whole.
         """
         deadline = self._clock() + timeout
         text = bytearray()
@@ -250,49 +253,49 @@ class HttpTransport(Closeable, ForkSafe):
         read = getattr(raw, "read1", raw.read)  # urllib3 before 2.2 reads whole chunks only
         while chunk := read(_CHUNK, decode_content=True):
             text += chunk
-            if self._clock() > deadline or len(text) > _LARGEST_ANSWER:
-                message = "the answer does not come to an end"
+            if self._clock() > deadline or len(text) > _MAX_RESPONSE:
+                message = "the response does not end"
                 raise requests.exceptions.ReadTimeout(message)
         return bytes(text)
 
-    def _failure(self, error: Exception) -> ApiError:
-        message = redacted(f"{type(error).__name__}: {_reason(error)}", self._secret)
+    def _build_error(self, error: Exception) -> ApiError:
+        message = redacted(f"{type(error).__name__}: {_describe_reason(error)}", self._secret)
         if isinstance(error, _BAD_ADDRESS):
             return WrongAddress(message)
-        return NotConnected(message) if _never_left(error) else AmbiguousAnswer(message)
+        return NotConnected(message) if _was_not_sent(error) else AmbiguousAnswer(message)
 
 
-def _cause(error: Exception) -> object:
-    """Return what made urllib3 give up."""
-    given_up = error.args[0] if error.args else None
-    return getattr(given_up, "reason", given_up)
+def _find_cause(error: Exception) -> object:
+    """Return the cause of an error of urllib3's."""
+    wrapped = error.args[0] if error.args else None
+    return getattr(wrapped, "reason", wrapped)
 
 
-def _never_left(error: Exception) -> bool:
-    """Whether the request was not sent, so that nothing can have been applied."""
+def _was_not_sent(error: Exception) -> bool:
+    """Whether the request was not sent, so that the server cannot have applied it."""
     if isinstance(error, requests.exceptions.ConnectTimeout):
         return True
-    cause = _cause(error)
+    cause = _find_cause(error)
     if isinstance(cause, urllib3.exceptions.ProxyError):
         cause = cause.original_error
     if isinstance(error, requests.exceptions.SSLError):
-        given = getattr(cause, "args", ())
-        return any(getattr(reason, "reason", None) in _HANDSHAKE_FAILURES for reason in given)
+        args = getattr(cause, "args", ())
+        return any(getattr(reason, "reason", None) in _HANDSHAKE_FAILURES for reason in args)
     if isinstance(cause, OSError) and str(cause).startswith("Tunnel connection failed"):
         return True
-    return isinstance(cause, _NO_CONNECTION)
+    return isinstance(cause, _NOT_CONNECTED)
 
 
-_NO_CONNECTION: Final = (
+_NOT_CONNECTED: Final = (
     urllib3.exceptions.NewConnectionError,
     urllib3.exceptions.ConnectTimeoutError,
 )
 
 
-def _reason(error: Exception) -> str:
-    return str(_cause(error) or "no reason given")
+def _describe_reason(error: Exception) -> str:
+    return str(_find_cause(error) or "no reason given")
 
 
-def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Keep `requests` from adding a password of the user's ``.netrc``."""
+def _skip_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Prevent `requests` from adding a password from the user's ``.netrc``."""
     return request

@@ -1,7 +1,8 @@
 """A request or a batch of records in, an acknowledgement out.
 
-Segment's webhooks and clients, Iterable's webhooks, and the hosts that they run on. What is
-received is handed to a destination. It imports ``delivery`` and all that is below it.
+What lives here: receivers of Segment's webhooks, of Segment's clients and of Iterable's webhooks,
+and adapters for the hosts that they run on. A receiver hands what it receives to a destination.
+This package imports ``delivery`` and the packages below it.
 """
 
 from iterable_destination.receivers.iterable import source_app

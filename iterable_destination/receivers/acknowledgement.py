@@ -1,7 +1,7 @@
-"""Acceptance: what a sender is told of the events that it handed over together.
+"""Deliver a batch of events, and acknowledge it to its sender.
 
-What may live here: outcomes as one answer. A sender keeps what it is not told to be done with, so
-nothing is called done that is neither delivered nor kept in another place.
+A sender keeps every event that is not acknowledged. So an event is acknowledged only if it is
+delivered, skipped, or stored as a dead letter.
 """
 
 from __future__ import annotations
@@ -19,55 +19,60 @@ from iterable_destination.model.outcomes import Delivered, Outcome, Rejected, Sk
 
 _log: Final = logging.getLogger("iterable_destination.receivers")
 
-#: Outcomes of events that are done with, and of those that are if they are kept as dead letters.
-_DONE: Final = frozenset({Delivered.name, Skipped.name})
-_KEPT: Final = frozenset({Rejected.name, Unknown.name})
-#: Refused events that an answer names, and problems of each.
-_NAMED: Final = 5
-#: The smallest bulk: somebody waits, and fewer calls have their turn sooner if they go singly.
+#: Outcomes that are acknowledged, and those that are if the destination keeps dead letters.
+_SETTLED: Final = frozenset({Delivered.name, Skipped.name})
+_DEAD_LETTERS: Final = frozenset({Rejected.name, Unknown.name})
+#: Refused events that a response names, and problems of each.
+_MAX_NAMED: Final = 5
+#: The smallest bulk. The sender waits, and fewer calls than this arrive sooner as single requests.
 MIN_BULK_SIZE: Final = 9
 
 
 def deliver_batch(
     to: BaseDestination, events: Sequence[Any], timeout: float | None
 ) -> list[Outcome]:
-    """Deliver events, in the time given, and return their outcomes in the events' order.
+    """Deliver events within a timeout, and return their outcomes in the events' order.
 
-    ``timeout`` is seconds; below 0 is 0, None is as long as it takes.
+    ``timeout`` is seconds; below 0 is 0, None is no limit.
     """
     seconds = None if timeout is None else max(timeout, 0.0)
     outcomes = list(to.send_all(events, timeout=seconds, min_bulk_size=MIN_BULK_SIZE))
     outcomes.sort(key=lambda outcome: outcome.index)
-    are_done = all(is_acknowledged(outcome, kept=to.keeps_dead_letters) for outcome in outcomes)
-    level = logging.INFO if are_done else logging.WARNING
+    keeps = to.keeps_dead_letters
+    are_acknowledged = all(is_acknowledged(each, keeps_dead_letters=keeps) for each in outcomes)
+    level = logging.INFO if are_acknowledged else logging.WARNING
     _log.log(level, "%d events: %s", len(events), summarize(outcomes))
     return outcomes
 
 
-def is_acknowledged(outcome: Outcome, *, kept: bool) -> bool:
-    """Whether an event need not be handed over again, nor be kept by its sender.
+def is_acknowledged(outcome: Outcome, *, keeps_dead_letters: bool) -> bool:
+    """Whether the sender may forget the event.
 
-    ``kept`` is whether dead letters are kept.
+    ``keeps_dead_letters`` is whether the destination keeps dead letters.
     """
-    return outcome.name in _DONE or (kept and outcome.name in _KEPT)
+    return outcome.name in _SETTLED or (keeps_dead_letters and outcome.name in _DEAD_LETTERS)
 
 
-def http_status(outcomes: Iterable[Outcome], *, kept: bool) -> int:
-    """Return the HTTP status that says what a sender is to do with the events.
+def http_status(outcomes: Iterable[Outcome], *, keeps_dead_letters: bool) -> int:
+    """Return the HTTP status that tells a sender what to do with the events.
 
-    200 nothing more; 503 send all of them again; 400 do not, some are refused for good.
+    200: nothing. 503: send all of them again. 400: do not, some are refused for good.
     """
-    left = {outcome.name for outcome in outcomes if not is_acknowledged(outcome, kept=kept)}
-    if not left:
+    names = {
+        outcome.name
+        for outcome in outcomes
+        if not is_acknowledged(outcome, keeps_dead_letters=keeps_dead_letters)
+    }
+    if not names:
         return 200
-    return 400 if left == {Rejected.name} else 503
+    return 400 if names == {Rejected.name} else 503
 
 
 def summarize(outcomes: Iterable[Outcome]) -> dict[str, Any]:
-    """Return what became of events in numbers, and what is wrong with the first of those refused.
+    """Return the number of events by outcome, and the problems of the first refused events.
 
-    Errors are counted by their names. What Iterable said is left out: it may repeat what is in an
-    event.
+    Errors are counted by their names. Iterable's messages are left out: they may repeat values of
+    an event.
     """
     outcomes = list(outcomes)
     counts: dict[str, Any] = dict(Counter(outcome.name for outcome in outcomes))
@@ -76,13 +81,13 @@ def summarize(outcomes: Iterable[Outcome]) -> dict[str, Any]:
         counts["errors"] = dict(errors)
     refused = [outcome for outcome in outcomes if isinstance(outcome.error, Invalid)]
     if refused:
-        counts["problems"] = [_problems(outcome) for outcome in refused[:_NAMED]]
+        counts["problems"] = [_describe_problems(outcome) for outcome in refused[:_MAX_NAMED]]
     return counts
 
 
-def _problems(outcome: Outcome) -> dict[str, Any]:
-    found = outcome.error.problems if isinstance(outcome.error, Invalid) else ()
+def _describe_problems(outcome: Outcome) -> dict[str, Any]:
+    problems = outcome.error.problems if isinstance(outcome.error, Invalid) else ()
     return {
         "index": outcome.index,
-        "problems": [attrs.asdict(problem) for problem in found[:_NAMED]],
+        "problems": [attrs.asdict(problem) for problem in problems[:_MAX_NAMED]],
     }

@@ -1,7 +1,7 @@
-"""AWS Lambda: functions for what Segment's events come through in AWS.
+"""Handlers for AWS Lambda: SQS, Kinesis, EventBridge and HTTP.
 
-What may live here: how AWS hands over events, and how it wants to be told which to keep. Nothing of
-AWS is needed to run it.
+A handler reads events in the form in which AWS delivers them, and returns what AWS expects, such as
+the messages to keep. It needs no library of AWS.
 """
 
 from __future__ import annotations
@@ -15,132 +15,138 @@ from typing import Any, Final, Protocol
 from iterable_destination.delivery.base import BaseDestination
 from iterable_destination.errors import NotAccepted
 from iterable_destination.model.json_codec import decode
+from iterable_destination.model.outcomes import Outcome
 from iterable_destination.model.records import LineRecord
-from iterable_destination.receivers import acknowledgement as acceptance
-from iterable_destination.receivers.acknowledgement import deliver_batch, is_acknowledged
+from iterable_destination.receivers.acknowledgement import (
+    deliver_batch,
+    is_acknowledged,
+    summarize,
+)
 from iterable_destination.receivers.http import HTTPError, Request, too_large
 from iterable_destination.receivers.wsgi import WebhookApp
 
 
 class LambdaHandler(Protocol):
-    """What Lambda calls with what came in, and with its context, which says how much time is left.
+    """What Lambda calls with an event of AWS, and with a context, which knows the time left.
 
-    Without a context nothing sets a limit.
+    Without a context there is no time limit.
     """
 
     def __call__(self, event: Any, context: Any = None) -> Any:
-        """Deliver what came in, and return what Lambda is to be told."""
+        """Deliver what is in the event, and return the response for Lambda."""
 
 
-#: Seconds that are left of a function's time when it stops, or this part of it if that is less.
+#: A handler stops this many seconds before its time ends, or at this share of it, if that is less.
 _MARGIN: Final = 1.0
-_PART: Final = 0.2
+_MARGIN_SHARE: Final = 0.2
 
 
 def sqs_handler(to: BaseDestination) -> LambdaHandler:
-    """Make a function for a queue of SQS, standard or FIFO, with ``ReportBatchItemFailures``.
+    """Make a handler for an SQS queue, standard or FIFO, with ``ReportBatchItemFailures``.
 
-    A message's body is an event in JSON, or an array of events; what EventBridge or SNS put
-    around it is taken off. It gives back the messages that SQS is to keep, to send them again or
-    in the end move them to the queue's own dead-letter queue: those not delivered in time, and
-    those that are refused unless the destination keeps dead letters. Of a FIFO queue it delivers
-    one message after another, stops at the first that is to be kept, and gives back all from
-    there on.
+    A message's body is an event in JSON, or an array of events; the envelopes of EventBridge and
+    SNS are removed. The handler returns the messages that SQS must keep: those not delivered in
+    time, and those that are refused, unless the destination keeps dead letters. SQS sends them
+    again, and in the end moves them to the queue's own dead-letter queue. The messages of a FIFO
+    queue are delivered one after another. At the first that must be kept the handler stops, and
+    returns it and all after it.
 
-    The function raises :exc:`ValueError` if what came in is not of SQS.
+    The handler raises :exc:`ValueError` for an event that is not from SQS.
     """
 
-    def function(event: Any, context: Any = None) -> dict[str, Any]:
-        records = _records(event, "aws:sqs")
-        texts = [_text(record.get("body")) for record in records]
-        until = _until(context)
+    def handler(event: Any, context: Any = None) -> dict[str, Any]:
+        records = _read_records(event, "aws:sqs")
+        texts = [_encode_text(record.get("body")) for record in records]
+        deadline = _read_deadline(context)
         if any(str(record.get("eventSourceARN", "")).endswith(".fifo") for record in records):
-            failed = _failed_in_order(to, texts, until)
+            failed = _deliver_in_order(to, texts, deadline)
         else:
-            failed = _failed(to, texts, until)
-        return _failures([records[index]["messageId"] for index in failed])
+            failed = _deliver(to, texts, deadline)
+        return _build_failures([records[index]["messageId"] for index in failed])
 
-    return function
+    return handler
 
 
 def kinesis_handler(to: BaseDestination) -> LambdaHandler:
-    """Make a function for a stream of Kinesis, with ``ReportBatchItemFailures``.
+    """Make a handler for a Kinesis stream, with ``ReportBatchItemFailures``.
 
-    A record's data is an event in JSON, or an array of events. It gives back the first record
-    that is to be kept: Lambda goes on from there, so that what came after it is sent twice, with
-    the same ids. Bound the tries in Lambda, or let the destination keep dead letters: a record
-    that is refused stops its shard otherwise.
+    A record's data is an event in JSON, or an array of events. The handler returns the first
+    record that must be kept. Lambda resumes there, so the records after it are sent twice, with
+    the same ids. Limit the retries in Lambda, or let the destination keep dead letters: otherwise
+    a record that is refused stops its shard.
 
-    The function raises :exc:`ValueError` if what came in is not of Kinesis.
+    The handler raises :exc:`ValueError` for an event that is not from Kinesis.
     """
 
-    def function(event: Any, context: Any = None) -> dict[str, Any]:
-        records = [record["kinesis"] for record in _records(event, "aws:kinesis")]
+    def handler(event: Any, context: Any = None) -> dict[str, Any]:
+        records = [record["kinesis"] for record in _read_records(event, "aws:kinesis")]
         texts = [b64decode(record["data"]) for record in records]
-        failed = _failed(to, texts, _until(context))
-        return _failures([records[index]["sequenceNumber"] for index in failed[:1]])
+        failed = _deliver(to, texts, _read_deadline(context))
+        return _build_failures([records[index]["sequenceNumber"] for index in failed[:1]])
 
-    return function
+    return handler
 
 
 def eventbridge_handler(to: BaseDestination) -> LambdaHandler:
-    """Make a function for a rule of EventBridge, to which Segment sends events one by one.
+    """Make a handler for an EventBridge rule, to which Segment sends events one by one.
 
-    It returns how many events ended how. If one is neither delivered nor kept as a dead letter
-    it raises :exc:`~errors.NotAccepted`, so that Lambda tries again and in the end sends the event
-    to the function's own destination for failures. Raises :exc:`ValueError` if what came in is
-    not of EventBridge.
+    The handler returns the number of events by outcome. If an event is not acknowledged, it raises
+    :exc:`~errors.NotAccepted`, so that Lambda retries and in the end sends the event to the
+    function's own destination for failures. It raises :exc:`ValueError` for an event that is not
+    from EventBridge.
     """
 
-    def function(event: Any, context: Any = None) -> dict[str, Any]:
+    def handler(event: Any, context: Any = None) -> dict[str, Any]:
         envelopes = event if isinstance(event, list) else [event]
-        if not all(_is_of_eventbridge(each) for each in envelopes):
+        if not all(_is_from_eventbridge(each) for each in envelopes):
             raise ValueError("this is no event of EventBridge: it has no detail and detail-type")
-        outcomes = deliver_batch(to, [each["detail"] for each in envelopes], _left(_until(context)))
-        content = acceptance.summarize(outcomes)
-        if not all(is_acknowledged(outcome, kept=to.keeps_dead_letters) for outcome in outcomes):
+        details = [each["detail"] for each in envelopes]
+        outcomes = deliver_batch(to, details, _remaining(_read_deadline(context)))
+        content = summarize(outcomes)
+        if _find_unacknowledged(to, outcomes):
             raise NotAccepted(f"not all events were delivered: {content}")
         return content
 
-    return function
+    return handler
 
 
 def http_handler(application: WebhookApp) -> LambdaHandler:
-    """Make a function for API Gateway (both versions), a Function URL or a load balancer.
+    """Make a handler for API Gateway (both versions), a Function URL or a load balancer.
 
-    It answers what the application would, which :func:`~webhook.webhook_app` makes.
+    It returns the response of an application, such as :func:`~receivers.segment.webhook_app` makes.
     """
 
-    def function(event: Any, context: Any = None) -> dict[str, Any]:
-        until = min(time.monotonic() + application.time_limit, _until(context) or float("inf"))
-        reply = application.answer(_request(event), until)
-        headers = {"Content-Type": "application/json", **reply.headers}
-        body = reply.body().decode()
-        return {"statusCode": reply.status, "headers": headers, "body": body}
+    def handler(event: Any, context: Any = None) -> dict[str, Any]:
+        limit = time.monotonic() + application.time_limit
+        deadline = min(limit, _read_deadline(context) or float("inf"))
+        response = application.handle(_read_request(event), deadline)
+        headers = {"Content-Type": "application/json", **response.headers}
+        body = response.body().decode()
+        return {"statusCode": response.status, "headers": headers, "body": body}
 
-    return function
+    return handler
 
 
 # Time ----------------------------------------------------------------------------------------
 
 
-def _until(context: Any) -> float | None:
-    """Return when to stop, on the monotonic clock; None if nothing sets a limit."""
+def _read_deadline(context: Any) -> float | None:
+    """Return when to stop, on the monotonic clock; None if there is no limit."""
     remaining = getattr(context, "get_remaining_time_in_millis", None)
     if remaining is None:
         return None
     seconds: float = remaining() / 1000
-    return time.monotonic() + seconds - min(_MARGIN, _PART * seconds)
+    return time.monotonic() + seconds - min(_MARGIN, _MARGIN_SHARE * seconds)
 
 
-def _left(until: float | None) -> float | None:
-    return None if until is None else until - time.monotonic()
+def _remaining(deadline: float | None) -> float | None:
+    return None if deadline is None else deadline - time.monotonic()
 
 
 # Records -------------------------------------------------------------------------------------
 
 
-def _records(event: Any, source: str) -> list[Any]:
+def _read_records(event: Any, source: str) -> list[Any]:
     records = event.get("Records") if isinstance(event, Mapping) else None
     if not isinstance(records, list) or any(
         each.get("eventSource", source) != source for each in records
@@ -149,39 +155,44 @@ def _records(event: Any, source: str) -> list[Any]:
     return records
 
 
-def _text(body: Any) -> bytes:
+def _encode_text(body: Any) -> bytes:
     return body.encode(errors="surrogatepass") if isinstance(body, str) else b""
 
 
-def _failed(to: BaseDestination, texts: Sequence[bytes], until: float | None) -> list[int]:
-    """Deliver what these texts hold; return the indexes of those that are to be kept, ascending."""
-    sources: list[Any] = []
+def _deliver(to: BaseDestination, texts: Sequence[bytes], deadline: float | None) -> list[int]:
+    """Deliver the events in texts, and return the indexes of the texts to keep, ascending."""
+    events: list[Any] = []
     owners: list[int] = []
     for index, text in enumerate(texts):
-        sources += _sources(text, len(sources))
-        owners += [index] * (len(sources) - len(owners))
-    outcomes = deliver_batch(to, sources, _left(until))
-    return sorted(
-        {
-            owners[each.index]
-            for each in outcomes
-            if not is_acknowledged(each, kept=to.keeps_dead_letters)
-        }
-    )
+        events += _parse_events(text, len(events))
+        owners += [index] * (len(events) - len(owners))
+    outcomes = deliver_batch(to, events, _remaining(deadline))
+    return sorted({owners[index] for index in _find_unacknowledged(to, outcomes)})
 
 
-def _failed_in_order(to: BaseDestination, texts: Sequence[bytes], until: float | None) -> list[int]:
-    """Deliver one text after another; return the index of the first to be kept, and all after."""
+def _find_unacknowledged(to: BaseDestination, outcomes: Sequence[Outcome]) -> list[int]:
+    """Return the indexes of the events that the sender must keep."""
+    keeps = to.keeps_dead_letters
+    return [each.index for each in outcomes if not is_acknowledged(each, keeps_dead_letters=keeps)]
+
+
+def _deliver_in_order(
+    to: BaseDestination, texts: Sequence[bytes], deadline: float | None
+) -> list[int]:
+    """Deliver one text after another; return the index of the first to keep, and all after it."""
     for index, text in enumerate(texts):
-        if _failed(to, [text], until):
+        if _deliver(to, [text], deadline):
             return list(range(index, len(texts)))
     return []
 
 
-def _sources(text: bytes, before: int) -> list[Any]:
-    """Return the events of a text; if it is no JSON, the text, which is refused by its place."""
+def _parse_events(text: bytes, before: int) -> list[Any]:
+    """Return the events in a text, which ``before`` events precede.
+
+    A text that is not JSON becomes a record that the destination refuses, with its line number.
+    """
     try:
-        value = _unwrapped(decode(text))
+        value = _unwrap(decode(text))
     except ValueError:
         value = None
     if isinstance(value, list):
@@ -189,25 +200,25 @@ def _sources(text: bytes, before: int) -> list[Any]:
     return [value if isinstance(value, dict) else LineRecord(before + 1, text)]
 
 
-def _unwrapped(value: Any) -> Any:
-    """Return a message without what EventBridge or SNS put around it."""
+def _unwrap(value: Any) -> Any:
+    """Return a message without the envelopes of EventBridge and SNS."""
     if isinstance(value, dict) and value.get("Type") == "Notification":
-        return _unwrapped(decode(_text(value.get("Message"))))
-    return value["detail"] if _is_of_eventbridge(value) else value
+        return _unwrap(decode(_encode_text(value.get("Message"))))
+    return value["detail"] if _is_from_eventbridge(value) else value
 
 
-def _is_of_eventbridge(value: Any) -> bool:
+def _is_from_eventbridge(value: Any) -> bool:
     return isinstance(value, Mapping) and "detail" in value and "detail-type" in value
 
 
-def _failures(identifiers: Sequence[str]) -> dict[str, Any]:
+def _build_failures(identifiers: Sequence[str]) -> dict[str, Any]:
     return {"batchItemFailures": [{"itemIdentifier": each} for each in identifiers]}
 
 
 # HTTP ----------------------------------------------------------------------------------------
 
 
-def _request(event: Any) -> Request:
+def _read_request(event: Any) -> Request:
     context = event.get("requestContext") or {}
     http = context.get("http") or {}
     headers = {
@@ -216,14 +227,14 @@ def _request(event: Any) -> Request:
     }
     return Request(
         http.get("method") or event.get("httpMethod", ""),
-        _path(event, context),
+        _read_path(event, context),
         {name.lower(): value for name, value in headers.items()},
-        lambda limit: _body(event, limit),
+        lambda limit: _read_body(event, limit),
     )
 
 
-def _path(event: Any, context: Any) -> str:
-    """Return the path without the stage, which is in it for version 2 only."""
+def _read_path(event: Any, context: Any) -> str:
+    """Return the path without the stage, which version 2 alone puts in it."""
     path = event.get("rawPath")
     if path is None:
         return str(event.get("path", ""))
@@ -231,9 +242,9 @@ def _path(event: Any, context: Any) -> str:
     return f"/{rest}" if first == context.get("stage") else str(path)
 
 
-def _body(event: Any, limit: int) -> bytes:
+def _read_body(event: Any, limit: int) -> bytes:
     try:
-        body = _text(event.get("body"))
+        body = _encode_text(event.get("body"))
         if event.get("isBase64Encoded"):
             body = b64decode(body, validate=True)
     except (NoBase64, UnicodeEncodeError):

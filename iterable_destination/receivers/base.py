@@ -1,7 +1,7 @@
-"""Receiving: a request in, a reply out, whoever sends it and whatever the server is.
+"""Receiver: a request in, a response out, for every sender and every server.
 
-What may live here: what all receivers have in common: secrets, limits, the time there is, and what
-becomes of what came in. Which requests have what in them is each receiver's own business.
+It holds what all receivers have in common: secrets, limits, the deadline, and delivery or storage
+of the events. Each receiver reads the events of a request in its own way.
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ from iterable_destination.delivery.base import BaseDestination
 from iterable_destination.errors import InvalidSettings, OutboxError, QueueFull
 from iterable_destination.io.lifecycle import Closeable
 from iterable_destination.io.outbox import Outbox
-from iterable_destination.receivers import acknowledgement as acceptance
-from iterable_destination.receivers import auth as signatures
-from iterable_destination.receivers.acknowledgement import deliver_batch
+from iterable_destination.receivers import auth
+from iterable_destination.receivers.acknowledgement import deliver_batch, http_status, summarize
 from iterable_destination.receivers.http import HTTPError, Request, Response
 
 _log: Final = logging.getLogger("iterable_destination.receivers")
@@ -26,20 +25,21 @@ _log: Final = logging.getLogger("iterable_destination.receivers")
 #: One secret, or several while they are changed.
 Secrets = str | Sequence[str]
 
-#: Seconds within which an answer is given. Segment waits 5 for a webhook, 10 for one in batches.
+#: Seconds within which a receiver responds. Segment waits 5 for a webhook, 10 for one in batches.
 TIME_LIMIT: Final = 4.0
 #: The largest body, in bytes: 4,000 events of 4 KB.
 MAX_BODY: Final = 16_000_000
-#: Events of one request. Segment sends 4,000 at most; each takes some time, even if it is nothing.
-_MOST_EVENTS: Final = 5_000
-#: Seconds of the time limit that are left for the answer itself.
-_FOR_THE_ANSWER: Final = 0.1
+#: Events of one request. Segment sends 4,000 at most; even an event that says nothing takes time.
+_MAX_EVENTS: Final = 5_000
+#: Seconds of the time limit that are reserved for the response itself.
+_RESPONSE_TIME: Final = 0.1
 
 
 class Receiver(Closeable):
-    """Takes requests. What is in them is delivered before the answer is given.
+    """Handles requests: it delivers the events of each before it responds.
 
-    With an outbox, it is on disk then. ``clock`` gives seconds that never go back.
+    With an outbox, it writes the events to disk before it responds. ``clock`` returns seconds that
+    never go back.
     """
 
     def __init__(  # noqa: PLR0913 - keywords
@@ -55,8 +55,10 @@ class Receiver(Closeable):
         if time_limit <= 0 or max_body < 1:
             raise ValueError("time_limit and max_body must be above 0")
         self.time_limit: Final = time_limit
-        self._in_headers: Final = {
-            _header(name): several(f"header_secrets[{name!r}]", secrets or (), in_header=True)
+        self._header_secrets: Final = {
+            _parse_header_name(name): parse_secrets(
+                f"header_secrets[{name!r}]", secrets or (), in_header=True
+            )
             for name, secrets in (header_secrets or {}).items()
         }
         self._max_body: Final = max_body
@@ -66,75 +68,82 @@ class Receiver(Closeable):
         if outbox is not None:
             destination.start(outbox=outbox)
 
-    def answer(self, request: Request, until: float) -> Response:
-        """Deliver what is in a request, and return what is to be answered.
+    def handle(self, request: Request, deadline: float) -> Response:
+        """Deliver or store the events of a request, and return the response.
 
-        ``until`` is when the answer is to be given, on the clock of the receiver.
+        ``deadline`` is when to respond, on the receiver's clock.
         """
         try:
-            events = _not_too_many(self.events(request))
+            events = self.read_events(request)
+            _check_count(events)
+            timeout = deadline - self._clock() - _RESPONSE_TIME
             if self._outbox is not None:
-                return _kept(events, self._outbox, until - self._clock() - _FOR_THE_ANSWER)
-            return self._delivered(events, until)
-        except HTTPError as refusal:
-            # As they came they could break the line.
-            _log.info("%a %a: %s", request.method, request.path, refusal)
-            return refusal.reply
+                return _store(events, self._outbox, timeout)
+            return self._deliver(events, timeout)
+        except HTTPError as error:
+            # Escaped, since a line break in them would begin another line of the log.
+            _log.info("%a %a: %s", request.method, request.path, error)
+            return error.response
 
-    def events(self, request: Request) -> Sequence[Any]:
-        """Return what is in a request; raises :exc:`Refused` for one that is not as it must be."""
+    def read_events(self, request: Request) -> Sequence[Any]:
+        """Return the events of a request. Raises :exc:`HTTPError` for an invalid request."""
         raise NotImplementedError
 
-    def plain_body(self, request: Request) -> bytes:
-        """Return the body of a request that must not be packed, and has all secrets."""
+    def read_plain_body(self, request: Request) -> bytes:
+        """Return the body of a request without a content encoding, and check its header secrets.
+
+        Raises :exc:`HTTPError` for a content encoding, a missing or invalid secret, and a body that
+        cannot be read.
+        """
         if request.header("content-encoding"):
-            raise HTTPError(415, "a content encoding is not taken here")
+            raise HTTPError(415, "content encodings are not supported for webhooks")
         body = request.read(self._max_body)
-        for name, secrets in self._in_headers.items():
-            if not signatures.is_one_of(request.header(name), secrets):
-                raise HTTPError(401, "a secret is missing or does not fit")
+        for name, secrets in self._header_secrets.items():
+            if not auth.is_one_of(request.header(name), secrets):
+                raise HTTPError(401, "missing or invalid secret")
         return body
 
-    def _delivered(self, events: Sequence[Any], until: float) -> Response:
-        timeout = until - self._clock() - _FOR_THE_ANSWER
+    def _deliver(self, events: Sequence[Any], timeout: float) -> Response:
         outcomes = deliver_batch(self._destination, events, timeout)
-        status = acceptance.http_status(outcomes, kept=self._destination.keeps_dead_letters)
-        return Response(status, acceptance.summarize(outcomes))
+        keeps = self._destination.keeps_dead_letters
+        return Response(http_status(outcomes, keeps_dead_letters=keeps), summarize(outcomes))
 
 
-def _not_too_many(events: Sequence[Any]) -> Sequence[Any]:
-    if len(events) > _MOST_EVENTS:
-        raise HTTPError(413, f"the body must have at most {_MOST_EVENTS:,} events")
-    return events
+def _check_count(events: Sequence[Any]) -> None:
+    if len(events) > _MAX_EVENTS:
+        raise HTTPError(413, f"the body must have at most {_MAX_EVENTS:,} events")
 
 
-def _kept(events: Sequence[Any], outbox: Outbox, timeout: float) -> Response:
+def _store(events: Sequence[Any], outbox: Outbox, timeout: float) -> Response:
     try:
         outbox.add_all(events, timeout=timeout)
     except (OutboxError, QueueFull) as error:
-        _log.error("events cannot be kept: %s", error)
-        raise HTTPError(503, "the events cannot be kept now") from None
+        _log.error("events cannot be stored: %s", error)
+        raise HTTPError(503, "the events cannot be stored now") from None
     return Response(200, {"kept": len(events)})
 
 
-def _header(name: str) -> str:
-    """Return the name of a header as it is looked up."""
+def _parse_header_name(name: str) -> str:
+    """Return the name of a header in lower case. Raises :exc:`InvalidSettings`."""
     if not re.fullmatch("[A-Za-z0-9-]+", name):
         raise InvalidSettings(f"header_secrets[{name!r}]: must be a name of letters, digits and -")
     return name.lower()
 
 
-def several(name: str, secrets: Secrets | None, *, in_header: bool = False) -> tuple[str, ...]:
-    """Return secrets as a tuple, None as an empty one.
+def parse_secrets(
+    name: str, secrets: Secrets | None, *, in_header: bool = False
+) -> tuple[str, ...]:
+    """Return one or several secrets as a tuple; None as an empty one.
 
-    Raises :exc:`InvalidSettings` for none where there should be some, for one that is empty
-    (nobody means that), and for one that is to come in a header and cannot.
+    ``name`` is that of the option, for messages. Raises :exc:`InvalidSettings` for an empty
+    sequence, for a secret that is no string or is empty, and, with ``in_header``, for one that a
+    header cannot hold.
     """
     if secrets is None:
         return ()
-    those = (secrets,) if isinstance(secrets, str) else tuple(secrets)
-    if not those or not all(each and isinstance(each, str) for each in those):
-        raise InvalidSettings(f"{name}: must be a text that is not empty, or several")
-    if in_header and not all(re.fullmatch("[!-~]([ -~]*[!-~])?", each) for each in those):
+    parsed = (secrets,) if isinstance(secrets, str) else tuple(secrets)
+    if not parsed or not all(each and isinstance(each, str) for each in parsed):
+        raise InvalidSettings(f"{name}: must be a string that is not empty, or a list of them")
+    if in_header and not all(re.fullmatch("[!-~]([ -~]*[!-~])?", each) for each in parsed):
         raise InvalidSettings(f"{name}: must be printable ASCII, without spaces at its ends")
-    return those
+    return parsed

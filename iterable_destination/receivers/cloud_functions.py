@@ -1,7 +1,4 @@
-"""Google Cloud Functions and Cloud Run functions: the webhook as a function for HTTP.
-
-What may live here: what ``functions-framework`` wants of a function.
-"""
+"""Google Cloud Functions and Cloud Run functions: the webhook as an HTTP function."""
 
 from __future__ import annotations
 
@@ -12,12 +9,12 @@ from iterable_destination.receivers.wsgi import WebhookApp
 
 
 def http_function(application: WebhookApp) -> Callable[[Any], WebhookApp]:
-    """Make a function for ``functions-framework``, which is to be decorated by its ``http``.
+    """Make a function for ``functions-framework``, to be decorated with its ``http``.
 
-    It answers what the application would, which :func:`~webhook.webhook_app` makes.
+    It responds as the application does, such as :func:`~receivers.segment.webhook_app` makes.
     """
 
     def function(_: Any) -> WebhookApp:
-        return application  # Flask answers with a WSGI application by calling it
+        return application  # Flask calls a WSGI application that a view returns.
 
     return function

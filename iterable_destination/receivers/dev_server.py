@@ -1,6 +1,6 @@
-"""Serving: a WSGI application on a port of this machine, for development.
+"""Serve a WSGI application on a port of this machine, for development.
 
-What may live here: the standard library's server, made fit for several requests at a time.
+It is the standard library's server, with a thread for each request.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 _log: Final = logging.getLogger("iterable_destination.receivers")
 
-#: Seconds that a connection may be silent.
-_SILENCE: Final = 10.0
-#: Seconds between two looks at whether to end.
+#: Seconds that a connection may be idle.
+_IDLE_TIMEOUT: Final = 10.0
+#: Seconds between two checks whether to stop.
 _POLL: Final = 0.05
 
 
@@ -26,15 +26,15 @@ class _Server(ThreadingMixIn, WSGIServer):
     request_queue_size = 128
 
     def handle_error(self, *_: object) -> None:
-        """Say nothing on standard error of a connection that broke."""
+        """Log a broken connection, and write nothing to standard error."""
         _log.debug("a connection broke", exc_info=True)
 
 
 class _Handler(WSGIRequestHandler):
-    timeout = _SILENCE
+    timeout = _IDLE_TIMEOUT
 
     def get_environ(self) -> dict[str, Any]:
-        """Add the connection, so that waiting for a body can be ended."""
+        """Add the connection, so that reading a body can be stopped."""
         return {**super().get_environ(), "iterable_destination.socket": self.connection}
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
@@ -42,10 +42,10 @@ class _Handler(WSGIRequestHandler):
 
 
 @contextmanager
-def serving(application: Any, host: str, port: int) -> Iterator[str]:
-    """Serve an application inside a ``with`` block, and give the address.
+def serve(application: Any, host: str, port: int) -> Iterator[str]:
+    """Serve an application during a ``with`` block, and yield its address.
 
-    ``port`` 0 picks a free one. Raises :exc:`OSError` if there can be no listening.
+    ``port`` 0 picks a free one. Raises :exc:`OSError` if the server cannot listen.
     """
     server = make_server(host, port, application, _Server, _Handler)
     thread = Thread(

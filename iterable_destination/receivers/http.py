@@ -1,7 +1,6 @@
-"""Messages: requests that come in over HTTP, and what is answered, whoever the server is.
+"""HTTP requests, responses and errors as values, for every server.
 
-What may live here: requests and replies as values, and what can be wrong with a request before it
-is known what it is about.
+It also checks what every receiver requires of a request, whatever its events are.
 """
 
 from __future__ import annotations
@@ -18,47 +17,49 @@ _JSON: Final = "application/json"
 
 
 class HTTPError(Exception):
-    """A request that is answered with an error."""
+    """The request fails, and this is its response: ``{"error": message}``."""
 
     def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
-        self.reply: Final = Response(status, {"error": message}, dict(headers or {}))
+        self.response: Final = Response(status, {"error": message}, dict(headers or {}))
 
 
 @attrs.frozen
 class Response:
-    """What is answered."""
+    """A response with a JSON body."""
 
+    #: The HTTP status.
     status: int
     #: The body, a JSON object.
     content: dict[str, Any]
-    #: Headers beside that of the content's type.
+    #: Headers besides ``Content-Type``, by name.
     headers: dict[str, str] = attrs.field(factory=dict)
 
     def body(self) -> bytes:
-        """Return the body in JSON."""
+        """Return the body as JSON."""
         return encode(self.content)
 
 
 @attrs.frozen
 class Request:
-    """A request that came in."""
+    """A request as a server received it."""
 
+    #: The HTTP method, in upper case.
     method: str
-    #: Without the query.
+    #: The path without the query.
     path: str
-    #: By name in lower case.
+    #: Headers by name in lower case.
     headers: Mapping[str, str] = attrs.field(repr=False)
-    #: Returns the body if it has so many bytes at most; else, or if it cannot be had in time,
-    #: raises :exc:`Refused`.
+    #: Returns the body, which may have so many bytes. Raises :exc:`HTTPError` for a larger body,
+    #: and for one that does not arrive in time.
     read: Callable[[int], bytes] = attrs.field(repr=False)
 
     def header(self, name: str) -> str:
-        """Return a header by its name in lower case; empty if it is not there."""
+        """Return a header by its name in lower case; an empty string if it is missing."""
         return self.headers.get(name, "")
 
-    def post_of_json(self) -> None:
-        """Raise :exc:`Refused` for what cannot have a JSON body in UTF-8."""
+    def require_json_post(self) -> None:
+        """Raise :exc:`HTTPError` unless this is a POST of JSON in UTF-8, by its headers."""
         if self.method != "POST":
             raise HTTPError(405, "only POST is taken here", {"Allow": "POST"})
         kind, _, parameters = self.header("content-type").partition(";")
@@ -68,36 +69,36 @@ class Request:
 
 
 def parse_json(body: bytes) -> Any:
-    """Return the JSON value of a body; raises :exc:`Refused` if it is none."""
+    """Return the JSON value of a body. Raises :exc:`HTTPError` for invalid JSON."""
     try:
         return decode(body)
     except ValueError:
-        raise HTTPError(400, "the body is no JSON") from None
+        raise HTTPError(400, "invalid JSON body") from None
 
 
 def decompress(body: bytes, encoding: str, limit: int) -> bytes:
-    """Return a body without its ``Content-Encoding``, which can be gzip.
+    """Return a body without its ``Content-Encoding``, which may be gzip.
 
-    Raises :exc:`Refused` for another encoding, for what is not whole, and for what has more than
-    ``limit`` bytes then: no more are made.
+    Raises :exc:`HTTPError` for another encoding, for an incomplete body, and for one of more than
+    ``limit`` bytes after decompression; no more are decompressed.
     """
     name = encoding.strip().lower()
     if name in {"", "identity"}:
         return body
     if name != "gzip":
-        raise HTTPError(415, "the content encoding must be gzip, or none")
+        raise HTTPError(415, "unsupported content encoding: use gzip or none")
     stream = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
     try:
         text = stream.decompress(body, limit + 1)
     except zlib.error:
-        raise HTTPError(400, "the body is no gzip") from None
+        raise HTTPError(400, "invalid gzip body") from None
     if len(text) > limit:
         raise too_large(limit)
     if not stream.eof or stream.unused_data:
-        raise HTTPError(400, "the body is no gzip, or not the whole of it")
+        raise HTTPError(400, "incomplete gzip body, or data after its end")
     return text
 
 
 def too_large(limit: int) -> HTTPError:
-    """Return the refusal of a body that is too large."""
+    """Return the error for a body of more than ``limit`` bytes."""
     return HTTPError(413, f"the body must have at most {limit:,} bytes")

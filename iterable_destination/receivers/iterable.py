@@ -1,7 +1,4 @@
-"""The source's webhook: what Iterable posts, as a WSGI application that hands it on to Segment.
-
-What may live here: what Iterable sends and how it proves that it is Iterable.
-"""
+"""A receiver of Iterable's system webhooks, which forwards them to Segment."""
 
 from __future__ import annotations
 
@@ -11,19 +8,25 @@ from typing import Any, Final
 from iterable_destination.delivery.segment_destination import SegmentDestination
 from iterable_destination.errors import InvalidSettings
 from iterable_destination.io.outbox import Outbox
-from iterable_destination.receivers import auth as signatures
-from iterable_destination.receivers.base import MAX_BODY, TIME_LIMIT, Receiver, Secrets, several
+from iterable_destination.receivers import auth
+from iterable_destination.receivers.base import (
+    MAX_BODY,
+    TIME_LIMIT,
+    Receiver,
+    Secrets,
+    parse_secrets,
+)
 from iterable_destination.receivers.http import HTTPError, Request, parse_json
 from iterable_destination.receivers.wsgi import WebhookApp
 
-_ANYBODY: Final = (
-    "tokens: there is none, nor header_secrets, so that anybody could send webhooks;"
-    " without_authentication=True lets them"
+_NO_SECRETS: Final = (
+    "tokens: missing, and header_secrets too, so anybody could send webhooks;"
+    " without_authentication=True allows that"
 )
 
 
 class IterableReceiver(Receiver):
-    """Takes Iterable's system webhooks. A destination that is handed in is its owner's to close."""
+    """Receives Iterable's system webhooks. It does not close its destination."""
 
     def __init__(
         self,
@@ -31,20 +34,20 @@ class IterableReceiver(Receiver):
         *,
         tokens: Secrets | None,
         without_authentication: bool,
-        **more: Any,
+        **options: Any,
     ) -> None:
-        self._tokens: Final = several("tokens", tokens, in_header=True)
-        if not (without_authentication or self._tokens or more.get("header_secrets")):
-            raise InvalidSettings(_ANYBODY)
-        super().__init__(destination, **more)
+        self._tokens: Final = parse_secrets("tokens", tokens, in_header=True)
+        if not (without_authentication or self._tokens or options.get("header_secrets")):
+            raise InvalidSettings(_NO_SECRETS)
+        super().__init__(destination, **options)
 
     def close(self) -> None:
-        """Do nothing: the destination is its owner's."""
+        """Do nothing: the caller closes the destination."""
 
-    def events(self, request: Request) -> Sequence[Any]:
-        """Return the webhook of a request that is as it must be."""
-        request.post_of_json()
-        body = self.plain_body(request)
+    def read_events(self, request: Request) -> Sequence[Any]:
+        """Return the webhook of a request. Raises :exc:`HTTPError` for an invalid request."""
+        request.require_json_post()
+        body = self.read_plain_body(request)
         self._check_token(request.header("authorization"))
         value = parse_json(body)
         if not isinstance(value, dict):
@@ -52,11 +55,12 @@ class IterableReceiver(Receiver):
         return [value]
 
     def _check_token(self, authorization: str) -> None:
-        """Raise if there is no token, alone or after the name of its type."""
+        """Raise :exc:`HTTPError` unless a token stands alone or after a scheme."""
         forms = (authorization.strip(), authorization.strip().partition(" ")[2].strip())
-        fits = [signatures.is_one_of(form, self._tokens) for form in forms]
-        if self._tokens and not any(fits):
-            raise HTTPError(401, "the token does not fit")
+        # A list, not a generator: both forms are always compared.
+        matches = [auth.is_one_of(form, self._tokens) for form in forms]
+        if self._tokens and not any(matches):
+            raise HTTPError(401, "invalid token")
 
 
 def source_app(  # noqa: PLR0913 - keywords, each with a default
@@ -69,19 +73,19 @@ def source_app(  # noqa: PLR0913 - keywords, each with a default
     max_body: int = MAX_BODY,
     outbox: Outbox | None = None,
 ) -> WebhookApp:
-    """Make a WSGI application that hands on to Segment what Iterable's system webhooks tell.
+    """Make a WSGI application that forwards Iterable's system webhooks to Segment.
 
-    ``tokens`` are those of the ``Authorization`` header that Iterable is told to send, of which
-    one must be there, alone or after ``Bearer``, ``Basic`` or another type. ``header_secrets``,
-    values of headers by their names, must each be there. Each can be several, while they are
-    changed. If there are none, ``without_authentication`` must say that anybody may send.
+    ``tokens`` are the accepted values of the ``Authorization`` header that Iterable sends, alone or
+    after ``Bearer``, ``Basic`` or another scheme. ``header_secrets`` are the required values of
+    other headers, by name. Each may be a sequence of values, for rotation. Without any of them,
+    ``without_authentication`` must be True, and then anybody may send.
 
-    An answer is given within ``time_limit`` seconds, above 0. It is 200 if the webhook was sent
-    on, is ignored, or is kept among the destination's dead letters; 503 if it is to be sent again;
-    400 if it is refused for good and not kept. With an ``outbox`` it is 200 as soon as the webhook
-    is on disk. ``max_body`` is bytes, at least 1.
+    The application responds within ``time_limit`` seconds, above 0. The status is 200 if the
+    webhook was forwarded, ignored, or stored among the destination's dead letters; 503 if Iterable
+    should send it again; 400 if it is refused for good and not stored. With an ``outbox`` the
+    status is 200 as soon as the webhook is on disk. ``max_body`` is bytes, at least 1.
 
-    Raises :exc:`~errors.InvalidSettings` if nothing says who may send or a secret is empty, and
+    Raises :exc:`~errors.InvalidSettings` without authentication or for an empty secret, and
     :exc:`ValueError` for numbers out of bounds.
     """
     receiver = IterableReceiver(

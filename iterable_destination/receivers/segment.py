@@ -1,7 +1,4 @@
-"""Receiver: requests with Segment's events in, replies out.
-
-What may live here: what Segment's Webhooks destination and Segment's clients send.
-"""
+"""A receiver of Segment's webhooks, and of Segment's own clients."""
 
 from __future__ import annotations
 
@@ -14,22 +11,27 @@ from iterable_destination.errors import InvalidSettings
 from iterable_destination.io.dead_letters import DeadLetters
 from iterable_destination.io.outbox import Outbox
 from iterable_destination.model.settings import Settings
-from iterable_destination.receivers import auth as signatures
-from iterable_destination.receivers import tracking_api
-from iterable_destination.receivers.base import MAX_BODY, TIME_LIMIT, Receiver, Secrets, several
+from iterable_destination.receivers import auth, tracking_api
+from iterable_destination.receivers.base import (
+    MAX_BODY,
+    TIME_LIMIT,
+    Receiver,
+    Secrets,
+    parse_secrets,
+)
 from iterable_destination.receivers.http import HTTPError, Request, decompress, parse_json
 from iterable_destination.receivers.wsgi import WebhookApp
 
-#: Bytes of a body that must be read to know who sends it; Segment's clients send 500,000 at most.
-_MOST_OF_STRANGERS: Final = 600_000
-_ANYBODY: Final = (
-    "shared_secret: there is none, nor header_secrets or write_keys, so that anybody could send"
-    " events; without_authentication=True lets them"
+#: Bytes of a body that is read before its sender is authenticated. Segment's clients send 500,000.
+_MAX_UNAUTHENTICATED_BODY: Final = 600_000
+_NO_SECRETS: Final = (
+    "shared_secret: missing, and header_secrets and write_keys too, so anybody could send events;"
+    " without_authentication=True allows that"
 )
 
 
 class SegmentReceiver(Receiver):
-    """Takes requests from Segment's Webhooks destination, and from Segment's own clients."""
+    """Receives requests from Segment's Webhooks destination, and from Segment's own clients."""
 
     def __init__(  # noqa: PLR0913 - keywords, each with a default
         self,
@@ -46,14 +48,16 @@ class SegmentReceiver(Receiver):
         destination: Destination | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Make a receiver, as :func:`webhook_app` says."""
-        self._signing: Final = several("shared_secret", shared_secret)
-        self._write_keys: Final = several("write_keys", write_keys, in_header=True)
+        """Make a receiver; :func:`webhook_app` describes the arguments."""
+        self._shared_secrets: Final = parse_secrets("shared_secret", shared_secret)
+        self._write_keys: Final = parse_secrets("write_keys", write_keys, in_header=True)
         self._is_open: Final = without_authentication
-        if not (without_authentication or self._signing or header_secrets or self._write_keys):
-            raise InvalidSettings(_ANYBODY)
+        if not (
+            without_authentication or self._shared_secrets or header_secrets or self._write_keys
+        ):
+            raise InvalidSettings(_NO_SECRETS)
         if destination is not None and dead_letters is not None:
-            raise ValueError("dead_letters: are those of the destination that is handed in")
+            raise ValueError("dead_letters: give them to the destination instead")
         self._owns_destination: Final = destination is None
         super().__init__(
             destination or Destination(settings, dead_letters=dead_letters),
@@ -65,47 +69,47 @@ class SegmentReceiver(Receiver):
         )
 
     def close(self) -> None:
-        """Finish what was started; a destination that was handed in is its owner's to close."""
+        """Close the destination, unless the caller passed it in."""
         if self._owns_destination:
             self._destination.close()
 
-    def events(self, request: Request) -> Sequence[Any]:
-        """Return the events of a request that is as it must be."""
-        request.post_of_json()
+    def read_events(self, request: Request) -> Sequence[Any]:
+        """Return the events of a request. Raises :exc:`HTTPError` for an invalid request."""
+        request.require_json_post()
         if request.path.startswith(tracking_api.PREFIX):
-            return self._of_client(request)
-        return self._of_webhook(request)
+            return self._read_client_request(request)
+        return self._read_webhook(request)
 
-    def _of_webhook(self, request: Request) -> Sequence[Any]:
-        if not (self._signing or self._in_headers or self._is_open):
-            raise HTTPError(404, "there is nothing here")
-        body = self.plain_body(request)
+    def _read_webhook(self, request: Request) -> Sequence[Any]:
+        if not (self._shared_secrets or self._header_secrets or self._is_open):
+            raise HTTPError(404, "not found")
+        body = self.read_plain_body(request)
         signature = request.header("x-signature")
-        if self._signing and not signatures.is_signed(body, signature, self._signing):
+        if self._shared_secrets and not auth.is_signed(body, signature, self._shared_secrets):
             raise HTTPError(401, "the signature does not fit")
         value = parse_json(body)
         if not isinstance(value, dict | list):
             raise HTTPError(400, "the body must be an event, or an array of events")
         return value if isinstance(value, list) else [value]
 
-    def _of_client(self, request: Request) -> Sequence[Any]:
-        is_here = self._write_keys or self._is_open
-        if not is_here or not tracking_api.is_known(request.path):
-            raise HTTPError(404, "there is nothing here")
+    def _read_client_request(self, request: Request) -> Sequence[Any]:
+        is_enabled = self._write_keys or self._is_open
+        if not is_enabled or not tracking_api.is_known(request.path):
+            raise HTTPError(404, "not found")
         authorization = request.header("authorization")
-        limit = self._max_body if authorization else min(self._max_body, _MOST_OF_STRANGERS)
+        limit = self._max_body if authorization else min(self._max_body, _MAX_UNAUTHENTICATED_BODY)
         body = request.read(limit)
         if authorization:
-            self._check_write_key(signatures.user_name(authorization))
+            self._check_write_key(auth.parse_user_name(authorization))
         value = parse_json(decompress(body, request.header("content-encoding"), limit))
-        if not authorization:  # older clients have it in the body only
+        if not authorization:  # Older clients send it in the body only.
             self._check_write_key(value.get("writeKey") if isinstance(value, dict) else None)
-        return tracking_api.events_of(request.path, value)
+        return tracking_api.read_events(request.path, value)
 
-    def _check_write_key(self, given: Any) -> None:
-        text = given if isinstance(given, str) else ""
-        if self._write_keys and not signatures.is_one_of(text, self._write_keys):
-            message = "the write key does not fit"
+    def _check_write_key(self, write_key: Any) -> None:
+        text = write_key if isinstance(write_key, str) else ""
+        if self._write_keys and not auth.is_one_of(text, self._write_keys):
+            message = "invalid write key"
             raise HTTPError(401, message, {"WWW-Authenticate": 'Basic realm="Segment write key"'})
 
 
@@ -122,28 +126,29 @@ def webhook_app(  # noqa: PLR0913 - keywords, each with a default
     outbox: Outbox | None = None,
     destination: Destination | None = None,
 ) -> WebhookApp:
-    """Make a WSGI application that delivers what Segment posts to it.
+    """Make a WSGI application that delivers the events that Segment posts to it.
 
-    It takes what Segment's Webhooks destination sends, one event or an array of them, at any path;
-    and, under ``/v1/``, what Segment's clients send to Segment's own tracking API: ``/v1/batch``,
-    ``/v1/identify``, ``/v1/track``, ``/v1/page``, ``/v1/screen``, packed by gzip or not.
+    At any path it accepts the requests of Segment's Webhooks destination: one event, or an array of
+    events. Under ``/v1/`` it accepts the requests of Segment's clients to Segment's tracking API:
+    ``/v1/batch``, ``/v1/identify``, ``/v1/track``, ``/v1/page``, ``/v1/screen``, with gzip or
+    without.
 
-    ``shared_secret`` is the webhook's, of which ``X-Signature`` is made. Of an array Segment signs
-    the first event only; ``header_secrets``, values of headers by their names, cover the rest:
-    each must be there. ``write_keys`` are those that clients may use; without any there is
-    nothing under ``/v1/``. Each can be several, while they are changed. If there are none of
-    all these, ``without_authentication`` must say that anybody may send.
+    ``shared_secret`` is the webhook's, which ``X-Signature`` is made with. Of an array Segment
+    signs the first event only; ``header_secrets``, the required values of headers by name, cover
+    the rest. ``write_keys`` are those that clients may use; without any, every path under ``/v1/``
+    is a 404. Each may be a sequence of values, for rotation. Without any of them,
+    ``without_authentication`` must be True, and then anybody may send.
 
-    An answer is given within ``time_limit`` seconds, above 0: what is not delivered by then is
-    not sent, and is to be handed over again. It is 200 if every event is delivered, skipped, or
-    kept in ``dead_letters``; 503 if the request is to be sent again; 400 if some events are
-    refused for good and not kept. ``max_body`` is bytes, at least 1. With an ``outbox`` the answer
-    is 200 as soon as the events are on disk, and they are delivered from there. ``destination``
-    None makes one of the settings, which the application closes; one that is handed in has its own
+    The application responds within ``time_limit`` seconds, above 0. Events that are not delivered
+    by then are not sent. The status is 200 if every event is delivered, skipped, or stored in
+    ``dead_letters``; 503 if Segment should send the request again; 400 if some events are refused
+    for good and not stored. ``max_body`` is bytes, at least 1. With an ``outbox`` the status is 200
+    as soon as the events are on disk, and they are delivered from there. ``destination`` None makes
+    one from the settings, which the application closes; a destination that is passed in has its own
     dead letters.
 
-    Raises :exc:`~errors.InvalidSettings` if nothing says who may send, for a secret that is empty,
-    or if there is no ``api_key``; :exc:`ValueError` for numbers out of bounds.
+    Raises :exc:`~errors.InvalidSettings` without authentication, for an empty secret, and without
+    an ``api_key``; :exc:`ValueError` for numbers out of bounds.
     """
     receiver = SegmentReceiver(
         settings,

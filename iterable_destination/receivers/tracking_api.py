@@ -1,7 +1,4 @@
-"""Tracking API: the events of a request to Segment's own HTTP API.
-
-What may live here: the paths and bodies that Segment's clients send.
-"""
+"""The paths and bodies of Segment's HTTP tracking API, as Segment's clients send them."""
 
 from __future__ import annotations
 
@@ -12,13 +9,13 @@ from iterable_destination.receivers.http import HTTPError
 PREFIX: Final = "/v1/"
 #: Names of a batch; clients on phones use the short one.
 _BATCHES: Final = frozenset({"batch", "b", "import"})
-#: The call types by the names of their paths, of which there are short ones too.
+#: The call types by the last parts of their paths, long and short.
 _TYPES: Final = {
     name: kind
     for kind in ("identify", "track", "page", "screen", "group", "alias")
     for name in (kind, kind[0])
 }
-#: What a batch says once for all of its events; what an event says itself wins.
+#: Keys of a batch that hold for all of its events; an event's own values win.
 _SHARED: Final = ("context", "integrations")
 
 
@@ -27,8 +24,8 @@ def is_known(path: str) -> bool:
     return path.startswith(PREFIX) and path.removeprefix(PREFIX) in _BATCHES | _TYPES.keys()
 
 
-def events_of(path: str, body: Any) -> list[Any]:
-    """Return the events of a body; raises :exc:`Refused` if it is not as the path wants it."""
+def read_events(path: str, body: Any) -> list[Any]:
+    """Return the events of a body. Raises :exc:`HTTPError` for one that the path does not take."""
     if not isinstance(body, dict):
         raise HTTPError(400, "the body must be a JSON object")
     name = path.removeprefix(PREFIX)
@@ -38,10 +35,10 @@ def events_of(path: str, body: Any) -> list[Any]:
     if not isinstance(batch, list):
         raise HTTPError(400, "batch: must be a list of events")
     shared = {key: body[key] for key in _SHARED if isinstance(body.get(key), dict)}
-    return [_with(event, shared) for event in batch] if shared else batch
+    return [_merge_shared(event, shared) for event in batch] if shared else batch
 
 
-def _with(event: Any, shared: dict[str, dict[str, Any]]) -> Any:
+def _merge_shared(event: Any, shared: dict[str, dict[str, Any]]) -> Any:
     if not isinstance(event, dict):
         return event
     merged = dict(event)

@@ -1,7 +1,6 @@
-"""WSGI: a request as a WSGI server hands it over, and a reply as it takes it.
+"""WSGI: reads a request from a WSGI server, and returns the response to it.
 
-What may live here: what is the same for every receiver that is a WSGI application. A body is read
-for so long and no longer, also if it comes byte by byte or never.
+Reading a body ends at a deadline, even if it arrives byte by byte or never.
 """
 
 from __future__ import annotations
@@ -24,16 +23,16 @@ if TYPE_CHECKING:
 
 _log: Final = logging.getLogger("iterable_destination.receivers")
 
-#: Where servers put the connection, so that waiting for a body can be ended.
+#: Where servers put the connection, by which reading a body can be stopped.
 _CONNECTIONS: Final = ("gunicorn.socket", "werkzeug.socket", "iterable_destination.socket")
 _CHUNK: Final = 65_536
-_NOT_WHOLE: Final = "the body did not come in whole"
+_INCOMPLETE: Final = "incomplete body"
 
 
-def read_request(environ: WSGIEnvironment, until: float) -> Request:
-    """Return the request of a WSGI environment, of which the body is read until then at most.
+def read_request(environ: WSGIEnvironment, deadline: float) -> Request:
+    """Return the request of a WSGI environment.
 
-    ``until`` is on the clock of :func:`time.monotonic`.
+    Reading its body ends at ``deadline``, on the clock of :func:`time.monotonic`.
     """
     headers = {
         name[5:].replace("_", "-").lower(): value
@@ -45,50 +44,51 @@ def read_request(environ: WSGIEnvironment, until: float) -> Request:
         environ["REQUEST_METHOD"],
         environ.get("PATH_INFO", ""),
         headers,
-        lambda limit: _body(environ, limit, until),
+        lambda limit: _read_body(environ, limit, deadline),
     )
 
 
-def _body(environ: WSGIEnvironment, limit: int, until: float) -> bytes:
-    length = _length(environ)
+def _read_body(environ: WSGIEnvironment, limit: int, deadline: float) -> bytes:
+    length = _read_length(environ)
     if length is not None and length > limit:
         raise too_large(limit)
-    with _ended(environ, until):
-        body = _read(environ["wsgi.input"], limit + 1 if length is None else length, until)
+    with _stop_reading_at(deadline, environ):
+        size = limit + 1 if length is None else length
+        body = _read_stream(environ["wsgi.input"], size, deadline)
     if len(body) > limit:
         raise too_large(limit)
-    if len(body) < (length or 0) or time.monotonic() >= until:
-        raise _not_whole(until)
+    if len(body) < (length or 0) or time.monotonic() >= deadline:
+        raise _incomplete_body(deadline)
     return body
 
 
-def _not_whole(until: float) -> HTTPError:
-    """Return the refusal of a body that did not come: again, if it was only slow."""
-    return HTTPError(503 if time.monotonic() >= until else 400, _NOT_WHOLE)
+def _incomplete_body(deadline: float) -> HTTPError:
+    """Return the error for an incomplete body: 503, to be sent again, if it was only slow."""
+    return HTTPError(503 if time.monotonic() >= deadline else 400, _INCOMPLETE)
 
 
-def _length(environ: WSGIEnvironment) -> int | None:
-    """Return how many bytes the body has; None if that is not said, as for one in chunks."""
+def _read_length(environ: WSGIEnvironment) -> int | None:
+    """Return the length of the body in bytes; None if it is unknown, as for a chunked body."""
     text = environ.get("CONTENT_LENGTH") or ""
     if not text:
         if environ.get("wsgi.input_terminated"):
             return None
         if environ.get("HTTP_TRANSFER_ENCODING"):
-            raise HTTPError(411, "the length of the body must be said: this server takes no chunks")
+            raise HTTPError(411, "Content-Length is required: chunked bodies are not supported")
         return 0
     if not (text.isascii() and text.isdigit()):
-        raise HTTPError(400, "the content length must be a number")
+        raise HTTPError(400, "invalid Content-Length")
     return int(text[:20])
 
 
-def _read(stream: IO[bytes], most: int, until: float) -> bytes:
-    """Read so many bytes, or what comes of them in time."""
+def _read_stream(stream: IO[bytes], size: int, deadline: float) -> bytes:
+    """Read so many bytes, or those that arrive by the deadline."""
     body = bytearray()
-    while len(body) < most and time.monotonic() < until:
+    while len(body) < size and time.monotonic() < deadline:
         try:
-            chunk = stream.read(min(_CHUNK, most - len(body)))
-        except Exception:  # noqa: BLE001 - whatever a server raises for a broken connection
-            raise _not_whole(until) from None
+            chunk = stream.read(min(_CHUNK, size - len(body)))
+        except Exception:  # noqa: BLE001 - servers raise errors of their own for a broken connection
+            raise _incomplete_body(deadline) from None
         if not chunk:
             break
         body += chunk
@@ -96,13 +96,13 @@ def _read(stream: IO[bytes], most: int, until: float) -> bytes:
 
 
 @contextmanager
-def _ended(environ: WSGIEnvironment, until: float) -> Iterator[None]:
-    """End reading from the connection at a moment, if the server says which it is."""
+def _stop_reading_at(deadline: float, environ: WSGIEnvironment) -> Iterator[None]:
+    """Stop reading from the connection at a deadline, if the server names the connection."""
     connection = next(filter(None, map(environ.get, _CONNECTIONS)), None)
     if connection is None:
         yield
         return
-    timer = Timer(max(until - time.monotonic(), 0), _stop_reading, [connection])
+    timer = Timer(max(deadline - time.monotonic(), 0), _stop_reading, [connection])
     timer.daemon = True
     timer.start()
     try:
@@ -112,21 +112,22 @@ def _ended(environ: WSGIEnvironment, until: float) -> Iterator[None]:
 
 
 def _stop_reading(connection: Any) -> None:
-    with suppress(OSError, TypeError):  # it is over already, or no socket
-        # Not the method of a TLS connection, which would end writing too.
+    with suppress(OSError, TypeError):  # It is closed already, or is no socket.
+        # Not the method of a TLS connection, which would stop writing too.
         socket.socket.shutdown(connection, socket.SHUT_RD)
 
 
-def start_reply(reply: Response, start_response: StartResponse) -> Iterable[bytes]:
-    """Begin a response, and return its body."""
-    body = reply.body()
+def send_response(response: Response, start_response: StartResponse) -> Iterable[bytes]:
+    """Start a response as WSGI requires, and return its body."""
+    body = response.body()
     headers = {
         "Content-Type": "application/json",
         "Content-Length": str(len(body)),
         "X-Content-Type-Options": "nosniff",
-        **reply.headers,
+        **response.headers,
     }
-    start_response(f"{reply.status} {HTTPStatus(reply.status).phrase}", list(headers.items()))
+    status = HTTPStatus(response.status)
+    start_response(f"{status.value} {status.phrase}", list(headers.items()))
     return [body]
 
 
@@ -137,27 +138,28 @@ class WebhookApp(Closeable):
         self._receiver: Final = receiver
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer one request."""
-        until = time.monotonic() + self.time_limit
-        return start_reply(self.answer(read_request(environ, until), until), start_response)
+        """Handle one request."""
+        deadline = time.monotonic() + self.time_limit
+        response = self.handle(read_request(environ, deadline), deadline)
+        return send_response(response, start_response)
 
     @property
     def time_limit(self) -> float:
-        """Seconds within which an answer is given."""
+        """Seconds within which the application responds."""
         return self._receiver.time_limit
 
-    def answer(self, request: Request, until: float) -> Response:
-        """Return the reply to a request, by then on the clock of :func:`time.monotonic`.
+    def handle(self, request: Request, deadline: float) -> Response:
+        """Return the response to a request, by a deadline on the clock of :func:`time.monotonic`.
 
-        Whatever goes wrong here, there is one.
+        An unexpected error becomes a 503.
         """
         try:
-            return self._receiver.answer(request, until)
-        except Exception as error:  # noqa: BLE001 - Segment is to send it again
-            _log.error("a request could not be answered: %s", type(error).__name__)
-            _log.debug("a request could not be answered", exc_info=True)
-            return Response(503, {"error": "something went wrong here"})
+            return self._receiver.handle(request, deadline)
+        except Exception as error:  # noqa: BLE001 - whatever it is, Segment should send it again
+            _log.error("a request could not be handled: %s", type(error).__name__)
+            _log.debug("a request could not be handled", exc_info=True)
+            return Response(503, {"error": "internal error"})
 
     def close(self) -> None:
-        """Finish what was started, and close the connections to Iterable."""
+        """Close the receiver, and with it its connections to Iterable."""
         self._receiver.close()

@@ -1,8 +1,8 @@
-"""A local Iterable: what users' tests and the demo send to, instead of the real one.
+"""A local Iterable, for tests of users' programs and for the demo.
 
-What may live here: a pure state machine that answers as Iterable does (:class:`Project`) and a
-small HTTP server around it on the loopback interface (:class:`LocalIterable`). Of this package
-it imports errors and endpoints only, so that it cannot share a bug with what it referees.
+What lives here: a pure state machine that responds as Iterable does (:class:`Project`), and a small
+HTTP server around it on the loopback interface (:class:`LocalIterable`). It imports ``errors`` and
+``model.endpoints`` only, so that it cannot share a bug with what it tests.
 
 ::
 
@@ -14,13 +14,13 @@ it imports errors and endpoints only, so that it cannot share a bug with what it
         assert [event["eventName"] for event in iterable.project.events("ada@example.com")] == []
         assert iterable.project.requests[0].path == "/api/users/update"
 
-It fails on demand, in the ways that :mod:`~iterable_destination.testing.faults` names, and keeps
-a ledger of all that was applied::
+It fails on demand, with the faults of :mod:`~iterable_destination.testing.faults`, and has a ledger
+of everything that was applied::
 
     from iterable_destination.testing import LocalIterable, Script, faults
 
     with LocalIterable(faults=Script([faults.reset(applied=True)])) as iterable:
-        ...  # the first request is applied, and no answer to it ever comes
+        ...  # the first request is applied, and gets no response
         assert [effect.id for effect in iterable.project.effects] == ["m-1"]
 
 With pytest, the fixture ``local_iterable`` is a running one with a new hybrid project.
@@ -32,11 +32,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from iterable_destination.testing.answers import Response
     from iterable_destination.testing.faults import Fault, Faults, RandomFaults, Received, Script
     from iterable_destination.testing.identity import ProjectType
     from iterable_destination.testing.ledger import Effect, Request
     from iterable_destination.testing.project import Project
+    from iterable_destination.testing.responses import Response
     from iterable_destination.testing.server import LocalIterable
 
 __all__ = [
@@ -53,9 +53,9 @@ __all__ = [
     "Script",
 ]
 
-#: Where each name is: loaded at its first use, for pytest loads this package with the plugin.
+#: The module of each name, loaded at first use, since pytest loads this package with the plugin.
 _PLACES: Final = {
-    "Response": "answers",
+    "Response": "responses",
     "Effect": "ledger",
     "Fault": "faults",
     "Faults": "faults",

@@ -1,9 +1,9 @@
-"""The answers of the two bulk endpoints, and which of their items failed.
+"""The responses of the two bulk endpoints, and which of their items failed.
 
-What may live here: the tally of a bulk and its JSON. Source: ``UserBulkUpdateListResponse`` and
-``BulkTrackResponse`` in Iterable's API description, with the deprecated lists at the top. Choices:
-each email, userId and name is listed once; an event that is disallowed counts as failed; the lists
-that only some answers have (``noOpEmails``, ``noOpUserIds``) are left out.
+Source: ``UserBulkUpdateListResponse`` and ``BulkTrackResponse`` in Iterable's API description, with
+the deprecated lists at the top. Choices: each email, userId and name is listed once; a disallowed
+event counts as failed; lists that only some responses have (``noOpEmails``, ``noOpUserIds``) are
+left out.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Any, Final
 
 import attrs
 
-from iterable_destination.testing.answers import Refusal, Response, as_json
+from iterable_destination.testing.responses import Refusal, Response, json_response
 from iterable_destination.testing.state import Fields
 
 
 @attrs.frozen
 class Shape:
-    """What one kind of bulk answer is made of."""
+    """The lists in one kind of response to a bulk."""
 
     #: The causes in ``failedUpdates``; each has a list of emails and one of userIds.
     causes: tuple[str, ...]
@@ -49,7 +49,7 @@ EVENTS: Final = Shape(
 
 @attrs.define
 class Tally:
-    """What became of the items of one bulk; the lists are dicts for their order."""
+    """The results of the items of one bulk; dicts serve as ordered sets."""
 
     shape: Shape
     succeeded: int = attrs.field(default=0, init=False)
@@ -60,7 +60,7 @@ class Tally:
     _lists: dict[str, dict[str, None]] = attrs.field(init=False)
 
     @_lists.default
-    def _empty_lists(self) -> dict[str, dict[str, None]]:
+    def _make_lists(self) -> dict[str, dict[str, None]]:
         return self.shape.failed_updates()
 
     def succeed(self, fields: Fields) -> None:
@@ -69,6 +69,10 @@ class Tally:
         self._created |= dict.fromkeys(fields.created)
         self._filtered_out |= dict.fromkeys(fields.filtered_out)
 
+    def skip(self) -> None:
+        """Count an item that ``updateOnly`` leaves out: a success that changes nothing."""
+        self.succeeded += 1
+
     def fail(self, refused: Refusal) -> None:
         """Count an item that was refused, and name it."""
         self.failed += 1
@@ -76,24 +80,24 @@ class Tally:
             self._lists[place] |= dict.fromkeys(parts)
 
     def disallow(self, event_name: str) -> None:
-        """Count an event whose name the project does not take."""
+        """Count an event whose name the project does not accept."""
         self.failed += 1
         self._disallowed[event_name] = None
 
-    def answer(self) -> Response:
+    def response(self) -> Response:
         """Status 200 with the whole tally."""
         content: dict[str, Any] = {
             "successCount": self.succeeded,
             "failCount": self.failed,
-            "invalidEmails": self._repeated(self.shape.invalid_emails),
-            "invalidUserIds": self._repeated(self.shape.invalid_user_ids),
+            "invalidEmails": self._repeat_lists(self.shape.invalid_emails),
+            "invalidUserIds": self._repeat_lists(self.shape.invalid_user_ids),
             "filteredOutFields": list(self._filtered_out),
             "createdFields": list(self._created),
             "failedUpdates": {place: list(parts) for place, parts in self._lists.items()},
         }
         if self.shape is EVENTS:
             content["disallowedEventNames"] = list(self._disallowed)
-        return as_json(content)
+        return json_response(content)
 
-    def _repeated(self, places: Iterable[str]) -> list[str]:
+    def _repeat_lists(self, places: Iterable[str]) -> list[str]:
         return list(dict.fromkeys(part for place in places for part in self._lists[place]))

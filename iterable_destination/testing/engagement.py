@@ -1,7 +1,6 @@
-"""Engagement: the system webhooks in which Iterable tells what users do with its messages.
+"""System webhooks, in which Iterable reports what users do with its messages.
 
-What may live here: the bodies of such webhooks, and sending them. An email that is "sent" here goes
-nowhere. Source: Iterable's documentation of system webhooks.
+No message is sent. Source: Iterable's documentation of system webhooks.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from http.client import HTTPConnection, HTTPSConnection
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-#: Seconds that a receiver has.
+#: Seconds that a receiver has to respond.
 _TIMEOUT: Final = 10.0
 
 _EMAIL: Final = {"emailSubject": "Your week", "emailId": "c9-t8-m7"}
@@ -41,7 +40,7 @@ _CAMPAIGN: Final = {
     "messageTypeId": 4,
     "experimentId": None,
 }
-#: The fields of each event beside those of its campaign.
+#: The fields of each event besides those of its campaign.
 _FIELDS: Final[dict[str, dict[str, Any]]] = {
     "emailSend": _EMAIL | {"transactionalData": None},
     "emailBounce": _EMAIL | {"recipientState": "HardBounce", "bounceMessage": "550 unknown"},
@@ -66,19 +65,19 @@ _FIELDS: Final[dict[str, dict[str, Any]]] = {
     "webPushSend": {"browserToken": "f00", "webPushMessage": "Sale", "webPushBody": "Today"},
     "webPushClick": {"browserToken": "f00"},
 }
-#: Every event that Iterable's Segment source knows, by Iterable's name.
+#: Iterable's names of all events that its Segment source supports.
 EVENTS: Final = tuple(_FIELDS)
-#: Events that are about no campaign.
+#: Events without a campaign.
 _WITHOUT_CAMPAIGN: Final = frozenset({"emailSubscribe", "smsReceived"})
 
 
-def body_of(
+def build_body(
     event_name: str, who: Mapping[str, str], number: int, created_at: str
 ) -> dict[str, Any]:
     """Return the body of a webhook about a user.
 
     ``who`` has ``email``, ``userId`` or both; ``created_at`` is a time as Iterable writes it. An
-    event that is not known has only what all have in common.
+    unknown event has only the fields that all events have.
     """
     fields = {} if event_name in _WITHOUT_CAMPAIGN else _CAMPAIGN
     fields = fields | _FIELDS.get(event_name, {}) | {"messageId": f"message-{number}"}
@@ -88,7 +87,7 @@ def body_of(
 
 
 def post(url: str, body: Mapping[str, Any], headers: Mapping[str, str] | None) -> int:
-    """Send a webhook, and return the status of the answer; raises :exc:`OSError` for none."""
+    """Send a webhook, and return the status. Raises :exc:`OSError` without a response."""
     parts = urlsplit(url)
     kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
     connection = kind(parts.netloc, timeout=_TIMEOUT)

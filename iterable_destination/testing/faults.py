@@ -1,7 +1,6 @@
-"""What goes wrong between a client and the local Iterable, and with which request.
+"""Faults between a client and the local Iterable, and the choice of requests that meet them.
 
-What may live here: faults as values, the ways to name one, and who decides which request meets
-one. Nothing here touches a socket or waits: :mod:`.wire` does what is decided here.
+A fault is a value. Nothing here uses a socket or waits: :mod:`.wire` carries faults out.
 
 ::
 
@@ -10,8 +9,8 @@ one. Nothing here touches a socket or waits: :mod:`.wire` does what is decided h
     LocalIterable(faults=Script([faults.rate_limited(retry_after=1), None, faults.cut()]))
     LocalIterable(faults=RandomFaults({faults.reset(applied=True): 0.05}, seed=7))
 
-A fault is *ambiguous* if the request is applied, and its answer does not say so: lost, cut, or
-replaced by another. A client that tries such a request again applies it twice, unless an ``id``
+A fault is *ambiguous* if the request is applied and the response does not say so, because it is
+lost, cut, or replaced. A client that retries such a request applies it twice, unless an ``id``
 makes the second an update.
 """
 
@@ -27,34 +26,34 @@ from typing import Final, Literal
 
 import attrs
 
-from iterable_destination.testing.answers import HTML_TYPE, Response, coded, success
+from iterable_destination.testing.responses import HTML_TYPE, Response, coded_response, success
 
-#: Where a redirect leads: a local Iterable with faults answers success there, applies nothing,
-#: and keeps what came in ``LocalIterable.followed``.
+#: The target of redirects. A local Iterable with faults responds success there, applies nothing,
+#: and records the request in ``LocalIterable.followed``.
 REDIRECTED: Final = "/redirected"
 REDIRECTS: Final = (301, 302, 303, 307, 308)
 SERVER_ERRORS: Final = range(500, 600)
 
-#: What becomes of the connection: used again, ended in the ordinary way, or reset (RST).
+#: How the connection ends: it is kept, closed, or reset (RST).
 End = Literal["keep", "close", "reset"]
 
 _PAGE: Final = (
     b"<!DOCTYPE html>\n<html><head><title>Sorry</title></head>"
     b"<body><h1>Something went wrong</h1></body></html>\n"
 )
-#: How far shares may add up above 1, for sums of fractions are not exact.
+#: How far the sum of shares may exceed 1, since sums of fractions are not exact.
 _ROUNDING: Final = 1e-9
 
 
 @attrs.frozen
 class Received:
-    """A request as it came over the wire."""
+    """A request as the server received it."""
 
     method: str
     #: The path with its query.
     path: str
     headers: Mapping[str, str] = attrs.field(repr=False)
-    #: The bytes of the body; of one that Iterable would not take, only the first.
+    #: The bytes of the body; only the first of a body that is larger than Iterable accepts.
     body: bytes = attrs.field(repr=False)
 
 
@@ -74,30 +73,30 @@ def _check_sent(_: object, __: object, value: float | None) -> None:
 
 @attrs.frozen
 class Fault:
-    """One way to misbehave. The functions of this module name the usual ones.
+    """One fault. The functions of this module make the usual ones.
 
-    A fault goes through its fields in their order: wait, apply the request, wait, send, be
+    A fault is carried out in the order of its fields: wait, apply the request, wait, send, stay
     silent, end. Raises ValueError for seconds below 0 and for a share outside of 0 to 1.
     """
 
-    #: What it is called in counts and failed tests: ``"reset(applied=True)"``.
+    #: Its name in counts and failed tests: ``"reset(applied=True)"``.
     name: str
     #: Seconds before the request is applied.
     wait_before: float = _seconds()
-    #: Whether the project gets the request at all.
+    #: Whether the project receives the request.
     applied: bool = attrs.field(default=False, kw_only=True, repr=False)
-    #: Seconds between that and the first byte of the answer.
+    #: Seconds between that and the first byte of the response.
     wait_after: float = _seconds()
-    #: What is answered; None is what the project answers, or nothing if it is not asked.
+    #: The response; None is that of the project, or none if it does not receive the request.
     answer: Response | None = attrs.field(default=None, kw_only=True, repr=False, hash=False)
     #: The share of the body that is sent after the headers, 0 to 1; None sends no byte at all.
     sent: float | None = attrs.field(default=1.0, validator=_check_sent, kw_only=True, repr=False)
     #: Seconds after each byte of the body.
     pause: float = _seconds()
-    #: Seconds of silence after what was sent. ``math.inf`` lasts until the client goes away or
+    #: Seconds of silence after what was sent. ``math.inf`` lasts until the client disconnects or
     #: the server stops.
     silence: float = _seconds()
-    #: How the connection ends. One whose answer is not whole cannot be kept, and is closed.
+    #: How the connection ends. After an incomplete response it cannot be kept, and is closed.
     end: End = attrs.field(
         default="keep",
         validator=attrs.validators.in_(("keep", "close", "reset")),
@@ -107,34 +106,32 @@ class Fault:
 
     @property
     def whole(self) -> bool:
-        """Whether an answer comes, to its last byte."""
+        """Whether a complete response is sent."""
         return self.sent == 1 and (self.applied or self.answer is not None)
 
     @property
     def ambiguous(self) -> bool:
-        """Whether the request is applied and the client is not told so.
+        """Whether the request is applied and the response does not say so.
 
-        An answer that comes whole but slowly is not ambiguous by this: whether it comes too late
-        is up to the client.
+        A complete but slow response does not count: whether it is too late depends on the client.
         """
         return self.applied and (self.answer is not None or not self.whole)
 
 
-#: Decides over one request. It is given the request, and a function that applies it to the
-#: project and returns the project's answer; each call of that applies it once more. It returns
-#: what is answered, or a fault, which applies the request itself if its ``applied`` says so.
-#: Called by many threads at once.
+#: Handles one request. Its arguments are the request, and a function that applies it to the project
+#: and returns the project's response; each call of that applies it once more. It returns the
+#: response, or a fault, which applies the request itself if it is ``applied``. Many threads call it
+#: at once.
 Faults = Callable[[Received, Callable[[], Response]], Response | Fault]
 
 
 def rate_limited(retry_after: float | str | None = None, *, plain: bool = False) -> Fault:
     """Status 429, not applied.
 
-    ``retry_after`` is the header ``Retry-After`` in seconds, or text that it is to hold (a date,
-    or nonsense); None is no such header, as Iterable does. ``plain`` makes the body text, not
-    JSON.
+    ``retry_after`` is the header ``Retry-After`` in seconds, or its text (a date, or an invalid
+    value); None sends no such header, as Iterable does. ``plain`` makes the body text, not JSON.
     """
-    answer = coded(429, "RateLimitExceeded", "Too many requests")
+    answer = coded_response(429, "RateLimitExceeded", "Too many requests")
     if plain:
         answer = Response(429, {"Content-Type": "text/plain"}, b"Too many requests")
     if retry_after is not None:
@@ -145,12 +142,12 @@ def rate_limited(retry_after: float | str | None = None, *, plain: bool = False)
 def server_error(status: int = 500, *, html: bool = False, applied: bool = False) -> Fault:
     """A status of 500 to 599, with JSON or a page of HTML.
 
-    ``applied`` is whether the request takes effect all the same, as behind a gateway that waited
-    too long. Raises ValueError for another status.
+    ``applied`` is whether the request takes effect nevertheless, as behind a gateway that timed
+    out. Raises ValueError for another status.
     """
     if status not in SERVER_ERRORS:
         raise ValueError(f"status must be 500 to 599, not {status!r}")
-    answer = coded(status, "GenericError", "Something went wrong")
+    answer = coded_response(status, "GenericError", "Something went wrong")
     if html:
         answer = Response(status, {"Content-Type": HTML_TYPE}, _PAGE)
     name = f"server_error({status}, html={html}, applied={applied})"
@@ -158,19 +155,19 @@ def server_error(status: int = 500, *, html: bool = False, applied: bool = False
 
 
 def reset(*, applied: bool = False) -> Fault:
-    """The connection is reset (RST) instead of an answer, before or after applying."""
+    """The connection is reset (RST) without a response, before or after applying."""
     return Fault(f"reset(applied={applied})", applied=applied, sent=None, end="reset")
 
 
 def close(*, applied: bool = False) -> Fault:
-    """The connection is closed instead of an answer, before or after applying."""
+    """The connection is closed without a response, before or after applying."""
     return Fault(f"close(applied={applied})", applied=applied, sent=None, end="close")
 
 
 def stall(seconds: float | None = None, *, applied: bool = False) -> Fault:
-    """Not a byte comes for ``seconds``, and the connection is closed then.
+    """No byte is sent for ``seconds``, then the connection is closed.
 
-    None stalls until the client goes away or the server stops. Raises ValueError for less than 0.
+    None stalls until the client disconnects or the server stops. Raises ValueError for less than 0.
     """
     return Fault(
         f"stall({seconds}, applied={applied})",
@@ -182,22 +179,22 @@ def stall(seconds: float | None = None, *, applied: bool = False) -> Fault:
 
 
 def stall_midway(seconds: float | None = None) -> Fault:
-    """Applied; the headers and half of the body come, then nothing, as by :func:`stall`."""
+    """Applied; the headers and half of the body are sent, then nothing, as by :func:`stall`."""
     silence = inf if seconds is None else seconds
     name = f"stall_midway({seconds})"
     return Fault(name, applied=True, sent=0.5, silence=silence, end="close")
 
 
 def drip(pause: float) -> Fault:
-    """Applied; the body comes byte by byte, with ``pause`` seconds after each.
+    """Applied; the body is sent byte by byte, with ``pause`` seconds after each.
 
-    An ordinary answer has about 40 bytes. Raises ValueError for less than 0.
+    A usual response has about 40 bytes. Raises ValueError for less than 0.
     """
     return Fault(f"drip({pause})", applied=True, pause=pause)
 
 
 def cut(*, reset: bool = False) -> Fault:
-    """Applied; half of the body comes, then the connection is closed, or reset."""
+    """Applied; half of the body is sent, then the connection is closed, or reset."""
     name = f"cut(reset={reset})"
     return Fault(name, applied=True, sent=0.5, end="reset" if reset else "close")
 
@@ -214,10 +211,10 @@ def not_json(status: int = 200, *, applied: bool = True) -> Fault:
 
 
 def redirect(status: int = 302) -> Fault:
-    """Not applied; a redirect to a path where a POST or a GET is answered success.
+    """Not applied; a redirect to a path where the response to a POST or a GET is success.
 
-    So a client that follows it believes that the request was applied; ``LocalIterable.followed``
-    has what it sent there. Raises ValueError for a status that is none of 301, 302, 303, 307
+    A client that follows it believes that the request was applied; ``LocalIterable.followed`` has
+    what it sent there. Raises ValueError for a status that is none of 301, 302, 303, 307
     and 308.
     """
     if status not in REDIRECTS:
@@ -226,10 +223,10 @@ def redirect(status: int = 302) -> Fault:
 
 
 def latency(seconds: float, *, applied_first: bool = False) -> Fault:
-    """Everything goes well, after ``seconds``.
+    """A delayed success, after ``seconds``.
 
-    The request is applied after the wait, or before it with ``applied_first``. When the server
-    stops meanwhile, nothing more is applied and nothing is answered. Raises ValueError for less
+    The request is applied after the wait, or before it with ``applied_first``. If the server stops
+    meanwhile, nothing more is applied and no response is sent. Raises ValueError for less
     than 0.
     """
     name = f"latency({seconds}, applied_first={applied_first})"
@@ -238,13 +235,13 @@ def latency(seconds: float, *, applied_first: bool = False) -> Fault:
     return Fault(name, applied=True, wait_before=seconds)
 
 
-def at_redirected(path: str) -> Response | None:
-    """What is answered where a redirect leads; None for any other path."""
+def respond_at_redirect(path: str) -> Response | None:
+    """Return the response at the target of redirects; None for any other path."""
     return success() if path.partition("?")[0] == REDIRECTED else None
 
 
 class _Decider:
-    """What scripts and chance have in common: the paths they look at, and what they did."""
+    """The base of scripts and random faults: the paths they apply to, and their counts."""
 
     def __init__(self, paths: Collection[str] | None) -> None:
         if isinstance(paths, str):
@@ -263,8 +260,7 @@ class _Decider:
     def ambiguous(self) -> int:
         """How many requests met an ambiguous fault so far (see :attr:`Fault.ambiguous`).
 
-        Those that the project then refused are among them; ``LocalIterable.faulted`` tells which
-        requests they were.
+        They include those that the project refused; ``LocalIterable.faulted`` has the requests.
         """
         return sum(count for fault, count in self.counts.items() if fault.ambiguous)
 
@@ -284,9 +280,9 @@ class _Decider:
 class Script(_Decider):
     """Faults in order: each request meets the next one, and after the last none.
 
-    ``faults`` has a fault, or None where the request goes well; it may be endless
-    (``itertools.repeat(fault)``), for it is read as requests come. ``paths`` are those that the
-    script is for, without a query; other requests go well and take no entry; None is all.
+    ``faults`` has a fault, or None for a request without one. It may be endless
+    (``itertools.repeat(fault)``), since it is read as requests arrive. ``paths`` are those that the
+    script is for, without a query; requests to other paths succeed and use no entry; None is all.
     """
 
     def __init__(
@@ -300,12 +296,12 @@ class Script(_Decider):
 
 
 class RandomFaults(_Decider):
-    """Faults by chance: each request meets at most one, whatever befell the others.
+    """Random faults: each request meets at most one, independently of the others.
 
-    ``shares`` are the probabilities, 0 to 1 each and together; what is left goes well. ``seed``
-    makes chance repeatable: the first, second, … request to ``paths`` meet the same faults each
-    time. ``paths`` are those that faults befall, without a query; None is all. Raises ValueError
-    for a share below 0, and for more than 1 in all.
+    ``shares`` are the probabilities, 0 to 1 each and together; other requests succeed. ``seed``
+    makes the choice repeatable: the first, second, … request to ``paths`` meet the same faults each
+    time. ``paths`` are those that meet faults, without a query; None is all. Raises ValueError for
+    a share below 0, and for more than 1 in all.
     """
 
     def __init__(

@@ -1,11 +1,10 @@
-"""The type that each field has for good, from the first value that was seen in it.
+"""The type of each field, which its first value decides for good.
 
-What may live here: the types a project remembers. Source: Iterable's API description ("Types of
-data fields must match the types sent in previous requests, across all data fields in the project";
-for events, among those of one name). Which types Iterable tells apart is documented nowhere; here
-they are JSON's: string, number, boolean, object, array. A date is a string, a whole number and a
-fraction are both numbers, and the elements of a list are not looked at. null fits every type and
-decides none.
+Source: Iterable's API description ("Types of data fields must match the types sent in previous
+requests, across all data fields in the project"; for events, among those of one name). Which types
+Iterable distinguishes is not documented; here they are JSON's: string, number, boolean, object,
+array. A date is a string, a whole number and a fraction are both numbers, and the elements of a
+list are not checked. null fits every type and decides none.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ from typing import Any, Final
 
 import attrs
 
-from iterable_destination.testing.answers import refusal
 from iterable_destination.testing.identity import Identity
+from iterable_destination.testing.responses import refusal
 
 #: The category of the fields of users, which are one set for the whole project.
 USER: Final = "user"
@@ -30,19 +29,19 @@ _TYPES: Final = {
     list: "array",
 }
 
-#: What is known of one category: a dotted path → a type.
+#: The known types of one category: a dotted path → a type.
 _Known = dict[str, str]
 
-#: Fields that Iterable writes itself, and whose type is known from the start.
-_FROM_THE_START: Final[Mapping[str, _Known]] = {USER: {"shoppingCartItems": "array"}}
+#: Fields that Iterable writes itself, whose types are known from the start.
+_INITIAL: Final[Mapping[str, _Known]] = {USER: {"shoppingCartItems": "array"}}
 
 
 @attrs.frozen
 class FieldTypes:
-    """What is known of the types of one project's fields."""
+    """The known types of one project's fields."""
 
-    #: What a category begins with.
-    _begin_with: Callable[[str], _Known] = lambda category: _FROM_THE_START.get(category, {})
+    #: The initial types of a category.
+    _initial_types: Callable[[str], _Known] = lambda category: _INITIAL.get(category, {})
     #: By category: ``user``, ``event:<name>``, ``purchase``.
     _known: dict[str, _Known] = attrs.field(factory=dict, init=False)
 
@@ -51,12 +50,12 @@ class FieldTypes:
 
         So there is nothing to check, nothing new, and nothing to learn.
         """
-        return _knows(self._of(category), fields, "")
+        return _knows(self._get_known(category), fields, "")
 
     def check(self, category: str, fields: Mapping[str, Any], who: Identity | None = None) -> None:
         """Raise Refusal (``RequestFieldsTypesMismatched``), naming every field of another type.
 
-        ``who`` names the item in a bulk answer; None refuses the whole bulk.
+        ``who`` names the item in the response to a bulk; None refuses the whole bulk.
         """
         found = dict(self._mismatches(category, fields))
         if not found:
@@ -69,30 +68,30 @@ class FieldTypes:
         )
 
     def learn(self, category: str, fields: Mapping[str, Any]) -> None:
-        """Remember the types of fields that were not known before."""
-        known = self._of(category)
+        """Remember the types of unknown fields."""
+        known = self._get_known(category)
         for path, value in _walk(fields):
             known.setdefault(path, _TYPES[type(value)])
 
     def new(self, category: str, fields: Mapping[str, Any]) -> list[str]:
-        """The top-level fields whose type is not known yet; one that is null is none."""
-        known = self._of(category)
+        """The top-level fields of unknown type, without those that are null."""
+        known = self._get_known(category)
         return [name for name, value in fields.items() if value is not None and name not in known]
 
     def trial(self) -> FieldTypes:
-        """A copy that learns for itself: what it learns is lost with it."""
-        return FieldTypes(self._of)
+        """A copy, whose new types do not change this one."""
+        return FieldTypes(self._get_known)
 
-    def _of(self, category: str) -> _Known:
+    def _get_known(self, category: str) -> _Known:
         known = self._known.get(category)
         if known is None:
-            known = self._known[category] = dict(self._begin_with(category))
+            known = self._known[category] = dict(self._initial_types(category))
         return known
 
     def _mismatches(
         self, category: str, fields: Mapping[str, Any]
     ) -> Iterator[tuple[str, dict[str, Any]]]:
-        known = self._of(category)
+        known = self._get_known(category)
         for path, value in _walk(fields):
             incoming = _TYPES[type(value)]
             expected = known.get(path, incoming)

@@ -1,7 +1,6 @@
-"""Where a request's body ends: by its length, or chunk by chunk.
+"""Reading a request's body from a connection, by its length or chunk by chunk, within limits.
 
-What may live here: reading bodies from a connection, within bounds. Source: RFC 9112, sections 6
-and 7.
+Source: RFC 9112, sections 6 and 7.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import attrs
 
 from iterable_destination.model.endpoints import MAX_BODY_BYTES
 
-#: The largest body that is read to its end, to be answered 413; a larger one ends the connection.
+#: The largest body that is read to its end, for a 413; a larger one ends the connection.
 MAX_READ_BYTES: Final = 16 * MAX_BODY_BYTES
 _MAX_LINE: Final = 65_536
 _PIECE: Final = 65_536
@@ -24,7 +23,7 @@ _CHUNK_SIZE: Final = re.compile(rb"[0-9A-Fa-f]{1,15}")
 
 
 class BadFraming(Exception):
-    """The end of a body cannot be found, or is too far away: the connection is of no more use."""
+    """The end of a body cannot be found, or is too far: the connection cannot be used any more."""
 
     def __init__(self, status: HTTPStatus) -> None:
         super().__init__(status.phrase)
@@ -32,7 +31,7 @@ class BadFraming(Exception):
 
 
 class Source(BufferedReader):
-    """What a client sends. Its end raises ConnectionError: a request that is cut is none."""
+    """The bytes that a client sends. Their end within a request raises ConnectionError."""
 
     def readline(self, size: int | None = -1, /) -> bytes:
         """Read a line, or ``size`` bytes of one that is longer."""
@@ -42,7 +41,7 @@ class Source(BufferedReader):
         return line
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Read ``size`` bytes, no fewer."""
+        """Read exactly ``size`` bytes."""
         piece = super().read(size)
         if len(piece) != size:
             raise ConnectionResetError("the client ended within a body")
@@ -50,14 +49,14 @@ class Source(BufferedReader):
 
 
 def read_body(source: Source, coding: str | None, length: str | None) -> bytes:
-    """The body that follows the headers; of one that Iterable would not take, only the first.
+    """Read the body; only its first bytes if it is larger than Iterable accepts.
 
-    ``coding`` and ``length`` are the headers ``Transfer-Encoding``, which goes first, and
-    ``Content-Length``; None where there is none. Raises BadFraming, and ConnectionError where the
-    client ends within the body.
+    ``coding`` and ``length`` are the headers ``Transfer-Encoding``, which has priority, and
+    ``Content-Length``; None without such a header. Raises BadFraming, and ConnectionError if the
+    client disconnects within the body.
     """
     if coding is not None:
-        return _chunks(coding, source)
+        return _read_chunks(coding, source)
     if length is None:
         return b""
     if not _LENGTH.fullmatch(length):
@@ -65,11 +64,11 @@ def read_body(source: Source, coding: str | None, length: str | None) -> bytes:
     return bytes(_Body(source).take(int(length)).content)
 
 
-def _chunks(coding: str, source: Source) -> bytes:
+def _read_chunks(coding: str, source: Source) -> bytes:
     if coding.lower() != "chunked":
         raise BadFraming(HTTPStatus.NOT_IMPLEMENTED)
     body = _Body(source)
-    while size := _chunk_size(source):
+    while size := _read_chunk_size(source):
         body.take(size)
         source.readline(_MAX_LINE)
     while source.readline(_MAX_LINE).strip():
@@ -77,7 +76,7 @@ def _chunks(coding: str, source: Source) -> bytes:
     return bytes(body.content)
 
 
-def _chunk_size(source: Source) -> int:
+def _read_chunk_size(source: Source) -> int:
     text = source.readline(_MAX_LINE).partition(b";")[0].strip()
     if not _CHUNK_SIZE.fullmatch(text):
         raise BadFraming(HTTPStatus.BAD_REQUEST)
@@ -86,19 +85,19 @@ def _chunk_size(source: Source) -> int:
 
 @attrs.define
 class _Body:
-    """A body while it is read: what Iterable would take of it, and one byte more to tell."""
+    """A body while it is read: its bytes up to one more than Iterable accepts."""
 
     _source: Source
     content: bytearray = attrs.field(factory=bytearray, init=False)
     _read: int = attrs.field(default=0, init=False)
 
     def take(self, size: int) -> Self:
-        """Read ``size`` bytes more. Raises ConnectionError where the client ends before that."""
+        """Read ``size`` more bytes. Raises ConnectionError if the client disconnects before."""
         self._read += size
         if self._read > MAX_READ_BYTES:
             raise BadFraming(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-        room = MAX_BODY_BYTES + 1 - len(self.content)
-        self.content += self._source.read(min(size, room))
-        for done in range(min(size, room), size, _PIECE):
+        stored = min(size, MAX_BODY_BYTES + 1 - len(self.content))
+        self.content += self._source.read(stored)
+        for done in range(stored, size, _PIECE):
             self._source.read(min(_PIECE, size - done))
         return self

@@ -1,9 +1,8 @@
-"""Who a request is about: an email, a userId, and when Iterable takes them.
+"""The identity in a request: an email, a userId, and the rules of each project type for them.
 
-What may live here: what identities look like and what each project type asks for. No state.
 Sources: a ``userId`` is 1 to 52 printable ASCII characters without a space at the end (Iterable's
-API description and guide). Iterable's exact rules for emails are not documented: only what no
-rule could allow is refused here.
+API description and guide). Iterable's exact rules for emails are not documented; only what no rule
+could allow is refused here.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import Any, Final, Literal
 import attrs
 
 from iterable_destination.model.endpoints import MAX_USER_ID_LENGTH
-from iterable_destination.testing.answers import Refusal, refusal
+from iterable_destination.testing.responses import Refusal, refusal
 
 #: How a project tells users apart: by email, by userId, or by either.
 ProjectType = Literal["email", "userid", "hybrid"]
@@ -32,11 +31,11 @@ def _lower(text: str | None) -> str | None:
 
 @attrs.frozen
 class Identity:
-    """An email and a userId, as far as a request or a user has them."""
+    """The email and the userId of a request or a user."""
 
-    #: In lower case, as Iterable stores it; None where there is none.
+    #: In lower case, as Iterable stores it; None without an email.
     email: str | None = attrs.field(default=None, converter=_lower)
-    #: As it was sent, for its case matters; None where there is none.
+    #: As it was sent, since its case matters; None without a userId.
     user_id: str | None = None
 
     def completed(self, other: Identity) -> Identity:
@@ -46,20 +45,20 @@ class Identity:
         return Identity(email, user_id)
 
     def failed(self, cause: str) -> dict[str, tuple[str, ...]]:
-        """How a bulk answer names an item of this identity that failed for ``cause``."""
+        """The lists in the response to a bulk for an item that failed for ``cause``."""
         parts = {f"{cause}Emails": self.email, f"{cause}UserIds": self.user_id}
         return {place: (part,) for place, part in parts.items() if part is not None}
 
 
-def of_body(body: Mapping[str, Any]) -> Identity:
+def read_identity(body: Mapping[str, Any]) -> Identity:
     """The identity in a body's ``email`` and ``userId``, which the schema has checked."""
     return Identity(body.get("email"), body.get("userId"))
 
 
-def with_data_fields(who: Identity, data_fields: Mapping[str, Any]) -> Identity:
-    """An identity, with the parts it lacks taken from a user's ``dataFields``; null is none.
+def complete_identity(who: Identity, data_fields: Mapping[str, Any]) -> Identity:
+    """An identity, with missing parts from a user's ``dataFields``; null is missing.
 
-    Raises Refusal for one that is no string, as for any other malformed one.
+    Raises Refusal for one that is not a string, as for any other malformed one.
     """
     email, user_id = data_fields.get("email"), data_fields.get("userId")
     if email is None and user_id is None:
@@ -72,7 +71,7 @@ def with_data_fields(who: Identity, data_fields: Mapping[str, Any]) -> Identity:
 
 
 def check_present(who: Identity, project_type: ProjectType) -> None:
-    """Raise Refusal (``BadParams``) where the project needs an identity that is not there."""
+    """Raise Refusal (``BadParams``) if an identity is missing that the project requires."""
     if project_type == "userid" and who.user_id is None:
         raise refusal("BadParams", "This project identifies users by userId: userId is required")
     if who.email is None and who.user_id is None:
@@ -80,7 +79,7 @@ def check_present(who: Identity, project_type: ProjectType) -> None:
 
 
 def check_form(who: Identity) -> None:
-    """Raise Refusal for an email or a userId that Iterable would not take."""
+    """Raise Refusal for an email or a userId that Iterable would not accept."""
     if who.email is not None and not _EMAIL.fullmatch(who.email):
         raise invalid_email(who.email)
     if who.user_id is not None and not _USER_ID.fullmatch(who.user_id):
@@ -100,7 +99,7 @@ def invalid_user_id(user_id: str) -> Refusal:
 
 
 def unknown(who: Identity) -> Refusal:
-    """The refusal of a user that does not exist, by the identity that was looked for."""
+    """The refusal of a user that does not exist, by the identity in the request."""
     code = "UnknownUserIdError" if who.email is None else "UnknownEmailError"
     name = who.user_id if who.email is None else who.email
     return refusal(code, f"User not found: {name}", failed=who.failed("notFound"))

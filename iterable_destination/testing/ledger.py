@@ -1,7 +1,6 @@
-"""What a project remembers of what happened to it: requests, and what each of them changed.
+"""The two ledgers of a project: its requests, and the effects of each.
 
-What may live here: the entries of the two ledgers, and how many are kept. An entry is never
-changed, and is made without copying: it shares its parts with what was received.
+An entry is never changed. It is made without copying, and shares its parts with the request.
 """
 
 from __future__ import annotations
@@ -17,23 +16,23 @@ from iterable_destination.testing.profiles import User
 
 @attrs.frozen
 class Request:
-    """One request as the project received it. The key is not kept."""
+    """One request as the project received it, without the key."""
 
     #: The HTTP method.
     method: str
     #: The path with its query, as it was sent.
     path: str
-    #: The bytes of the body; empty too for a body larger than Iterable takes.
+    #: The bytes of the body; empty also for a body that is larger than Iterable accepts.
     content: bytes = attrs.field(repr=False)
-    #: The status that was answered.
+    #: The status of the response.
     status: int
-    #: 0 for the first that the project received, then 1, 2, …: the place in
-    #: ``Project.requests``, as long as all are kept there.
+    #: 0 for the first request, then 1, 2, …: the index in ``Project.requests``, as long as all are
+    #: kept there.
     number: int = 0
 
     @property
     def body(self) -> Any:
-        """The decoded body, new at each look; None where it was empty or no JSON."""
+        """The decoded body, decoded anew at each access; None if it is empty or not JSON."""
         try:
             return schema.decode(self.content)
         except ValueError:
@@ -42,21 +41,21 @@ class Request:
 
 @attrs.frozen
 class Effect:
-    """One thing that was applied: a user's update, an event, a purchase, a cart, a device.
+    """One change that was applied: a user's update, an event, a purchase, a cart, a device.
 
-    What it gives is as it was sent and no copy: leave it as it is.
+    Its values are as they were sent and are not copied: do not change them.
     """
 
-    #: 0 for the first that the project applied, then 1, 2, …
+    #: 0 for the first effect of the project, then 1, 2, …
     number: int
-    #: The ``number`` of the request it came by.
+    #: The ``number`` of its request.
     request: int
     #: The path of the endpoint, such as ``/api/events/trackBulk``, without a query.
     path: str
-    #: Whether it made something new. An event or a purchase: False if it updated the one of the
-    #: same ``id``. All else: whether the user was new.
+    #: Whether it created something. An event or a purchase: False if it updated the one of the same
+    #: ``id``. Otherwise: whether the user was new.
     created: bool
-    #: The number that the project gave the user; of two users that never is the same.
+    #: The number that the project gave the user, which no other user has.
     user: int = attrs.field(repr=False)
     #: The JSON object that was sent: the whole body, or one item of a bulk.
     body: Mapping[str, Any]
@@ -75,29 +74,29 @@ class Effect:
 
     @property
     def id(self) -> str | None:
-        """The ``id`` of an event or a purchase; None where none was sent."""
+        """The ``id`` of an event or a purchase; None if none was sent."""
         return self.body.get("id")
 
     @property
     def name(self) -> str | None:
-        """The ``eventName``; None for what is no event."""
+        """The ``eventName``; None for other effects than events."""
         return self.body.get("eventName")
 
     @property
     def data_fields(self) -> Mapping[str, Any]:
-        """The ``dataFields`` of a user, an event or a purchase; empty where none were sent."""
+        """The ``dataFields`` of a user, an event or a purchase; empty if none were sent."""
         fields: Mapping[str, Any] = self.body.get("dataFields", {})
         return fields
 
     @property
     def items(self) -> Sequence[Mapping[str, Any]]:
-        """The items of a cart or a purchase; empty for all else."""
+        """The items of a cart or a purchase; empty for other effects."""
         items: Sequence[Mapping[str, Any]] = self.body.get("items", ())
         return items
 
     @property
     def created_at(self) -> int | None:
-        """The ``createdAt``, in unix seconds or as it was sent; None where none was."""
+        """The ``createdAt``, in unix seconds or as it was sent; None if none was sent."""
         return self.body.get("createdAt")
 
     @property
@@ -108,25 +107,25 @@ class Effect:
 
 @attrs.define
 class Effects:
-    """The ledger of effects, in the order they were applied."""
+    """The ledger of effects, in order of application."""
 
     #: How many are kept, the newest ones; None is all.
     keep: int | None = None
-    #: How many there were.
+    #: The number of all effects, kept or not.
     count: int = attrs.field(default=0, init=False)
     kept: list[Effect] = attrs.field(factory=list, init=False)
 
     def add(
         self, request: int, path: str, body: Mapping[str, Any], user: User, *, created: bool
     ) -> None:
-        """Put down one effect."""
+        """Record one effect."""
         if self.keep != 0:
             effect = Effect(self.count, request, path, created, user.number, body)
             self.kept.append(effect)
         self.count += 1
 
 
-def trim(ledger: list[Any], keep: int | None) -> None:
+def trim_ledger(ledger: list[Any], keep: int | None) -> None:
     """Remove the oldest entries until no more than ``keep`` are left; None is all."""
     if keep is not None and len(ledger) > keep:
         del ledger[: len(ledger) - keep]

@@ -1,7 +1,7 @@
 """The pytest plugin: the fixture ``local_iterable``.
 
-What may live here: fixtures. The local Iterable is imported when a test first asks for it, so
-that the plugin costs little to those who do not use it.
+The local Iterable is imported when a test first uses it, so that the plugin costs other tests
+little.
 """
 
 from __future__ import annotations

@@ -1,17 +1,16 @@
-"""Users: who they are, what is known of them, and how an update finds or makes one.
+"""The store of users, and the rules by which an update finds or creates one.
 
-What may live here: the store of users and its rules. No bodies, no answers but refusals.
-Sources: Iterable's API description and its guide on identifying users. What no source says, and
-is chosen here:
+Sources: Iterable's API description and its guide on identifying users. Choices, where no source
+says:
 
 * An email belongs to one user of the project and so does a userId, in every type of project.
 * An update with both looks the user up by the project's own kind of identity (email in an
   email-based project, else userId). Found: the other identity is changed to that of the request.
   Not found: the user of the other identity is taken if it lacks the first (or has a placeholder
   email). An identity that belongs to someone else is a conflict.
-* ``email`` and ``userId`` inside ``dataFields`` count where the top level lacks them.
+* ``email`` and ``userId`` inside ``dataFields`` are used if the top level lacks them.
 * ``mergeNestedObjects`` merges one level: an object inside a merged object is replaced.
-* What Iterable keeps itself is passed over in an update, ``profileUpdatedAt`` and ``devices`` too
+* Fields that Iterable manages are ignored in an update, ``profileUpdatedAt`` and ``devices`` too
   (``emailListIds`` is stored).
 """
 
@@ -27,8 +26,8 @@ import attrs
 
 from iterable_destination.model.endpoints import MANAGED_FIELDS
 from iterable_destination.testing import identity
-from iterable_destination.testing.answers import Refusal, refusal
 from iterable_destination.testing.identity import Identity, ProjectType
+from iterable_destination.testing.responses import Refusal, refusal
 
 #: Fields of an update's ``dataFields`` that are not stored from there.
 NOT_STORED: Final = MANAGED_FIELDS - {"emailListIds"} | {
@@ -37,33 +36,33 @@ NOT_STORED: Final = MANAGED_FIELDS - {"emailListIds"} | {
     "profileUpdatedAt",
     "devices",
 }
-#: The end of an email that was made up for a userId (``preferUserId``).
+#: The domain of an email that is generated for a userId (``preferUserId``).
 PLACEHOLDER_DOMAIN: Final = "@placeholder.email"
 
 
 @attrs.frozen
 class User:
-    """One user. An update makes another value, so that a reader never sees half of one."""
+    """One user. An update makes another value, so that a reader never sees half of an update."""
 
-    #: The place in the store, for as long as the user exists.
+    #: The number in the store, which no other user has.
     number: int
     who: Identity
-    #: ``dataFields`` as they are answered, managed fields and identities included.
+    #: ``dataFields`` as a read returns them, managed fields and identities included.
     data_fields: Mapping[str, Any]
 
     def as_json(self) -> dict[str, Any]:
         """An ``ApiResponseUser``. An identity that the user lacks is left out (a choice)."""
-        return named(self.who) | {"dataFields": dict(self.data_fields)}
+        return identity_fields(self.who) | {"dataFields": dict(self.data_fields)}
 
 
-def named(who: Identity) -> dict[str, str]:
+def identity_fields(who: Identity) -> dict[str, str]:
     """An identity under Iterable's names, without the parts that are None."""
     parts = {"email": who.email, "userId": who.user_id}
     return {name: part for name, part in parts.items() if part is not None}
 
 
-def stored(data_fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of an update that are stored as they are."""
+def select_stored(data_fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of an update that are stored unchanged."""
     return {name: value for name, value in data_fields.items() if name not in NOT_STORED}
 
 
@@ -81,28 +80,28 @@ class Profiles:
     _users: dict[int, User] = attrs.field(factory=dict, init=False)
     _by_email: dict[str, int] = attrs.field(factory=dict, init=False)
     _by_user_id: dict[str, int] = attrs.field(factory=dict, init=False)
-    _made: int = attrs.field(default=0, init=False)
+    _created_count: int = attrs.field(default=0, init=False)
 
-    def with_email(self, email: str | None) -> User | None:
-        """The user of an email, in any case; None for nobody."""
+    def find_by_email(self, email: str | None) -> User | None:
+        """The user of an email, in any case; None if there is none."""
         number = None if email is None else self._by_email.get(email.lower())
         return None if number is None else self._users.get(number)
 
-    def with_user_id(self, user_id: str | None) -> User | None:
-        """The user of a userId, exactly; None for nobody."""
+    def find_by_user_id(self, user_id: str | None) -> User | None:
+        """The user of exactly this userId; None if there is none."""
         number = None if user_id is None else self._by_user_id.get(user_id)
         return None if number is None else self._users.get(number)
 
     def find(self, who: Identity) -> User | None:
-        """The user of either identity, the project's own kind first; None for nobody."""
-        return next((user for user in self._found(who) if user is not None), None)
+        """The user of either identity, the project's own kind first; None if there is none."""
+        return next((user for user in self._find_both(who) if user is not None), None)
 
     def claim(self, who: Identity) -> User | None:
-        """The user that an update is for; None where it would make a new one.
+        """The user that an update is for; None if it would create one.
 
-        Raises Refusal (409) where an identity belongs to another user.
+        Raises Refusal (409) if an identity belongs to another user.
         """
-        own, other = self._found(who)
+        own, other = self._find_both(who)
         if other is None or other == own:
             return own
         if own is None and (self._lacks_own(who) or self._lacks_own(other.who)):
@@ -110,10 +109,10 @@ class Profiles:
         raise self._conflict(who)
 
     def identity_of_new(self, who: Identity, *, prefer_user_id: bool) -> Identity:
-        """The identity that a new user gets.
+        """The identity of a new user.
 
-        Raises Refusal in an email-based project, where a user without an email is only made
-        when ``preferUserId`` asks for it.
+        Raises Refusal in an email-based project for a user without an email, unless
+        ``preferUserId`` is set.
         """
         if self.project_type != "email" or who.email is not None:
             return who
@@ -123,14 +122,14 @@ class Profiles:
         return Identity(digest + PLACEHOLDER_DOMAIN, who.user_id)
 
     def create(self, who: Identity, now: float) -> User:
-        """A new user, made over the API at ``now`` (unix seconds)."""
-        self._made += 1
+        """Create a user at ``now`` (unix seconds)."""
+        self._created_count += 1
         made = {
             "signupDate": timestamp(now),
             "signupSource": "API",
             "itblInternal": {"documentCreatedAt": timestamp(now)},
         }
-        return self._put(self._made, who, made, now)
+        return self._put(self._created_count, who, made, now)
 
     def write(
         self, user: User, fields: Mapping[str, Any], now: float, who: Identity | None = None
@@ -142,15 +141,15 @@ class Profiles:
         return written
 
     def delete(self, user: User) -> None:
-        """Forget all about a user, who may come back as a new one."""
+        """Delete a user. Another may be created with the same identity."""
         self._unlink(user, kept=Identity())
         del self._users[user.number]
 
     def _put(self, number: int, who: Identity, fields: dict[str, Any], now: float) -> User:
-        """Store a user, whose ``fields`` are completed by what Iterable writes itself."""
+        """Store a user, and add to its ``fields`` those that Iterable manages."""
         internal = {**fields["itblInternal"], "documentUpdatedAt": timestamp(now)}
         managed = {"profileUpdatedAt": timestamp(now), "itblInternal": internal}
-        fields.update(named(who), **managed)
+        fields.update(identity_fields(who), **managed)
         user = User(number, who, fields)
         self._users[number] = user
         if user.who.email is not None:
@@ -165,8 +164,8 @@ class Profiles:
         if user.who.user_id is not None and user.who.user_id != kept.user_id:
             del self._by_user_id[user.who.user_id]
 
-    def _found(self, who: Identity) -> tuple[User | None, User | None]:
-        by_email, by_user_id = self.with_email(who.email), self.with_user_id(who.user_id)
+    def _find_both(self, who: Identity) -> tuple[User | None, User | None]:
+        by_email, by_user_id = self.find_by_email(who.email), self.find_by_user_id(who.user_id)
         return (by_email, by_user_id) if self.project_type == "email" else (by_user_id, by_email)
 
     def _lacks_own(self, who: Identity) -> bool:

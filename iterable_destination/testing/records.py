@@ -1,10 +1,9 @@
-"""Events and purchases: what is stored of them, and what a known id does.
+"""The store of events, and that of purchases.
 
-What may live here: the store of records, one for events and one for purchases. Source: Iterable's
-API description (an ``id`` is at most 512 bytes; if a record with it exists, that one is updated;
-without one an id is made and returned). Choices, where no source speaks: an update overwrites the
-fields it has and leaves the others, keeps the record's place in the order, and moves it to the
-user it names; an id that is made counts up; bytes are those of UTF-8.
+Source: Iterable's API description (an ``id`` is at most 512 bytes; if a record with it exists, that
+one is updated; without one an id is generated and returned). Choices, where no source says: an
+update overwrites the fields it has and leaves the others, keeps the record's place in the order,
+and moves it to the user it names; generated ids count up; bytes are those of UTF-8.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import Any
 import attrs
 
 from iterable_destination.model.endpoints import MAX_ID_BYTES
-from iterable_destination.testing.answers import refusal
+from iterable_destination.testing.responses import refusal
 
 
 @attrs.frozen
@@ -35,11 +34,11 @@ class Record:
 class Records:
     """The events, or the purchases, of one project."""
 
-    #: What a made id begins with.
+    #: The prefix of generated ids.
     prefix: str
     _records: dict[str, Record] = attrs.field(factory=dict, init=False)
     _of_user: dict[int, dict[str, None]] = attrs.field(factory=dict, init=False)
-    _made: int = attrs.field(default=0, init=False)
+    _created_count: int = attrs.field(default=0, init=False)
 
     def put(
         self, user: int, fields: Mapping[str, Any], number: int, now: float
@@ -47,7 +46,7 @@ class Records:
         """Store a record, or update the one whose ``id`` is among ``fields``.
 
         Returns the record's id and whether the record is new.
-        ``now`` (unix seconds, cut to whole ones) is the ``createdAt`` of a new one without any.
+        ``now`` (unix seconds, cut to whole ones) is the ``createdAt`` of a new one that has none.
         """
         record_id = fields["id"] if "id" in fields else self._new_id()
         old = self._records.get(record_id)
@@ -60,7 +59,7 @@ class Records:
         self._of_user.setdefault(user, {})[record_id] = None
         return record_id, old is None
 
-    def of_user(self, user: int) -> list[Record]:
+    def list_of_user(self, user: int) -> list[Record]:
         """A user's records, the oldest arrival first."""
         ids = list(self._of_user.get(user, ()))
         found = [self._records[record_id] for record_id in ids]
@@ -73,8 +72,8 @@ class Records:
 
     def _new_id(self) -> str:
         while True:
-            self._made += 1
-            record_id = f"{self.prefix}-{self._made}"
+            self._created_count += 1
+            record_id = f"{self.prefix}-{self._created_count}"
             if record_id not in self._records:
                 return record_id
 

@@ -1,7 +1,6 @@
-"""Which path leads where: the table of the endpoints that the local Iterable has.
+"""The table of the local Iterable's endpoints.
 
-What may live here: THE table, and finding a route in it. Sources: paths, methods and rates are
-those of Iterable's API description.
+Source: paths, methods and rates are those of Iterable's API description.
 """
 
 from __future__ import annotations
@@ -15,14 +14,14 @@ import attrs
 from iterable_destination.model import endpoints
 from iterable_destination.model.endpoints import Endpoint
 from iterable_destination.testing import schema, tracking, users, webhooks
-from iterable_destination.testing.answers import Response
+from iterable_destination.testing.responses import Response
 from iterable_destination.testing.shapes import Definition
 from iterable_destination.testing.state import Call, State
 
 
 @attrs.frozen
 class Route:
-    """One endpoint, and what it does."""
+    """One endpoint, and the function that handles it."""
 
     #: The method, the path and the documented rate. A path that ends in ``{…}`` takes one part.
     endpoint: Endpoint
@@ -36,11 +35,11 @@ class Route:
         return self.endpoint.path.partition("{")[0]
 
 
-def _get(path: str, act: Callable[[State, Call], Response]) -> Route:
+def _get_route(path: str, act: Callable[[State, Call], Response]) -> Route:
     return Route(Endpoint("GET", path, rate=100), act)
 
 
-def _delete(path: str, act: Callable[[State, Call], Response]) -> Route:
+def _delete_route(path: str, act: Callable[[State, Call], Response]) -> Route:
     return Route(Endpoint("DELETE", path, rate=100), act)
 
 
@@ -59,14 +58,14 @@ ROUTES: Final = (
     Route(_REGISTER_DEVICE_TOKEN, users.register_device_token, schema.REGISTER_DEVICE_TOKEN),
     Route(endpoints.WEBHOOKS, webhooks.get_all),
     Route(_UPDATE_WEBHOOK, webhooks.update, schema.WEBHOOK),
-    _get("/api/users/getByEmail", users.get_by_email),
-    _get("/api/users/byUserId", users.get_by_user_id),
-    _get("/api/users/byUserId/{userId}", users.get_by_user_id),
-    _get("/api/users/{email}", users.get_by_email),
-    _get("/api/events/byUserId/{userId}", tracking.get_by_user_id),
-    _get("/api/events/{email}", tracking.get_by_email),
-    _delete("/api/users/byUserId/{userId}", users.delete_by_user_id),
-    _delete("/api/users/{email}", users.delete_by_email),
+    _get_route("/api/users/getByEmail", users.get_by_email),
+    _get_route("/api/users/byUserId", users.get_by_user_id),
+    _get_route("/api/users/byUserId/{userId}", users.get_by_user_id),
+    _get_route("/api/users/{email}", users.get_by_email),
+    _get_route("/api/events/byUserId/{userId}", tracking.get_by_user_id),
+    _get_route("/api/events/{email}", tracking.get_by_email),
+    _delete_route("/api/users/byUserId/{userId}", users.delete_by_user_id),
+    _delete_route("/api/users/{email}", users.delete_by_email),
 )
 _WHOLE: Final = {
     (route.endpoint.method, route.endpoint.path): route

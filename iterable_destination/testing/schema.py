@@ -1,11 +1,10 @@
 """The documented shape of every request body, and the check of a body against it.
 
-What may live here: the tables of fields, and the reading of JSON. Source: the definitions in
-Iterable's API description (api.iterable.com/api/docs), transcribed by hand.
+Source: the definitions in Iterable's API description (api.iterable.com/api/docs), transcribed by
+hand; ``updateOnly`` is not in it, but in the requests of Segment's actions.
 
-Where the description is silent, the plain reading holds: ``null`` fits no type, so a field that
-has no value must be absent; an integer has neither fraction nor exponent (``2.0`` is none); keys
-that no table names are passed over.
+Choices, where the description is silent: ``null`` fits no type, so a field without a value must be
+absent; an integer has neither fraction nor exponent (``2.0`` is none); unknown keys are ignored.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from iterable_destination.testing.shapes import (
     one_of,
 )
 
-#: How deep objects and lists may lie inside a body: a choice, Iterable documents none.
+#: Levels of objects and lists in a body: a choice, Iterable documents no limit.
 MAX_DEPTH: Final = 200
 _NESTING: Final = frozenset({dict, list})
 _TOO_DEEP: Final = f"nested deeper than {MAX_DEPTH} levels"
@@ -47,6 +46,7 @@ BULK_UPDATE_USERS: Final = Definition(
     (
         Field("users", ListOf(OPTIONAL_USER), required=True),
         Field("createNewFields", BOOLEAN),
+        Field("updateOnly", BOOLEAN),
     ),
 )
 UPDATE_EMAIL: Final = Definition(
@@ -143,10 +143,10 @@ def problems(definition: Definition, body: object) -> dict[str, list[str]]:
 
 
 def decode(body: bytes) -> Any:
-    """The JSON in ``body``, read strictly.
+    """The JSON in ``body``, parsed strictly.
 
-    Raises ValueError for anything that is no JSON in UTF-8: NaN and Infinity too, a number that
-    no double can hold, and (a choice) more than :data:`MAX_DEPTH` levels.
+    Raises ValueError for anything that is not JSON in UTF-8: also for NaN and Infinity, a number
+    that no double can hold, and (a choice) more than :data:`MAX_DEPTH` levels.
     """
     try:
         value = _DECODER.decode(body.decode("utf-8"))
@@ -170,15 +170,15 @@ def _check_depth(value: Any) -> None:
     raise ValueError(_TOO_DEEP)
 
 
-def _finite(text: str) -> float:
+def _parse_finite(text: str) -> float:
     number = float(text)
     if not isfinite(number):
         raise ValueError("a number out of range")
     return number
 
 
-def _no_constant(name: str) -> float:
+def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is no JSON")
 
 
-_DECODER: Final = json.JSONDecoder(parse_float=_finite, parse_constant=_no_constant)
+_DECODER: Final = json.JSONDecoder(parse_float=_parse_finite, parse_constant=_refuse_constant)

@@ -1,8 +1,8 @@
 """The HTTP server around a project: loopback only, for tests, demos and load tests.
 
-What may live here: threads, HTTP, the lock and the clock. What is answered is decided by
-:class:`~iterable_destination.testing.project.Project`, or by ``faults``; how it goes over the
-connection is the business of :mod:`~iterable_destination.testing.wire`.
+It has the threads, the lock and the clock. The response is that of
+:class:`~iterable_destination.testing.project.Project`, or of ``faults``;
+:mod:`~iterable_destination.testing.wire` sends it.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from socketserver import TCPServer
 from typing import Any, Final, Self, cast
 
 from iterable_destination.testing import engagement
-from iterable_destination.testing.answers import Response
-from iterable_destination.testing.faults import Fault, Faults, Received, at_redirected
+from iterable_destination.testing.faults import Fault, Faults, Received, respond_at_redirect
 from iterable_destination.testing.framing import BadFraming, Source, read_body
 from iterable_destination.testing.profiles import timestamp
 from iterable_destination.testing.project import DEFAULT_API_KEY, Project
+from iterable_destination.testing.responses import Response
 from iterable_destination.testing.wire import Closed, Reset, Wire, reset
 
-#: Seconds between two looks at whether to stop.
+#: Seconds between two checks whether to stop.
 _POLL: Final = 0.01
 
 
 class LocalIterable:
     """An Iterable on ``127.0.0.1``. Use it in a ``with`` statement, or call start and stop.
 
-    ``project`` answers, and outlives the server; None is a new hybrid one. ``port`` is the TCP
-    port; 0 picks a free one. ``faults`` is asked for every request instead of the project: a
-    ``Script``, a ``RandomFaults`` or a function of your own (see ``Faults``); None is none.
-    ``clock`` gives the time in unix seconds.
+    ``project`` handles requests, and remains after the server; None is a new hybrid one. ``port``
+    is the TCP port; 0 picks a free one. ``faults`` handles every request instead of the project: a
+    ``Script``, a ``RandomFaults`` or a function of your own (see ``Faults``); None has no faults.
+    ``clock`` returns the time in unix seconds.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class LocalIterable:
         faults: Faults | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        #: The project that answers.
+        #: The project that handles requests.
         self.project: Final = Project() if project is None else project
         self._port = port
         self._faults = faults
@@ -54,27 +54,27 @@ class LocalIterable:
         self._lock = threading.Lock()
         self._faulted: dict[int, Fault] = {}
         self._followed: list[Received] = []
-        self._told = 0
+        self._webhook_count = 0
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
 
     @property
     def faulted(self) -> dict[int, Fault]:
-        """The faults that befell requests which the project got, by ``Request.number``.
+        """The faults of requests that the project received, by ``Request.number``.
 
-        Requests that a fault kept from the project are not here, for they have no number.
+        Requests that a fault kept from the project have no number, and are not in it.
         """
         with self._lock:
             return dict(self._faulted)
 
     @property
     def followed(self) -> list[Received]:
-        """What was sent where a redirect leads, by clients that followed it."""
+        """The requests of clients that followed a redirect."""
         return list(self._followed)
 
     @property
     def api_key(self) -> str:
-        """The key that the project accepts, or one of them if it accepts any."""
+        """The key that the project accepts; a default one if it accepts any."""
         return self.project.api_key or DEFAULT_API_KEY
 
     @property
@@ -85,7 +85,7 @@ class LocalIterable:
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def start(self) -> Self:
-        """Listen. Raises RuntimeError if it runs already, OSError if the port is taken."""
+        """Listen. Raises RuntimeError if it runs already, OSError if the port is in use."""
         if self._server is not None:
             raise RuntimeError("the local Iterable is running already")
         self._server = _Server(self._port, self._exchange)
@@ -98,7 +98,7 @@ class LocalIterable:
     def stop(self) -> None:
         """Close every connection and wait for the threads; nothing if it is not running.
 
-        Whatever waits is woken: stalls, drips and latencies end here.
+        Stalls, drips and latencies end at once.
         """
         server, thread = self._server, self._thread
         self._server = self._thread = None
@@ -108,20 +108,20 @@ class LocalIterable:
             server.server_close()
 
     def webhook(self, event_name: str, email_or_user_id: str, **fields: Any) -> dict[str, Any]:
-        """Return the system webhook by which Iterable tells what a user did with a message.
+        """Return the system webhook by which Iterable reports what a user did with a message.
 
         ``event_name`` is Iterable's, such as ``emailOpen``; ``fields`` are added to its
-        ``dataFields``. Each has a ``messageId`` of its own. Raises :exc:`ValueError` for a user
-        that the project does not know.
+        ``dataFields``. Each has another ``messageId``. Raises :exc:`ValueError` for a user that
+        the project does not know.
         """
         user = self.project.user(email_or_user_id)
         if user is None:
             raise ValueError("the project knows no such user")
         with self._lock:
-            self._told += 1
-            number = self._told
+            self._webhook_count += 1
+            number = self._webhook_count
         who = {name: value for name, value in user.items() if name != "dataFields"}
-        body = engagement.body_of(event_name, who, number, timestamp(self._clock()))
+        body = engagement.build_body(event_name, who, number, timestamp(self._clock()))
         body["dataFields"].update(fields)
         return body
 
@@ -134,10 +134,10 @@ class LocalIterable:
         headers: Mapping[str, str] | None = None,
         **fields: Any,
     ) -> int:
-        """Send such a webhook to a receiver, and return the status that it answers.
+        """Send such a webhook to a receiver, and return the status of its response.
 
         ``headers`` are sent with it, such as ``Authorization``. Raises :exc:`OSError` if there is
-        no answer within 10 seconds, and :exc:`ValueError` as :meth:`webhook` does.
+        no response within 10 seconds, and :exc:`ValueError` as :meth:`webhook` does.
         """
         return engagement.post(url, self.webhook(event_name, email_or_user_id, **fields), headers)
 
@@ -148,29 +148,29 @@ class LocalIterable:
         self.stop()
 
     def _exchange(self, received: Received, wire: Wire) -> None:
-        reaction = self._reaction(received)
+        reaction = self._react(received)
         if isinstance(reaction, Fault):
-            self._perform(reaction, received, wire)
+            self._perform_fault(reaction, received, wire)
         else:
             wire.send(reaction)
 
-    def _reaction(self, received: Received) -> Response | Fault:
+    def _react(self, received: Received) -> Response | Fault:
         def apply() -> Response:
             return self._apply(received, None)
 
         if self._faults is None:
             return apply()
-        elsewhere = at_redirected(received.path)
+        elsewhere = respond_at_redirect(received.path)
         if elsewhere is None:
             return self._faults(received, apply)
         self._followed.append(received)
         return elsewhere
 
-    def _perform(self, fault: Fault, received: Received, wire: Wire) -> None:
+    def _perform_fault(self, fault: Fault, received: Received, wire: Wire) -> None:
         wire.wait(fault.wait_before)
-        answer = self._apply(received, fault) if fault.applied else None
+        response = self._apply(received, fault) if fault.applied else None
         wire.wait(fault.wait_after)
-        wire.perform(fault, answer if fault.answer is None else fault.answer)
+        wire.perform(fault, response if fault.answer is None else fault.answer)
 
     def _apply(self, received: Received, fault: Fault | None) -> Response:
         with self._lock:
@@ -182,7 +182,7 @@ class LocalIterable:
 
 
 class _Server(HTTPServer):
-    """One thread per connection; all are ended and awaited by ``server_close``."""
+    """One thread per connection; ``server_close`` ends and joins all of them."""
 
     request_queue_size = 128
 
@@ -193,7 +193,7 @@ class _Server(HTTPServer):
         super().__init__(("127.0.0.1", port), _Connection)
 
     def server_bind(self) -> None:
-        """Bind without asking for the host's name, which may take seconds."""
+        """Bind without a look-up of the host's name, which may take seconds."""
         TCPServer.server_bind(self)
         self.server_name, self.server_port = "127.0.0.1", self.server_address[1]
 
@@ -206,7 +206,7 @@ class _Server(HTTPServer):
 
     def _serve(self, request: Any, client_address: Any) -> None:
         try:
-            # A ConnectionError: the client went away, or the server is closing.
+            # A ConnectionError: the client disconnected, or the server is closing.
             with suppress(ConnectionError, Closed):
                 self.finish_request(request, client_address)
             self.shutdown_request(request)
@@ -221,14 +221,14 @@ class _Server(HTTPServer):
         self.stopping.set()
         still_open = list(self._open.items())
         for _, connection in still_open:
-            _end(connection)
+            _shut_down(connection)
         for thread, _ in still_open:
             thread.join()
 
 
-def _end(connection: SocketType) -> None:
-    """Wake whoever reads from a connection; its own thread closes it."""
-    with suppress(OSError):  # It may have ended already.
+def _shut_down(connection: SocketType) -> None:
+    """Wake the thread that reads from a connection; that thread closes it."""
+    with suppress(OSError):  # It may be closed already.
         connection.shutdown(SHUT_RDWR)
 
 
@@ -246,7 +246,7 @@ class _Connection(BaseHTTPRequestHandler):
         self._wire = Wire(self.connection, self.server.stopping)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
     def _exchange(self) -> None:
         try:

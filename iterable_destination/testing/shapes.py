@@ -1,8 +1,7 @@
-"""What JSON values may be: the types that the tables of :mod:`.schema` are made of.
+"""The types of JSON values that the tables of :mod:`.schema` use, and their checks.
 
-What may live here: types, and how each finds what is wrong with a value. No names of Iterable's.
-Error names are those of the framework that Iterable's answers show (``error.path.missing`` and
-the like).
+Error names are those of the framework that Iterable's responses show (``error.path.missing`` and
+others).
 """
 
 from __future__ import annotations
@@ -21,15 +20,15 @@ MISSING: Final = "error.path.missing"
 
 
 class Type(Protocol):
-    """What a field may hold."""
+    """The type of a field."""
 
     def problems(self, value: object, path: str) -> Iterable[Found]:
-        """Everything wrong with ``value``, which stands at ``path``."""
+        """Everything wrong with ``value``, which is at ``path``."""
 
 
 @attrs.frozen
 class Scalar:
-    """A type that is decided by looking at one value."""
+    """A type that one value is checked against."""
 
     #: As in the API description: ``string``, ``integer (int32)``, …
     name: str
@@ -52,9 +51,9 @@ class ListOf:
         """The problems of all elements, each at ``path[index]``."""
         if not isinstance(value, list):
             return ((path, "error.expected.jsarray"),)
-        return self._of_elements(value, path)
+        return self._check_elements(value, path)
 
-    def _of_elements(self, value: list[object], path: str) -> Iterator[Found]:
+    def _check_elements(self, value: list[object], path: str) -> Iterator[Found]:
         for index, element in enumerate(value):
             yield from self.item.problems(element, f"{path}[{index}]")
 
@@ -78,41 +77,41 @@ class Definition:
     names: frozenset[str] = attrs.field(init=False, repr=False)
 
     @names.default
-    def _names_of_fields(self) -> frozenset[str]:
+    def _list_names(self) -> frozenset[str]:
         return frozenset(field.name for field in self.fields)
 
     def problems(self, value: object, path: str) -> Iterable[Found]:
         """The problems of all fields, in the table's order."""
         if not isinstance(value, dict):
             return ((path, "error.expected.jsobject"),)
-        return self._of_fields(value, path)
+        return self._check_fields(value, path)
 
-    def _of_fields(self, value: Mapping[str, object], path: str) -> Iterator[Found]:
+    def _check_fields(self, value: Mapping[str, object], path: str) -> Iterator[Found]:
         for field in self.fields:
             if field.name in value:
                 yield from field.type.problems(value[field.name], f"{path}.{field.name}")
             elif field.required:
                 yield f"{path}.{field.name}", MISSING
 
-    def known(self, value: Mapping[str, Any]) -> dict[str, Any]:
-        """``value`` without the keys that the table does not name."""
+    def select_known(self, value: Mapping[str, Any]) -> dict[str, Any]:
+        """``value`` without the keys that are not in the table."""
         return {name: value[name] for name in value if name in self.names}
 
 
-def _instance(kind: type, error: str) -> Callable[[Any], str | None]:
+def _check_instance(kind: type, error: str) -> Callable[[Any], str | None]:
     return lambda value: None if isinstance(value, kind) else error
 
 
-def _number(value: object) -> str | None:
+def _check_number(value: object) -> str | None:
     fits = isinstance(value, int | float) and not isinstance(value, bool)
     return None if fits else "error.expected.jsnumber"
 
 
-def _integer(bounds: range, error: str) -> Callable[[Any], str | None]:
+def _check_integer(bounds: range, error: str) -> Callable[[Any], str | None]:
     def check(value: object) -> str | None:
         if not isinstance(value, int):
-            return _number(value) or error
-        return _number(value) or (None if value in bounds else error)
+            return _check_number(value) or error
+        return _check_number(value) or (None if value in bounds else error)
 
     return check
 
@@ -129,9 +128,9 @@ def one_of(*values: str) -> Scalar:
     return Scalar("string (enum)", check)
 
 
-STRING: Final = Scalar("string", _instance(str, "error.expected.jsstring"))
-BOOLEAN: Final = Scalar("boolean", _instance(bool, "error.expected.jsboolean"))
-OBJECT: Final = Scalar("object", _instance(dict, "error.expected.jsobject"))
-DOUBLE: Final = Scalar("number (double)", _number)
-INTEGER32: Final = Scalar("integer (int32)", _integer(INT32, "error.expected.int"))
-INTEGER64: Final = Scalar("integer (int64)", _integer(INT64, "error.expected.long"))
+STRING: Final = Scalar("string", _check_instance(str, "error.expected.jsstring"))
+BOOLEAN: Final = Scalar("boolean", _check_instance(bool, "error.expected.jsboolean"))
+OBJECT: Final = Scalar("object", _check_instance(dict, "error.expected.jsobject"))
+DOUBLE: Final = Scalar("number (double)", _check_number)
+INTEGER32: Final = Scalar("integer (int32)", _check_integer(INT32, "error.expected.int"))
+INTEGER64: Final = Scalar("integer (int64)", _check_integer(INT64, "error.expected.long"))

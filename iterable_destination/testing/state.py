@@ -1,7 +1,6 @@
-"""What one project holds and what every action on it shares.
+"""The state of one project, and the steps that several endpoints share.
 
-What may live here: the state, its settings, and the steps that several endpoints have in common:
-who is meant, which fields are taken, how a user is updated. No routes, no JSON text.
+These are: which user is meant, which fields are stored, and how a user is updated.
 """
 
 from __future__ import annotations
@@ -15,21 +14,21 @@ from iterable_destination.testing import identity
 from iterable_destination.testing.field_types import USER, FieldTypes
 from iterable_destination.testing.identity import Identity, ProjectType
 from iterable_destination.testing.ledger import Effects
-from iterable_destination.testing.profiles import Profiles, User, stored
+from iterable_destination.testing.profiles import Profiles, User, select_stored
 from iterable_destination.testing.records import Record, Records
 
 
 @attrs.frozen
 class Call:
-    """A request whose key, route and shape are already found good."""
+    """A request whose key, route and shape are valid."""
 
     #: The decoded body; empty for a request without one.
     body: dict[str, Any]
-    #: The last part of the path where the route takes one, percent-decoded; else empty.
+    #: The last part of the path if the route has one, percent-decoded; else empty.
     part: str
     #: The query, percent-decoded; of a repeated name, the last.
     query: Mapping[str, str]
-    #: When the request came, in unix seconds.
+    #: When the request arrived, in unix seconds.
     now: float
     #: The path, without its query.
     path: str
@@ -39,12 +38,13 @@ class Call:
 
 @attrs.frozen
 class Fields:
-    """The top-level fields of an update, sorted by what becomes of them."""
+    """The top-level fields of an update, by their treatment."""
 
+    #: The fields to store.
     taken: Mapping[str, Any]
-    #: Taken, and never seen before.
+    #: Stored fields that are new to the project.
     created: Sequence[str]
-    #: Never seen before and left out, because ``createNewFields`` is false.
+    #: New fields that are left out, because ``createNewFields`` is false.
     filtered_out: Sequence[str]
     #: Whether their types are all known, to the innermost: then there is nothing to learn.
     known: bool = False
@@ -52,7 +52,7 @@ class Fields:
 
 @attrs.frozen
 class Written:
-    """What an update did."""
+    """The result of an update."""
 
     user: User
     fields: Fields
@@ -62,7 +62,7 @@ class Written:
 
 @attrs.define
 class State:
-    """Everything that one project knows."""
+    """The state of one project."""
 
     profiles: Profiles
     #: Emails (in lower case) and userIds of users who were forgotten.
@@ -70,7 +70,7 @@ class State:
     disallowed_events: frozenset[str]
     #: Webhooks by id, as ``ApiWebhookResponse``.
     webhooks: dict[int, dict[str, Any]]
-    #: The ledger of what is applied.
+    #: The ledger of effects.
     effects: Effects
     #: Whether ``dataFields`` of events, purchases and effects are kept.
     keep_data_fields: bool = True
@@ -81,7 +81,7 @@ class State:
 
     @property
     def project_type(self) -> ProjectType:
-        """How the project tells users apart."""
+        """How the project identifies users."""
         return self.profiles.project_type
 
     def next_number(self) -> int:
@@ -89,8 +89,10 @@ class State:
         self._arrived += 1
         return self._arrived
 
-    def applied(self, call: Call, body: Mapping[str, Any], user: User, *, created: bool) -> None:
-        """Put down that a request, or one item of its bulk, is applied. ``body`` is what was sent.
+    def record_effect(
+        self, call: Call, body: Mapping[str, Any], user: User, *, created: bool
+    ) -> None:
+        """Record that a request, or one item of its bulk, is applied. ``body`` is as it was sent.
 
         ``created`` is as in ``Effect``.
         """
@@ -105,7 +107,7 @@ class State:
         self.check_not_forgotten(who)
 
     def check_not_forgotten(self, who: Identity) -> None:
-        """Raise Refusal (409) naming what is forgotten of an identity."""
+        """Raise Refusal (409), with the forgotten parts of an identity."""
         if not self.forgotten:
             return
         gone = Identity(
@@ -135,7 +137,7 @@ class State:
         return Fields(taken, (), new)
 
     def learn(self, category: str, fields: Fields) -> None:
-        """Remember the types of fields that are taken."""
+        """Remember the types of stored fields."""
         if not fields.known:
             self.types.learn(category, fields.taken)
 
@@ -144,17 +146,28 @@ class State:
 
         ``create`` is ``createNewFields``. Everything is checked before anything is changed.
         """
-        data_fields = body.get("dataFields", {})
-        named = identity.of_body(body)
-        identity.check_present(named, self.project_type)
-        who = identity.with_data_fields(named, data_fields)
-        self.check_who(who)
-        fields = self.fields(USER, stored(data_fields), create=create, who=named)
+        who, fields = self._check_update(body, create=create)
         prefer = body.get("preferUserId", False)
         user, created = self.user_to_write(who, now, prefer_user_id=prefer)
         self.learn(USER, fields)
-        merged = _merged(user, fields.taken) if body.get("mergeNestedObjects") else fields.taken
+        merged = (
+            _merge_fields(user, fields.taken) if body.get("mergeNestedObjects") else fields.taken
+        )
         return Written(self.profiles.write(user, merged, now, who), fields, created)
+
+    def has_user_for(self, body: Mapping[str, Any], *, create: bool = True) -> bool:
+        """Whether :meth:`update_user` would find a user to update. Raises Refusal as it does."""
+        who, _ = self._check_update(body, create=create)
+        return self.profiles.claim(who) is not None
+
+    def _check_update(self, body: Mapping[str, Any], *, create: bool) -> tuple[Identity, Fields]:
+        """Return whom an update is for, and its fields. Raises Refusal."""
+        data_fields = body.get("dataFields", {})
+        named = identity.read_identity(body)
+        identity.check_present(named, self.project_type)
+        who = identity.complete_identity(named, data_fields)
+        self.check_who(who)
+        return who, self.fields(USER, select_stored(data_fields), create=create, who=named)
 
     def user_to_write(
         self, who: Identity, now: float, *, prefer_user_id: bool
@@ -167,7 +180,7 @@ class State:
         return self.profiles.create(new, now), True
 
     def user_of_event(self, who: Identity, now: float) -> User:
-        """The user that an event belongs to, created where there is none.
+        """The user that an event belongs to, created if there is none.
 
         An event changes no identity, so it conflicts with none (a choice: the API description
         knows no conflict for events). Raises Refusal (``UnknownUserIdError``) for an unknown
@@ -179,9 +192,9 @@ class State:
         new = self.profiles.identity_of_new(who, prefer_user_id=False)
         return self.profiles.create(new, now)
 
-    def records_of(self, user: User) -> Iterable[Record]:
+    def list_records(self, user: User) -> Iterable[Record]:
         """A user's events and purchases, the oldest arrival first."""
-        both = [*self.events.of_user(user.number), *self.purchases.of_user(user.number)]
+        both = [*self.events.list_of_user(user.number), *self.purchases.list_of_user(user.number)]
         return sorted(both, key=lambda record: record.number)
 
     def delete(self, user: User) -> None:
@@ -191,7 +204,7 @@ class State:
         self.purchases.delete_of(user.number)
 
 
-def _merged(user: User, fields: Mapping[str, Any]) -> dict[str, Any]:
+def _merge_fields(user: User, fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _merge(user.data_fields.get(name), new) for name, new in fields.items()}
 
 

@@ -1,17 +1,17 @@
 """The endpoints of events and commerce: track, trackBulk, trackPurchase, updateCart, read.
 
-What may live here: one function per endpoint, from a good call to an answer. Source: Iterable's
-API description. Choices, where it is silent:
+Each function turns a valid call into a response. Source: Iterable's API description. Choices, where
+it is silent:
 
-* An event for an email that is not known creates the user; one for a userId that an email-based
+* An event for an unknown email creates the user; one for a userId that an email-based
   project does not know is a 400 ``UnknownUserIdError``, and ``notFoundUserIds`` in a bulk.
-* An event whose fields have other types than before refuses a whole bulk, for the bulk answer has
+* An event whose fields have other types than before refuses a whole bulk, since the response has
   no list for it. So does an item without identity, and an ``id`` that is too long.
 * Events are read with purchases among them (``eventType``), the oldest arrival first; ``limit``
   takes the newest. The fields of a record are those of the request, with ``createdAt`` in unix
   seconds and the user's identities of now.
-* A purchase leaves an empty cart (``[]``), also where there was none. Its ``dataFields`` have
-  types of their own, shared by all purchases.
+* A purchase leaves an empty cart (``[]``), also if there was none. Its ``dataFields`` have types of
+  their own, shared by all purchases.
 """
 
 from __future__ import annotations
@@ -20,16 +20,22 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from iterable_destination.testing import bulk, identity, schema
-from iterable_destination.testing.answers import Refusal, Response, as_json, refusal, success
 from iterable_destination.testing.field_types import FieldTypes
 from iterable_destination.testing.identity import Identity
-from iterable_destination.testing.profiles import User, named
+from iterable_destination.testing.profiles import User, identity_fields
 from iterable_destination.testing.records import Record, check_id
+from iterable_destination.testing.responses import (
+    Refusal,
+    Response,
+    json_response,
+    refusal,
+    success,
+)
 from iterable_destination.testing.shapes import Definition
 from iterable_destination.testing.state import Call, Fields, State, Written
-from iterable_destination.testing.users import named_email, named_user_id
+from iterable_destination.testing.users import read_email, read_user_id
 
-#: Events that one read gives, and that it gives unless asked (Iterable's API description).
+#: Events that one read returns, and their default (Iterable's API description).
 LIMITS: Final = range(1, 201)
 DEFAULT_LIMIT: Final = "30"
 CART: Final = "shoppingCartItems"
@@ -50,13 +56,13 @@ def track_bulk(state: State, call: Call) -> Response:
     events = call.body["events"]
     trial = state.types.trial()
     for event in events:
-        identity.check_present(identity.of_body(event), state.project_type)
+        identity.check_present(identity.read_identity(event), state.project_type)
         check_id(event)
-        _try_types(trial, _category(event), event.get("dataFields", {}))
+        _try_types(trial, _name_category(event), event.get("dataFields", {}))
     tally = bulk.Tally(bulk.EVENTS)
     for event in events:
         _track_in_bulk(state, call, event, tally)
-    return tally.answer()
+    return tally.response()
 
 
 def _try_types(trial: FieldTypes, category: str, data_fields: Mapping[str, Any]) -> None:
@@ -78,30 +84,30 @@ def _track_in_bulk(state: State, call: Call, event: dict[str, Any], tally: bulk.
 
 
 def _track_one(state: State, call: Call, event: dict[str, Any]) -> tuple[str, Fields]:
-    who = identity.of_body(event)
+    who = identity.read_identity(event)
     state.check_who(who)
     create = event.get("createNewFields", True)
-    category = _category(event)
+    category = _name_category(event)
     fields = state.fields(category, event.get("dataFields", {}), create=create)
     user = state.user_of_event(who, call.now)
     state.learn(category, fields)
-    record = _stored(state, schema.TRACK, event, fields)
+    record = _build_record(state, schema.TRACK, event, fields)
     record_id, created = state.events.put(user.number, record, state.next_number(), call.now)
-    state.applied(call, event, user, created=created)
+    state.record_effect(call, event, user, created=created)
     return record_id, fields
 
 
-def _category(event: Mapping[str, Any]) -> str:
+def _name_category(event: Mapping[str, Any]) -> str:
     return f"event:{event['eventName']}"
 
 
-_NOT_OF_RECORD: Final = frozenset({"email", "userId", "createNewFields", "user", "dataFields"})
+_NOT_STORED: Final = frozenset({"email", "userId", "createNewFields", "user", "dataFields"})
 
 
-def _stored(
+def _build_record(
     state: State, definition: Definition, body: Mapping[str, Any], fields: Fields
 ) -> dict[str, Any]:
-    kept = definition.names - _NOT_OF_RECORD
+    kept = definition.names - _NOT_STORED
     record = {name: value for name, value in body.items() if name in kept}
     if state.keep_data_fields and "dataFields" in body:
         record["dataFields"] = fields.taken
@@ -111,8 +117,8 @@ def _stored(
 def update_cart(state: State, call: Call) -> Response:
     """``POST /api/commerce/updateCart``: the cart is replaced."""
     written = _update_user(state, call)
-    _write_cart(state, written.user, _items(call), call.now)
-    state.applied(call, call.body, written.user, created=written.created)
+    _write_cart(state, written.user, _read_items(call), call.now)
+    state.record_effect(call, call.body, written.user, created=written.created)
     return success()
 
 
@@ -123,11 +129,13 @@ def track_purchase(state: State, call: Call) -> Response:
     fields = state.fields("purchase", data_fields, create=True)
     user = _update_user(state, call).user
     state.learn("purchase", fields)
-    record = _stored(state, schema.TRACK_PURCHASE, call.body, fields) | {"items": _items(call)}
+    record = _build_record(state, schema.TRACK_PURCHASE, call.body, fields) | {
+        "items": _read_items(call)
+    }
     number = state.next_number()
     record_id, created = state.purchases.put(user.number, record, number, call.now)
     _write_cart(state, user, [], call.now)
-    state.applied(call, call.body, user, created=created)
+    state.record_effect(call, call.body, user, created=created)
     return success(f"Purchase with id: {record_id} tracked.", {"id": record_id})
 
 
@@ -137,8 +145,8 @@ def _update_user(state: State, call: Call) -> Written:
     return state.update_user(user, call.now, create=create)
 
 
-def _items(call: Call) -> list[dict[str, Any]]:
-    return [schema.COMMERCE_ITEM.known(item) for item in call.body["items"]]
+def _read_items(call: Call) -> list[dict[str, Any]]:
+    return [schema.COMMERCE_ITEM.select_known(item) for item in call.body["items"]]
 
 
 def _write_cart(state: State, user: User, items: list[dict[str, Any]], now: float) -> None:
@@ -147,29 +155,29 @@ def _write_cart(state: State, user: User, items: list[dict[str, Any]], now: floa
 
 def get_by_email(state: State, call: Call) -> Response:
     """``GET /api/events/{email}?limit=``."""
-    return _read(state, named_email(call), call)
+    return _read(state, read_email(call), call)
 
 
 def get_by_user_id(state: State, call: Call) -> Response:
     """``GET /api/events/byUserId/{userId}?limit=``."""
-    return _read(state, named_user_id(call), call)
+    return _read(state, read_user_id(call), call)
 
 
 def _read(state: State, who: Identity, call: Call) -> Response:
-    limit = _limit(call.query.get("limit", DEFAULT_LIMIT))
+    limit = _parse_limit(call.query.get("limit", DEFAULT_LIMIT))
     user = state.profiles.find(who)
-    records = [] if user is None else [as_read(user, each) for each in state.records_of(user)]
-    return as_json({"events": records[-limit:]})
+    records = [] if user is None else [show_record(user, each) for each in state.list_records(user)]
+    return json_response({"events": records[-limit:]})
 
 
-def _limit(text: str) -> int:
+def _parse_limit(text: str) -> int:
     limit = int(text) if text.isascii() and text.isdigit() and len(text) <= len("200") else 0
     if limit not in LIMITS:
         raise refusal("BadParams", f"limit must be {LIMITS.start} to {LIMITS.stop - 1}")
     return limit
 
 
-def as_read(user: User, record: Record) -> dict[str, Any]:
-    """A record as it is answered, and as ``Project.events`` gives it."""
+def show_record(user: User, record: Record) -> dict[str, Any]:
+    """A record as a read and ``Project.events`` return it."""
     kind = "customEvent" if "eventName" in record.fields else "purchase"
-    return {**record.fields, "id": record.id, "eventType": kind, **named(user.who)}
+    return {**record.fields, "id": record.id, "eventType": kind, **identity_fields(user.who)}

@@ -1,8 +1,4 @@
-"""How an answer goes over a connection, whole or in the way of a fault.
-
-What may live here: one connection's sending, waiting and ending. What is sent, and what is to go
-wrong, is decided elsewhere.
-"""
+"""Sends a response over one connection, whole or with a fault."""
 
 from __future__ import annotations
 
@@ -16,19 +12,19 @@ from typing import Final
 
 import attrs
 
-from iterable_destination.testing.answers import Response
 from iterable_destination.testing.faults import Fault
+from iterable_destination.testing.responses import Response
 
 _PHRASES: Final = {int(status): status.phrase for status in HTTPStatus}
 #: ``struct linger`` that is on, with no time: closing resets.
 _NO_LINGER: Final = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
 _VERSION: Final = "HTTP/1.1"
-#: Seconds that are as good as for ever, and few enough for every clock.
-_LONGEST: Final = 86_400
+#: Seconds from which on a wait has no limit.
+_MAX_TIMEOUT: Final = 86_400
 
 
 class Closed(Exception):
-    """The connection is of no more use, and is to be closed in the ordinary way."""
+    """The connection cannot be used any more, and is to be closed."""
 
 
 class Reset(Exception):
@@ -37,52 +33,52 @@ class Reset(Exception):
 
 @attrs.frozen
 class Wire:
-    """One connection, as far as answers need it.
+    """One connection, for responses.
 
-    All its methods raise ConnectionError where the client went away or the server is stopping.
+    All its methods raise ConnectionError if the client disconnects or the server is stopping.
     """
 
     _connection: socket.socket
-    #: Is set when the server stops.
+    #: Set when the server stops.
     _stopping: threading.Event
 
-    def send(self, answer: Response) -> None:
-        """Send an answer in one piece."""
-        self._connection.sendall(_head(answer) + answer.body)
+    def send(self, response: Response) -> None:
+        """Send a whole response."""
+        self._connection.sendall(_encode_head(response) + response.body)
 
     def wait(self, seconds: float) -> None:
-        """Let time pass, also where the client goes away meanwhile."""
-        if seconds and self._stopping.wait(_timeout(seconds)):
+        """Wait, even if the client disconnects meanwhile."""
+        if seconds and self._stopping.wait(_limit_timeout(seconds)):
             raise ConnectionAbortedError("the server is stopping")
 
-    def perform(self, fault: Fault, answer: Response | None) -> None:
-        """Send what a fault lets through of an answer, and do what it does after that.
+    def perform(self, fault: Fault, response: Response | None) -> None:
+        """Send the part of a response that a fault leaves, and carry out the rest of the fault.
 
-        None is no answer at all. Raises Closed or Reset where the connection ends by it.
+        ``response`` None sends none. Raises Closed or Reset if the connection ends.
         """
-        if answer is not None and fault.sent is not None:
-            self._send_share(answer, fault.sent, fault.pause)
-        self._be_silent(fault.silence)
+        if response is not None and fault.sent is not None:
+            self._send_share(response, fault.sent, fault.pause)
+        self._stay_silent(fault.silence)
         if fault.end == "reset":
             raise Reset
         if fault.end == "close" or not fault.whole:
             raise Closed
 
-    def _send_share(self, answer: Response, share: float, pause: float) -> None:
-        body = answer.body if share == 1 else answer.body[: int(len(answer.body) * share)]
+    def _send_share(self, response: Response, share: float, pause: float) -> None:
+        body = response.body if share == 1 else response.body[: int(len(response.body) * share)]
         if not pause:
-            self._connection.sendall(_head(answer) + body)
+            self._connection.sendall(_encode_head(response) + body)
             return
-        self._connection.sendall(_head(answer))
+        self._connection.sendall(_encode_head(response))
         for byte in body:
             self._connection.sendall(bytes((byte,)))
             self.wait(pause)
 
-    def _be_silent(self, seconds: float) -> None:
-        """Let time pass, no longer than the client is there."""
+    def _stay_silent(self, seconds: float) -> None:
+        """Wait, but no longer than the client is connected."""
         if not seconds:
             return
-        self._connection.settimeout(_timeout(seconds))
+        self._connection.settimeout(_limit_timeout(seconds))
         try:
             more = self._connection.recv(1, socket.MSG_PEEK)
         except TimeoutError:
@@ -91,7 +87,7 @@ class Wire:
             self._connection.settimeout(None)
         if not more:
             raise ConnectionAbortedError("the client went away, or the server is stopping")
-        self.wait(seconds)  # A client that sends on is there, and cannot be watched.
+        self.wait(seconds)  # A client that sends more is connected, and cannot be watched.
 
 
 def reset(connection: socket.socket) -> None:
@@ -100,13 +96,13 @@ def reset(connection: socket.socket) -> None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
 
 
-def _timeout(seconds: float) -> float | None:
-    return seconds if seconds < _LONGEST else None
+def _limit_timeout(seconds: float) -> float | None:
+    return seconds if seconds < _MAX_TIMEOUT else None
 
 
-def _head(answer: Response) -> bytes:
-    phrase = _PHRASES.get(answer.status, "")
-    headers = {**answer.headers, "Content-Length": str(len(answer.body))}
-    lines = [f"{_VERSION} {answer.status} {phrase}"]
+def _encode_head(response: Response) -> bytes:
+    phrase = _PHRASES.get(response.status, "")
+    headers = {**response.headers, "Content-Length": str(len(response.body))}
+    lines = [f"{_VERSION} {response.status} {phrase}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     return "\r\n".join([*lines, "", ""]).encode("latin-1")

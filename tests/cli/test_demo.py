@@ -1,4 +1,4 @@
-"""The demo and the emulator, end to end over real HTTP."""
+"""The demo and the emulator, end to end over HTTP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line: lines in, lines out, exit statuses, and nothing where nothing belongs."""
+"""The command line: lines in, lines out, and exit statuses."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ import pytest
 from iterable_destination import Destination, RetryPolicy
 from iterable_destination.__main__ import main
 from iterable_destination.cli import main as cli
-from iterable_destination.cli import options as arguments_module
+from iterable_destination.cli import options
 from tests.support import faulty_server as faulty
 from tests.support.faulty_server import Exchange, FaultyServer, Script
 
@@ -32,7 +32,7 @@ KEY = "the-key-of-no-project-0123456789"
 BOM = b"\xef\xbb\xbf"
 
 
-def text_of(event: Any) -> bytes:
+def to_json(event: Any) -> bytes:
     return json.dumps(event).encode()
 
 
@@ -55,7 +55,7 @@ NO_IDENTITY = "Must set either userId or email"
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave nothing in the environment that the command line would heed."""
+    """Remove from the environment what the command line reads."""
     for name in (
         "ITERABLE_API_KEY",
         "ITERABLE_DATA_CENTER",
@@ -81,31 +81,31 @@ def run(*arguments: str, stdin: bytes = b"") -> click.testing.Result:
     return result
 
 
-def outputs(result: click.testing.Result) -> list[Any]:
+def read_lines(result: click.testing.Result) -> list[Any]:
     lines = result.stdout_bytes.split(b"\n")
     assert lines.pop() == b""
     return [json.loads(line) for line in lines]
 
 
-def translated(content: bytes, *arguments: str) -> list[Any]:
-    """Translate standard input, which must go well."""
+def translate(content: bytes, *arguments: str) -> list[Any]:
+    """Translate standard input; fail unless the command succeeds."""
     result = run("translate", *arguments, stdin=content)
     assert (result.exit_code, result.stderr) == (0, "")
-    return outputs(result)
+    return read_lines(result)
 
 
-def settled(result: click.testing.Result) -> list[Any]:
-    """Return what `send` wrote, in the order of the input: it writes in that of settling."""
-    return in_order(result.stdout_bytes)
+def read_outcomes(result: click.testing.Result) -> list[Any]:
+    """Return the output of `send` in the order of the input; `send` prints in order of settling."""
+    return sort_by_index(result.stdout_bytes)
 
 
-def in_order(written: bytes) -> list[Any]:
+def sort_by_index(written: bytes) -> list[Any]:
     return sorted(map(json.loads, written.splitlines()), key=itemgetter("index"))
 
 
-def settings_file(folder: Path, content: Any) -> str:
+def write_settings(folder: Path, content: Any) -> str:
     path = folder / "settings.json"
-    path.write_bytes(content if isinstance(content, bytes) else text_of(content))
+    path.write_bytes(content if isinstance(content, bytes) else to_json(content))
     return str(path)
 
 
@@ -115,20 +115,20 @@ def settings_file(folder: Path, content: Any) -> str:
 def test_translate_writes_one_line_for_each_event_in_order() -> None:
     content = b"\n".join(
         [
-            text_of(TRACK),
-            text_of(GROUP),
+            to_json(TRACK),
+            to_json(GROUP),
             b"",
-            text_of(INVALID),
+            to_json(INVALID),
             b"no JSON",
             b'{"type":"track","event":"\xff"}',
             b"[]",
-            text_of(TRACK | {"userId": 5, "messageId": "m-9"}),
+            to_json(TRACK | {"userId": 5, "messageId": "m-9"}),
         ]
     )
     result = run("translate", stdin=content)
     assert result.exit_code == 1
     assert result.stderr == ""
-    tracked, grouped, *others = outputs(result)
+    tracked, grouped, *others = read_lines(result)
     assert tracked == TRACKED
     assert set(grouped) == {"messageId", "skipped"}
     assert grouped["messageId"] == "m-2"
@@ -171,7 +171,7 @@ def test_translate_writes_one_line_for_each_event_in_order() -> None:
 
 
 def test_a_line_of_translate_is_compact_utf_8() -> None:
-    result = run("translate", stdin=text_of(TRACK | {"event": "Größe 😀"}))
+    result = run("translate", stdin=to_json(TRACK | {"event": "Größe 😀"}))
     assert (
         result.stdout_bytes
         == (
@@ -182,11 +182,11 @@ def test_a_line_of_translate_is_compact_utf_8() -> None:
 
 
 def test_translate_needs_no_key_and_adds_no_id() -> None:
-    (line,) = translated(text_of(TRACK))
+    (line,) = translate(to_json(TRACK))
     assert "id" not in line["calls"][0]["body"]
 
 
-LINE = text_of(TRACK)
+LINE = to_json(TRACK)
 
 
 @pytest.mark.parametrize(
@@ -212,26 +212,26 @@ def test_events_are_read_from_anywhere(
     arguments = {"nothing": (), "-": ("-",), "file": (str(plain),), "gzip": (str(compressed),)}
     result = run("translate", *arguments[source], stdin=content)
     assert (result.exit_code, result.stderr) == (0, "")
-    assert outputs(result) == [TRACKED] * events
+    assert read_lines(result) == [TRACKED] * events
 
 
 def test_all_skipped_is_all_well() -> None:
-    result = run("translate", stdin=text_of(GROUP))
+    result = run("translate", stdin=to_json(GROUP))
     assert result.exit_code == 0
 
 
 def test_settings_of_a_file_decide(tmp_path: Path) -> None:
-    page = text_of({"type": "page", "name": "Home", "userId": "u-1"})
+    page = to_json({"type": "page", "name": "Home", "userId": "u-1"})
     chosen = {"mapAllPagesToSingleEventName": False, "track_all_pages": None}
-    (line,) = translated(page, "--settings", settings_file(tmp_path, chosen))
+    (line,) = translate(page, "--settings", write_settings(tmp_path, chosen))
     assert line["calls"][0]["body"]["eventName"] == "Home page"
-    (line,) = translated(page)
+    (line,) = translate(page)
     assert line["calls"][0]["body"]["eventName"] == "Loaded a Page"
 
 
 def test_a_settings_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
-    path = settings_file(tmp_path, BOM + b'{"skip_anonymous":true}')
-    (line,) = translated(text_of(INVALID), "--settings", path)
+    path = write_settings(tmp_path, BOM + b'{"skip_anonymous":true}')
+    (line,) = translate(to_json(INVALID), "--settings", path)
     assert set(line) == {"messageId", "skipped"}
 
 
@@ -284,7 +284,7 @@ def test_what_was_read_before_the_input_broke_is_there(tmp_path: Path) -> None:
     path = tmp_path / "events.gz"
     path.write_bytes(gzip.compress(LINE + b"\n" + LINE + b"\n") + b"rest")
     result = run("translate", str(path))
-    assert outputs(result) == [TRACKED, TRACKED]
+    assert read_lines(result) == [TRACKED, TRACKED]
     assert result.exit_code == 2
     assert result.stderr == f"Error: {path}: Not a gzipped file (b're')\n"
 
@@ -332,7 +332,7 @@ URL = "must be https:// or http://, a host, and perhaps a port and a path"
 def test_a_wrong_setting_is_wrong_usage(
     command: str, settings: dict[str, Any], words: str, tmp_path: Path
 ) -> None:
-    path = settings_file(tmp_path, settings)
+    path = write_settings(tmp_path, settings)
     result = run(command, "--settings", path, stdin=LINE)
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == f"Error: {path}: {words}\n"
@@ -365,7 +365,7 @@ def test_a_wrong_setting_is_wrong_usage(
 def test_a_settings_file_that_is_no_json_object_is_wrong_usage(
     content: bytes, words: str, tmp_path: Path
 ) -> None:
-    path = settings_file(tmp_path, content)
+    path = write_settings(tmp_path, content)
     result = run("translate", "--settings", path, stdin=LINE)
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == f"Error: {path}: {words}\n"
@@ -381,10 +381,10 @@ def test_a_settings_file_that_cannot_be_read_is_wrong_usage(tmp_path: Path) -> N
 
 def test_unknown_settings_are_named_on_standard_error_and_passed_over(tmp_path: Path) -> None:
     chosen = {"apikey": KEY, "trackAllPages": True, "überall": 1}
-    path = settings_file(tmp_path, chosen)
+    path = write_settings(tmp_path, chosen)
     result = run("translate", "--settings", path, stdin=LINE)
     assert result.exit_code == 0
-    assert outputs(result) == [TRACKED]
+    assert read_lines(result) == [TRACKED]
     assert result.stderr == (
         f"{path}: unknown setting 'apikey' is passed over\n"
         f"{path}: unknown setting 'überall' is passed over\n"
@@ -393,7 +393,7 @@ def test_unknown_settings_are_named_on_standard_error_and_passed_over(tmp_path: 
 
 def test_unknown_settings_are_named_even_if_another_is_wrong(tmp_path: Path) -> None:
     chosen = {"trackallpages": True, "trackAllPages": "yes", "apikey": KEY}
-    path = settings_file(tmp_path, chosen)
+    path = write_settings(tmp_path, chosen)
     result = run("translate", "--settings", path, stdin=LINE)
     assert (result.exit_code, result.stdout) == (2, "")
     assert sorted(result.stderr.splitlines()) == [
@@ -430,25 +430,25 @@ def test_a_wrong_variable_is_wrong_usage(
 # send --------------------------------------------------------------------------------------------
 
 
-def sent(
+def send(
     monkeypatch: pytest.MonkeyPatch, content: bytes, *scripts: Script, arguments: Any = ()
 ) -> tuple[click.testing.Result, FaultyServer]:
-    """Send standard input to a server that plays these scripts."""
+    """Send standard input to a server that follows these scripts."""
     monkeypatch.setenv("ITERABLE_API_KEY", KEY)
     hurried = functools.partial(Destination, retry=RetryPolicy(deadline=0.0))
-    monkeypatch.setattr(arguments_module, "Destination", hurried)
+    monkeypatch.setattr(options, "Destination", hurried)
     with FaultyServer(*scripts) as server:
         result = run("send", "--base-url", server.url, *arguments, stdin=content)
     return result, server
 
 
-def api_answer(status: int, code: str, msg: str, request_id: str = "") -> Script:
+def make_api_response(status: int, code: str, msg: str, request_id: str = "") -> Script:
     headers = f"Iterable-Request-Id: {request_id}\r\n" if request_id else ""
-    return faulty.answers(status, text_of({"msg": msg, "code": code, "params": None}), headers)
+    return faulty.answers(status, to_json({"msg": msg, "code": code, "params": None}), headers)
 
 
-def rows(result: click.testing.Result) -> list[list[str]]:
-    """Return the summary's rows: an outcome and how many."""
+def read_rows(result: click.testing.Result) -> list[list[str]]:
+    """Return the rows of the summary: an outcome and its number."""
     words = [line.replace("│", " ").split() for line in result.stderr.splitlines()]
     names = {"delivered", "skipped", "rejected", "retryable", "unknown"}
     return [row for row in words if row and row[0] in names]
@@ -473,21 +473,21 @@ CART = {
 def test_send_writes_what_became_of_each_event(monkeypatch: pytest.MonkeyPatch) -> None:
     events = [ORDER, IDENTIFY | {"userId": "u-3"}, CART, TRACK | {"messageId": "m-8"}]
     content = b"\n".join(
-        [text_of(TRACK), text_of(GROUP), b"", text_of(INVALID), b"no JSON", *map(text_of, events)]
+        [to_json(TRACK), to_json(GROUP), b"", to_json(INVALID), b"no JSON", *map(to_json, events)]
     )
-    result, server = sent(
+    result, server = send(
         monkeypatch,
         content,
         faulty.by_path(
             {
-                "/api/commerce/trackPurchase": api_answer(400, "BadParams", "Bad.", "r-1"),
+                "/api/commerce/trackPurchase": make_api_response(400, "BadParams", "Bad.", "r-1"),
                 "/api/users/bulkUpdate": faulty.answers(429, b"Too Many Requests"),
                 "/api/commerce/updateCart": faulty.resets_after_reading,
             }
         ),
     )
     assert result.exit_code == 1
-    *lines, lost, last = settled(result)
+    *lines, lost, last = read_outcomes(result)
     invalid, no_json = f"userId: {NO_IDENTITY}", "line 5: no JSON: Expecting value, at character 1"
     limit = "status 429: more requests than the project's limit"
     assert lines == [
@@ -531,9 +531,9 @@ def test_send_writes_what_became_of_each_event(monkeypatch: pytest.MonkeyPatch) 
     assert (lost["index"], lost["outcome"]) == (7, "unknown")
     assert lost["error"]["type"] == "AmbiguousAnswer"
     assert last == {"index": 8, "messageId": "m-8", "outcome": "delivered"}
-    assert [line["index"] for line in outputs(result) if line["index"] in {0, 1, 8}] == [0, 1, 8]
+    assert [line["index"] for line in read_lines(result) if line["index"] in {0, 1, 8}] == [0, 1, 8]
     assert "Events by outcome" in result.stderr
-    assert rows(result) == [
+    assert read_rows(result) == [
         ["delivered", "2"],
         ["skipped", "1"],
         ["rejected", "3"],
@@ -550,22 +550,22 @@ def test_send_writes_what_became_of_each_event(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_line_of_send_is_compact_json(monkeypatch: pytest.MonkeyPatch) -> None:
-    result, _ = sent(monkeypatch, LINE, faulty.accepts)
+    result, _ = send(monkeypatch, LINE, faulty.accepts)
     assert result.stdout == '{"index":0,"messageId":"m-1","outcome":"delivered"}\n'
 
 
 def test_all_delivered_or_skipped_is_all_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    content = text_of(TRACK) + b"\n" + text_of(GROUP)
-    result, _ = sent(monkeypatch, content, faulty.accepts)
+    content = to_json(TRACK) + b"\n" + to_json(GROUP)
+    result, _ = send(monkeypatch, content, faulty.accepts)
     assert result.exit_code == 0
-    assert rows(result) == [["delivered", "1"], ["skipped", "1"]]
+    assert read_rows(result) == [["delivered", "1"], ["skipped", "1"]]
 
 
-@pytest.mark.parametrize("content", [b"", text_of(GROUP)], ids=["nothing", "skipped"])
+@pytest.mark.parametrize("content", [b"", to_json(GROUP)], ids=["nothing", "skipped"])
 def test_where_there_is_nothing_to_send_nothing_is_sent(
     content: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    result, server = sent(monkeypatch, content, faulty.accepts)
+    result, server = send(monkeypatch, content, faulty.accepts)
     assert result.exit_code == 0
     assert server.connections == 0
 
@@ -573,8 +573,8 @@ def test_where_there_is_nothing_to_send_nothing_is_sent(
 @pytest.mark.parametrize(
     "script",
     [
-        api_answer(401, "BadApiKey", "Invalid API key"),
-        api_answer(403, "Forbidden", "Not for you"),
+        make_api_response(401, "BadApiKey", "Invalid API key"),
+        make_api_response(403, "Forbidden", "Not for you"),
         faulty.answers(404, b"<html>", "Content-Type: text/html\r\n"),
         faulty.answers(302, b"", "Location: /elsewhere\r\n"),
     ],
@@ -583,20 +583,20 @@ def test_where_there_is_nothing_to_send_nothing_is_sent(
 def test_a_wrong_key_or_address_is_wrong_usage(
     script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    result, _ = sent(monkeypatch, LINE + b"\n" + text_of(INVALID), script)
+    result, _ = send(monkeypatch, LINE + b"\n" + to_json(INVALID), script)
     assert result.exit_code == 2
-    assert [line["outcome"] for line in settled(result)] == ["retryable", "rejected"]
+    assert [line["outcome"] for line in read_outcomes(result)] == ["retryable", "rejected"]
 
 
 def test_events_that_failed_make_the_status_1(monkeypatch: pytest.MonkeyPatch) -> None:
     for content, script in [
         (b"no JSON", faulty.accepts),
-        (text_of(INVALID), faulty.accepts),
-        (LINE, api_answer(400, "BadParams", "Bad.")),
+        (to_json(INVALID), faulty.accepts),
+        (LINE, make_api_response(400, "BadParams", "Bad.")),
         (LINE, faulty.answers(503, b"")),
         (LINE, faulty.closes_after_reading),
     ]:
-        result, _ = sent(monkeypatch, content, script)
+        result, _ = send(monkeypatch, content, script)
         assert result.exit_code == 1
 
 
@@ -618,7 +618,7 @@ def test_arguments_win_over_variables_and_these_over_the_file(
         FaultyServer(faulty.accepts) as of_argument,
     ):
         chosen = {"apiKey": "key-of-the-file", "base_url": of_file.url, "data_center": "EU"}
-        path = settings_file(tmp_path, chosen)
+        path = write_settings(tmp_path, chosen)
         assert run("send", "--settings", path, stdin=LINE).exit_code == 0
         monkeypatch.setenv("ITERABLE_API_KEY", "key-of-the-variable")
         monkeypatch.setenv("ITERABLE_BASE_URL", of_variable.url)
@@ -658,7 +658,7 @@ def test_an_address_that_only_a_request_shows_to_be_none_is_wrong_usage(
     monkeypatch.setenv("ITERABLE_API_KEY", KEY)
     result = run("send", "--base-url", "http://a..b", stdin=LINE)
     assert result.exit_code == 2
-    (line,) = outputs(result)
+    (line,) = read_lines(result)
     assert (line["outcome"], line["error"]["type"]) == ("retryable", "WrongAddress")
 
 
@@ -675,7 +675,7 @@ def test_an_address_that_only_a_request_shows_to_be_none_is_wrong_usage(
     ],
 )
 def test_the_key_is_never_written(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
-    result, server = sent(monkeypatch, LINE, script)
+    result, server = send(monkeypatch, LINE, script)
     assert server.requests[0].headers["api-key"] == KEY
     assert result.exit_code in (1, 2)
     assert KEY not in result.stdout + result.stderr
@@ -740,8 +740,8 @@ COMMAND = [sys.executable, "-m", "iterable_destination"]
 
 
 @contextmanager
-def started(*arguments: str, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """Start the command line; it is ended if it takes too long."""
+def start_process(*arguments: str, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """Start the command line; kill it if it takes too long."""
     pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     running: subprocess.Popen[bytes]
     with subprocess.Popen([*COMMAND, *arguments], **(pipes | options)) as running:
@@ -753,31 +753,31 @@ def started(*arguments: str, **options: Any) -> Iterator[subprocess.Popen[bytes]
             watch.cancel()
 
 
-def process(*arguments: str, stdin: bytes = b"", **env: str) -> tuple[int, bytes, bytes]:
-    """Run the command line; return its exit status and both outputs."""
-    with started(*arguments, env=os.environ | env) as running:
+def run_process(*arguments: str, stdin: bytes = b"", **env: str) -> tuple[int, bytes, bytes]:
+    """Run the command line, and return its exit status, standard output and standard error."""
+    with start_process(*arguments, env=os.environ | env) as running:
         written, told = running.communicate(stdin)
     return running.returncode, written, told
 
 
 def test_a_pipe_gets_the_lines_and_nothing_else() -> None:
-    status, written, told = process("translate", stdin=LINE + b"\n" + text_of(GROUP))
+    status, written, told = run_process("translate", stdin=LINE + b"\n" + to_json(GROUP))
     assert (status, told, written.count(b"\n")) == (0, b"", 2)
 
 
 def test_the_exit_statuses_of_the_process(tmp_path: Path) -> None:
-    assert process("translate", stdin=b"no JSON")[0] == 1
+    assert run_process("translate", stdin=b"no JSON")[0] == 1
     message = f"Error: {tmp_path}/nothing: {os.strerror(ENOENT)}\n".encode()
-    assert process("translate", str(tmp_path / "nothing")) == (2, b"", message)
+    assert run_process("translate", str(tmp_path / "nothing")) == (2, b"", message)
 
 
 def test_the_process_sends_and_sums_up_on_standard_error() -> None:
     refused = {"/api/users/bulkUpdate": faulty.echoes(400, "BadJsonBody")}
     with FaultyServer(faulty.by_path(refused)) as server:
         env = {"ITERABLE_API_KEY": KEY, "ITERABLE_BASE_URL": server.url}
-        status, written, told = process("send", stdin=LINE + b"\r\n" + text_of(IDENTIFY), **env)
+        status, written, told = run_process("send", stdin=LINE + b"\r\n" + to_json(IDENTIFY), **env)
     assert status == 1
-    assert [line["outcome"] for line in in_order(written)] == ["delivered", "rejected"]
+    assert [line["outcome"] for line in sort_by_index(written)] == ["delivered", "rejected"]
     assert b"Events by outcome" in told
     assert b"/api/users/bulkUpdate" in told
     assert b"\x1b" not in written + told
@@ -794,10 +794,10 @@ def test_an_outcome_is_written_as_soon_as_it_is_settled() -> None:
 
     with FaultyServer(faulty.by_path({"/api/users/bulkUpdate": waits})) as server:
         env = os.environ | {"ITERABLE_API_KEY": KEY, "ITERABLE_BASE_URL": server.url}
-        with started("send", env=env, stderr=subprocess.DEVNULL) as running:
+        with start_process("send", env=env, stderr=subprocess.DEVNULL) as running:
             assert running.stdin is not None
             assert running.stdout is not None
-            running.stdin.write(LINE + b"\n" + text_of(IDENTIFY) + b"\n")
+            running.stdin.write(LINE + b"\n" + to_json(IDENTIFY) + b"\n")
             running.stdin.close()
             first = running.stdout.readline()
             assert not seen.is_set()
@@ -811,7 +811,7 @@ def test_an_outcome_is_written_as_soon_as_it_is_settled() -> None:
 def test_a_reader_that_has_had_enough_is_no_reason_to_complain(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     path.write_bytes((LINE + b"\n") * 5_000)
-    with started("translate", str(path), stdin=subprocess.DEVNULL) as running:
+    with start_process("translate", str(path), stdin=subprocess.DEVNULL) as running:
         assert running.stdout is not None
         assert running.stderr is not None
         assert json.loads(running.stdout.readline()) == TRACKED
@@ -820,8 +820,8 @@ def test_a_reader_that_has_had_enough_is_no_reason_to_complain(tmp_path: Path) -
     assert running.returncode == 1
 
 
-def on_a_terminal(*arguments: str, pipe: bytes | None = None) -> tuple[int, bytes, bytes]:
-    """Run with standard error on a terminal; return the status and both outputs."""
+def run_on_terminal(*arguments: str, pipe: bytes | None = None) -> tuple[int, bytes, bytes]:
+    """Run with standard error on a terminal; return the exit status and both outputs."""
     ours, theirs = pty.openpty()
     shown = bytearray()
 
@@ -833,7 +833,7 @@ def on_a_terminal(*arguments: str, pipe: bytes | None = None) -> tuple[int, byte
             pass
 
     stdin = subprocess.DEVNULL if pipe is None else subprocess.PIPE
-    with started(*arguments, stdin=stdin, stderr=theirs) as running:
+    with start_process(*arguments, stdin=stdin, stderr=theirs) as running:
         os.close(theirs)
         looking = threading.Thread(target=look)
         looking.start()
@@ -846,7 +846,7 @@ def on_a_terminal(*arguments: str, pipe: bytes | None = None) -> tuple[int, byte
 def test_a_terminal_shows_progress_and_the_lines_stay_clean(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     path.write_bytes((LINE + b"\n") * 1_000)
-    status, written, shown = on_a_terminal("translate", str(path))
+    status, written, shown = run_on_terminal("translate", str(path))
     assert status == 0
     assert [json.loads(line) for line in written.splitlines()] == [TRACKED] * 1_000
     assert b"1,000 events" in shown
@@ -854,7 +854,7 @@ def test_a_terminal_shows_progress_and_the_lines_stay_clean(tmp_path: Path) -> N
 
 
 def test_a_terminal_counts_what_comes_through_a_pipe() -> None:
-    status, written, shown = on_a_terminal("translate", pipe=(LINE + b"\n") * 1_000)
+    status, written, shown = run_on_terminal("translate", pipe=(LINE + b"\n") * 1_000)
     assert (status, written.count(b"\n")) == (0, 1_000)
     assert b"1,000 events" in shown
 
@@ -865,12 +865,12 @@ def test_a_terminal_shows_progress_of_a_named_pipe(tmp_path: Path) -> None:
     content = (LINE + b"\n") * 500
     writer = threading.Thread(target=path.write_bytes, args=(content,), daemon=True)
     writer.start()
-    status, written, shown = on_a_terminal("translate", str(path))
+    status, written, shown = run_on_terminal("translate", str(path))
     writer.join(5)
     assert (status, written.count(b"\n")) == (0, 500)
     assert b"events" in shown
 
 
 def test_colour_that_is_forced_makes_no_terminal_of_a_pipe() -> None:
-    _, _, told = process("translate", stdin=LINE, FORCE_COLOR="1")
+    _, _, told = run_process("translate", stdin=LINE, FORCE_COLOR="1")
     assert told == b""

@@ -1,4 +1,4 @@
-"""Mapped destinations on the command line: what they add to lines, and why events became so."""
+"""Mapped destinations on the command line: their output, and its explanation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import requests
 
 from iterable_destination import Outbox
 from iterable_destination.testing import LocalIterable, Project
-from tests.cli.test_main import BOM, outputs, run, settled, started, text_of
+from tests.cli.test_main import BOM, read_lines, read_outcomes, run, start_process, to_json
 
 WHO = {"userId": {"@path": "$.userId"}}
 EVENTS = {
@@ -71,17 +71,17 @@ def iterable() -> Iterator[LocalIterable]:
 
 @pytest.fixture
 def mappings(tmp_path: Path) -> str:
-    return written(tmp_path, [EVENTS, PLANS])
+    return write_json(tmp_path, [EVENTS, PLANS])
 
 
-def written(folder: Path, content: Any) -> str:
+def write_json(folder: Path, content: Any) -> str:
     path = folder / "mappings.json"
-    path.write_bytes(content if isinstance(content, bytes) else text_of(content))
+    path.write_bytes(content if isinstance(content, bytes) else to_json(content))
     return str(path)
 
 
 def lines(*events: Any) -> bytes:
-    return b"\n".join(each if isinstance(each, bytes) else text_of(each) for each in events)
+    return b"\n".join(each if isinstance(each, bytes) else to_json(each) for each in events)
 
 
 # translate ----------------------------------------------------------------------------------------
@@ -90,7 +90,7 @@ def lines(*events: Any) -> bytes:
 def test_each_call_names_its_subscription(mappings: str) -> None:
     result = run("translate", "--mappings", mappings, stdin=lines(SEEN, PAID, PAGE))
     assert (result.exit_code, result.stderr) == (0, "")
-    assert outputs(result) == [
+    assert read_lines(result) == [
         {"messageId": "m-1", "calls": [TRACKED]},
         {"messageId": "m-2", "calls": [TRACKED, UPDATED]},
         {"messageId": "m-5", "skipped": "no enabled subscription fires for this event"},
@@ -100,7 +100,7 @@ def test_each_call_names_its_subscription(mappings: str) -> None:
 def test_subscriptions_that_failed_stand_beside_the_others(mappings: str) -> None:
     result = run("translate", "--mappings", mappings, stdin=lines(HALF | {"userId": 7}, SEEN))
     assert (result.exit_code, result.stderr) == (1, "")
-    failed, fine = outputs(result)
+    failed, fine = read_lines(result)
     assert failed == {
         "messageId": "m-3",
         "calls": [TRACKED | {"body": {"userId": "7", "eventName": "Seen", "dataFields": {}}}],
@@ -121,7 +121,7 @@ def test_subscriptions_that_failed_stand_beside_the_others(mappings: str) -> Non
 def test_an_event_of_which_all_failed_is_refused(mappings: str) -> None:
     result = run("translate", "--mappings", mappings, stdin=lines(NAMELESS, b"no JSON"))
     assert result.exit_code == 1
-    refused, unreadable = outputs(result)
+    refused, unreadable = read_lines(result)
     assert refused == {
         "messageId": "m-4",
         "error": {
@@ -138,22 +138,22 @@ def test_settings_count_beside_the_subscriptions(tmp_path: Path, mappings: str) 
     settings.write_text('{"skip_anonymous": true}')
     event = {key: value for key, value in SEEN.items() if key != "userId"}
     chosen = ("--mappings", mappings, "--settings", str(settings))
-    (line,) = outputs(run("translate", *chosen, stdin=lines(event)))
+    (line,) = read_lines(run("translate", *chosen, stdin=lines(event)))
     assert line["skipped"].startswith("anonymous")
 
 
 def test_a_file_of_no_subscriptions_fires_none(tmp_path: Path) -> None:
-    result = run("translate", "--mappings", written(tmp_path, BOM + b"[]"), stdin=lines(SEEN))
+    result = run("translate", "--mappings", write_json(tmp_path, BOM + b"[]"), stdin=lines(SEEN))
     assert result.exit_code == 0
-    assert [set(line) for line in outputs(result)] == [{"messageId", "skipped"}]
+    assert [set(line) for line in read_lines(result)] == [{"messageId", "skipped"}]
 
 
 def test_unknown_keys_are_named_on_standard_error(tmp_path: Path) -> None:
-    path = written(tmp_path, [EVENTS | {"colour": "red"}])
+    path = write_json(tmp_path, [EVENTS | {"colour": "red"}])
     result = run("translate", "--mappings", path, stdin=lines(SEEN))
     assert result.exit_code == 0
     assert result.stderr == f"{path}: unknown key 'colour' of a subscription is passed over\n"
-    assert outputs(result) == [{"messageId": "m-1", "calls": [TRACKED]}]
+    assert read_lines(result) == [{"messageId": "m-1", "calls": [TRACKED]}]
 
 
 MANY_PROBLEMS = (
@@ -185,7 +185,7 @@ COMMANDS = [("translate",), ("explain",), ("send",), ("drain", "events.outbox"),
 def test_wrong_mappings_are_wrong_usage_with_every_problem(
     tmp_path: Path, content: Any, message: str
 ) -> None:
-    path = written(tmp_path, content)
+    path = write_json(tmp_path, content)
     result = run("translate", "--mappings", path, stdin=lines(SEEN))
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == f"Error: {message.replace('{path}', path)}\n"
@@ -195,10 +195,10 @@ def test_mappings_may_stand_among_the_settings_and_those_of_the_option_win(tmp_p
     settings = tmp_path / "settings.json"
     settings.write_text(json.dumps({"mappings": [EVENTS | {"colour": "red"}]}))
     result = run("translate", "--settings", str(settings), stdin=lines(SEEN))
-    assert outputs(result) == [{"messageId": "m-1", "calls": [TRACKED]}]
+    assert read_lines(result) == [{"messageId": "m-1", "calls": [TRACKED]}]
     assert result.stderr == f"{settings}: unknown key 'colour' of a subscription is passed over\n"
-    none = ("--mappings", written(tmp_path, []))
-    (line,) = outputs(run("translate", "--settings", str(settings), *none, stdin=lines(SEEN)))
+    none = ("--mappings", write_json(tmp_path, []))
+    (line,) = read_lines(run("translate", "--settings", str(settings), *none, stdin=lines(SEEN)))
     assert "skipped" in line
 
 
@@ -221,7 +221,7 @@ def test_send_names_what_failed_of_each_event(iterable: LocalIterable, mappings:
     options = ("--mappings", mappings, "--base-url", iterable.url)
     result = run("send", *options, stdin=lines(PAID, HALF, secret, PAGE))
     assert result.exit_code == 1
-    fine, half, refused, skipped = settled(result)
+    fine, half, refused, skipped = read_outcomes(result)
     assert fine == {"index": 0, "messageId": "m-2", "outcome": "delivered"}
     assert half["failures"] == [
         {
@@ -251,7 +251,7 @@ def test_a_dead_letter_says_what_failed_and_is_taken_again(
     assert [each["subscription"] for each in letter["deadLetter"]["failures"]] == ["Plans"]
     again.write_bytes(dead.read_bytes().replace(b'"yes"', b"true"))
     result = run("send", str(again), *options)
-    assert (result.exit_code, settled(result)[0]["outcome"]) == (0, "delivered")
+    assert (result.exit_code, read_outcomes(result)[0]["outcome"]) == (0, "delivered")
     assert [each["id"] for each in iterable.project.events("u-1")] == ["m-3"]
 
 
@@ -260,7 +260,7 @@ def test_drain_takes_mappings(tmp_path: Path, iterable: LocalIterable, mappings:
     with Outbox(file) as outbox:
         outbox.add(HALF)
     result = run("drain", file, "--mappings", mappings, "--base-url", iterable.url)
-    (line,) = settled(result)
+    (line,) = read_outcomes(result)
     assert (result.exit_code, line["outcome"]) == (1, "rejected")
     assert [each["subscription"] for each in line["failures"]] == ["Plans"]
     assert len(iterable.project.events("u-1")) == 1
@@ -268,7 +268,7 @@ def test_drain_takes_mappings(tmp_path: Path, iterable: LocalIterable, mappings:
 
 def test_serve_takes_mappings(iterable: LocalIterable, mappings: str) -> None:
     options = ("--mappings", mappings, "--base-url", iterable.url, "--without-authentication")
-    with started("serve", "--port", "0", *options, env=dict(os.environ)) as server:
+    with start_process("serve", "--port", "0", *options, env=dict(os.environ)) as server:
         assert server.stdout is not None
         try:
             url = server.stdout.readline().decode().strip()
@@ -286,13 +286,13 @@ def test_serve_takes_mappings(iterable: LocalIterable, mappings: str) -> None:
 # explain ------------------------------------------------------------------------------------------
 
 
-def explained(*events: Any, options: tuple[str, ...] = (), status: int = 0) -> str:
+def explain(*events: Any, options: tuple[str, ...] = (), status: int = 0) -> str:
     result = run("explain", *options, stdin=lines(*events))
     assert (result.exit_code, result.stderr) == (status, "")
     return result.stdout
 
 
-def dedented(text: str) -> str:
+def dedent(text: str) -> str:
     return textwrap.dedent(text).lstrip("\n")
 
 
@@ -304,7 +304,7 @@ def test_the_classic_mapping_is_explained_by_the_places_of_fields() -> None:
         "event": "Order Completed",
         "properties": {"total": "9"},
     }
-    assert explained(SEEN, order, b"", PAGE) == dedented(
+    assert explain(SEEN, order, b"", PAGE) == dedent(
         """
         line 1, track m-1
           POST /api/events/track
@@ -323,9 +323,9 @@ def test_the_classic_mapping_is_explained_by_the_places_of_fields() -> None:
 
 
 def test_subscriptions_are_explained_by_what_decided(mappings: str) -> None:
-    assert explained(
+    assert explain(
         SEEN, PAID, HALF | {"userId": 7}, PAGE, options=("--mappings", mappings), status=1
-    ) == dedented(
+    ) == dedent(
         """
         line 1, track m-1
           Events: fired, by type = "track"
@@ -368,8 +368,8 @@ def test_subscriptions_are_explained_by_what_decided(mappings: str) -> None:
 def test_a_constant_has_no_place(tmp_path: Path) -> None:
     always = EVENTS | {"subscribe": 'type = "page"', "mapping": {**WHO, "eventName": "Page"}}
     off = PLANS | {"enabled": False}
-    told = explained(PAGE, options=("--mappings", written(tmp_path, [always, off])))
-    assert told == dedented(
+    told = explain(PAGE, options=("--mappings", write_json(tmp_path, [always, off])))
+    assert told == dedent(
         """
         line 1, page m-5
           Events: fired, by type = "page"
@@ -386,8 +386,8 @@ def test_an_anonymous_event_is_explained(tmp_path: Path, mappings: str) -> None:
     settings = tmp_path / "settings.json"
     settings.write_text('{"skip_anonymous": true}')
     event = {key: value for key, value in SEEN.items() if key != "userId"}
-    told = explained(event, options=("--mappings", mappings, "--settings", str(settings)))
-    assert told == dedented(
+    told = explain(event, options=("--mappings", mappings, "--settings", str(settings)))
+    assert told == dedent(
         """
         line 1, track m-1
           Events: fired, by type = "track"
@@ -402,7 +402,7 @@ def test_an_anonymous_event_is_explained(tmp_path: Path, mappings: str) -> None:
 def test_what_is_refused_is_explained_and_work_goes_on(mappings: str) -> None:
     unreadable = {"messageId": 5, "type": 7, "userId": "u-1"}
     handed = (b"no JSON", b"[]", NAMELESS, unreadable, SEEN)
-    assert explained(*handed, status=1) == dedented(
+    assert explain(*handed, status=1) == dedent(
         """
         line 1: no JSON: Expecting value, at character 1
           refused
@@ -420,7 +420,7 @@ def test_what_is_refused_is_explained_and_work_goes_on(mappings: str) -> None:
             eventName from event
         """
     )
-    assert explained(*handed[2:4], options=("--mappings", mappings), status=1) == dedented(
+    assert explain(*handed[2:4], options=("--mappings", mappings), status=1) == dedent(
         """
         line 1, track m-4
           Events: fired, by type = "track"
@@ -453,7 +453,7 @@ def test_nothing_of_an_event_reaches_the_terminal_as_it_is(
     else:
         event[key] = EVIL
     mapping = {**WHO, "eventName": {"@path": "$.event"}, "dataFields": {"@path": "$.properties"}}
-    path = written(tmp_path, [EVENTS | {"mapping": mapping}])
+    path = write_json(tmp_path, [EVENTS | {"mapping": mapping}])
     result = run("explain", *(("--mappings", path) if way == "mapped" else ()), stdin=lines(event))
     assert result.exit_code in {0, 1}
     told = result.stdout_bytes.decode()
@@ -462,7 +462,7 @@ def test_nothing_of_an_event_reaches_the_terminal_as_it_is(
 
 
 def test_places_are_not_guessed_where_half_of_an_event_is_no_text(mappings: str) -> None:
-    told = explained(
+    told = explain(
         PAID | {"event": "\ud800"}, options=("--mappings", mappings), status=1
     ).splitlines()
     assert told[-1].startswith("    ")

@@ -1,4 +1,4 @@
-"""What `send` and `drain` leave behind: lines, checkpoints, dead letters, whatever ends them."""
+"""The output of `send` and `drain`, checkpoints and dead letters, after an end or a kill."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ import pytest
 
 from iterable_destination import Destination, RetryPolicy
 from iterable_destination.cli import main as cli
-from iterable_destination.cli import options as arguments_module
+from iterable_destination.cli import options
 from iterable_destination.io.checkpoint import Checkpoint, IndexSet
 from iterable_destination.io.outbox import Outbox
 from iterable_destination.testing import (
@@ -51,21 +51,21 @@ from tests.support.delivering import (
 Apply = Callable[[], Response]
 
 
-def lines_of(events: list[dict[str, Any]]) -> bytes:
+def to_lines(events: list[dict[str, Any]]) -> bytes:
     return b"".join(json.dumps(event).encode() + b"\n" for event in events)
 
 
-def written(path: Path, events: list[dict[str, Any]]) -> str:
-    path.write_bytes(lines_of(events))
+def write_lines(path: Path, events: list[dict[str, Any]]) -> str:
+    path.write_bytes(to_lines(events))
     return str(path)
 
 
-def parsed(text: bytes) -> list[Any]:
+def parse_lines(text: bytes) -> list[Any]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def settled_in(path: Path) -> set[int]:
-    """Return the indexes that a checkpoint calls settled; none if there is no file."""
+def read_settled(path: Path) -> set[int]:
+    """Return the settled indexes of a checkpoint; none if there is no file."""
     if not path.exists():
         return set()
     ranges = json.loads(path.read_bytes())["settled"]
@@ -73,7 +73,7 @@ def settled_in(path: Path) -> set[int]:
 
 
 class Faulty:
-    """Decides over requests by what is in them; it can be changed while the server runs."""
+    """Chooses a fault by the text of a request; can be changed while the server runs."""
 
     def __init__(self, **by_text: Fault) -> None:
         self.by_text = by_text
@@ -87,9 +87,9 @@ class Faulty:
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., click.testing.Result]:
-    """Run a command against a server, in a hurry."""
+    """Run a command against a server, with short timeouts."""
     hurried = functools.partial(Destination, retry=RetryPolicy(deadline=0.0), rate_limits=RATES)
-    monkeypatch.setattr(arguments_module, "Destination", hurried)
+    monkeypatch.setattr(options, "Destination", hurried)
 
     def run(
         iterable: LocalIterable, command: str, *arguments: str, stdin: bytes = b""
@@ -108,9 +108,9 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., click.testing.Result]:
 Run = Callable[..., click.testing.Result]
 
 
-def outcomes(result: click.testing.Result) -> dict[int, str]:
+def read_outcomes(result: click.testing.Result) -> dict[int, str]:
     """Return the outcome of each index."""
-    lines = parsed(result.stdout_bytes)
+    lines = parse_lines(result.stdout_bytes)
     assert len({line["index"] for line in lines}) == len(lines)
     return {line["index"]: line["outcome"] for line in lines}
 
@@ -131,10 +131,10 @@ def test_what_is_retryable_is_sent_again_and_what_is_settled_is_not(
         track(4, "u-1"),
         {"type": "track", "messageId": "m-5"},
     ]
-    path, checkpoint = written(tmp_path / "events.jsonl", events), tmp_path / "done.json"
+    path, checkpoint = write_lines(tmp_path / "events.jsonl", events), tmp_path / "done.json"
     with LocalIterable(project, faults=faulty) as iterable:
         first = run(iterable, "send", path, "--checkpoint", str(checkpoint))
-        assert outcomes(first) == {
+        assert read_outcomes(first) == {
             0: "delivered",
             1: "retryable",
             2: "rejected",
@@ -142,12 +142,12 @@ def test_what_is_retryable_is_sent_again_and_what_is_settled_is_not(
             4: "retryable",
             5: "rejected",
         }
-        assert (first.exit_code, settled_in(checkpoint)) == (1, {0, 2, 3, 5})
+        assert (first.exit_code, read_settled(checkpoint)) == (1, {0, 2, 3, 5})
         faulty.by_text = {}
         requests = len(project.requests)
         second = run(iterable, "send", path, "--checkpoint", str(checkpoint))
-        assert outcomes(second) == {1: "delivered", 4: "delivered"}
-        assert (second.exit_code, settled_in(checkpoint)) == (0, set(range(6)))
+        assert read_outcomes(second) == {1: "delivered", 4: "delivered"}
+        assert (second.exit_code, read_settled(checkpoint)) == (0, set(range(6)))
         assert len(project.requests) == requests + 2
         third = run(iterable, "send", path, "--checkpoint", str(checkpoint))
         assert (third.exit_code, third.stdout_bytes) == (0, b"")
@@ -161,42 +161,42 @@ def test_what_ended_unknown_is_sent_again_unless_it_is_a_dead_letter(
 ) -> None:
     faulty = Faulty(u_1=faults.cut())
     checkpoint, letters = tmp_path / "done.json", tmp_path / "dead.jsonl"
-    path = written(tmp_path / "events.jsonl", [order(0, "u-1"), order(1, "u-2")])
+    path = write_lines(tmp_path / "events.jsonl", [order(0, "u-1"), order(1, "u-2")])
     arguments = [path, "--checkpoint", str(checkpoint)]
     arguments += ["--dead-letters", str(letters)] if keeps else []
     with LocalIterable(faults=faulty) as iterable:
-        assert outcomes(run(iterable, "send", *arguments)) == {0: "unknown", 1: "delivered"}
+        assert read_outcomes(run(iterable, "send", *arguments)) == {0: "unknown", 1: "delivered"}
         faulty.by_text = {}
         again = run(iterable, "send", *arguments)
-    assert outcomes(again) == ({} if keeps else {0: "delivered"})
+    assert read_outcomes(again) == ({} if keeps else {0: "delivered"})
     if keeps:
-        assert [letter["messageId"] for letter in parsed(letters.read_bytes())] == ["m-0"]
+        assert [letter["messageId"] for letter in parse_lines(letters.read_bytes())] == ["m-0"]
 
 
 def test_blank_lines_are_settled_with_what_stands_between_them(run: Run, tmp_path: Path) -> None:
-    content = b"\n\n" + lines_of([track(0)]) + b" \n\n" + lines_of([track(1)]) + b"\n"
+    content = b"\n\n" + to_lines([track(0)]) + b" \n\n" + to_lines([track(1)]) + b"\n"
     checkpoint, path = tmp_path / "done.json", tmp_path / "events.jsonl"
     path.write_bytes(content)
     with LocalIterable() as iterable:
         result = run(iterable, "send", str(path), "--checkpoint", str(checkpoint))
-    assert outcomes(result) == {2: "delivered", 5: "delivered"}
-    assert settled_in(checkpoint) == {0, 1, 2, 3, 4, 5}
+    assert read_outcomes(result) == {2: "delivered", 5: "delivered"}
+    assert read_settled(checkpoint) == {0, 1, 2, 3, 4, 5}
 
 
 def test_standard_input_can_be_gone_on_with_too(run: Run, tmp_path: Path) -> None:
     checkpoint = tmp_path / "done.json"
-    content = lines_of(history(20, 4))
+    content = to_lines(history(20, 4))
     with LocalIterable() as iterable:
         assert run(iterable, "send", "--checkpoint", str(checkpoint), stdin=content).exit_code == 0
-        more = content + lines_of([track(20)])
+        more = content + to_lines([track(20)])
         result = run(iterable, "send", "-", "--checkpoint", str(checkpoint), stdin=more)
-    assert outcomes(result) == {20: "delivered"}
+    assert read_outcomes(result) == {20: "delivered"}
 
 
 def test_a_checkpoint_of_another_input_is_refused(run: Run, tmp_path: Path) -> None:
     checkpoint = tmp_path / "done.json"
-    one = written(tmp_path / "one.jsonl", [track(0)])
-    another = written(tmp_path / "another.jsonl", [track(1)])
+    one = write_lines(tmp_path / "one.jsonl", [track(0)])
+    another = write_lines(tmp_path / "another.jsonl", [track(1)])
     with LocalIterable() as iterable:
         assert run(iterable, "send", one, "--checkpoint", str(checkpoint)).exit_code == 0
         before = checkpoint.read_bytes()
@@ -206,13 +206,13 @@ def test_a_checkpoint_of_another_input_is_refused(run: Run, tmp_path: Path) -> N
     words = "belongs to another input, whose first line is a different one"
     assert result.stderr == f"Error: {checkpoint}: {words}\n"
     assert json.loads(checkpoint.read_bytes())["input"] == json.loads(before)["input"]
-    assert settled_in(checkpoint) == {0}
+    assert read_settled(checkpoint) == {0}
 
 
 def test_what_is_no_checkpoint_is_refused_and_left_alone(run: Run, tmp_path: Path) -> None:
     checkpoint = tmp_path / "done.json"
     checkpoint.write_text("something of mine")
-    path = written(tmp_path / "events.jsonl", [track(0)])
+    path = write_lines(tmp_path / "events.jsonl", [track(0)])
     with LocalIterable() as iterable:
         result = run(iterable, "send", path, "--checkpoint", str(checkpoint))
         assert iterable.project.requests == []
@@ -223,7 +223,7 @@ def test_what_is_no_checkpoint_is_refused_and_left_alone(run: Run, tmp_path: Pat
 
 def test_a_checkpoint_is_for_one_at_a_time(run: Run, tmp_path: Path) -> None:
     checkpoint = tmp_path / "done.json"
-    path = written(tmp_path / "events.jsonl", [track(0)])
+    path = write_lines(tmp_path / "events.jsonl", [track(0)])
     with LocalIterable() as iterable:
         with Checkpoint(checkpoint):
             result = run(iterable, "send", path, "--checkpoint", str(checkpoint))
@@ -237,7 +237,7 @@ def test_a_checkpoint_is_for_one_at_a_time(run: Run, tmp_path: Path) -> None:
 def test_a_place_that_cannot_be_written_is_wrong_usage(
     option: str, run: Run, tmp_path: Path
 ) -> None:
-    path = written(tmp_path / "events.jsonl", [track(0)])
+    path = write_lines(tmp_path / "events.jsonl", [track(0)])
     place = tmp_path / "nowhere" / "file"
     with LocalIterable() as iterable:
         result = run(iterable, "send", path, option, str(place))
@@ -251,12 +251,12 @@ def test_a_place_that_cannot_be_written_is_wrong_usage(
 
 def test_dead_letters_are_kept_and_can_be_sent(run: Run, tmp_path: Path) -> None:
     letters = tmp_path / "dead.jsonl"
-    content = lines_of(history(40, 4)) + b"no JSON\n"
+    content = to_lines(history(40, 4)) + b"no JSON\n"
     with LocalIterable(Project(forgotten={"u-3"})) as iterable:
         first = run(iterable, "send", "--dead-letters", str(letters), stdin=content)
     assert first.exit_code == 1
-    assert Counter(outcomes(first).values()) == {"delivered": 30, "rejected": 11}
-    kept = parsed(letters.read_bytes())
+    assert Counter(read_outcomes(first).values()) == {"delivered": 30, "rejected": 11}
+    kept = parse_lines(letters.read_bytes())
     assert [letter["deadLetter"]["index"] for letter in kept if "type" in letter] == list(
         range(3, 40, 4)
     )
@@ -264,14 +264,14 @@ def test_dead_letters_are_kept_and_can_be_sent(run: Run, tmp_path: Path) -> None
     with LocalIterable() as iterable:
         second = run(iterable, "send", str(letters))
         assert applied(iterable.project.effects) == list(range(3, 40, 4))
-    assert Counter(outcomes(second).values()) == {"delivered": 10, "rejected": 1}
+    assert Counter(read_outcomes(second).values()) == {"delivered": 10, "rejected": 1}
 
 
 def test_where_dead_letters_cannot_be_kept_nothing_is_settled(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     letters, checkpoint = tmp_path / "dead.jsonl", tmp_path / "done.json"
-    path = written(tmp_path / "events.jsonl", [track(0), {"type": "track", "messageId": "m-1"}])
+    path = write_lines(tmp_path / "events.jsonl", [track(0), {"type": "track", "messageId": "m-1"}])
     arguments = [path, "--checkpoint", str(checkpoint), "--dead-letters", str(letters)]
     write = os.write
 
@@ -284,18 +284,18 @@ def test_where_dead_letters_cannot_be_kept_nothing_is_settled(
         with monkeypatch.context() as broken:
             broken.setattr(os, "write", full)
             first = run(iterable, "send", *arguments)
-        assert outcomes(first) == {0: "delivered", 1: "retryable"}
-        assert (first.exit_code, settled_in(checkpoint)) == (1, {0})
+        assert read_outcomes(first) == {0: "delivered", 1: "retryable"}
+        assert (first.exit_code, read_settled(checkpoint)) == (1, {0})
         second = run(iterable, "send", *arguments)
-    assert outcomes(second) == {1: "rejected"}
-    assert [letter["messageId"] for letter in parsed(letters.read_bytes())] == ["m-1"]
+    assert read_outcomes(second) == {1: "rejected"}
+    assert [letter["messageId"] for letter in parse_lines(letters.read_bytes())] == ["m-1"]
 
 
 def test_the_summary_stands_on_standard_error(run: Run) -> None:
     faulty = Faulty(u_1=faults.server_error(503))
     events = [order(0, "u-0"), track(1, "u-0"), order(2, "u-1"), {}]
     with LocalIterable(faults=faulty) as iterable:
-        result = run(iterable, "send", stdin=lines_of(events))
+        result = run(iterable, "send", stdin=to_lines(events))
     rows = [line.split() for line in result.stderr.splitlines()]
     for row in (
         ["delivered", "2"],
@@ -306,7 +306,7 @@ def test_the_summary_stands_on_standard_error(run: Run) -> None:
     ):
         assert row in rows
     assert result.stderr.splitlines()[-1].startswith("4 events in ")
-    assert len(parsed(result.stdout_bytes)) == 4
+    assert len(parse_lines(result.stdout_bytes)) == 4
 
 
 # drain -------------------------------------------------------------------------------------------
@@ -321,18 +321,18 @@ def test_drain_delivers_what_is_in_an_outbox(run: Run, tmp_path: Path) -> None:
         with LocalIterable(faults=faulty) as iterable:
             first = run(iterable, "drain", str(path), "--dead-letters", str(letters))
             names = ["delivered", "retryable", "unknown", "skipped", "rejected"]
-            assert outcomes(first) == dict(zip(numbers, names, strict=True))
-            lines = sorted(parsed(first.stdout_bytes), key=itemgetter("index"))
+            assert read_outcomes(first) == dict(zip(numbers, names, strict=True))
+            lines = sorted(parse_lines(first.stdout_bytes), key=itemgetter("index"))
             assert lines[0] == {"index": numbers[0], "messageId": "m-0", "outcome": "delivered"}
             assert lines[1]["error"]["type"] == "ServerError"
             assert first.exit_code == 1
             assert "Events by outcome" in first.stderr
             # what ended unknown stays too: nobody but the outbox would know of it
             assert [entry.number for entry in outbox.read()] == numbers[1:3]
-            assert len(parsed(letters.read_bytes())) == 1
+            assert len(parse_lines(letters.read_bytes())) == 1
             faulty.by_text = {}
             second = run(iterable, "drain", str(path))
-            assert outcomes(second) == dict.fromkeys(numbers[1:3], "delivered")
+            assert read_outcomes(second) == dict.fromkeys(numbers[1:3], "delivered")
             assert (second.exit_code, len(outbox)) == (0, 0)
             third = run(iterable, "drain", str(path))
             assert (third.exit_code, third.stdout) == (0, "")
@@ -375,15 +375,15 @@ EAGER = """
 import sys
 from iterable_destination.cli import report
 from iterable_destination.__main__ import main
-report._INTERVAL = 0.02
+report._CHECKPOINT_INTERVAL = 0.02
 sys.argv[0] = "iterable-destination"
 main()
 """
 
 
 @contextmanager
-def started(iterable: LocalIterable, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Start the command line; it is ended if it takes too long."""
+def start_send(iterable: LocalIterable, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Start the command line; kill it if it takes too long."""
     environment = {"ITERABLE_API_KEY": iterable.api_key, "ITERABLE_BASE_URL": iterable.url}
     with subprocess.Popen(
         [sys.executable, "-c", EAGER, *arguments],
@@ -404,13 +404,13 @@ def started(iterable: LocalIterable, *arguments: str) -> Iterator[subprocess.Pop
 
 def test_killed_at_any_moment_and_gone_on_with_nothing_is_skipped(tmp_path: Path) -> None:
     events = history(1_200, 60)
-    path, checkpoint = written(tmp_path / "events.jsonl", events), tmp_path / "done.json"
+    path, checkpoint = write_lines(tmp_path / "events.jsonl", events), tmp_path / "done.json"
     arguments = ["send", path, "--checkpoint", str(checkpoint)]
     jitter, told, kills = Random(7), set[int](), 0  # noqa: S311 - moments, no secrets
     slow = Script([faults.latency(0.02)] * 100_000)
     with LocalIterable(faults=slow) as iterable:
         for _ in range(10):
-            with started(iterable, *arguments) as running:
+            with start_send(iterable, *arguments) as running:
                 assert running.stdout is not None
                 seen = [running.stdout.readline() for _ in range(jitter.randrange(0, 200))]
                 running.kill()
@@ -420,29 +420,29 @@ def test_killed_at_any_moment_and_gone_on_with_nothing_is_skipped(tmp_path: Path
             lines = [json.loads(line) for line in whole]
             assert {line["outcome"] for line in lines} <= {"delivered"}
             told |= {line["index"] for line in lines}
-            assert settled_in(checkpoint) <= told
+            assert read_settled(checkpoint) <= told
         assert kills >= 8
-        with started(iterable, *arguments) as running:
+        with start_send(iterable, *arguments) as running:
             rest, _ = running.communicate()
         assert running.returncode == 0
-        told |= {line["index"] for line in parsed(rest)}
-        assert told == settled_in(checkpoint) == set(range(1_200))
+        told |= {line["index"] for line in parse_lines(rest)}
+        assert told == read_settled(checkpoint) == set(range(1_200))
         assert sorted(applied(iterable.project.effects)) == list(range(1_200))
         assert doubled_ids(iterable) == []
         assert inversions(iterable, [f"u-{n}" for n in range(60)]) == []
         requests = len(iterable.project.requests)
-        with started(iterable, *arguments) as running:
+        with start_send(iterable, *arguments) as running:
             assert running.communicate()[0] == b""
         assert (running.returncode, len(iterable.project.requests)) == (0, requests)
 
 
 def test_a_pipe_that_stays_open_gets_its_outcomes_in_time() -> None:
-    with LocalIterable() as iterable, started(iterable, "send") as running:
+    with LocalIterable() as iterable, start_send(iterable, "send") as running:
         assert running.stdin is not None
         assert running.stdout is not None
         got: list[Any] = []
         for n in range(3):
-            running.stdin.write(lines_of([track(n)]))
+            running.stdin.write(to_lines([track(n)]))
             running.stdin.flush()
             reading = threading.Thread(target=lambda: got.append(running.stdout.readline()))  # type: ignore[union-attr]
             reading.start()
@@ -468,22 +468,22 @@ def test_ctrl_c_ends_it_soon_with_a_checkpoint_and_without_a_traceback(
     events = [track(n, "u-0") for n in range(5)] + [order(5, "u-1")] * stalls
     with (
         LocalIterable(faults=stall_u_1) as iterable,
-        started(iterable, "send", "--checkpoint", str(checkpoint)) as running,
+        start_send(iterable, "send", "--checkpoint", str(checkpoint)) as running,
     ):
         assert running.stdin is not None
         assert running.stdout is not None
         assert running.stderr is not None
-        running.stdin.write(lines_of(events))
+        running.stdin.write(to_lines(events))
         running.stdin.flush()
         first = [json.loads(running.stdout.readline()) for _ in range(5)]
         if stalls:
             assert met.wait(PATIENCE)
         running.send_signal(signal.SIGINT)
         assert running.wait(5) not in {0, -signal.SIGKILL}
-        rest, told = parsed(running.stdout.read()), running.stderr.read()
+        rest, told = parse_lines(running.stdout.read()), running.stderr.read()
     assert {line["outcome"] for line in first} == {"delivered"}
     assert [line["outcome"] for line in rest] == ["unknown"] * stalls
-    assert settled_in(checkpoint) == {0, 1, 2, 3, 4}
+    assert read_settled(checkpoint) == {0, 1, 2, 3, 4}
     assert b"Traceback" not in told
 
 
@@ -491,7 +491,7 @@ def test_ctrl_c_ends_it_soon_with_a_checkpoint_and_without_a_traceback(
 def test_a_reader_of_outcomes_that_has_had_enough_is_no_reason_to_complain(
     events: int, tmp_path: Path
 ) -> None:
-    path, checkpoint = written(tmp_path / "events.jsonl", history(events, 3)), tmp_path / "done"
+    path, checkpoint = write_lines(tmp_path / "events.jsonl", history(events, 3)), tmp_path / "done"
     go = threading.Event()
 
     def waits(_: Received, apply: Apply) -> Response:
@@ -500,7 +500,7 @@ def test_a_reader_of_outcomes_that_has_had_enough_is_no_reason_to_complain(
 
     with (
         LocalIterable(faults=waits) as iterable,
-        started(iterable, "send", path, "--checkpoint", str(checkpoint)) as running,
+        start_send(iterable, "send", path, "--checkpoint", str(checkpoint)) as running,
     ):
         assert running.stdout is not None
         assert running.stderr is not None
@@ -509,14 +509,14 @@ def test_a_reader_of_outcomes_that_has_had_enough_is_no_reason_to_complain(
         told = running.stderr.read()
     assert running.returncode not in {0, -signal.SIGKILL}
     assert b"Traceback" not in told
-    assert settled_in(checkpoint) == set()
+    assert read_settled(checkpoint) == set()
 
 
 def test_settled_and_the_file_agree(tmp_path: Path) -> None:
-    """What the tests above read is what the checkpoint itself reads."""
+    """The tests above read the same indexes as the checkpoint itself."""
     path = tmp_path / "done.json"
     with Checkpoint(path) as checkpoint:
         checkpoint.check_input(b"{}")
         checkpoint.settled = IndexSet([(0, 3), (5, 6)])
         checkpoint.write()
-    assert settled_in(path) == {0, 1, 2, 5}
+    assert read_settled(path) == {0, 1, 2, 5}

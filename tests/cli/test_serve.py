@@ -1,4 +1,4 @@
-"""The command ``serve``: a receiver for development, and an end to it."""
+"""The command ``serve``: a receiver for development."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from tests.support.receiving import (
     JSON,
     SECRET,
     WRITE_KEY,
-    Taking,
-    ended,
-    from_client,
+    Stopwatch,
+    make_client_request,
     post,
-    running,
-    signed,
-    text_of,
+    run_command,
+    sign_request,
+    stop_command,
+    to_json,
 )
 
 KEY = "local-iterable-api-key"
 ANYBODY = (
-    "Error: set the variable SEGMENT_SHARED_SECRET, or SEGMENT_WRITE_KEY, so that not anybody can"
-    " send events; or say --without-authentication\n"
+    "Error: set the variable SEGMENT_SHARED_SECRET or SEGMENT_WRITE_KEY, or let anybody send events"
+    " with --without-authentication\n"
 )
 NAMES = (
     "ITERABLE_API_KEY",
@@ -49,12 +49,14 @@ NAMES = (
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave nothing in the environment that the command would heed."""
+    """Remove from the environment what the command reads."""
     for name in NAMES:
         monkeypatch.delenv(name, raising=False)
 
 
-def refused(monkeypatch: pytest.MonkeyPatch, *arguments: str, **variables: str) -> tuple[int, str]:
+def fail_to_serve(
+    monkeypatch: pytest.MonkeyPatch, *arguments: str, **variables: str
+) -> tuple[int, str]:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     result = click.testing.CliRunner().invoke(cli.command_line, ["serve", *arguments])
@@ -65,12 +67,12 @@ def refused(monkeypatch: pytest.MonkeyPatch, *arguments: str, **variables: str) 
 
 
 @contextmanager
-def started(
+def start_server(
     iterable: LocalIterable, *arguments: str, **variables: str
 ) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """Run the command, and give the address that it prints, and its process."""
+    """Run the command, and yield the address that it prints, and its process."""
     to = {"ITERABLE_API_KEY": KEY, "ITERABLE_BASE_URL": iterable.url}
-    with running("serve", *arguments, **to, **variables) as begun:
+    with run_command("serve", *arguments, **to, **variables) as begun:
         yield begun
 
 
@@ -78,28 +80,34 @@ def started(
 def test_it_prints_its_address_delivers_and_ends_when_told_to(number: int) -> None:
     with (
         LocalIterable() as iterable,
-        started(iterable, SEGMENT_SHARED_SECRET=f"old {SECRET}") as (url, process),
+        start_server(iterable, SEGMENT_SHARED_SECRET=f"old {SECRET}") as (url, process),
     ):
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+", url)
-        assert post(url, *signed(track(1))).told == (200, {"delivered": 1})
-        assert post(url, *from_client(track(2)), "/v1/track").status == 404
+        assert post(url, *sign_request(track(1))).result == (200, {"delivered": 1})
+        assert post(url, *make_client_request(track(2)), "/v1/track").status == 404
         assert [effect.id for effect in iterable.project.effects] == ["m-1"]
         words = "A server for development. Stop it with Ctrl-C.\n"
-        assert ended(process, number) == (0, "", words)
+        assert stop_command(process, number) == (0, "", words)
 
 
 def test_a_write_key_opens_segments_api_alone() -> None:
     with (
         LocalIterable() as iterable,
-        started(iterable, SEGMENT_WRITE_KEY=WRITE_KEY) as (url, _),
+        start_server(iterable, SEGMENT_WRITE_KEY=WRITE_KEY) as (url, _),
     ):
-        assert post(url, *from_client(track(1)), "/v1/track").told == (200, {"delivered": 1})
-        assert post(url, *signed(track(2))).status == 404
+        assert post(url, *make_client_request(track(1)), "/v1/track").result == (
+            200,
+            {"delivered": 1},
+        )
+        assert post(url, *sign_request(track(2))).status == 404
 
 
 def test_anybody_may_send_if_that_was_said() -> None:
-    with LocalIterable() as iterable, started(iterable, "--without-authentication") as (url, _):
-        assert post(url, text_of(track(1)), JSON).told == (200, {"delivered": 1})
+    with (
+        LocalIterable() as iterable,
+        start_server(iterable, "--without-authentication") as (url, _),
+    ):
+        assert post(url, to_json(track(1)), JSON).result == (200, {"delivered": 1})
 
 
 def test_dead_letters_are_kept(tmp_path: Path) -> None:
@@ -107,9 +115,12 @@ def test_dead_letters_are_kept(tmp_path: Path) -> None:
     event: dict[str, Any] = {"type": "track", "event": "A", "messageId": "m-9"}
     with (
         LocalIterable() as iterable,
-        started(iterable, "--dead-letters", str(path), SEGMENT_SHARED_SECRET=SECRET) as (url, _),
+        start_server(iterable, "--dead-letters", str(path), SEGMENT_SHARED_SECRET=SECRET) as (
+            url,
+            _,
+        ),
     ):
-        assert post(url, *signed(event)).status == 200
+        assert post(url, *sign_request(event)).status == 200
     assert json.loads(path.read_bytes())["messageId"] == "m-9"
 
 
@@ -122,15 +133,18 @@ def test_with_an_outbox_events_are_taken_while_iterable_is_down(tmp_path: Path) 
 
     with (
         LocalIterable(faults=down) as iterable,
-        started(iterable, "--outbox", str(path), SEGMENT_SHARED_SECRET=SECRET) as (url, process),
+        start_server(iterable, "--outbox", str(path), SEGMENT_SHARED_SECRET=SECRET) as (
+            url,
+            process,
+        ),
         Outbox(path) as outbox,
     ):
-        assert post(url, *signed([track(1), track(2)])).told == (200, {"kept": 2})
+        assert post(url, *sign_request([track(1), track(2)])).result == (200, {"kept": 2})
         assert [entry.event()["messageId"] for entry in outbox.read()] == ["m-1", "m-2"]
         is_up.set()
         wait_until(lambda: not len(outbox))
         assert {effect.id for effect in iterable.project.effects} == {"m-1", "m-2"}
-        assert ended(process)[0] == 0
+        assert stop_command(process)[0] == 0
 
 
 @pytest.mark.parametrize("command", ["serve", "source serve", "emulate"])
@@ -144,12 +158,12 @@ def test_a_signal_as_soon_as_the_address_is_there_ends_it_in_order(
         "SEGMENT_WRITE_KEY": WRITE_KEY,
         "ITERABLE_WEBHOOK_TOKEN": "token",
     }
-    with running(*command.split(), **variables) as (url, process):
+    with run_command(*command.split(), **variables) as (url, process):
         assert url.startswith("http://127.0.0.1:")
-        status, written, told = ended(process, number)
-    assert (status, written) == (0, "")
-    assert told.endswith("Stop it with Ctrl-C.\n")
-    assert "Traceback" not in told
+        status, output, stderr = stop_command(process, number)
+    assert (status, output) == (0, "")
+    assert stderr.endswith("Stop it with Ctrl-C.\n")
+    assert "Traceback" not in stderr
 
 
 def test_what_is_on_disk_is_delivered_before_the_end(tmp_path: Path) -> None:
@@ -157,10 +171,13 @@ def test_what_is_on_disk_is_delivered_before_the_end(tmp_path: Path) -> None:
     slow = Script([faults.latency(0.5)])
     with (
         LocalIterable(faults=slow) as iterable,
-        started(iterable, "--outbox", str(path), SEGMENT_SHARED_SECRET=SECRET) as (url, process),
+        start_server(iterable, "--outbox", str(path), SEGMENT_SHARED_SECRET=SECRET) as (
+            url,
+            process,
+        ),
     ):
-        assert post(url, *signed([track(1), track(2)])).told == (200, {"kept": 2})
-        assert ended(process)[0] == 0
+        assert post(url, *sign_request([track(1), track(2)])).result == (200, {"kept": 2})
+        assert stop_command(process)[0] == 0
         assert {effect.id for effect in iterable.project.effects} == {"m-1", "m-2"}
     with Outbox(path) as outbox:
         assert outbox.read() == []
@@ -171,35 +188,38 @@ def test_the_end_does_not_wait_for_ever(tmp_path: Path) -> None:
     stuck = Script([faults.stall(60)] * 100)
     with (
         LocalIterable(faults=stuck) as iterable,
-        started(iterable, "--outbox", str(path), SEGMENT_SHARED_SECRET=SECRET) as (url, process),
+        start_server(iterable, "--outbox", str(path), SEGMENT_SHARED_SECRET=SECRET) as (
+            url,
+            process,
+        ),
     ):
-        assert post(url, *signed([track(1), track(2)])).told == (200, {"kept": 2})
-        with Taking() as taking:
-            status, _, told = ended(process)
-    assert (status, "Traceback" in told) == (0, False)
-    assert taking.seconds < 6
+        assert post(url, *sign_request([track(1), track(2)])).result == (200, {"kept": 2})
+        with Stopwatch() as stopwatch:
+            status, _, stderr = stop_command(process)
+    assert (status, "Traceback" in stderr) == (0, False)
+    assert stopwatch.seconds < 6
     with Outbox(path) as outbox:
         assert [entry.event()["messageId"] for entry in outbox.read()] == ["m-1", "m-2"]
 
 
 def test_without_any_secret_it_refuses_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert refused(monkeypatch, ITERABLE_API_KEY=KEY) == (2, ANYBODY)
+    assert fail_to_serve(monkeypatch, ITERABLE_API_KEY=KEY) == (2, ANYBODY)
     blank = {"SEGMENT_SHARED_SECRET": " ", "SEGMENT_WRITE_KEY": ""}
-    assert refused(monkeypatch, ITERABLE_API_KEY=KEY, **blank) == (2, ANYBODY)
+    assert fail_to_serve(monkeypatch, ITERABLE_API_KEY=KEY, **blank) == (2, ANYBODY)
 
 
 def test_without_a_key_it_refuses_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    status, told = refused(monkeypatch, SEGMENT_SHARED_SECRET=SECRET)
-    assert (status, told.endswith("; set the variable ITERABLE_API_KEY\n")) == (2, True)
+    status, stderr = fail_to_serve(monkeypatch, SEGMENT_SHARED_SECRET=SECRET)
+    assert (status, stderr.endswith("; set the variable ITERABLE_API_KEY\n")) == (2, True)
 
 
 def test_a_port_that_is_taken_is_wrong_usage(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        told = refused(
+        result = fail_to_serve(
             monkeypatch, "--port", port, ITERABLE_API_KEY=KEY, SEGMENT_SHARED_SECRET=SECRET
         )
-    assert told == (2, f"Error: 127.0.0.1, port {port}: Address already in use\n")
+    assert result == (2, f"Error: 127.0.0.1, port {port}: Address already in use\n")
 
 
 @pytest.mark.parametrize("command", ["serve", "emulate", "source serve"])
@@ -217,5 +237,5 @@ def test_an_outbox_that_is_none_is_wrong_usage(
     path = tmp_path / "outbox.db"
     path.write_bytes(b"no database, whatever it says" * 100)
     variables = {"ITERABLE_API_KEY": KEY, "SEGMENT_SHARED_SECRET": SECRET}
-    status, told = refused(monkeypatch, "--outbox", str(path), **variables)
-    assert (status, told) == (2, f"Error: {path}: file is not a database\n")
+    status, stderr = fail_to_serve(monkeypatch, "--outbox", str(path), **variables)
+    assert (status, stderr) == (2, f"Error: {path}: file is not a database\n")

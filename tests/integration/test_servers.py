@@ -23,14 +23,14 @@ from iterable_destination.testing import LocalIterable
 from tests.support.delivering import PATIENCE, track, wait_until
 from tests.support.receiving import (
     SECRET,
-    Taking,
-    answer,
-    connected,
-    head,
+    Stopwatch,
+    connect,
+    encode_head,
     post,
-    receiving,
-    signed,
-    text_of,
+    read_response,
+    run_receiver,
+    sign_request,
+    to_json,
 )
 
 LIMIT = 0.8
@@ -65,37 +65,37 @@ def gunicorn(folder: Path, iterable: LocalIterable) -> Iterator[str]:
 
 def test_gunicorn_delivers_and_slow_bodies_hold_no_worker(tmp_path: Path) -> None:
     """Each of the two workers has one request at a time, so that it is easy to hold them."""
-    body, headers = signed(track(1))
+    body, headers = sign_request(track(1))
     in_chunks = b"9\r\n%b\r\n%x\r\n%b\r\n0\r\n\r\n" % (body[:9], len(body) - 9, body[9:])
-    too_long = head(headers | {"Content-Length": str(len(body))}) + body[:-1]
+    too_long = encode_head(headers | {"Content-Length": str(len(body))}) + body[:-1]
 
     def stalls(url: str) -> tuple[int, Any]:
-        with connected(url) as connection:
+        with connect(url) as connection:
             connection.sendall(too_long)
-            return answer(connection).told
+            return read_response(connection).result
 
     with LocalIterable() as iterable, gunicorn(tmp_path, iterable) as url:
-        assert post(url, body, headers).told == (200, {"delivered": 1})
-        with ThreadPoolExecutor(2) as pool, Taking() as taking:
-            told = list(pool.map(stalls, [url] * 2))
-            assert post(url, *signed([track(n) for n in range(20)])).status == 200
-        assert told == [(503, {"error": "the body did not come in whole"})] * 2
+        assert post(url, body, headers).result == (200, {"delivered": 1})
+        with ThreadPoolExecutor(2) as pool, Stopwatch() as stopwatch:
+            result = list(pool.map(stalls, [url] * 2))
+            assert post(url, *sign_request([track(n) for n in range(20)])).status == 200
+        assert result == [(503, {"error": "incomplete body"})] * 2
         assert len({effect.id for effect in iterable.project.effects}) == 20
-        with connected(url) as connection:
-            connection.sendall(head(headers | {"Transfer-Encoding": "chunked"}) + in_chunks)
-            assert answer(connection).told == (200, {"delivered": 1})
-    assert taking.seconds < LIMIT + 3
+        with connect(url) as connection:
+            connection.sendall(encode_head(headers | {"Transfer-Encoding": "chunked"}) + in_chunks)
+            assert read_response(connection).result == (200, {"delivered": 1})
+    assert stopwatch.seconds < LIMIT + 3
 
 
 def test_it_is_mounted_beside_a_flask_application() -> None:
     shop = flask.Flask("shop")
     shop.add_url_rule("/", view_func=lambda: "the shop")
-    with LocalIterable() as iterable, receiving(iterable) as app:
+    with LocalIterable() as iterable, run_receiver(iterable) as app:
         shop.wsgi_app = DispatcherMiddleware(  # type: ignore[method-assign] # as Flask's manual
             shop.wsgi_app, {"/segment": app}
         )
         client = shop.test_client()
-        body, headers = signed(track(1))
+        body, headers = sign_request(track(1))
         found = client.post("/segment", data=body, headers=headers)
         assert (found.status_code, found.json) == (200, {"delivered": 1})
         assert client.post("/segment/hook", data=body + b" ", headers=headers).status_code == 401
@@ -139,12 +139,12 @@ async def _posted(app: Any, path: str, pieces: list[bytes], headers: dict[str, s
 
 
 def test_it_is_mounted_in_a_starlette_application() -> None:
-    body, headers = signed(track(1))
+    body, headers = sign_request(track(1))
     headers |= {"Content-Length": str(len(body))}
-    with LocalIterable() as iterable, receiving(iterable) as app:
+    with LocalIterable() as iterable, run_receiver(iterable) as app:
         # Each has types of its own for what is the same.
         as_asgi: Any = WSGIMiddleware(cast("Any", app))
         mounted = Starlette(routes=[Mount("/segment", app=as_asgi)])
         found = asyncio.run(_posted(mounted, "/segment/", [body[:9], body[9:]], headers))
-        assert found == (200, text_of({"delivered": 1}).replace(b" ", b""))
+        assert found == (200, to_json({"delivered": 1}).replace(b" ", b""))
         assert [effect.id for effect in iterable.project.effects] == ["m-1"]

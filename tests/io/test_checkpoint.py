@@ -25,7 +25,7 @@ from iterable_destination.errors import (
     IterableDestinationError,
     UnwritableFile,
 )
-from iterable_destination.io.checkpoint import MOST_RANGES, Checkpoint, IndexSet
+from iterable_destination.io.checkpoint import MAX_RANGES, Checkpoint, IndexSet
 
 NOW = datetime(2024, 5, 6, 7, 8, 9, 123_456, UTC)
 LINE = b'{"type":"identify"}\n'
@@ -34,7 +34,7 @@ LINE = b'{"type":"identify"}\n'
 # --- IndexSet -------------------------------------------------------------------------------------
 
 
-def filled(indexes: Any) -> IndexSet:
+def make_set(indexes: Any) -> IndexSet:
     settled = IndexSet()
     for index in indexes:
         settled.add(index)
@@ -53,7 +53,7 @@ def test_settled_is_a_set_of_indexes(indexes: list[int]) -> None:
 
 @given(st.sets(st.integers(0, 40)))
 def test_ranges_are_ascending_and_never_touch(indexes: set[int]) -> None:
-    ranges = filled(indexes).ranges()
+    ranges = make_set(indexes).ranges()
     assert [index for start, end in ranges for index in range(start, end)] == sorted(indexes)
     assert all(start < end for start, end in ranges)
     assert all(one[1] < other[0] for one, other in pairwise(ranges))
@@ -62,7 +62,7 @@ def test_ranges_are_ascending_and_never_touch(indexes: set[int]) -> None:
 
 @given(st.sets(st.integers(0, 100)), st.integers(0, 60))
 def test_the_first_ranges_are_those_nearest_to_the_start(indexes: set[int], most: int) -> None:
-    settled = filled(indexes)
+    settled = make_set(indexes)
     assert settled.ranges(most) == settled.ranges()[:most]
 
 
@@ -91,8 +91,8 @@ def test_millions_in_nearly_ascending_order_stay_few_ranges() -> None:
 
 
 def test_settled_shows_a_few_ranges() -> None:
-    assert repr(filled([0, 1, 5])) == "IndexSet([(0, 2), (5, 6)])"
-    assert repr(filled(range(0, 100, 2))).endswith("(18, 19)], …)")
+    assert repr(make_set([0, 1, 5])) == "IndexSet([(0, 2), (5, 6)])"
+    assert repr(make_set(range(0, 100, 2))).endswith("(18, 19)], …)")
 
 
 # --- The file ------------------------------------------------------------------------------------
@@ -103,7 +103,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "done.json"
 
 
-def written(path: Path, indexes: Any, line: bytes = LINE) -> None:
+def write_checkpoint(path: Path, indexes: Any, line: bytes = LINE) -> None:
     with Checkpoint(path, clock=lambda: NOW) as checkpoint:
         checkpoint.check_input(line)
         for index in indexes:
@@ -119,14 +119,14 @@ def ranges(path: Path) -> list[tuple[int, int]]:
 def test_a_checkpoint_is_read_as_it_was_written(path: Path) -> None:
     assert ranges(path) == []
     assert not path.exists()
-    written(path, [0, 1, 2, 7])
+    write_checkpoint(path, [0, 1, 2, 7])
     assert ranges(path) == [(0, 3), (7, 8)]
-    written(path, [3])
+    write_checkpoint(path, [3])
     assert ranges(path) == [(0, 4), (7, 8)]
 
 
 def test_people_can_read_it(path: Path) -> None:
-    written(path, [0, 1, 5])
+    write_checkpoint(path, [0, 1, 5])
     assert json.loads(path.read_bytes()) == {
         "version": 1,
         "time": "2024-05-06T07:08:09Z",
@@ -138,13 +138,13 @@ def test_people_can_read_it(path: Path) -> None:
 
 
 def test_of_very_many_ranges_the_first_are_written(path: Path) -> None:
-    written(path, range(0, 4 * MOST_RANGES, 2))
-    assert ranges(path) == [(index, index + 1) for index in range(0, 2 * MOST_RANGES, 2)]
+    write_checkpoint(path, range(0, 4 * MAX_RANGES, 2))
+    assert ranges(path) == [(index, index + 1) for index in range(0, 2 * MAX_RANGES, 2)]
     assert path.stat().st_size < 250_000
 
 
 def test_the_same_input_may_lose_its_line_break(path: Path) -> None:
-    written(path, [0])
+    write_checkpoint(path, [0])
     with Checkpoint(path) as checkpoint:
         checkpoint.check_input(LINE)
         checkpoint.check_input(LINE.rstrip() + b"\r\n")
@@ -152,7 +152,7 @@ def test_the_same_input_may_lose_its_line_break(path: Path) -> None:
 
 
 def test_another_input_is_refused(path: Path) -> None:
-    written(path, [0])
+    write_checkpoint(path, [0])
     with Checkpoint(path) as checkpoint, pytest.raises(InvalidCheckpoint) as caught:
         checkpoint.check_input(b'{"type":"track"}')
     assert str(caught.value).startswith(f"{path}: belongs to another input")
@@ -172,7 +172,7 @@ def test_nothing_is_settled_of_an_input_that_was_not_seen(path: Path) -> None:
         checkpoint.settled.add(0)
         with pytest.raises(ValueError, match="check_input"):
             checkpoint.write()
-    written(path, [])
+    write_checkpoint(path, [])
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b" \n\t"])
@@ -255,7 +255,7 @@ def test_a_directory_that_is_not_there_is_told_at_once(tmp_path: Path) -> None:
 def test_a_link_stays_a_link(path: Path, tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(path)
-    written(link, [0])
+    write_checkpoint(link, [0])
     assert link.is_symlink()
     assert ranges(path) == [(0, 1)]
 
@@ -267,7 +267,7 @@ def test_a_link_stays_a_link(path: Path, tmp_path: Path) -> None:
 def test_a_write_that_fails_leaves_the_file_as_it_was(
     path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    written(path, [0])
+    write_checkpoint(path, [0])
     before = path.read_bytes()
 
     def broken(*_: Any) -> int:
@@ -288,7 +288,7 @@ def test_a_write_that_fails_leaves_the_file_as_it_was(
 def test_half_a_checkpoint_takes_no_place_of_a_whole_one(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    written(path, [0])
+    write_checkpoint(path, [0])
     before = path.read_bytes()
     really, room = os.write, [200]
 
@@ -301,7 +301,7 @@ def test_half_a_checkpoint_takes_no_place_of_a_whole_one(
 
     monkeypatch.setattr(os, "write", write)
     with pytest.raises(UnwritableFile, match=os.strerror(errno.EFBIG)):
-        written(path, range(0, 100, 2))
+        write_checkpoint(path, range(0, 100, 2))
     assert room == [0]
     assert path.read_bytes() == before
     assert not (path.parent / "done.json.tmp").exists()
@@ -312,7 +312,7 @@ def test_a_disk_that_takes_little_at_a_time_is_written_whole(
 ) -> None:
     really = os.write
     monkeypatch.setattr(os, "write", lambda file, text: really(file, text[:7]))
-    written(path, range(0, 10, 2))
+    write_checkpoint(path, range(0, 10, 2))
     assert ranges(path) == [(index, index + 1) for index in range(0, 10, 2)]
 
 
@@ -332,7 +332,7 @@ def test_everything_is_on_disk_before_it_takes_its_place_and_after(
 
     monkeypatch.setattr(os, "fsync", watched_fsync)
     monkeypatch.setattr(Path, "replace", watched_replace)
-    written(path, [0])
+    write_checkpoint(path, [0])
     assert steps == ["file", "replace", "directory"]
 
 

@@ -42,7 +42,7 @@ EVENT = {"type": "identify", "messageId": "m-1", "traits": {"name": "Zoë"}}
 INVALID = InvalidEvent([Problem("userId", "missing")], "m-1")
 
 
-def rejected(error: IterableDestinationError = INVALID, **about: Any) -> Rejected:
+def make_rejected(error: IterableDestinationError = INVALID, **about: Any) -> Rejected:
     return Rejected(message_id="m-1", message=str(error), error=error, **about)
 
 
@@ -67,7 +67,7 @@ def events(path: Path) -> list[Any]:
 
 
 def test_a_line_is_the_event_and_what_became_of_it(letters: DeadLetters, path: Path) -> None:
-    letters.write([DeadLetter(rejected(index=3), EVENT)])
+    letters.write([DeadLetter(make_rejected(index=3), EVENT)])
     about = {
         "outcome": "rejected",
         "index": 3,
@@ -91,10 +91,10 @@ def test_an_outcome_without_an_error_has_none(letters: DeadLetters, path: Path) 
 
 
 def test_what_an_earlier_round_said_is_replaced(letters: DeadLetters, path: Path) -> None:
-    letters.write([DeadLetter(rejected(index=1), EVENT | {"deadLetter": {"old": object()}})])
+    letters.write([DeadLetter(make_rejected(index=1), EVENT | {"deadLetter": {"old": object()}})])
     [once] = events(path)
     assert once["deadLetter"].keys() == {"outcome", "index", "error", "time"}
-    letters.write([DeadLetter(rejected(index=2), once)])
+    letters.write([DeadLetter(make_rejected(index=2), once)])
     [_, twice] = events(path)
     assert twice.pop("deadLetter")["index"] == 2
     assert twice == EVENT
@@ -102,7 +102,7 @@ def test_what_an_earlier_round_said_is_replaced(letters: DeadLetters, path: Path
 
 def test_the_event_is_not_changed(letters: DeadLetters) -> None:
     event = EVENT | {"deadLetter": 1}
-    letters.write([DeadLetter(rejected(), event)])
+    letters.write([DeadLetter(make_rejected(), event)])
     assert event == EVENT | {"deadLetter": 1}
 
 
@@ -120,7 +120,7 @@ def test_a_line_that_is_no_event_is_kept_as_text(
 ) -> None:
     with pytest.raises(InvalidJSON) as caught:
         LineRecord(7, line).event()
-    letters.write([DeadLetter(rejected(caught.value, index=6), line=line)])
+    letters.write([DeadLetter(make_rejected(caught.value, index=6), line=line)])
     [event] = events(path)
     assert event.keys() == {"deadLetter"}
     assert event["deadLetter"]["line"] == text
@@ -129,7 +129,7 @@ def test_a_line_that_is_no_event_is_kept_as_text(
 
 @pytest.mark.parametrize("event", [None, 5, "text", [EVENT]])
 def test_what_is_no_object_is_kept_inside(letters: DeadLetters, path: Path, event: Any) -> None:
-    letters.write([DeadLetter(rejected(), event)])
+    letters.write([DeadLetter(make_rejected(), event)])
     [line] = events(path)
     assert line.keys() == {"deadLetter"}
     assert line["deadLetter"]["event"] == event
@@ -140,7 +140,9 @@ def test_the_secret_is_taken_out_of_what_is_added_and_of_nothing_else(
 ) -> None:
     error = BadRequest("key sec-ret is odd", status=400)
     event = EVENT | {"traits": {"sec-ret": "sec-ret"}}
-    letters.write([DeadLetter(rejected(error), event), DeadLetter(rejected(), line=b"sec-ret")])
+    letters.write(
+        [DeadLetter(make_rejected(error), event), DeadLetter(make_rejected(), line=b"sec-ret")]
+    )
     [first, second] = events(path)
     assert first["traits"] == {"sec-ret": "sec-ret"}
     assert first["deadLetter"]["error"]["message"] == "key [api key] is odd"
@@ -150,12 +152,12 @@ def test_the_secret_is_taken_out_of_what_is_added_and_of_nothing_else(
 @pytest.mark.parametrize("secret", [None, ""])
 def test_there_may_be_no_secret(path: Path, secret: str | None) -> None:
     with DeadLetters(path, secret=secret) as letters:
-        letters.write([DeadLetter(rejected(), EVENT)])
+        letters.write([DeadLetter(make_rejected(), EVENT)])
     assert events(path)[0]["deadLetter"]["error"]["message"] == "userId: missing"
 
 
 def test_what_json_cannot_hold_is_named(letters: DeadLetters, path: Path) -> None:
-    letters.write([DeadLetter(rejected(), EVENT | {"traits": {"a": b"abc", "when": NOW}})])
+    letters.write([DeadLetter(make_rejected(), EVENT | {"traits": {"a": b"abc", "when": NOW}})])
     [event] = events(path)
     assert event["traits"]["a"][0] == "is a value of type bytes, which JSON cannot hold: b'abc'"
     assert event["traits"]["when"] == "2024-05-06T07:08:09.123456Z"
@@ -167,13 +169,13 @@ def test_what_json_cannot_hold_is_named(letters: DeadLetters, path: Path) -> Non
 
 
 def test_not_all_of_very_many_problems_are_named(letters: DeadLetters, path: Path) -> None:
-    letters.write([DeadLetter(rejected(), {"type": "x", "many": [b""] * 1_000})])
+    letters.write([DeadLetter(make_rejected(), {"type": "x", "many": [b""] * 1_000})])
     [event] = events(path)
     assert (len(event["deadLetter"]["notJSON"]), len(event["many"])) == (20, 1_000)
 
 
 def test_not_a_number_is_kept_as_it_is(letters: DeadLetters, path: Path) -> None:
-    letters.write([DeadLetter(rejected(), {"type": "x", "a": float("nan")})])
+    letters.write([DeadLetter(make_rejected(), {"type": "x", "a": float("nan")})])
     assert b'"a":NaN' in path.read_bytes()
     assert "notJSON" not in events(path)[0]["deadLetter"]
 
@@ -190,7 +192,9 @@ class Broken(Mapping[str, Any]):
 
 
 def test_an_event_that_cannot_be_read_leaves_a_trace(letters: DeadLetters, path: Path) -> None:
-    letters.write([DeadLetter(rejected(index=5), Broken()), DeadLetter(rejected(), EVENT)])
+    letters.write(
+        [DeadLetter(make_rejected(index=5), Broken()), DeadLetter(make_rejected(), EVENT)]
+    )
     [broken, other] = events(path)
     assert broken["deadLetter"]["notJSON"] == [
         {"path": "$", "message": "cannot be read: RuntimeError"}
@@ -204,7 +208,7 @@ def test_every_letter_is_one_line_that_is_an_event(
 ) -> None:
     path = tmp_path_factory.mktemp("letters") / "dead.jsonl"
     with DeadLetters(path) as letters:
-        letters.write([DeadLetter(rejected(index=4), event, line)])
+        letters.write([DeadLetter(make_rejected(index=4), event, line)])
     [read] = events(path)
     assert read["deadLetter"]["index"] == 4
 
@@ -221,7 +225,7 @@ def test_the_event_of_a_letter_shows_in_no_repr(letters: DeadLetters, path: Path
 def test_letters_are_added_to_what_is_there(path: Path) -> None:
     for index in range(3):
         with DeadLetters(path) as letters:
-            letters.write([DeadLetter(rejected(index=index), EVENT)] * 2)
+            letters.write([DeadLetter(make_rejected(index=index), EVENT)] * 2)
     assert [event["deadLetter"]["index"] for event in events(path)] == [0, 0, 1, 1, 2, 2]
 
 
@@ -273,7 +277,7 @@ def test_all_letters_are_brought_to_disk_at_once(
         really(file)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    letters.write(DeadLetter(rejected(index=index), EVENT) for index in range(100))
+    letters.write(DeadLetter(make_rejected(index=index), EVENT) for index in range(100))
     assert sizes == [path.stat().st_size]
 
 
@@ -281,18 +285,18 @@ def test_all_letters_are_brought_to_disk_at_once(
 def test_after_a_broken_line_a_new_one_is_begun(path: Path, left: bytes) -> None:
     path.write_bytes(b"{}\n" + left)
     with DeadLetters(path) as letters:
-        letters.write([DeadLetter(rejected(), EVENT)])
+        letters.write([DeadLetter(make_rejected(), EVENT)])
     start, cut, line, end = path.read_bytes().split(b"\n")
     assert (start, cut, end) == (b"{}", left, b"")
     assert json.loads(line)["type"] == "identify"
 
 
 def test_a_file_that_was_moved_away_is_begun_anew(letters: DeadLetters, path: Path) -> None:
-    letters.write([DeadLetter(rejected(index=1), EVENT)])
+    letters.write([DeadLetter(make_rejected(index=1), EVENT)])
     path.rename(path.with_suffix(".1"))
-    letters.write([DeadLetter(rejected(index=2), EVENT)])
+    letters.write([DeadLetter(make_rejected(index=2), EVENT)])
     path.unlink()
-    letters.write([DeadLetter(rejected(index=3), EVENT)])
+    letters.write([DeadLetter(make_rejected(index=3), EVENT)])
     assert [event["deadLetter"]["index"] for event in events(path)] == [3]
     assert [event["deadLetter"]["index"] for event in events(path.with_suffix(".1"))] == [1]
 
@@ -300,7 +304,7 @@ def test_a_file_that_was_moved_away_is_begun_anew(letters: DeadLetters, path: Pa
 def test_closing_twice_is_fine_and_writing_opens_again(letters: DeadLetters, path: Path) -> None:
     letters.close()
     letters.close()
-    letters.write([DeadLetter(rejected(), EVENT)])
+    letters.write([DeadLetter(make_rejected(), EVENT)])
     assert len(events(path)) == 1
 
 
@@ -312,12 +316,12 @@ def test_a_disk_that_takes_little_at_a_time_is_written_whole(
 ) -> None:
     really = os.write
     monkeypatch.setattr(os, "write", lambda file, text: really(file, text[:7]))
-    letters.write([DeadLetter(rejected(), EVENT)] * 3)
+    letters.write([DeadLetter(make_rejected(), EVENT)] * 3)
     assert len(events(path)) == 3
 
 
 @contextmanager
-def small_disk(size: int = 5_000) -> Iterator[None]:
+def limit_disk(size: int = 5_000) -> Iterator[None]:
     """Let no file grow beyond so many bytes: what is longer is written in part, then refused.
 
     It must be over before pytest itself writes, perhaps to a file that is longer already.
@@ -331,14 +335,14 @@ def small_disk(size: int = 5_000) -> Iterator[None]:
 
 
 def test_what_does_not_fit_is_told_and_taken_back(letters: DeadLetters, path: Path) -> None:
-    with small_disk():
-        letters.write([DeadLetter(rejected(), EVENT)])
+    with limit_disk():
+        letters.write([DeadLetter(make_rejected(), EVENT)])
         before = path.read_bytes()
         with pytest.raises(UnwritableFile) as caught:
-            letters.write([DeadLetter(rejected(), EVENT)] * 50)
+            letters.write([DeadLetter(make_rejected(), EVENT)] * 50)
         assert str(caught.value) == f"{path}: {os.strerror(errno.EFBIG)}"
         assert path.read_bytes() == before
-        letters.write([DeadLetter(rejected(), EVENT)])
+        letters.write([DeadLetter(make_rejected(), EVENT)])
         assert path.read_bytes() == before * 2
 
 
@@ -348,11 +352,11 @@ def test_what_cannot_be_taken_back_spoils_no_other_line(
     def ftruncate(*_: int) -> None:
         raise OSError(errno.EIO, "really broken")
 
-    with monkeypatch.context() as patch, small_disk():
+    with monkeypatch.context() as patch, limit_disk():
         patch.setattr(os, "ftruncate", ftruncate)
         with pytest.raises(UnwritableFile, match=os.strerror(errno.EFBIG)):
-            letters.write([DeadLetter(rejected(), EVENT)] * 50)
-    letters.write([DeadLetter(rejected(index=9), EVENT)])
+            letters.write([DeadLetter(make_rejected(), EVENT)] * 50)
+    letters.write([DeadLetter(make_rejected(index=9), EVENT)])
     *_, broken, last, end = path.read_bytes().split(b"\n")
     with pytest.raises(ValueError, match=r"Unterminated|Expecting"):
         json_codec.decode(broken)
@@ -368,7 +372,7 @@ def test_letters_that_may_not_be_on_disk_are_told(
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", fsync)
         with pytest.raises(UnwritableFile, match=r"dead\.jsonl: broken"):
-            letters.write([DeadLetter(rejected(), EVENT)])
+            letters.write([DeadLetter(make_rejected(), EVENT)])
     assert path.read_bytes() == b""
 
 
@@ -378,7 +382,7 @@ def test_letters_that_may_not_be_on_disk_are_told(
 def test_several_threads_write_whole_lines(letters: DeadLetters, path: Path) -> None:
     def work(number: int) -> None:
         for _ in range(20):
-            letters.write([DeadLetter(rejected(index=number), {"x": "y" * 5_000})] * 2)
+            letters.write([DeadLetter(make_rejected(index=number), {"x": "y" * 5_000})] * 2)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
     for thread in threads:

@@ -30,15 +30,14 @@ from iterable_destination.errors import (
     OutboxInUse,
     QueueFull,
 )
-from iterable_destination.io import file_lock as durable
-from iterable_destination.io import outbox
+from iterable_destination.io import file_lock, outbox
 from iterable_destination.io.outbox import Outbox
 from iterable_destination.mapping.translate import translate
 from iterable_destination.model.records import OutboxRecord
 from iterable_destination.model.serialization import serialize_event
 from tests.support import strategies
 from tests.support.delivering import held_by_a_thread
-from tests.support.receiving import Taking
+from tests.support.receiving import Stopwatch
 
 EVENT = {"type": "identify", "userId": "u-1", "traits": {"name": "Zoë"}}
 
@@ -392,21 +391,21 @@ def test_others_are_waited_for_no_longer_than_there_is_time(path: Path, timeout:
         box.add(EVENT)
         other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         other.execute("BEGIN IMMEDIATE")
-        with Taking() as taking, pytest.raises(OutboxError) as caught:
+        with Stopwatch() as stopwatch, pytest.raises(OutboxError) as caught:
             box.add_all([EVENT], timeout=timeout)
         assert str(caught.value) == f"{path}: database is locked"
-        assert timeout - 0.1 <= taking.seconds < 2
+        assert timeout - 0.1 <= stopwatch.seconds < 2
         threading.Timer(0.5, other.close).start()  # as patient as ever when nothing is said
         assert box.add(EVENT) == 2
 
 
 def test_other_threads_are_waited_for_no_longer_than_there_is_time(path: Path) -> None:
     with Outbox(path, lock_timeout=20) as box:
-        with held_by_a_thread(box), Taking() as taking, pytest.raises(OutboxError) as caught:
+        with held_by_a_thread(box), Stopwatch() as stopwatch, pytest.raises(OutboxError) as caught:
             box.add_all([EVENT], timeout=0.2)
         words = "other threads of this process do not let go of it"
         assert str(caught.value) == f"{path}: {words}"
-        assert 0.1 <= taking.seconds < 2
+        assert 0.1 <= stopwatch.seconds < 2
         assert box.add_all([EVENT], timeout=0) == [1]
 
 
@@ -497,7 +496,7 @@ def test_a_right_that_cannot_be_taken_is_told(
     def take(*_: Any, **__: Any) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(durable, "_take", take)
+    monkeypatch.setattr(file_lock, "_acquire", take)
     with pytest.raises(OutboxError) as caught, box.delivering():
         pass
     assert str(caught.value) == f"{path}-deliverer: No locks available"

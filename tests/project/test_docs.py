@@ -26,10 +26,7 @@ from iterable_destination.cli.main import command_line
 from iterable_destination.model import dates, endpoints, outcomes
 from iterable_destination.model import settings as settings_module
 from iterable_destination.model.json_copy import MAX_NESTING
-from iterable_destination.receivers import acknowledgement as acceptance
-from iterable_destination.receivers import auth as signatures
-from iterable_destination.receivers import aws_lambda, cloud_functions
-from iterable_destination.receivers import base as receiving
+from iterable_destination.receivers import acknowledgement, auth, aws_lambda, base, cloud_functions
 from iterable_destination.source import collections
 from iterable_destination.testing import LocalIterable
 from tests.mapping.classic.test_golden import line
@@ -715,7 +712,7 @@ def test_every_outcome_has_the_status_that_the_table_says() -> None:
     written = {(code(row[0])[0], row[1] != "no"): int(row[2]) for row in table}
     kinds = {kind.__name__.lower(): kind for kind in outcomes.Outcome.__subclasses__()}
     assert written == {
-        (name, kept): acceptance.http_status([kinds[name](index=0)], kept=kept)
+        (name, kept): acknowledgement.http_status([kinds[name](index=0)], keeps_dead_letters=kept)
         for name, kept in written
     }
     assert {name for name, _ in written} == set(kinds)
@@ -752,7 +749,7 @@ def refusals(module: str) -> set[tuple[int, str]]:
         for text in (
             []
             if message is None
-            else _texts(message, {"_JSON": "application/json", "_MOST_EVENTS": "5000"})
+            else _texts(message, {"_JSON": "application/json", "_MAX_EVENTS": "5000"})
         ):
             found |= {(status, gapped(text)) for status in statuses if isinstance(status, int)}
     return {(status, text) for status, text in found if status >= 400 and text != "error"}
@@ -776,16 +773,16 @@ def test_every_status_has_the_messages_that_the_pages_say() -> None:
 def test_the_limits_of_the_receiver_are_those_that_are_held() -> None:
     limits = {row[0]: row[1] for row in rows(section(HOSTS, "## Limits"))}
     assert limits["seconds until the answer, the body's coming in included"] == (
-        f"{receiving.TIME_LIMIT:g}"
+        f"{base.TIME_LIMIT:g}"
     )
-    assert limits["bytes of a body, before and after unpacking"] == f"{receiving.MAX_BODY:,}"
-    assert limits["events in a request"] == f"{receiving._MOST_EVENTS:,}"
+    assert limits["bytes of a body, before and after unpacking"] == f"{base.MAX_BODY:,}"
+    assert limits["events in a request"] == f"{base._MAX_EVENTS:,}"
     largest = "bytes of an array in which its first element must end, to be signed"
-    assert limits[largest] == f"{signatures._LARGEST_ELEMENT:,}"
+    assert limits[largest] == f"{auth._MAX_ELEMENT:,}"
     assert limits["calls that could go in one bulk, and up to which each goes singly"] == str(
-        acceptance.MIN_BULK_SIZE - 1
+        acknowledgement.MIN_BULK_SIZE - 1
     )
-    assert f"{receiving._MOST_EVENTS:,} events" in REFERENCE["reference/limits.md"]
+    assert f"{base._MAX_EVENTS:,} events" in REFERENCE["reference/limits.md"]
     assert f"[{MAX_NESTING} levels]" in limits["nesting of an event"]
 
 

@@ -28,7 +28,7 @@ import pytest
 import requests
 
 from iterable_destination import Destination, InvalidSettings, Settings
-from iterable_destination.receivers.dev_server import serving
+from iterable_destination.receivers.dev_server import serve
 from iterable_destination.receivers.segment import webhook_app
 from iterable_destination.testing import LocalIterable
 from tests.support.segment_server import KEY, running_segment
@@ -140,7 +140,7 @@ def test_an_example_does_not_run_with_an_empty_secret(
     name: str, variable: str, example: Example, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, " ")
-    with pytest.raises(InvalidSettings, match="must be a text that is not empty"):
+    with pytest.raises(InvalidSettings, match="must be a string that is not empty"):
         example(name)
 
 
@@ -408,7 +408,7 @@ def test_what_iterable_posts_arrives_in_segment(monkeypatch: pytest.MonkeyPatch)
         with (
             module.destination,
             module.application,
-            serving(module.application, "127.0.0.1", 0) as address,
+            serve(module.application, "127.0.0.1", 0) as address,
             Destination(settings) as into_iterable,
         ):
             profile = PROFILE | {"traits": {"email": "ada@example.com"}}
@@ -432,7 +432,7 @@ def test_the_source_does_not_run_without_a_token(
 ) -> None:
     monkeypatch.setenv("SEGMENT_WRITE_KEY", KEY)
     monkeypatch.setenv("ITERABLE_WEBHOOK_TOKEN", value)
-    with pytest.raises(InvalidSettings, match="tokens: must be a text that is not empty"):
+    with pytest.raises(InvalidSettings, match="tokens: must be a string that is not empty"):
         Example()("source_app")
 
 
@@ -450,7 +450,7 @@ def test_segments_client_delivers_through_the_receiver(
             seen.append((environ["PATH_INFO"], environ.get("HTTP_CONTENT_ENCODING")))
             return application(environ, start_response)
 
-        with serving(watched, "127.0.0.1", 0) as url:
+        with serve(watched, "127.0.0.1", 0) as url:
             done = subprocess.run(
                 [sys.executable, "segment_client.py"],
                 cwd=EXAMPLES,

@@ -1,4 +1,4 @@
-"""Acceptance: a sender is told to be done with events only when they are safe."""
+"""Acknowledgement: an event is acknowledged only when it is safe."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ALL: tuple[type[Outcome], ...] = (Delivered, Skipped, Rejected, Retryable, Unkno
     [(False, {"delivered", "skipped"}), (True, {"delivered", "skipped", "rejected", "unknown"})],
 )
 def test_an_event_is_done_with_if_it_is_delivered_or_kept(*, kept: bool, done: set[str]) -> None:
-    assert {each.name for each in ALL if is_acknowledged(each(), kept=kept)} == done
+    assert {each.name for each in ALL if is_acknowledged(each(), keeps_dead_letters=kept)} == done
 
 
 @pytest.mark.parametrize(
@@ -47,19 +47,21 @@ def test_the_status_says_what_is_to_be_done(
     kinds: tuple[type[Outcome], ...], alone: int, with_letters: int
 ) -> None:
     outcomes = [kind() for kind in kinds]
-    assert http_status(outcomes, kept=False) == alone
-    assert http_status(iter(outcomes), kept=True) == with_letters
+    assert http_status(outcomes, keeps_dead_letters=False) == alone
+    assert http_status(iter(outcomes), keeps_dead_letters=True) == with_letters
 
 
 def test_no_event_is_given_up_and_none_is_asked_for_in_vain() -> None:
-    """200 only if all are done with; 400 only if sending again changes nothing."""
+    """200 only if all are acknowledged; 400 only if sending again changes nothing."""
     for kinds in product(ALL, repeat=3):
         outcomes = [kind() for kind in kinds]
         for kept in (False, True):
-            told = http_status(outcomes, kept=kept)
-            assert (told == 200) == all(is_acknowledged(each, kept=kept) for each in outcomes)
+            result = http_status(outcomes, keeps_dead_letters=kept)
+            assert (result == 200) == all(
+                is_acknowledged(each, keeps_dead_letters=kept) for each in outcomes
+            )
             may_change = {Retryable} if kept else {Retryable, Unknown}
-            assert (told == 503) == bool(may_change & set(kinds))
+            assert (result == 503) == bool(may_change & set(kinds))
 
 
 def test_outcomes_are_told_in_numbers() -> None:
@@ -72,9 +74,9 @@ def test_problems_of_the_first_refused_are_told() -> None:
     problems = [Problem(f"traits.{n}", "is wrong") for n in range(7)]
     kinds = [InvalidEvent(problems), *(InvalidCall(problems[:1]) for _ in range(6))]
     outcomes = [Rejected(index=n, error=error) for n, error in enumerate(kinds)]
-    told = summarize(iter(outcomes))
+    result = summarize(iter(outcomes))
     wrong = [{"path": f"traits.{n}", "message": "is wrong"} for n in range(7)]
-    assert told == {
+    assert result == {
         "rejected": 7,
         "errors": {"InvalidEvent": 1, "InvalidCall": 6},
         "problems": [
@@ -85,7 +87,7 @@ def test_problems_of_the_first_refused_are_told() -> None:
 
 
 def test_errors_are_counted_by_their_names() -> None:
-    """So that an answer of 503 names its cause."""
+    """So that a response of 503 names its cause."""
     kinds = (NotSent, NotSent, BadRequest)
     outcomes = [Delivered(), *(Retryable(error=kind("any words")) for kind in kinds)]
     assert summarize(outcomes) == {

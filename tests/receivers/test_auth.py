@@ -1,4 +1,4 @@
-"""Signatures: who knows the secret is let in, and nobody else."""
+"""Signatures and secrets: they match only if they are the same."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iterable_destination.receivers import auth as signatures
+from iterable_destination.receivers import auth
 from tests.support import strategies
-from tests.support.receiving import SECRET, Taking, signature, text_of
+from tests.support.receiving import SECRET, Stopwatch, sign, to_json
 
 EVENT = '{"type":"track","event":"Größe","userId":"u-1"}'.encode()
 #: As ``openssl dgst -sha1 -hmac`` writes them.
@@ -25,8 +25,8 @@ OTHER = b'{"type":"page","name":"Home","userId":"u-2"}'
 
 
 def test_a_signature_is_that_of_another_program() -> None:
-    assert signatures.is_signed(EVENT, OF_EVENT, [SECRET])
-    assert signatures.is_signed(EVENT, OF_EVENT_UNDER_UMLAUT, ["gehéim"])
+    assert auth.is_signed(EVENT, OF_EVENT, [SECRET])
+    assert auth.is_signed(EVENT, OF_EVENT_UNDER_UMLAUT, ["gehéim"])
 
 
 @pytest.mark.parametrize(
@@ -39,37 +39,37 @@ def test_a_signature_is_that_of_another_program() -> None:
     ],
 )
 def test_of_an_array_the_first_element_is_signed(body: bytes) -> None:
-    assert signatures.is_signed(body, OF_EVENT, [SECRET])
+    assert auth.is_signed(body, OF_EVENT, [SECRET])
 
 
 def test_an_array_may_be_signed_as_a_whole() -> None:
     body = b"[%b,%b]" % (EVENT, OTHER)
-    assert signatures.is_signed(body, signature(body), [SECRET])
+    assert auth.is_signed(body, sign(body), [SECRET])
 
 
 def test_the_first_element_is_signed_as_it_is_written() -> None:
     spaced = b'{ "type" : "track", "n": 1.0, "\\u00e9": 1e2 }'
-    assert signatures.is_signed(b"[%b]" % spaced, signature(spaced), [SECRET])
-    assert not signatures.is_signed(b"[%b]" % spaced, signature(text_of({"a": 1})), [SECRET])
+    assert auth.is_signed(b"[%b]" % spaced, sign(spaced), [SECRET])
+    assert not auth.is_signed(b"[%b]" % spaced, sign(to_json({"a": 1})), [SECRET])
 
 
 def test_each_of_several_secrets_fits() -> None:
     secrets = ["old", SECRET, "new"]
-    found = [signatures.is_signed(EVENT, signature(EVENT, each), secrets) for each in secrets]
+    found = [auth.is_signed(EVENT, sign(EVENT, each), secrets) for each in secrets]
     assert found == [True, True, True]
 
 
 def test_without_secrets_nothing_is_signed() -> None:
-    assert not signatures.is_signed(EVENT, signature(EVENT, ""), [])
+    assert not auth.is_signed(EVENT, sign(EVENT, ""), [])
 
 
 @pytest.mark.parametrize("given", ["", " ", "\xe9", "\ud800", "0" * 40, "sha1=" + OF_EVENT])
 def test_what_is_no_signature_does_not_fit(given: str) -> None:
-    assert not signatures.is_signed(EVENT, given, [SECRET])
+    assert not auth.is_signed(EVENT, given, [SECRET])
 
 
 def _mutated(jitter: random.Random, text: bytes) -> bytes:
-    """Return a text with something else in it, somewhere."""
+    """Return a text with a random change."""
     place = jitter.randrange(len(text))
     kind = jitter.randrange(5)
     if kind == 0:  # a bit
@@ -91,9 +91,9 @@ def _other_signature(jitter: random.Random, body: bytes) -> str:
         letter = jitter.choice([n for n, each in enumerate(OF_EVENT) if each.isalpha()])
         return OF_EVENT[:letter] + OF_EVENT[letter].upper() + OF_EVENT[letter + 1 :]
     if kind == 2:
-        return signature(EVENT, jitter.choice((SECRET[:-1], SECRET + " ", SECRET.upper(), "")))
+        return sign(EVENT, jitter.choice((SECRET[:-1], SECRET + " ", SECRET.upper(), "")))
     if kind == 3:
-        return signature(_mutated(jitter, body))
+        return sign(_mutated(jitter, body))
     if kind == 4:
         return jitter.choice((" ", "", "\t")) + OF_EVENT + jitter.choice((" ", "\n", "\0", "0"))
     return _mutated(jitter, OF_EVENT.encode()).decode("latin-1")
@@ -114,7 +114,7 @@ def _mutations(jitter: random.Random) -> Iterator[tuple[bytes, str]]:
 
 
 def _is_untouched(body: bytes) -> bool:
-    """Whether the event stands as it was, alone or first in an array: the rule is for it then."""
+    """Whether the event is unchanged, alone or first in an array: its signature is valid then."""
     array = body.lstrip()
     return body == EVENT or (array[:1] == b"[" and array[1:].lstrip().startswith(EVENT))
 
@@ -127,14 +127,14 @@ def test_of_a_hundred_thousand_mutations_none_is_accepted() -> None:
         if given_one == OF_EVENT and _is_untouched(body):
             continue  # what was added stands outside of what is signed
         tried += 1
-        if signatures.is_signed(body, given_one, [SECRET, "another"]):
+        if auth.is_signed(body, given_one, [SECRET, "another"]):
             accepted.append((body, given_one))
     assert accepted == []
     assert tried > 100_000
 
 
 def test_every_secret_is_compared_whatever_fits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """How long it takes says nothing of which one it was, nor of how much of it was right."""
+    """The time of a comparison does not depend on which secret matches, or how much of it."""
     compared = []
     compare = hmac.compare_digest
 
@@ -144,12 +144,12 @@ def test_every_secret_is_compared_whatever_fits(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(hmac, "compare_digest", watch)
     body, secrets = b"[%b]" % EVENT, [SECRET, "two", "three"]
-    assert signatures.is_signed(body, OF_EVENT, secrets)
+    assert auth.is_signed(body, OF_EVENT, secrets)
     assert len(compared) == 6
-    assert not signatures.is_signed(body, "no", secrets)
+    assert not auth.is_signed(body, "no", secrets)
     assert len(compared) == 12
-    assert signatures.is_one_of("two", secrets)
-    assert not signatures.is_one_of("four", secrets)
+    assert auth.is_one_of("two", secrets)
+    assert not auth.is_one_of("four", secrets)
     assert len(compared) == 18
 
 
@@ -184,7 +184,7 @@ def test_every_secret_is_compared_whatever_fits(monkeypatch: pytest.MonkeyPatch)
     ],
 )
 def test_the_first_element_is_found_in_the_bytes(body: bytes, first: bytes | None) -> None:
-    assert signatures.first_element(body) == first
+    assert auth.find_first_element(body) == first
 
 
 spaces = st.text(" \t\r\n", max_size=3)
@@ -202,38 +202,38 @@ def test_the_first_element_is_what_was_written(
     texts = [json.dumps(value, separators=separators) for value in values]
     inside = f"{after},{before}".join(texts)
     body = f"{before}[{before}{inside}{after}]{after}".encode()
-    assert signatures.first_element(body) == texts[0].encode()
+    assert auth.find_first_element(body) == texts[0].encode()
 
 
 def test_white_space_holds_nobody_up() -> None:
-    """A body is looked at before it is known who sent it."""
-    with Taking() as taking:
-        assert signatures.first_element(b" " * 8_000_000 + b"[" + b" " * 8_000_000) is None
-    assert taking.seconds < 1
+    """A body is parsed before its sender is authenticated."""
+    with Stopwatch() as stopwatch:
+        assert auth.find_first_element(b" " * 8_000_000 + b"[" + b" " * 8_000_000) is None
+    assert stopwatch.seconds < 1
 
 
 @pytest.mark.parametrize("size", [3, 200_000, 249_999])
 def test_the_first_element_is_looked_for_at_the_beginning_only(size: int) -> None:
-    """Nobody knows yet who sent it; an event of Segment's has 32,000 bytes at most."""
+    """The sender is not authenticated yet; an event of Segment's has 32,000 bytes at most."""
     element = b'"%b"' % (b"a" * (size - 3))
     for body in (b"[%b]" % element, b"[%b,%b]" % (element, b'"\xc3\xb6"' * 200_000)):
-        assert signatures.first_element(body) == element
+        assert auth.find_first_element(body) == element
 
 
 def test_a_larger_first_element_fits_no_signature_and_costs_little() -> None:
     element = b"[%b]" % b",".join([b"{}"] * 5_000_000)
     body = b"[%b]" % element
-    with Taking() as taking:
-        assert signatures.first_element(body) is None
-        assert not signatures.is_signed(body, signature(element), [SECRET])
-    assert signatures.is_signed(body, signature(body), [SECRET])
-    assert taking.seconds < 0.5
+    with Stopwatch() as stopwatch:
+        assert auth.find_first_element(body) is None
+        assert not auth.is_signed(body, sign(element), [SECRET])
+    assert auth.is_signed(body, sign(body), [SECRET])
+    assert stopwatch.seconds < 0.5
 
 
 def test_a_letter_may_end_where_the_looking_ends() -> None:
     for size in range(249_994, 250_003):
         body = b'["%b",1]' % ("ö" * (size // 2)).encode()
-        first = signatures.first_element(body)
+        first = auth.find_first_element(body)
         assert first in {None, body[1:-3]}
         assert (first is None) == (len(body) - 3 > 250_000)
 
@@ -243,9 +243,9 @@ def test_a_letter_may_end_where_the_looking_ends() -> None:
 
 def test_a_text_is_one_of_the_secrets_only_if_it_is_the_same() -> None:
     given_ones = [SECRET, SECRET.upper(), SECRET[:-1], SECRET + " ", "", "\xe9", "\ud800", "two"]
-    found = [signatures.is_one_of(each, [SECRET, "two"]) for each in given_ones]
+    found = [auth.is_one_of(each, [SECRET, "two"]) for each in given_ones]
     assert found == [True, False, False, False, False, False, False, True]
-    assert not signatures.is_one_of(SECRET, [])
+    assert not auth.is_one_of(SECRET, [])
 
 
 @pytest.mark.parametrize(
@@ -269,4 +269,4 @@ def test_a_text_is_one_of_the_secrets_only_if_it_is_the_same() -> None:
     ],
 )
 def test_the_user_name_is_read_from_basic_authentication(header: str, name: str | None) -> None:
-    assert signatures.user_name(header) == name
+    assert auth.parse_user_name(header) == name

@@ -1,4 +1,4 @@
-"""What AWS hands over is delivered, and what is to be kept is given back."""
+"""Handlers of AWS Lambda deliver events, and return those that AWS must keep."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GOLDEN = cases(Path(__file__).parents[1] / "golden" / "aws")
 
 @attrs.frozen
 class Context:
-    """What Lambda hands over beside the event, as far as it is asked."""
+    """The part of a Lambda context that handlers use."""
 
     seconds: float
 

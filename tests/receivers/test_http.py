@@ -1,4 +1,4 @@
-"""Messages: what is wrong with a request is told by its status, and nothing is made too large."""
+"""HTTP requests, responses and errors; decompression within a limit."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from iterable_destination.receivers.http import (
     too_large,
 )
 
-NO_GZIP = "the body is no gzip, or not the whole of it"
+NO_GZIP = "incomplete gzip body, or data after its end"
 NO_JSON_TYPE = "the content type must be application/json, in UTF-8"
 
 
 def refused(act: Callable[[], Any]) -> tuple[int, Any]:
-    """Return what is answered to what must be refused."""
+    """Return the status and the content of the error that a function raises."""
     with pytest.raises(HTTPError) as caught:
         act()
-    assert str(caught.value) == caught.value.reply.content["error"]
-    return caught.value.reply.status, caught.value.reply.content
+    assert str(caught.value) == caught.value.response.content["error"]
+    return caught.value.response.status, caught.value.response.content
 
 
 def request(method: str = "POST", **headers: str) -> Request:
@@ -37,13 +37,13 @@ def request(method: str = "POST", **headers: str) -> Request:
 
 
 def test_a_reply_is_compact_json() -> None:
-    reply = Response(200, {"kept": 1, "name": "Zoë"})
-    assert (reply.body(), reply.headers) == ('{"kept":1,"name":"Zoë"}'.encode(), {})
+    response = Response(200, {"kept": 1, "name": "Zoë"})
+    assert (response.body(), response.headers) == ('{"kept":1,"name":"Zoë"}'.encode(), {})
 
 
 def test_a_refusal_has_a_reply() -> None:
     refusal = HTTPError(401, "no", {"WWW-Authenticate": "Basic"})
-    assert refusal.reply == Response(401, {"error": "no"}, {"WWW-Authenticate": "Basic"})
+    assert refusal.response == Response(401, {"error": "no"}, {"WWW-Authenticate": "Basic"})
 
 
 def test_a_request_shows_no_secrets() -> None:
@@ -69,7 +69,7 @@ def test_a_header_that_is_not_there_is_empty() -> None:
     ],
 )
 def test_json_in_utf_8_is_taken(kind: str) -> None:
-    request(content_type=kind).post_of_json()
+    request(content_type=kind).require_json_post()
 
 
 @pytest.mark.parametrize(
@@ -86,15 +86,15 @@ def test_json_in_utf_8_is_taken(kind: str) -> None:
     ],
 )
 def test_another_content_type_is_415(kind: str) -> None:
-    told = refused(request(content_type=kind).post_of_json)
-    assert told == (415, {"error": NO_JSON_TYPE})
+    result = refused(request(content_type=kind).require_json_post)
+    assert result == (415, {"error": NO_JSON_TYPE})
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "post", ""])
 def test_another_method_is_405_and_told_which_is_right(method: str) -> None:
     with pytest.raises(HTTPError) as caught:
-        request(method, content_type="application/json").post_of_json()
-    assert caught.value.reply == Response(
+        request(method, content_type="application/json").require_json_post()
+    assert caught.value.response == Response(
         405, {"error": "only POST is taken here"}, {"Allow": "POST"}
     )
 
@@ -124,7 +124,7 @@ def test_a_body_is_read_as_json(body: bytes, value: Any) -> None:
     ],
 )
 def test_what_is_no_json_is_400_and_not_repeated(body: bytes) -> None:
-    assert refused(lambda: parse_json(body)) == (400, {"error": "the body is no JSON"})
+    assert refused(lambda: parse_json(body)) == (400, {"error": "invalid JSON body"})
 
 
 @pytest.mark.parametrize("encoding", ["", " ", "identity", "Identity"])
@@ -144,8 +144,8 @@ GZIPPED = gzip.compress(b"{}", mtime=0)
 
 @pytest.mark.parametrize("encoding", ["deflate", "br", "gzip, gzip", "x-gzip", "zstd", "\xe9"])
 def test_another_encoding_is_415(encoding: str) -> None:
-    told = refused(lambda: decompress(b"", encoding, 100))
-    assert told == (415, {"error": "the content encoding must be gzip, or none"})
+    result = refused(lambda: decompress(b"", encoding, 100))
+    assert result == (415, {"error": "unsupported content encoding: use gzip or none"})
 
 
 @pytest.mark.parametrize(
@@ -156,9 +156,9 @@ def test_another_encoding_is_415(encoding: str) -> None:
         (GZIPPED[:12], NO_GZIP),
         (GZIPPED + b"rest", NO_GZIP),
         (GZIPPED * 2, NO_GZIP),
-        (b"{}", "the body is no gzip"),
-        (zlib.compress(b"{}"), "the body is no gzip"),
-        (GZIPPED[:-8] + b"\0" * 8, "the body is no gzip"),
+        (b"{}", "invalid gzip body"),
+        (zlib.compress(b"{}"), "invalid gzip body"),
+        (GZIPPED[:-8] + b"\0" * 8, "invalid gzip body"),
     ],
 )
 def test_what_is_not_a_whole_gzip_is_400(body: bytes, words: str) -> None:
@@ -169,15 +169,15 @@ def test_a_body_that_unpacks_to_too_much_is_413_and_is_not_unpacked() -> None:
     bomb = gzip.compress(b"0" * 50_000_000)
     tracemalloc.start()
     try:
-        told = refused(lambda: decompress(bomb, "gzip", 10_000))
+        result = refused(lambda: decompress(bomb, "gzip", 10_000))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert told == (413, {"error": "the body must have at most 10,000 bytes"})
+    assert result == (413, {"error": "the body must have at most 10,000 bytes"})
     assert peak < 500_000
 
 
 def test_too_large_is_told_in_bytes() -> None:
-    assert too_large(16_000_000).reply.content == {
+    assert too_large(16_000_000).response.content == {
         "error": "the body must have at most 16,000,000 bytes"
     }

@@ -1,4 +1,4 @@
-"""What Iterable posts arrives in Segment, or Iterable is told to post it again."""
+"""Webhooks of Iterable arrive in Segment, or Iterable is asked to send them again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from iterable_destination.delivery.segment_destination import SegmentDestination
 from iterable_destination.io.dead_letters import DeadLetters
 from iterable_destination.io.outbox import Outbox
 from iterable_destination.io.segment_client import SegmentClient
-from iterable_destination.receivers.dev_server import serving
+from iterable_destination.receivers.dev_server import serve
 from iterable_destination.receivers.http import Request
 from iterable_destination.receivers.iterable import source_app
 from iterable_destination.testing import LocalIterable
@@ -47,12 +47,12 @@ def answered(
     method: str = "POST",
     **options: Any,
 ) -> tuple[int, Any]:
-    """Return what is answered to a request with a body, as bytes or as JSON."""
+    """Return the status and content of the response to a body, as bytes or as JSON."""
     text = body if isinstance(body, bytes) else json.dumps(body).encode()
     with source_app(to, **({"tokens": "token"} | options)) as application:
         request = Request(method, "/hook", JSON | headers, lambda _: text)
-        reply = application.answer(request, float("inf"))
-    return reply.status, reply.content
+        response = application.handle(request, float("inf"))
+    return response.status, response.content
 
 
 def test_a_webhook_arrives_in_segment(segment: Segment) -> None:
@@ -80,7 +80,7 @@ def test_the_token_may_come_alone_or_after_its_type(segment: Segment, authorizat
 def test_a_token_that_does_not_fit_is_refused(segment: Segment, authorization: str) -> None:
     with destination(segment) as to:
         found = answered(to, headers={"authorization": authorization})
-    assert found == (401, {"error": "the token does not fit"})
+    assert found == (401, {"error": "invalid token"})
     assert segment.requests == []
 
 
@@ -96,7 +96,7 @@ def test_headers_of_the_users_own_must_be_there_too(segment: Segment) -> None:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (b"{", "the body is no JSON"),
+        (b"{", "invalid JSON body"),
         (b"[]", "the body must be a webhook of Iterable's, a JSON object"),
         (b"7", "the body must be a webhook of Iterable's, a JSON object"),
     ],
@@ -148,7 +148,7 @@ def test_with_an_outbox_it_is_answered_as_soon_as_the_webhook_is_on_disk(
 
 def test_it_does_not_start_for_anybody_unless_told_so(segment: Segment) -> None:
     with destination(segment) as to:
-        with pytest.raises(InvalidSettings, match="tokens: there is none, nor header_secrets"):
+        with pytest.raises(InvalidSettings, match="tokens: missing, and header_secrets too"):
             source_app(to)
         found = answered(to, tokens=None, without_authentication=True, headers={})
     assert found == (200, {"delivered": 1})
@@ -157,8 +157,8 @@ def test_it_does_not_start_for_anybody_unless_told_so(segment: Segment) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"tokens": []}, "tokens: must be a text that is not empty, or several"),
-        ({"tokens": ""}, "tokens: must be a text that is not empty, or several"),
+        ({"tokens": []}, "tokens: must be a string that is not empty, or a list of them"),
+        ({"tokens": ""}, "tokens: must be a string that is not empty, or a list of them"),
         ({"tokens": " token"}, "tokens: must be printable ASCII, without spaces at its ends"),
     ],
 )
@@ -176,7 +176,7 @@ def test_the_full_circle_over_http(segment: Segment) -> None:
         LocalIterable() as iterable,
         delivering(iterable) as into_iterable,
         destination(segment) as into_segment,
-        serving(source_app(into_segment, tokens="token"), "127.0.0.1", 0) as address,
+        serve(source_app(into_segment, tokens="token"), "127.0.0.1", 0) as address,
     ):
         into_iterable.send(identify(1, traits={"email": "ada@example.com"}))
         for name in ("emailSend", "emailOpen", "emailClick"):

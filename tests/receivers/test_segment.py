@@ -1,4 +1,4 @@
-"""Receiver: who may send, where to, and what is said to those who may not."""
+"""The receiver for Segment: authentication, paths, limits and responses."""
 
 from __future__ import annotations
 
@@ -31,26 +31,26 @@ from tests.support.receiving import (
     JSON,
     SECRET,
     WRITE_KEY,
-    Taking,
+    Stopwatch,
     ask,
-    basic,
-    from_client,
-    receiving,
-    signature,
-    signed,
-    text_of,
+    encode_basic,
+    make_client_request,
+    run_receiver,
+    sign,
+    sign_request,
+    to_json,
 )
 
 KEYED = Settings(api_key="the-key", base_url="http://127.0.0.1:9")
 ANYBODY = (
-    "shared_secret: there is none, nor header_secrets or write_keys, so that anybody could send"
-    " events; without_authentication=True lets them"
+    "shared_secret: missing, and header_secrets and write_keys too, so anybody could send events;"
+    " without_authentication=True allows that"
 )
 DELIVERED = (200, {"delivered": 1})
-NOTHING_HERE = (404, {"error": "there is nothing here"})
+NOTHING_HERE = (404, {"error": "not found"})
 NO_SIGNATURE = (401, {"error": "the signature does not fit"})
-NO_HEADER = (401, {"error": "a secret is missing or does not fit"})
-NO_KEY = (401, {"error": "the write key does not fit"})
+NO_HEADER = (401, {"error": "missing or invalid secret"})
+NO_KEY = (401, {"error": "invalid write key"})
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def test_a_secret_that_is_none_is_refused(
 ) -> None:
     with pytest.raises(errors.InvalidSettings) as caught:
         webhook_app(KEYED, without_authentication=anybody, **options)
-    assert str(caught.value) == f"{name}: must be a text that is not empty, or several"
+    assert str(caught.value) == f"{name}: must be a string that is not empty, or a list of them"
 
 
 @pytest.mark.parametrize("secret", [" ", " led", "ended ", "tab\t", "größe", "line\n", "\0"])
@@ -108,9 +108,9 @@ def test_what_cannot_come_in_a_header_is_no_secret(secret: str) -> None:
 
 
 def test_the_shared_secret_is_any_text(iterable: LocalIterable) -> None:
-    """It comes in no header: what is made of it does."""
-    with receiving(iterable, shared_secret="größer, with spaces") as app:
-        assert ask(app, *signed(track(1), "größer, with spaces")).told == DELIVERED
+    """The secret itself is in no header; its signature is."""
+    with run_receiver(iterable, shared_secret="größer, with spaces") as app:
+        assert ask(app, *sign_request(track(1), "größer, with spaces")).result == DELIVERED
 
 
 @pytest.mark.parametrize("name", ["", "X Second", "X_Second", "X-Second:", "X-Größe", "X\r\nY"])
@@ -136,7 +136,7 @@ def test_dead_letters_are_those_of_the_destination(tmp_path: Path) -> None:
     with (
         Destination(KEYED) as to,
         DeadLetters(tmp_path / "letters") as letters,
-        pytest.raises(ValueError, match=r"\Adead_letters: are those of the destination that is"),
+        pytest.raises(ValueError, match=r"\Adead_letters: give them to the destination instead\Z"),
     ):
         webhook_app(KEYED, shared_secret=SECRET, destination=to, dead_letters=letters)
 
@@ -145,10 +145,10 @@ def test_a_destination_of_its_own_is_closed_and_another_is_not(iterable: LocalIt
     settings = settings_of(iterable)
     with delivering(iterable) as to:
         with webhook_app(settings, shared_secret=SECRET, destination=to) as app:
-            assert ask(app, *signed(track(1))).told == DELIVERED
+            assert ask(app, *sign_request(track(1))).result == DELIVERED
         assert to.send(track(2)).name == "delivered"
     with webhook_app(settings, shared_secret=SECRET) as app:
-        assert ask(app, *signed(track(3))).told == DELIVERED
+        assert ask(app, *sign_request(track(3))).result == DELIVERED
 
 
 # Webhooks ----------------------------------------------------------------------------------------
@@ -156,15 +156,15 @@ def test_a_destination_of_its_own_is_closed_and_another_is_not(iterable: LocalIt
 
 @pytest.mark.parametrize("path", ["", "/", "/hook", "/v1", "/a/v1/batch"])
 def test_a_webhook_is_taken_at_any_path(path: str, iterable: LocalIterable) -> None:
-    with receiving(iterable) as app:
-        assert ask(app, *signed(track(1)), path).told == DELIVERED
+    with run_receiver(iterable) as app:
+        assert ask(app, *sign_request(track(1)), path).result == DELIVERED
 
 
 @pytest.mark.parametrize("count", [1, 2, 8, 9, 300])
 def test_an_array_is_delivered_whole(count: int) -> None:
     events = [track(n, f"u-{n % 7}") for n in range(count)]
-    with LocalIterable() as own, receiving(own) as app:
-        assert ask(app, *signed(events)).told == (200, {"delivered": count})
+    with LocalIterable() as own, run_receiver(own) as app:
+        assert ask(app, *sign_request(events)).result == (200, {"delivered": count})
         ids = {effect.id for effect in own.project.effects}
         paths = {request.path for request in own.project.requests}
     assert ids == {f"m-{n}" for n in range(count)}
@@ -172,91 +172,93 @@ def test_an_array_is_delivered_whole(count: int) -> None:
 
 
 def test_an_empty_array_is_nothing_to_do(iterable: LocalIterable) -> None:
-    with receiving(iterable) as app:
+    with run_receiver(iterable) as app:
         body = b"[]"
-        assert ask(app, body, JSON | {"X-Signature": signature(body)}).told == (200, {})
+        assert ask(app, body, JSON | {"X-Signature": sign(body)}).result == (200, {})
 
 
 @pytest.mark.parametrize("body", [b"1", b"null", b'"text"', b"true", b"1.5"])
 def test_what_is_neither_event_nor_array_is_400(body: bytes, iterable: LocalIterable) -> None:
-    with receiving(iterable) as app:
-        told = ask(app, body, JSON | {"X-Signature": signature(body)}).told
-    assert told == (400, {"error": "the body must be an event, or an array of events"})
+    with run_receiver(iterable) as app:
+        result = ask(app, body, JSON | {"X-Signature": sign(body)}).result
+    assert result == (400, {"error": "the body must be an event, or an array of events"})
 
 
 @pytest.mark.parametrize(
-    ("body", "headers", "told"),
+    ("body", "headers", "result"),
     [
-        (text_of(track(1)), {}, NO_SIGNATURE),
-        (text_of(track(1)), {"X-Signature": ""}, NO_SIGNATURE),
-        (text_of(track(1)), {"X-Signature": "0" * 40}, NO_SIGNATURE),
-        (text_of(track(1)), {"X-Signature": signature(text_of(track(2)))}, NO_SIGNATURE),
-        (text_of(track(1)), {"X-Signature": signature(text_of(track(1)), "old")}, NO_SIGNATURE),
+        (to_json(track(1)), {}, NO_SIGNATURE),
+        (to_json(track(1)), {"X-Signature": ""}, NO_SIGNATURE),
+        (to_json(track(1)), {"X-Signature": "0" * 40}, NO_SIGNATURE),
+        (to_json(track(1)), {"X-Signature": sign(to_json(track(2)))}, NO_SIGNATURE),
+        (to_json(track(1)), {"X-Signature": sign(to_json(track(1)), "old")}, NO_SIGNATURE),
         (b"no json", {}, NO_SIGNATURE),
         (b"", {}, NO_SIGNATURE),
-        (b"no", {"X-Signature": signature(b"no")}, (400, {"error": "the body is no JSON"})),
-        (b"", {"X-Signature": signature(b"")}, (400, {"error": "the body is no JSON"})),
+        (b"no", {"X-Signature": sign(b"no")}, (400, {"error": "invalid JSON body"})),
+        (b"", {"X-Signature": sign(b"")}, (400, {"error": "invalid JSON body"})),
         (
             gzip.compress(b"{}", mtime=0),
             {"Content-Encoding": "gzip"},
-            (415, {"error": "a content encoding is not taken here"}),
+            (415, {"error": "content encodings are not supported for webhooks"}),
         ),
     ],
 )
 def test_a_webhook_that_is_not_right_is_told_so(
-    body: bytes, headers: dict[str, str], told: Any, iterable: LocalIterable
+    body: bytes, headers: dict[str, str], result: Any, iterable: LocalIterable
 ) -> None:
-    with receiving(iterable) as app:
-        assert ask(app, body, JSON | headers).told == told
+    with run_receiver(iterable) as app:
+        assert ask(app, body, JSON | headers).result == result
 
 
 def test_secrets_can_be_changed_without_a_gap(iterable: LocalIterable) -> None:
-    with receiving(iterable, shared_secret=["new", "old"]) as app:
-        statuses = [ask(app, *signed(track(1), each)).status for each in ("new", "old", "older")]
+    with run_receiver(iterable, shared_secret=["new", "old"]) as app:
+        statuses = [
+            ask(app, *sign_request(track(1), each)).status for each in ("new", "old", "older")
+        ]
     assert statuses == [200, 200, 401]
 
 
 def test_each_header_must_have_its_secret_besides_the_signature(iterable: LocalIterable) -> None:
-    body, headers = signed([track(1), track(2)])
+    body, headers = sign_request([track(1), track(2)])
     both = {"X-Second": "two", "X-Third": "three"}
     secrets = {"x-second": ["zwei", "two"], "X-THIRD": "three"}
-    with receiving(iterable, header_secrets=secrets) as app:
-        assert ask(app, body, headers | both).told == (200, {"delivered": 2})
+    with run_receiver(iterable, header_secrets=secrets) as app:
+        assert ask(app, body, headers | both).result == (200, {"delivered": 2})
         assert ask(app, body, headers | both | {"X-Second": "zwei"}).status == 200
-        assert ask(app, body, JSON | both).told == NO_SIGNATURE
+        assert ask(app, body, JSON | both).result == NO_SIGNATURE
         for wrong in ({}, {"X-Second": "two"}, both | {"X-Third": "two"}, both | {"X-Second": ""}):
-            assert ask(app, body, headers | wrong).told == NO_HEADER
+            assert ask(app, body, headers | wrong).result == NO_HEADER
 
 
 def test_a_secret_in_a_header_is_enough_if_it_is_all_there_is(iterable: LocalIterable) -> None:
     options = {"shared_secret": None, "header_secrets": {"Authorization": "abc"}}
-    body = text_of(track(1))
-    with receiving(iterable, **options) as app:
-        assert ask(app, body, JSON | {"Authorization": "abc"}).told == DELIVERED
-        assert ask(app, body, JSON | {"Authorization": "Bearer abc"}).told == NO_HEADER
+    body = to_json(track(1))
+    with run_receiver(iterable, **options) as app:
+        assert ask(app, body, JSON | {"Authorization": "abc"}).result == DELIVERED
+        assert ask(app, body, JSON | {"Authorization": "Bearer abc"}).result == NO_HEADER
 
 
 def test_anybody_may_send_if_that_was_said(iterable: LocalIterable) -> None:
-    with receiving(iterable, shared_secret=None, without_authentication=True) as app:
-        assert ask(app, text_of(track(1)), JSON).told == DELIVERED
-        assert ask(app, text_of(track(1)), JSON, "/v1/track").told == DELIVERED
+    with run_receiver(iterable, shared_secret=None, without_authentication=True) as app:
+        assert ask(app, to_json(track(1)), JSON).result == DELIVERED
+        assert ask(app, to_json(track(1)), JSON, "/v1/track").result == DELIVERED
 
 
 def test_a_secret_that_is_there_is_asked_for_even_so(iterable: LocalIterable) -> None:
     options = {"write_keys": WRITE_KEY, "without_authentication": True}
-    with receiving(iterable, **options) as app:
-        assert ask(app, text_of(track(1)), JSON).told == NO_SIGNATURE
-        assert ask(app, text_of(track(1)), JSON, "/v1/track").told == NO_KEY
+    with run_receiver(iterable, **options) as app:
+        assert ask(app, to_json(track(1)), JSON).result == NO_SIGNATURE
+        assert ask(app, to_json(track(1)), JSON, "/v1/track").result == NO_KEY
 
 
 def test_the_rest_of_an_array_needs_a_header_to_be_trusted(iterable: LocalIterable) -> None:
-    """Segment's rule: whoever has seen one signed event can put others behind it."""
-    body = b"[%b,%b]" % (text_of(track(1)), text_of(track(2, "forged")))
-    headers = JSON | {"X-Signature": signature(text_of(track(1)))}
-    with receiving(iterable) as app:
+    """By Segment's rule, a signed event may be followed by others that are not signed."""
+    body = b"[%b,%b]" % (to_json(track(1)), to_json(track(2, "forged")))
+    headers = JSON | {"X-Signature": sign(to_json(track(1)))}
+    with run_receiver(iterable) as app:
         assert ask(app, body, headers).status == 200
-    with receiving(iterable, header_secrets={"X-Second": "two"}) as app:
-        assert ask(app, body, headers).told == NO_HEADER
+    with run_receiver(iterable, header_secrets={"X-Second": "two"}) as app:
+        assert ask(app, body, headers).result == NO_HEADER
 
 
 # Segment's own API -------------------------------------------------------------------------------
@@ -267,8 +269,8 @@ def test_a_client_sends_one_event(name: str) -> None:
     makes = {"identify": identify, "track": track}
     event = makes.get(name, track)(1) | {"name": "Home"}
     event.pop("type")
-    with LocalIterable() as own, receiving(own, write_keys=WRITE_KEY) as app:
-        assert ask(app, *from_client(event), f"/v1/{name}").told == DELIVERED
+    with LocalIterable() as own, run_receiver(own, write_keys=WRITE_KEY) as app:
+        assert ask(app, *make_client_request(event), f"/v1/{name}").result == DELIVERED
         [effect] = own.project.effects
     expected = "/api/users/update" if name == "identify" else "/api/events/track"
     assert (effect.path, effect.user_id) == (expected, "u-1")
@@ -277,28 +279,29 @@ def test_a_client_sends_one_event(name: str) -> None:
 @pytest.mark.parametrize("packed", [True, False])
 def test_a_client_sends_a_batch(*, packed: bool) -> None:
     events = [track(n, f"u-{n}") for n in range(20)]
-    body, headers = from_client({"batch": events, "context": {"ip": "8.8.8.8"}})
+    body, headers = make_client_request({"batch": events, "context": {"ip": "8.8.8.8"}})
     if packed:
         body, headers = gzip.compress(body), headers | {"Content-Encoding": "gzip"}
-    with LocalIterable() as own, receiving(own, write_keys=["old", WRITE_KEY]) as app:
-        assert ask(app, body, headers, "/v1/batch").told == (200, {"delivered": 20})
+    with LocalIterable() as own, run_receiver(own, write_keys=["old", WRITE_KEY]) as app:
+        assert ask(app, body, headers, "/v1/batch").result == (200, {"delivered": 20})
         assert len(own.project.effects) == 20
 
 
 @pytest.mark.parametrize("name", ["group", "alias"])
 def test_calls_that_iterable_has_no_use_for_are_skipped(name: str, iterable: LocalIterable) -> None:
-    with receiving(iterable, write_keys=WRITE_KEY) as app:
-        told = ask(app, *from_client({"userId": "u-1"}), f"/v1/{name}").told
-    assert told == (200, {"skipped": 1})
+    with run_receiver(iterable, write_keys=WRITE_KEY) as app:
+        result = ask(app, *make_client_request({"userId": "u-1"}), f"/v1/{name}").result
+    assert result == (200, {"skipped": 1})
 
 
 @pytest.mark.parametrize(
-    "authorization", ["Basic", basic("other"), basic(""), f"Bearer {WRITE_KEY}", WRITE_KEY]
+    "authorization",
+    ["Basic", encode_basic("other"), encode_basic(""), f"Bearer {WRITE_KEY}", WRITE_KEY],
 )
 def test_another_write_key_is_401(authorization: str, iterable: LocalIterable) -> None:
-    with receiving(iterable, write_keys=WRITE_KEY) as app:
+    with run_receiver(iterable, write_keys=WRITE_KEY) as app:
         found = ask(app, b"no json", JSON | {"Authorization": authorization}, "/v1/batch")
-    assert found.told == NO_KEY
+    assert found.result == NO_KEY
     assert found.headers["www-authenticate"] == 'Basic realm="Segment write key"'
 
 
@@ -307,11 +310,11 @@ def test_without_a_header_the_write_key_of_the_body_counts(
     iterable: LocalIterable, *, packed: bool
 ) -> None:
     """As segment-analytics-python 2.3 sends it."""
-    body, headers = text_of({"batch": [track(1)], "writeKey": WRITE_KEY}), JSON
+    body, headers = to_json({"batch": [track(1)], "writeKey": WRITE_KEY}), JSON
     if packed:
         body, headers = gzip.compress(body), headers | {"Content-Encoding": "gzip"}
-    with receiving(iterable, write_keys=["old", WRITE_KEY]) as app:
-        assert ask(app, body, headers, "/v1/batch").told == DELIVERED
+    with run_receiver(iterable, write_keys=["old", WRITE_KEY]) as app:
+        assert ask(app, body, headers, "/v1/batch").result == DELIVERED
 
 
 @pytest.mark.parametrize(
@@ -326,46 +329,49 @@ def test_without_a_header_the_write_key_of_the_body_counts(
     ],
 )
 def test_another_write_key_in_the_body_is_401(value: Any, iterable: LocalIterable) -> None:
-    with receiving(iterable, write_keys=WRITE_KEY) as app:
-        found = ask(app, text_of(value), JSON, "/v1/batch")
-    assert found.told == NO_KEY
+    with run_receiver(iterable, write_keys=WRITE_KEY) as app:
+        found = ask(app, to_json(value), JSON, "/v1/batch")
+    assert found.result == NO_KEY
     assert found.headers["www-authenticate"] == 'Basic realm="Segment write key"'
 
 
 def test_a_header_that_does_not_fit_is_not_made_good_by_the_body(iterable: LocalIterable) -> None:
-    body = text_of({"batch": [track(1)], "writeKey": WRITE_KEY})
-    with receiving(iterable, write_keys=WRITE_KEY) as app:
-        assert ask(app, body, JSON | {"Authorization": basic("other")}, "/v1/batch").told == NO_KEY
+    body = to_json({"batch": [track(1)], "writeKey": WRITE_KEY})
+    with run_receiver(iterable, write_keys=WRITE_KEY) as app:
+        assert (
+            ask(app, body, JSON | {"Authorization": encode_basic("other")}, "/v1/batch").result
+            == NO_KEY
+        )
 
 
 def test_the_write_key_of_a_body_is_not_sent_on() -> None:
     event = track(1) | {"writeKey": WRITE_KEY}
-    with LocalIterable() as own, receiving(own, write_keys=WRITE_KEY) as app:
-        assert ask(app, text_of(event), JSON, "/v1/t").told == DELIVERED
+    with LocalIterable() as own, run_receiver(own, write_keys=WRITE_KEY) as app:
+        assert ask(app, to_json(event), JSON, "/v1/t").result == DELIVERED
         assert WRITE_KEY not in str([request.body for request in own.project.requests])
 
 
 def test_the_secret_of_the_webhook_opens_nothing_else(iterable: LocalIterable) -> None:
-    with receiving(iterable, write_keys=WRITE_KEY) as app:
-        assert ask(app, *signed(track(1)), "/v1/track").told == NO_KEY
-        assert ask(app, *from_client(track(1))).told == NO_SIGNATURE
-        assert ask(app, text_of(track(1)), JSON | {"Authorization": basic(SECRET)}).told == (
-            NO_SIGNATURE
-        )
+    with run_receiver(iterable, write_keys=WRITE_KEY) as app:
+        assert ask(app, *sign_request(track(1)), "/v1/track").result == NO_KEY
+        assert ask(app, *make_client_request(track(1))).result == NO_SIGNATURE
+        assert ask(
+            app, to_json(track(1)), JSON | {"Authorization": encode_basic(SECRET)}
+        ).result == (NO_SIGNATURE)
 
 
 def test_there_is_nothing_where_nobody_may_send(iterable: LocalIterable) -> None:
-    with receiving(iterable) as app:
-        assert ask(app, *from_client(track(1)), "/v1/track").told == NOTHING_HERE
-        assert ask(app, *signed(track(1)), "/v1/track").told == NOTHING_HERE
-    with receiving(iterable, shared_secret=None, write_keys=WRITE_KEY) as app:
-        assert ask(app, *signed(track(1))).told == NOTHING_HERE
-        assert ask(app, *from_client(track(1)), "/v1/unknown").told == NOTHING_HERE
+    with run_receiver(iterable) as app:
+        assert ask(app, *make_client_request(track(1)), "/v1/track").result == NOTHING_HERE
+        assert ask(app, *sign_request(track(1)), "/v1/track").result == NOTHING_HERE
+    with run_receiver(iterable, shared_secret=None, write_keys=WRITE_KEY) as app:
+        assert ask(app, *sign_request(track(1))).result == NOTHING_HERE
+        assert ask(app, *make_client_request(track(1)), "/v1/unknown").result == NOTHING_HERE
 
 
 @pytest.mark.parametrize("path", ["/", "/v1/track", "/v1/unknown"])
 def test_only_post_is_taken_and_only_json(path: str, iterable: LocalIterable) -> None:
-    with receiving(iterable, write_keys=WRITE_KEY) as app:
+    with run_receiver(iterable, write_keys=WRITE_KEY) as app:
         found = ask(app, b"", JSON, path, method="GET")
         assert (found.status, found.headers["allow"]) == (405, "POST")
         assert ask(app, b"", {"Content-Type": "text/plain"}, path).status == 415
@@ -383,16 +389,19 @@ PROBLEMS = {
 
 def test_events_that_are_refused_for_good_are_400_and_their_problems_are_told() -> None:
     event = {"type": "track", "event": "A", "properties": {"secret": "4111-1111"}}
-    with LocalIterable() as own, receiving(own) as app:
-        told = ask(app, *signed([track(1), event])).told
-    assert told == (400, {"delivered": 1, "rejected": 1, "errors": REFUSED, "problems": [PROBLEMS]})
+    with LocalIterable() as own, run_receiver(own) as app:
+        result = ask(app, *sign_request([track(1), event])).result
+    assert result == (
+        400,
+        {"delivered": 1, "rejected": 1, "errors": REFUSED, "problems": [PROBLEMS]},
+    )
 
 
 def test_what_iterable_said_stays_here() -> None:
     project = Project(forgotten={"u-1"}, echo_key=True)
-    with LocalIterable(project) as own, receiving(own) as app:
-        told = ask(app, *signed([identify(1), identify(2, "u-2")])).told
-    assert told == (400, {"delivered": 1, "rejected": 1, "errors": {"ForgottenUser": 1}})
+    with LocalIterable(project) as own, run_receiver(own) as app:
+        result = ask(app, *sign_request([identify(1), identify(2, "u-2")])).result
+    assert result == (400, {"delivered": 1, "rejected": 1, "errors": {"ForgottenUser": 1}})
 
 
 def test_events_that_are_kept_as_dead_letters_are_done_with(tmp_path: Path) -> None:
@@ -401,12 +410,12 @@ def test_events_that_are_kept_as_dead_letters_are_done_with(tmp_path: Path) -> N
     with (
         LocalIterable(faults=stalls) as own,
         DeadLetters(path) as letters,
-        receiving(own, dead_letters=letters, time_limit=0.6) as app,
+        run_receiver(own, dead_letters=letters, time_limit=0.6) as app,
     ):
         event = {"type": "track", "event": "A", "messageId": "m-0"}
-        told = ask(app, *signed([event, track(1)])).told
+        result = ask(app, *sign_request([event, track(1)])).result
     kept = [json.loads(line) for line in path.read_bytes().splitlines()]
-    status, content = told
+    status, content = result
     names = content.pop("errors")
     assert (names["InvalidEvent"], sum(names.values())) == (1, 2)
     problems = [PROBLEMS | {"index": 0}]
@@ -423,11 +432,11 @@ def test_if_dead_letters_cannot_be_kept_the_events_are_to_be_sent_again(tmp_path
     with (
         LocalIterable() as own,
         DeadLetters(path) as letters,
-        receiving(own, dead_letters=letters) as app,
+        run_receiver(own, dead_letters=letters) as app,
     ):
         path.unlink()
         path.mkdir()
-        assert ask(app, *signed(event)).told == (
+        assert ask(app, *sign_request(event)).result == (
             503,
             {"retryable": 1, "errors": {"UnwritableFile": 1}},
         )
@@ -448,17 +457,17 @@ def test_what_may_be_accepted_later_is_503(fault: faults.Fault, name: str, count
     events = [track(n, f"u-{n}") for n in range(count)]
     with (
         LocalIterable(faults=Script([fault] * 1_000)) as own,
-        receiving(own, time_limit=0.4) as app,
+        run_receiver(own, time_limit=0.4) as app,
     ):
-        status, content = ask(app, *signed(events)).told
+        status, content = ask(app, *sign_request(events)).result
     names = content.pop("errors")
     assert (status, content, sum(names.values())) == (503, {name: count}, count)
 
 
 def test_what_goes_well_in_time_after_a_fault_is_200() -> None:
     script = Script([faults.server_error(503), faults.rate_limited(), faults.reset(applied=True)])
-    with LocalIterable(faults=script) as own, receiving(own) as app:
-        assert ask(app, *signed([track(1), track(2)])).told == (200, {"delivered": 2})
+    with LocalIterable(faults=script) as own, run_receiver(own) as app:
+        assert ask(app, *sign_request([track(1), track(2)])).result == (200, {"delivered": 2})
         assert len({effect.id for effect in own.project.effects if effect.created}) == 2
 
 
@@ -466,35 +475,35 @@ def test_what_goes_well_in_time_after_a_fault_is_200() -> None:
 
 
 def test_so_many_events_are_taken_and_no_more() -> None:
-    """Each takes some time, even if it is nothing."""
+    """Each takes some time, even if it is empty."""
     many = (413, {"error": "the body must have at most 5,000 events"})
     nothing = b"[%b]" % b",".join([b"{}"] * 100_000)
-    with LocalIterable() as own, receiving(own, write_keys=WRITE_KEY) as app:
-        with Taking() as taking:
-            assert ask(app, nothing, JSON | {"X-Signature": signature(b"{}")}).told == many
-        assert ask(app, *signed([track(n) for n in range(5_001)])).told == many
-        batch = from_client({"batch": [{}] * 5_001})
-        assert ask(app, *batch, "/v1/batch").told == many
-        status, content = ask(app, *signed([{}] * 5_000)).told
+    with LocalIterable() as own, run_receiver(own, write_keys=WRITE_KEY) as app:
+        with Stopwatch() as stopwatch:
+            assert ask(app, nothing, JSON | {"X-Signature": sign(b"{}")}).result == many
+        assert ask(app, *sign_request([track(n) for n in range(5_001)])).result == many
+        batch = make_client_request({"batch": [{}] * 5_001})
+        assert ask(app, *batch, "/v1/batch").result == many
+        status, content = ask(app, *sign_request([{}] * 5_000)).result
         assert (status, content["rejected"]) == (400, 5_000)
         assert own.project.requests == []
-    assert taking.seconds < 1
+    assert stopwatch.seconds < 1
 
 
 def test_many_profiles_of_one_user_in_one_request_are_all_delivered_in_time() -> None:
-    """They go singly, one after another, without the bulk's rate of 5 a second."""
+    """They are single requests, without the rate limit of a bulk, 5 a second."""
     events = [identify(n, "u-1", traits={"step": n}) for n in range(100)]
     with (
         LocalIterable() as own,
         webhook_app(settings_of(own), shared_secret=SECRET) as app,
     ):
-        with Taking() as taking:
-            assert ask(app, *signed(events)).told == (200, {"delivered": 100})
+        with Stopwatch() as stopwatch:
+            assert ask(app, *sign_request(events)).result == (200, {"delivered": 100})
         user = own.project.user("u-1")
         assert user is not None
         assert user["dataFields"]["step"] == 99
         assert {request.path for request in own.project.requests} == {"/api/users/update"}
-    assert taking.seconds < 4
+    assert stopwatch.seconds < 4
 
 
 # The outbox --------------------------------------------------------------------------------------
@@ -509,10 +518,10 @@ def test_with_an_outbox_events_are_on_disk_before_the_answer(tmp_path: Path) -> 
         webhook_app(KEYED, shared_secret=SECRET, destination=to, outbox=outbox) as app,
         Outbox(path) as other,
     ):
-        told = ask(app, *signed([track(1), track(2)])).told
+        result = ask(app, *sign_request([track(1), track(2)])).result
         kept = [entry.event() for entry in other.read()]
         to.close(timeout=0)
-    assert told == (200, {"kept": 2})
+    assert result == (200, {"kept": 2})
     assert kept == [track(1), track(2)]
 
 
@@ -520,11 +529,11 @@ def test_what_is_no_event_is_taken_too_and_found_out_later(tmp_path: Path) -> No
     with (
         LocalIterable() as own,
         Outbox(tmp_path / "outbox.db") as outbox,
-        receiving(own, outbox=outbox) as app,
+        run_receiver(own, outbox=outbox) as app,
     ):
-        told = ask(app, *signed([{"type": "track"}, "no event", None, track(1)])).told
+        result = ask(app, *sign_request([{"type": "track"}, "no event", None, track(1)])).result
         wait_until(lambda: not len(outbox))
-        assert told == (200, {"kept": 4})
+        assert result == (200, {"kept": 4})
         assert [effect.id for effect in own.project.effects] == ["m-1"]
 
 
@@ -533,9 +542,9 @@ def test_what_is_in_the_outbox_is_delivered_when_iterable_is_there_again(tmp_pat
     with (
         LocalIterable(faults=down) as own,
         Outbox(tmp_path / "outbox.db") as outbox,
-        receiving(own, outbox=outbox) as app,
+        run_receiver(own, outbox=outbox) as app,
     ):
-        assert ask(app, *signed([track(1), track(2)])).told == (200, {"kept": 2})
+        assert ask(app, *sign_request([track(1), track(2)])).result == (200, {"kept": 2})
         wait_until(lambda: not len(outbox))
         assert [effect.id for effect in own.project.effects] == ["m-1", "m-2"]
 
@@ -546,13 +555,13 @@ def test_events_that_cannot_be_kept_are_to_be_sent_again(
     path = tmp_path / "outbox.db"
     with (
         Outbox(path, capacity=1) as outbox,
-        receiving("http://127.0.0.1:9", outbox=outbox) as app,
+        run_receiver("http://127.0.0.1:9", outbox=outbox) as app,
     ):
-        told = ask(app, *signed([track(1), track(2)])).told
+        result = ask(app, *sign_request([track(1), track(2)])).result
         assert len(outbox) == 0
-    assert told == (503, {"error": "the events cannot be kept now"})
-    full = f"events cannot be kept: {path}: has no room, its capacity is 1"
-    assert [each for each in caplog.messages if "kept:" in each] == [full]
+    assert result == (503, {"error": "the events cannot be stored now"})
+    full = f"events cannot be stored: {path}: has no room, its capacity is 1"
+    assert [each for each in caplog.messages if "stored:" in each] == [full]
 
 
 @pytest.mark.parametrize("holder", ["another program", "another thread"])
@@ -562,24 +571,24 @@ def test_a_locked_outbox_is_waited_for_no_longer_than_there_is_time(
     path = tmp_path / "outbox.db"
     with (
         Outbox(path) as outbox,
-        receiving(iterable, outbox=outbox, time_limit=0.6) as app,
+        run_receiver(iterable, outbox=outbox, time_limit=0.6) as app,
     ):
-        with held(outbox, path, holder), Taking() as taking:
-            told = ask(app, *signed([track(1), track(2)])).told
+        with held(outbox, path, holder), Stopwatch() as stopwatch:
+            result = ask(app, *sign_request([track(1), track(2)])).result
         assert len(outbox) == 0
-        assert ask(app, *signed([track(1), track(2)])).told == (200, {"kept": 2})
-    assert told == (503, {"error": "the events cannot be kept now"})
-    assert taking.seconds < 1.5
+        assert ask(app, *sign_request([track(1), track(2)])).result == (200, {"kept": 2})
+    assert result == (503, {"error": "the events cannot be stored now"})
+    assert stopwatch.seconds < 1.5
     said = {
         "another program": "database is locked",
         "another thread": "other threads of this process do not let go of it",
     }
-    assert f"events cannot be kept: {path}: {said[holder]}" in caplog.messages
+    assert f"events cannot be stored: {path}: {said[holder]}" in caplog.messages
 
 
 @contextmanager
 def held(outbox: Outbox, path: Path, holder: str) -> Iterator[None]:
-    """Keep others from writing to an outbox."""
+    """Hold the write lock of an outbox."""
     if holder == "another thread":
         with held_by_a_thread(outbox):
             yield
@@ -603,12 +612,12 @@ def test_a_body_that_cannot_be_had_is_answered_as_its_reader_says() -> None:
         raise HTTPError(503, "too slow")
 
     with SegmentReceiver(KEYED, shared_secret=SECRET, max_body=77) as receiver:
-        reply = receiver.answer(_request(read, JSON), until=0)
-    assert (reply.status, reply.content) == (503, {"error": "too slow"})
+        response = receiver.handle(_request(read, JSON), deadline=0)
+    assert (response.status, response.content) == (503, {"error": "too slow"})
 
 
 def test_when_time_is_up_nothing_is_sent() -> None:
-    body, headers = signed([track(1), track(2)])
+    body, headers = sign_request([track(1), track(2)])
     with (
         LocalIterable() as own,
         delivering(own) as to,
@@ -616,25 +625,25 @@ def test_when_time_is_up_nothing_is_sent() -> None:
             settings_of(own), shared_secret=SECRET, destination=to, clock=lambda: 100.0
         ) as receiver,
     ):
-        reply = receiver.answer(_request(lambda _: body, headers), until=100.05)
+        response = receiver.handle(_request(lambda _: body, headers), deadline=100.05)
         assert own.project.requests == []
-    told = {"retryable": 2, "errors": {"NotSent": 2}}
-    assert (reply.status, reply.content) == (503, told)
+    result = {"retryable": 2, "errors": {"NotSent": 2}}
+    assert (response.status, response.content) == (503, result)
 
 
 def test_when_time_is_up_events_are_not_even_translated() -> None:
-    body, headers = signed([identify(n, f"u-{n % 9}") for n in range(5_000)])
+    body, headers = sign_request([identify(n, f"u-{n % 9}") for n in range(5_000)])
     with (
         LocalIterable() as own,
         delivering(own, translator=_translates_nothing) as to,
         SegmentReceiver(settings_of(own), shared_secret=SECRET, destination=to) as receiver,
-        Taking() as taking,
+        Stopwatch() as stopwatch,
     ):
-        reply = receiver.answer(_request(lambda _: body, headers), until=time.monotonic() - 1)
+        response = receiver.handle(_request(lambda _: body, headers), deadline=time.monotonic() - 1)
         assert own.project.requests == []
-    told = {"retryable": 5_000, "errors": {"NotSent": 5_000}}
-    assert (reply.status, reply.content) == (503, told)
-    assert taking.seconds < 2
+    result = {"retryable": 5_000, "errors": {"NotSent": 5_000}}
+    assert (response.status, response.content) == (503, result)
+    assert stopwatch.seconds < 2
 
 
 def _translates_nothing(_event: Any, _settings: Settings) -> Translation:
@@ -649,7 +658,7 @@ def test_nobody_forges_a_line_of_the_log(caplog: pytest.LogCaptureFixture) -> No
     forged = "/x\r\nCRITICAL root all is lost\x1b[2J\u2028ö"
     request = Request("PO\nST", forged, {"content-type": "application/json"}, lambda _: b"")
     with SegmentReceiver(KEYED, shared_secret=SECRET) as receiver:
-        assert receiver.answer(request, until=0).status == 405
+        assert receiver.handle(request, deadline=0).status == 405
     [record] = caplog.records
     assert (record.name, record.levelname) == ("iterable_destination.receivers", "INFO")
     expected = (

@@ -1,4 +1,4 @@
-"""The tracking API: the events of what Segment's clients send."""
+"""The tracking API: the events in requests of Segment's clients."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from iterable_destination.receivers.http import HTTPError
-from iterable_destination.receivers.tracking_api import events_of, is_known
+from iterable_destination.receivers.tracking_api import is_known, read_events
 
 TYPES = ("identify", "track", "page", "screen", "group", "alias")
 #: The names that clients on phones use.
@@ -43,19 +43,19 @@ def test_other_paths_are_not(path: str) -> None:
 @pytest.mark.parametrize("name", TYPES)
 def test_the_path_says_of_which_type_an_event_is(name: str) -> None:
     body = {"type": "delete", "userId": "u-1"}
-    assert events_of(f"/v1/{name}", body) == [{"type": name, "userId": "u-1"}]
+    assert read_events(f"/v1/{name}", body) == [{"type": name, "userId": "u-1"}]
     assert body == {"type": "delete", "userId": "u-1"}
 
 
 @pytest.mark.parametrize(("name", "kind"), [*SHORT.items()])
 def test_a_short_path_means_the_same(name: str, kind: str) -> None:
-    assert events_of(f"/v1/{name}", {"userId": "u-1"}) == [{"type": kind, "userId": "u-1"}]
+    assert read_events(f"/v1/{name}", {"userId": "u-1"}) == [{"type": kind, "userId": "u-1"}]
 
 
 @pytest.mark.parametrize("name", ["batch", "b", "import"])
 def test_a_batch_has_events(name: str) -> None:
-    assert events_of(f"/v1/{name}", {"batch": [EVENT, EVENT], "sentAt": "now"}) == [EVENT, EVENT]
-    assert events_of(f"/v1/{name}", {"batch": []}) == []
+    assert read_events(f"/v1/{name}", {"batch": [EVENT, EVENT], "sentAt": "now"}) == [EVENT, EVENT]
+    assert read_events(f"/v1/{name}", {"batch": []}) == []
 
 
 def test_what_a_batch_says_of_all_is_said_of_each_that_does_not_say_it_itself() -> None:
@@ -73,7 +73,7 @@ def test_what_a_batch_says_of_all_is_said_of_each_that_does_not_say_it_itself() 
     }
     before = copy.deepcopy(body)
     shared = {"ip": "8.8.8.8", "app": {"name": "Shop", "build": 1}}
-    assert events_of("/v1/batch", body) == [
+    assert read_events("/v1/batch", body) == [
         EVENT | {"context": shared, "integrations": {"All": False}},
         EVENT | {"context": shared, "integrations": {"All": False, "Iterable": True}},
         EVENT
@@ -90,19 +90,19 @@ def test_what_a_batch_says_of_all_is_said_of_each_that_does_not_say_it_itself() 
 
 @pytest.mark.parametrize("shared", [None, "text", 1, [], True])
 def test_what_is_said_of_all_and_is_no_object_is_passed_over(shared: Any) -> None:
-    assert events_of("/v1/batch", {"batch": [EVENT], "context": shared}) == [EVENT]
+    assert read_events("/v1/batch", {"batch": [EVENT], "context": shared}) == [EVENT]
 
 
 @pytest.mark.parametrize("body", [None, 1, "text", [EVENT], True])
 @pytest.mark.parametrize("path", ["/v1/batch", "/v1/track"])
 def test_a_body_that_is_no_object_is_400(path: str, body: Any) -> None:
     with pytest.raises(HTTPError, match=r"\Athe body must be a JSON object\Z") as caught:
-        events_of(path, body)
-    assert caught.value.reply.status == 400
+        read_events(path, body)
+    assert caught.value.response.status == 400
 
 
 @pytest.mark.parametrize("body", [{}, {"batch": None}, {"batch": {}}, {"batch": "text"}, EVENT])
 def test_a_batch_that_is_no_list_is_400(body: Any) -> None:
     with pytest.raises(HTTPError, match=r"\Abatch: must be a list of events\Z") as caught:
-        events_of("/v1/batch", body)
-    assert caught.value.reply.status == 400
+        read_events("/v1/batch", body)
+    assert caught.value.response.status == 400

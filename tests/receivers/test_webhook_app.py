@@ -1,4 +1,4 @@
-"""Webhook: what comes over the network is delivered, or answered in time as what it is."""
+"""The WSGI application over the network: delivery, and responses in time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iterable_destination import Destination
-from iterable_destination.receivers.dev_server import serving
+from iterable_destination.receivers.dev_server import serve
 from iterable_destination.receivers.segment import webhook_app
 from iterable_destination.receivers.wsgi import WebhookApp
 from iterable_destination.testing import LocalIterable, Script, faults
@@ -26,22 +26,22 @@ from tests.support.receiving import (
     JSON,
     SECRET,
     WRITE_KEY,
-    Answer,
-    Taking,
+    Response,
+    Stopwatch,
     ask,
-    basic,
-    from_client,
+    encode_basic,
+    make_client_request,
     post,
-    receiving,
-    signature,
-    signed,
-    text_of,
+    run_receiver,
+    sign,
+    sign_request,
+    to_json,
 )
 
 
 @pytest.fixture(scope="module")
 def app() -> Iterator[WebhookApp]:
-    with LocalIterable() as iterable, receiving(iterable, write_keys=WRITE_KEY) as made:
+    with LocalIterable() as iterable, run_receiver(iterable, write_keys=WRITE_KEY) as made:
         yield made
 
 
@@ -52,11 +52,11 @@ def test_events_that_are_posted_arrive() -> None:
     events = history(200, 10)
     with (
         LocalIterable() as iterable,
-        receiving(iterable) as app,
-        serving(app, "127.0.0.1", 0) as url,
+        run_receiver(iterable) as app,
+        serve(app, "127.0.0.1", 0) as url,
     ):
-        found = post(url, *signed(events))
-        assert found.told == (200, {"delivered": 200})
+        found = post(url, *sign_request(events))
+        assert found.result == (200, {"delivered": 200})
         assert found.headers["content-type"] == "application/json"
         assert found.headers["x-content-type-options"] == "nosniff"
         assert len(iterable.project.effects) == 200
@@ -65,16 +65,16 @@ def test_events_that_are_posted_arrive() -> None:
 def test_many_post_at_once_and_each_is_told_of_its_own() -> None:
     def one(number: int) -> tuple[int, Any]:
         events = [track(10 * number + n, f"u-{number}") for n in range(number)]
-        return post(url, *signed(events)).told if events else (200, {"delivered": 0})
+        return post(url, *sign_request(events)).result if events else (200, {"delivered": 0})
 
     with (
         LocalIterable() as iterable,
-        receiving(iterable) as app,
-        serving(app, "127.0.0.1", 0) as url,
+        run_receiver(iterable) as app,
+        serve(app, "127.0.0.1", 0) as url,
         ThreadPoolExecutor(10) as pool,
     ):
-        told = list(pool.map(one, range(10)))
-        assert told == [(200, {"delivered": n}) for n in range(10)]
+        result = list(pool.map(one, range(10)))
+        assert result == [(200, {"delivered": n}) for n in range(10)]
         assert len({effect.id for effect in iterable.project.effects}) == sum(range(10))
 
 
@@ -83,9 +83,9 @@ def test_nothing_is_left_when_it_is_closed() -> None:
     with (
         LocalIterable() as iterable,
         webhook_app(settings_of(iterable), shared_secret=SECRET) as app,
-        serving(app, "127.0.0.1", 0) as url,
+        serve(app, "127.0.0.1", 0) as url,
     ):
-        assert post(url, *signed([track(n) for n in range(20)])).status == 200
+        assert post(url, *sign_request([track(n) for n in range(20)])).status == 200
     leaks.check()
 
 
@@ -97,8 +97,8 @@ def test_the_events_of_segments_client_arrive(*, packed: bool) -> None:
     failed: list[Exception] = []
     with (
         LocalIterable() as iterable,
-        receiving(iterable, write_keys=WRITE_KEY) as app,
-        serving(app, "127.0.0.1", 0) as url,
+        run_receiver(iterable, write_keys=WRITE_KEY) as app,
+        serve(app, "127.0.0.1", 0) as url,
     ):
         client = segment.analytics.Client(
             WRITE_KEY,
@@ -136,8 +136,8 @@ def test_segments_client_is_told_that_its_write_key_is_wrong() -> None:
     failed: list[Any] = []
     with (
         LocalIterable() as iterable,
-        receiving(iterable, write_keys="another") as app,
-        serving(app, "127.0.0.1", 0) as url,
+        run_receiver(iterable, write_keys="another") as app,
+        serve(app, "127.0.0.1", 0) as url,
     ):
         client = segment.analytics.Client(
             WRITE_KEY,
@@ -156,7 +156,7 @@ def test_segments_client_is_told_that_its_write_key_is_wrong() -> None:
 
 
 def test_however_slow_iterable_is_every_answer_comes_in_time() -> None:
-    """Eight requests at once, each with an Iterable that is slow in its own way."""
+    """Eight requests at once, each with an Iterable that is slow in another way."""
     ways = [
         (faults.latency(30), 1),
         (faults.latency(30), 8),
@@ -173,25 +173,25 @@ def test_however_slow_iterable_is_every_answer_comes_in_time() -> None:
     def at_path(environ: Any, start_response: Any) -> Any:
         return apps[environ["PATH_INFO"]](environ, start_response)
 
-    def one(url: str, path: str, count: int) -> tuple[float, Answer]:
-        body = signed([track(n, f"u-{n % 500}") for n in range(count)])
-        with Taking() as taking:
+    def one(url: str, path: str, count: int) -> tuple[float, Response]:
+        body = sign_request([track(n, f"u-{n % 500}") for n in range(count)])
+        with Stopwatch() as stopwatch:
             found = post(url, *body, path)
-        return taking.seconds, found
+        return stopwatch.seconds, found
 
     with ExitStack() as stack:
         for number, (fault, _) in enumerate(ways):
             iterable = stack.enter_context(LocalIterable(faults=Script(repeat(fault))))
             made = webhook_app(settings_of(iterable), shared_secret=SECRET)
             apps[f"/{number}"] = stack.enter_context(made)
-        url = stack.enter_context(serving(at_path, "127.0.0.1", 0))
+        url = stack.enter_context(serve(at_path, "127.0.0.1", 0))
         pool = stack.enter_context(ThreadPoolExecutor(len(ways)))
         counts = [count for _, count in ways]
         found = list(pool.map(one, repeat(url), apps, counts))
     assert [answer.status for _, answer in found] == [503] * len(ways)
-    told = [answer.content for _, answer in found]
-    assert [sum(content.pop("errors").values()) for content in told] == counts
-    assert [sum(content.values()) for content in told] == counts
+    result = [answer.content for _, answer in found]
+    assert [sum(content.pop("errors").values()) for content in result] == counts
+    assert [sum(content.values()) for content in result] == counts
     assert max(seconds for seconds, _ in found) < 4.5
 
 
@@ -199,17 +199,17 @@ def test_a_slow_request_holds_up_no_other() -> None:
     slow = Script([faults.latency(30)])
     with (
         LocalIterable(faults=slow) as iterable,
-        receiving(iterable, time_limit=1.5) as app,
-        serving(app, "127.0.0.1", 0) as url,
+        run_receiver(iterable, time_limit=1.5) as app,
+        serve(app, "127.0.0.1", 0) as url,
         ThreadPoolExecutor(1) as pool,
     ):
-        waiting = pool.submit(post, url, *signed(track(1)))
+        waiting = pool.submit(post, url, *sign_request(track(1)))
         while not slow.counts:
             threading.Event().wait(0.01)
-        with Taking() as taking:
-            assert post(url, *signed(track(2))).status == 200
+        with Stopwatch() as stopwatch:
+            assert post(url, *sign_request(track(2))).status == 200
         assert waiting.result().status == 503
-    assert taking.seconds < 1
+    assert stopwatch.seconds < 1
 
 
 # What is told of what went wrong -----------------------------------------------------------------
@@ -223,8 +223,8 @@ def test_what_nobody_thought_of_is_503_and_leaks_nothing(
 
     monkeypatch.setattr(Destination, "send_all", fails)
     caplog.set_level(logging.INFO)
-    assert ask(app, *signed(track(1))).told == (503, {"error": "something went wrong here"})
-    assert caplog.messages == ["a request could not be answered: ZeroDivisionError"]
+    assert ask(app, *sign_request(track(1))).result == (503, {"error": "internal error"})
+    assert caplog.messages == ["a request could not be handled: ZeroDivisionError"]
 
 
 def test_neither_answer_nor_log_has_a_secret_or_a_value(
@@ -233,15 +233,15 @@ def test_neither_answer_nor_log_has_a_secret_or_a_value(
     caplog.set_level(logging.INFO)
     event = {"type": "track", "event": "Hush", "properties": {"card": "4111-1111"}}
     answers = [
-        ask(app, *signed(event)),
-        ask(app, text_of(event), JSON | {"X-Signature": signature(text_of(event), "wrong")}),
-        ask(app, text_of(event)[:-1], JSON | {"X-Signature": signature(text_of(event)[:-1])}),
-        ask(app, text_of(event), JSON | {"Authorization": basic("wrong")}, "/v1/track"),
-        ask(app, *from_client(event), "/v1/track"),
+        ask(app, *sign_request(event)),
+        ask(app, to_json(event), JSON | {"X-Signature": sign(to_json(event), "wrong")}),
+        ask(app, to_json(event)[:-1], JSON | {"X-Signature": sign(to_json(event)[:-1])}),
+        ask(app, to_json(event), JSON | {"Authorization": encode_basic("wrong")}, "/v1/track"),
+        ask(app, *make_client_request(event), "/v1/track"),
     ]
     assert [each.status for each in answers] == [400, 401, 400, 401, 400]
     said = b"".join(each.text for each in answers).decode() + caplog.text
-    hidden = ("4111", "Hush", SECRET, WRITE_KEY, basic()[6:], signature(text_of(event)))
+    hidden = ("4111", "Hush", SECRET, WRITE_KEY, encode_basic()[6:], sign(to_json(event)))
     assert [each for each in hidden if each in said] == []
 
 
@@ -251,9 +251,9 @@ def test_neither_answer_nor_log_has_a_secret_or_a_value(
 values = st.text(st.characters(max_codepoint=255, exclude_categories=["Cc"]), max_size=30)
 bodies = (
     st.binary(max_size=60)
-    | strategies.read.map(text_of)
-    | st.lists(strategies.read_events, max_size=2).map(text_of)
-    | st.lists(strategies.read_events, max_size=2).map(lambda batch: text_of({"batch": batch}))
+    | strategies.read.map(to_json)
+    | st.lists(strategies.read_events, max_size=2).map(to_json)
+    | st.lists(strategies.read_events, max_size=2).map(lambda batch: to_json({"batch": batch}))
 )
 kinds = st.sampled_from(["application/json", "application/json; charset=utf-8"]) | values
 paths = st.sampled_from(["/", "", "/v1/batch", "/v1/track", "/v1/identify", "/v1/x"]) | values.map(
@@ -263,7 +263,7 @@ headers = st.fixed_dictionaries(
     {},
     optional={
         "X-Signature": values,
-        "Authorization": values | st.just(basic()),
+        "Authorization": values | st.just(encode_basic()),
         "Content-Encoding": st.sampled_from(["gzip", "identity", "br"]) | values,
         "Transfer-Encoding": st.just("chunked") | values,
         "X-Other": values,
@@ -288,20 +288,20 @@ def test_whatever_comes_is_answered_as_what_it_is(
 @given(st.lists(strategies.read_events, max_size=2) | strategies.read)
 @settings(max_examples=30)
 def test_whatever_is_signed_is_answered_as_what_it_is(app: WebhookApp, value: Any) -> None:
-    found = ask(app, *signed(value))
+    found = ask(app, *sign_request(value))
     assert found.status in {200, 400}
-    told = {name: count for name, count in found.content.items() if isinstance(count, int)}
+    result = {name: count for name, count in found.content.items() if isinstance(count, int)}
     if isinstance(value, list | dict):
-        assert sum(told.values()) == (len(value) if isinstance(value, list) else 1)
-        assert set(told) <= {"delivered", "skipped", "rejected"}
+        assert sum(result.values()) == (len(value) if isinstance(value, list) else 1)
+        assert set(result) <= {"delivered", "skipped", "rejected"}
 
 
 @given(bodies, lengths)
 def test_whatever_the_length_is_said_to_be_it_is_answered(
     app: WebhookApp, body: bytes, length: str
 ) -> None:
-    sign = JSON | {"X-Signature": signature(body)}
-    found = ask(app, body, sign, is_checked=False, CONTENT_LENGTH=length)
+    headers = JSON | {"X-Signature": sign(body)}
+    found = ask(app, body, headers, is_checked=False, CONTENT_LENGTH=length)
     assert found.status in STATUSES
 
 
@@ -324,6 +324,6 @@ def test_however_deep_a_body_is_nested_it_is_answered(
     app: WebhookApp, path: str, nested: Callable[[int], bytes], depth: int
 ) -> None:
     body = nested(depth)
-    given_headers = JSON | {"X-Signature": signature(body), "Authorization": basic()}
+    given_headers = JSON | {"X-Signature": sign(body), "Authorization": encode_basic()}
     found = ask(app, body, given_headers, path)
     assert found.status in ({200, 400} if depth < 300 else {400})

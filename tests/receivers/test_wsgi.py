@@ -1,4 +1,4 @@
-"""WSGI: a body is had whole, and in time, or the sender is told that it was not."""
+"""WSGI: a body is read whole and in time, or the response is an error."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from typing import Any
 
 import pytest
 
-from iterable_destination.receivers.dev_server import serving
+from iterable_destination.receivers.dev_server import serve
 from iterable_destination.receivers.http import HTTPError, Response
-from iterable_destination.receivers.wsgi import read_request, start_reply
+from iterable_destination.receivers.wsgi import read_request, send_response
 from iterable_destination.testing import LocalIterable
 from tests.support.delivering import PATIENCE, Leaks, track
 from tests.support.receiving import (
     JSON,
     SECRET,
     WRITE_KEY,
-    Taking,
-    answer,
-    connected,
-    from_client,
-    head,
+    Stopwatch,
+    connect,
+    encode_head,
+    make_client_request,
     post,
-    receiving,
-    signed,
+    read_response,
+    run_receiver,
+    sign_request,
 )
 
-NOT_WHOLE = {"error": "the body did not come in whole"}
+NOT_WHOLE = {"error": "incomplete body"}
 #: Where servers say which connection a request came by.
 SOCKETS = ("gunicorn.socket", "werkzeug.socket", "iterable_destination.socket")
 
@@ -44,7 +44,7 @@ def read(limit: int = 100, *, timeout: float = 10.0, **environ: Any) -> bytes:
 def refused(limit: int = 100, *, timeout: float = 10.0, **environ: Any) -> tuple[int, Any]:
     with pytest.raises(HTTPError) as caught:
         read(limit, timeout=timeout, **environ)
-    return caught.value.reply.status, caught.value.reply.content
+    return caught.value.response.status, caught.value.response.content
 
 
 def of_input(stream: Any, length: str | None = None, **more: Any) -> dict[str, Any]:
@@ -82,7 +82,7 @@ def test_a_reply_is_begun_and_its_body_returned() -> None:
     def start(status: str, headers: list[tuple[str, str]], *_: Any) -> Any:
         begun.append((status, headers))
 
-    body = start_reply(Response(405, {"a": 1}, {"Allow": "POST"}), start)
+    body = send_response(Response(405, {"a": 1}, {"Allow": "POST"}), start)
     assert list(body) == [b'{"a":1}']
     assert begun == [
         (
@@ -123,10 +123,10 @@ def test_a_body_without_a_length_is_read_to_its_end(more: dict[str, Any]) -> Non
 @pytest.mark.parametrize("coding", ["chunked", "Chunked", "gzip, chunked", "odd"])
 @pytest.mark.parametrize("length", [None, ""])
 def test_chunks_that_the_server_does_not_read_are_411(coding: str, length: str | None) -> None:
-    """Else it would wait for the end of a connection that stays open."""
-    told = refused(**of_input(None, length, HTTP_TRANSFER_ENCODING=coding))
-    words = "the length of the body must be said: this server takes no chunks"
-    assert told == (411, {"error": words})
+    """Otherwise reading would wait for the end of a connection that stays open."""
+    result = refused(**of_input(None, length, HTTP_TRANSFER_ENCODING=coding))
+    words = "Content-Length is required: chunked bodies are not supported"
+    assert result == (411, {"error": words})
 
 
 @pytest.mark.parametrize("stream", [io.BytesIO(b"a" * 9), io.BytesIO(b"a" * 10)])
@@ -136,14 +136,14 @@ def test_a_body_that_is_late_is_to_be_sent_again_whole_or_not(stream: io.BytesIO
 
 def test_what_is_too_long_by_its_length_is_not_read_at_all() -> None:
     for length in ("101", "9" * 19, "9" * 400):
-        told = refused(**of_input(None, length))
-        assert told == (413, {"error": "the body must have at most 100 bytes"})
+        result = refused(**of_input(None, length))
+        assert result == (413, {"error": "the body must have at most 100 bytes"})
 
 
 @pytest.mark.parametrize("length", ["-1", "+1", "1.0", "0x10", "1e3", "ten", " 1", "٣", "1_0"])
 def test_a_length_that_is_no_number_is_400(length: str) -> None:
-    told = refused(**of_input(io.BytesIO(b"a" * 16), length))
-    assert told == (400, {"error": "the content length must be a number"})
+    result = refused(**of_input(io.BytesIO(b"a" * 16), length))
+    assert result == (400, {"error": "invalid Content-Length"})
 
 
 def test_a_body_that_ends_too_soon_is_400() -> None:
@@ -151,7 +151,7 @@ def test_a_body_that_ends_too_soon_is_400() -> None:
 
 
 class _Breaks:
-    """What a server hands over for a connection that is not there any more."""
+    """The input of a connection that is closed."""
 
     def __init__(self, error: Exception) -> None:
         self._error = error
@@ -166,7 +166,7 @@ def test_a_connection_that_breaks_is_400(error: Exception) -> None:
 
 
 class _Drips:
-    """Gives a byte at a time, after a while, and for ever."""
+    """Returns one byte at a time, each after a pause, without end."""
 
     def __init__(self, pause: float) -> None:
         self._pause = pause
@@ -177,10 +177,10 @@ class _Drips:
 
 
 def test_a_body_that_drips_is_given_up_in_time_and_is_to_be_sent_again() -> None:
-    with Taking() as taking:
-        told = refused(timeout=0.2, **of_input(_Drips(0.01), "100"))
-    assert told == (503, NOT_WHOLE)
-    assert 0.2 <= taking.seconds < 1
+    with Stopwatch() as stopwatch:
+        result = refused(timeout=0.2, **of_input(_Drips(0.01), "100"))
+    assert result == (503, NOT_WHOLE)
+    assert 0.2 <= stopwatch.seconds < 1
 
 
 @pytest.mark.parametrize("error", [ConnectionResetError(), TimeoutError(), ValueError("odd")])
@@ -200,10 +200,10 @@ def test_a_body_that_never_comes_is_given_up_in_time(name: str) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs, ours.makefile("rb") as stream:
         theirs.sendall(b"half")
-        with Taking() as taking:
-            told = refused(timeout=0.2, **of_input(stream, "8", **{name: ours}))
-        assert told == (503, NOT_WHOLE)
-        assert 0.2 <= taking.seconds < 2
+        with Stopwatch() as stopwatch:
+            result = refused(timeout=0.2, **of_input(stream, "8", **{name: ours}))
+        assert result == (503, NOT_WHOLE)
+        assert 0.2 <= stopwatch.seconds < 2
         ours.sendall(b"the answer")
         assert theirs.recv(100) == b"the answer"
 
@@ -229,7 +229,7 @@ def test_a_connection_can_be_used_again_and_no_thread_waits_for_it() -> None:
 
 # Over the network --------------------------------------------------------------------------------
 
-BODY, HEADERS = signed(track(1))
+BODY, HEADERS = sign_request(track(1))
 LIMIT = 0.6
 
 
@@ -238,18 +238,18 @@ def url() -> Iterator[str]:
     options = {"time_limit": LIMIT, "max_body": 10_000, "write_keys": WRITE_KEY}
     with (
         LocalIterable() as iterable,
-        receiving(iterable, **options) as app,
-        serving(app, "127.0.0.1", 0) as running,
+        run_receiver(iterable, **options) as app,
+        serve(app, "127.0.0.1", 0) as running,
     ):
         yield running
 
 
 @pytest.mark.parametrize("sent", [b"", BODY[:1], BODY[:-1]])
 def test_a_body_that_stalls_is_503_in_time(url: str, sent: bytes) -> None:
-    with connected(url) as connection, Taking() as taking:
-        connection.sendall(head(HEADERS | {"Content-Length": str(len(BODY))}) + sent)
-        assert answer(connection).told == (503, NOT_WHOLE)
-    assert LIMIT <= taking.seconds < LIMIT + 2
+    with connect(url) as connection, Stopwatch() as stopwatch:
+        connection.sendall(encode_head(HEADERS | {"Content-Length": str(len(BODY))}) + sent)
+        assert read_response(connection).result == (503, NOT_WHOLE)
+    assert LIMIT <= stopwatch.seconds < LIMIT + 2
 
 
 def test_a_body_that_comes_byte_by_byte_is_503_in_time(url: str) -> None:
@@ -260,43 +260,45 @@ def test_a_body_that_comes_byte_by_byte_is_503_in_time(url: str) -> None:
             while not over.wait(0.05):
                 connection.sendall(b"a")
 
-    with connected(url) as connection, Taking() as taking:
-        connection.sendall(head(HEADERS | {"Content-Length": "9000"}))
+    with connect(url) as connection, Stopwatch() as stopwatch:
+        connection.sendall(encode_head(HEADERS | {"Content-Length": "9000"}))
         thread = threading.Thread(target=drip, args=(connection,))
         thread.start()
-        found = answer(connection)
+        found = read_response(connection)
         over.set()
         thread.join(PATIENCE)
-    assert found.told == (503, NOT_WHOLE)
-    assert taking.seconds < LIMIT + 2
+    assert found.result == (503, NOT_WHOLE)
+    assert stopwatch.seconds < LIMIT + 2
 
 
 def test_a_slow_body_that_is_there_in_time_is_delivered(url: str) -> None:
-    with connected(url) as connection:
-        connection.sendall(head(HEADERS | {"Content-Length": str(len(BODY))}))
+    with connect(url) as connection:
+        connection.sendall(encode_head(HEADERS | {"Content-Length": str(len(BODY))}))
         for start in range(0, len(BODY), 20):
             time.sleep(0.02)
             connection.sendall(BODY[start : start + 20])
-        assert answer(connection).told == (200, {"delivered": 1})
+        assert read_response(connection).result == (200, {"delivered": 1})
 
 
 def test_a_body_that_is_cut_off_is_400(url: str) -> None:
-    with connected(url) as connection:
-        connection.sendall(head(HEADERS | {"Content-Length": str(len(BODY))}) + BODY[:-1])
+    with connect(url) as connection:
+        connection.sendall(encode_head(HEADERS | {"Content-Length": str(len(BODY))}) + BODY[:-1])
         connection.shutdown(socket.SHUT_WR)
-        assert answer(connection).told == (400, NOT_WHOLE)
+        assert read_response(connection).result == (400, NOT_WHOLE)
 
 
 def test_what_comes_after_the_body_is_not_read(url: str) -> None:
-    with connected(url) as connection:
-        connection.sendall(head(HEADERS | {"Content-Length": str(len(BODY))}) + BODY + b"more")
-        assert answer(connection).told == (200, {"delivered": 1})
+    with connect(url) as connection:
+        connection.sendall(
+            encode_head(HEADERS | {"Content-Length": str(len(BODY))}) + BODY + b"more"
+        )
+        assert read_response(connection).result == (200, {"delivered": 1})
 
 
 def test_a_body_that_is_too_long_by_its_length_is_413_before_it_comes(url: str) -> None:
-    with connected(url) as connection:
-        connection.sendall(head(HEADERS | {"Content-Length": "10001"}))
-        assert answer(connection).told == (
+    with connect(url) as connection:
+        connection.sendall(encode_head(HEADERS | {"Content-Length": "10001"}))
+        assert read_response(connection).result == (
             413,
             {"error": "the body must have at most 10,000 bytes"},
         )
@@ -304,33 +306,39 @@ def test_a_body_that_is_too_long_by_its_length_is_413_before_it_comes(url: str) 
 
 @pytest.mark.parametrize("length", ["-1", "ten", "1e3"])
 def test_a_length_that_is_no_number_is_told(url: str, length: str) -> None:
-    with connected(url) as connection:
-        connection.sendall(head(HEADERS | {"Content-Length": length}))
-        told = answer(connection).told
-    assert told == (400, {"error": "the content length must be a number"})
+    with connect(url) as connection:
+        connection.sendall(encode_head(HEADERS | {"Content-Length": length}))
+        result = read_response(connection).result
+    assert result == (400, {"error": "invalid Content-Length"})
 
 
 @pytest.mark.parametrize("headers", [HEADERS, JSON])
 def test_without_a_length_there_is_no_body_to_wait_for(url: str, headers: dict[str, str]) -> None:
-    with connected(url) as connection:
-        connection.sendall(head(headers))
-        assert answer(connection).told == (401, {"error": "the signature does not fit"})
+    with connect(url) as connection:
+        connection.sendall(encode_head(headers))
+        assert read_response(connection).result == (401, {"error": "the signature does not fit"})
 
 
 def test_clients_that_hang_up_harm_nobody(url: str) -> None:
     leaks = Leaks()
-    for text in (b"", b"POST", b"\r\n\r\n", head(HEADERS), head(HEADERS | {"Content-Length": "9"})):
-        with connected(url) as connection:
+    for text in (
+        b"",
+        b"POST",
+        b"\r\n\r\n",
+        encode_head(HEADERS),
+        encode_head(HEADERS | {"Content-Length": "9"}),
+    ):
+        with connect(url) as connection:
             connection.sendall(text)
-    assert post(url, BODY, HEADERS).told == (200, {"delivered": 1})
+    assert post(url, BODY, HEADERS).result == (200, {"delivered": 1})
     leaks.check()
 
 
 def test_a_batch_of_a_client_that_stalls_is_503_too(url: str) -> None:
-    body, headers = from_client({"batch": [track(1)]})
-    with connected(url) as connection:
+    body, headers = make_client_request({"batch": [track(1)]})
+    with connect(url) as connection:
         whole = headers | {"Content-Length": str(len(body))}
-        connection.sendall(head(whole, "/v1/batch") + body[:-1])
-        found = answer(connection)
-    assert found.told == (503, NOT_WHOLE)
+        connection.sendall(encode_head(whole, "/v1/batch") + body[:-1])
+        found = read_response(connection)
+    assert found.result == (503, NOT_WHOLE)
     assert SECRET not in found.text.decode()

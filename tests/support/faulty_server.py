@@ -1,7 +1,6 @@
-"""A server on loopback that answers by script, and misbehaves as the script says.
+"""A server on loopback that responds by script, with faults.
 
-What may live here: raw sockets, and the faults that the tests of the client and of the command
-line need. A script is played for each request, in order; the last one is played ever after.
+It uses raw sockets. For each request it runs a script, in order; the last one is repeated.
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ import attrs
 
 SUCCESS: Final = b'{"msg":"","code":"Success","params":null}'
 
-#: How long any wait in here lasts at most, in seconds.
+#: The longest wait, in seconds.
 _PATIENCE: Final = 5.0
 
 
 @attrs.frozen
 class Request:
-    """A request as it came in."""
+    """A request as the server received it."""
 
     method: str
     #: The request's target: a path, or a whole URL if it is meant for a proxy.
@@ -34,16 +33,16 @@ class Request:
     #: The headers, by lower-case name.
     headers: dict[str, str]
     body: bytes
-    #: All of it, as it came.
+    #: The bytes of the whole request.
     raw: bytes
 
     def json(self) -> Any:
-        """Return what the body says."""
+        """Return the decoded body."""
         return json.loads(self.body)
 
 
 class Exchange:
-    """What a script sees: the connection, and the server that it belongs to."""
+    """A connection, as a script uses it."""
 
     def __init__(self, server: FaultyServer, connection: socket.socket) -> None:
         self._server = server
@@ -76,12 +75,12 @@ class Exchange:
         return request
 
     def unread(self, request: Request) -> None:
-        """Take back the reading of a request, so that a script can read it."""
+        """Undo the reading of a request, so that a script can read it again."""
         self._received = request.raw + self._received
         self._server.requests.remove(request)
 
     def swallow(self) -> None:
-        """Read whatever is there, be it a request or not."""
+        """Read some bytes, which need not be a request."""
         self._receive()
 
     def _receive(self) -> None:
@@ -106,11 +105,11 @@ class Exchange:
         self._server.stopping.wait(_PATIENCE)
 
     def close(self) -> None:
-        """End the connection in the ordinary way."""
+        """Close the connection."""
         self._connection.close()
 
     def reset(self) -> None:
-        """End the connection so that the other side sees a reset."""
+        """Reset the connection (RST)."""
         linger = struct.pack("ii", 1, 0)
         self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         self._connection.close()
@@ -120,7 +119,7 @@ Script = Callable[[Exchange], None]
 
 
 class FaultyServer:
-    """A server on 127.0.0.1, for the length of a ``with``."""
+    """A server on 127.0.0.1 during a ``with`` block."""
 
     def __init__(self, *scripts: Script) -> None:
         self._scripts = list(scripts)
@@ -160,11 +159,11 @@ class FaultyServer:
 
     @property
     def bodies(self) -> list[Any]:
-        """What the bodies of the requests say."""
+        """The decoded bodies of the requests."""
         return [request.json() for request in self.requests]
 
     def saw_closed(self, count: int = 1, *, retry: float = _PATIENCE) -> bool:
-        """Wait until the other side has ended so many connections; False if it does not."""
+        """Wait until the client has closed so many connections; False if it does not."""
         return all(self.closed.acquire(timeout=retry) for _ in range(count))
 
     def _start(self, target: Callable[..., None], *arguments: Any) -> None:
@@ -198,13 +197,13 @@ class FaultyServer:
 def response(
     status: int, body: bytes = SUCCESS, headers: str = "Content-Type: application/json\r\n"
 ) -> bytes:
-    """Return an answer's bytes."""
+    """Return the bytes of a response."""
     lines = f"HTTP/1.1 {status} Some Reason\r\n{headers}Content-Length: {len(body)}\r\n\r\n"
     return lines.encode("latin-1") + body
 
 
 def answers(status: int, body: bytes = SUCCESS, headers: str = "") -> Script:
-    """Read the request and answer it."""
+    """Read the request and respond."""
 
     def script(exchange: Exchange) -> None:
         exchange.read()
@@ -214,7 +213,7 @@ def answers(status: int, body: bytes = SUCCESS, headers: str = "") -> Script:
 
 
 def sends(data: bytes) -> Script:
-    """Read the request, send some bytes, whatever they are, and close."""
+    """Read the request, send some bytes, and close."""
 
     def script(exchange: Exchange) -> None:
         exchange.read()
@@ -248,7 +247,7 @@ def drips(before: bytes, dripped: bytes, pause: float = 0.04) -> Script:
 
 
 def floods(before: bytes, repeated: bytes) -> Script:
-    """Read the request, send some bytes, and then the others over and over, as fast as it goes."""
+    """Read the request, send some bytes, and then the others repeatedly and without pause."""
 
     def script(exchange: Exchange) -> None:
         exchange.read()
@@ -260,7 +259,7 @@ def floods(before: bytes, repeated: bytes) -> Script:
 
 
 def echoes(status: int, code: str, *, in_params: bool = False) -> Script:
-    """Read the request, and answer with a ``msg`` that repeats it with its headers."""
+    """Read the request, and respond with a ``msg`` that repeats it with its headers."""
 
     def script(exchange: Exchange) -> None:
         request = exchange.read()
@@ -275,7 +274,7 @@ def echoes(status: int, code: str, *, in_params: bool = False) -> Script:
 
 
 def echoes_as_text(status: int) -> Script:
-    """Read the request, and answer with nothing but the request itself."""
+    """Read the request, and respond with the request itself."""
 
     def script(exchange: Exchange) -> None:
         request = exchange.read()
@@ -290,7 +289,7 @@ def accepts(exchange: Exchange) -> None:
 
 
 def acceptance(request: Request) -> bytes:
-    """Return the answer's bytes that accept a request, single or bulk."""
+    """Return the bytes of the response that accepts a request, single or bulk."""
     kind = request.target.rpartition("/")[2]
     if kind not in {"bulkUpdate", "trackBulk"}:
         return response(200)
@@ -306,7 +305,7 @@ def acceptance(request: Request) -> bytes:
 
 
 def by_path(scripts: Mapping[str, Script]) -> Script:
-    """Play a script for each path, whatever comes first; accept what goes to any other."""
+    """Run the script of a request's path; accept requests to other paths."""
 
     def script(exchange: Exchange) -> None:
         request = exchange.read()
@@ -322,19 +321,19 @@ def resets_before_reading(exchange: Exchange) -> None:
 
 
 def resets_after_reading(exchange: Exchange) -> None:
-    """Read the request whole, then reset the connection."""
+    """Read the whole request, then reset the connection."""
     exchange.read()
     exchange.reset()
 
 
 def closes_after_reading(exchange: Exchange) -> None:
-    """Read the request whole, then close the connection without an answer."""
+    """Read the whole request, then close the connection without a response."""
     exchange.read()
     exchange.close()
 
 
 def waits(go: threading.Event, seen: threading.Event) -> Script:
-    """Read the request, tell that it is there, and accept it when told to."""
+    """Read the request, set ``seen``, and accept the request when ``go`` is set."""
 
     def script(exchange: Exchange) -> None:
         exchange.read()
@@ -346,7 +345,7 @@ def waits(go: threading.Event, seen: threading.Event) -> Script:
 
 
 def meets(together: threading.Barrier) -> Script:
-    """Read the request, wait for others to have come as far, and accept it."""
+    """Read the request, wait at a barrier for others, and accept it."""
 
     def script(exchange: Exchange) -> None:
         exchange.read()
@@ -357,14 +356,14 @@ def meets(together: threading.Barrier) -> Script:
 
 
 def speaks_no_tls(exchange: Exchange) -> None:
-    """Answer a TLS greeting as a server does that only knows HTTP."""
+    """Respond to a TLS handshake as a server does that only knows HTTP."""
     exchange.swallow()
     exchange.send(response(400, b""))
     exchange.close()
 
 
 def alerts(description: int) -> Script:
-    """Answer a TLS greeting with a fatal alert, by its number in RFC 8446."""
+    """Respond to a TLS handshake with a fatal alert, by its number in RFC 8446."""
 
     def script(exchange: Exchange) -> None:
         exchange.swallow()
@@ -391,7 +390,7 @@ CUT_GZIP: Final = response(200, gzip.compress(SUCCESS)[:-12], GZIP)
 
 @contextmanager
 def refusing() -> Iterator[str]:
-    """Give an address where every connection is refused."""
+    """Yield an address where every connection is refused."""
     with socket.socket() as unheard:
         unheard.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{unheard.getsockname()[1]}"

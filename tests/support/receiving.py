@@ -1,7 +1,7 @@
-"""Requests as Segment and its clients send them, for the tests of the doors.
+"""Requests as Segment and its clients send them, for tests of receivers.
 
-What may live here: applications that hurry, signed requests, and ways to hand them over: by WSGI's
-own rules, by a client that behaves, and byte by byte.
+It has applications with short timeouts, signed requests, and three ways to send them: by the rules
+of WSGI, with an ordinary HTTP client, and byte by byte.
 """
 
 from __future__ import annotations
@@ -36,32 +36,32 @@ WRITE_KEY: Final = "write-key-0123456789"
 JSON: Final = {"Content-Type": "application/json"}
 
 
-def text_of(value: Any) -> bytes:
+def to_json(value: Any) -> bytes:
     return json.dumps(value).encode()
 
 
-def signature(signed: bytes, secret: str = SECRET) -> str:
-    return hmac.new(secret.encode(), signed, "sha1").hexdigest()
+def sign(text: bytes, secret: str = SECRET) -> str:
+    return hmac.new(secret.encode(), text, "sha1").hexdigest()
 
 
-def signed(value: Any, secret: str = SECRET) -> tuple[bytes, dict[str, str]]:
+def sign_request(value: Any, secret: str = SECRET) -> tuple[bytes, dict[str, str]]:
     """Return the body of an event or an array of them, and headers, as Segment sends them."""
     first = value[0] if isinstance(value, list) and value else value
-    return text_of(value), JSON | {"X-Signature": signature(text_of(first), secret)}
+    return to_json(value), JSON | {"X-Signature": sign(to_json(first), secret)}
 
 
-def basic(write_key: str = WRITE_KEY) -> str:
+def encode_basic(write_key: str = WRITE_KEY) -> str:
     return "Basic " + b64encode(f"{write_key}:".encode()).decode()
 
 
-def from_client(value: Any) -> tuple[bytes, dict[str, str]]:
+def make_client_request(value: Any) -> tuple[bytes, dict[str, str]]:
     """Return a body and headers, as Segment's clients send them."""
-    return text_of(value), JSON | {"Authorization": basic()}
+    return to_json(value), JSON | {"Authorization": encode_basic()}
 
 
 @attrs.frozen
-class Answer:
-    """What was answered."""
+class Response:
+    """A response as a client received it."""
 
     status: int
     #: By name in lower case.
@@ -73,8 +73,8 @@ class Answer:
         return json.loads(self.text)
 
     @property
-    def told(self) -> tuple[int, Any]:
-        """The status and the body, to be compared at once."""
+    def result(self) -> tuple[int, Any]:
+        """The status and the decoded body."""
         return self.status, self.content
 
 
@@ -87,12 +87,12 @@ def ask(
     method: str = "POST",
     is_checked: bool = True,
     **environ: Any,
-) -> Answer:
-    """Hand a request to an application, and fail if either breaks a rule of WSGI.
+) -> Response:
+    """Send a request to an application, and fail if either side breaks a rule of WSGI.
 
-    ``is_checked`` False lets a server break them.
+    With ``is_checked`` False the server may break them.
     """
-    given: dict[str, Any] = {
+    environment: dict[str, Any] = {
         "REQUEST_METHOD": method,
         "PATH_INFO": path,
         "SCRIPT_NAME": "/mounted",
@@ -102,73 +102,73 @@ def ask(
     }
     for name, value in (headers or {}).items():
         key = name.upper().replace("-", "_")
-        given[key if key == "CONTENT_TYPE" else f"HTTP_{key}"] = value
-    given |= environ
-    setup_testing_defaults(given)
+        environment[key if key == "CONTENT_TYPE" else f"HTTP_{key}"] = value
+    environment |= environ
+    setup_testing_defaults(environment)
     begun: list[tuple[str, list[tuple[str, str]]]] = []
 
     def start(status: str, found: list[tuple[str, str]], *_: Any) -> Any:
         begun.append((status, found))
 
-    result: Any = (validator(app) if is_checked else app)(given, start)
+    result: Any = (validator(app) if is_checked else app)(environment, start)
     text = b"".join(result)
     if is_checked:
         result.close()
     [(status, found)] = begun
-    return Answer(int(status[:3]), {name.lower(): value for name, value in found}, text)
+    return Response(int(status[:3]), {name.lower(): value for name, value in found}, text)
 
 
-def post(url: str, body: bytes, headers: Mapping[str, str], path: str = "/") -> Answer:
-    """Post a body over the network, as a client that behaves."""
+def post(url: str, body: bytes, headers: Mapping[str, str], path: str = "/") -> Response:
+    """Post a body with an ordinary HTTP client."""
     connection = HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE)
     try:
         connection.request("POST", path, body, dict(headers))
         response = connection.getresponse()
         found = {name.lower(): value for name, value in response.getheaders()}
-        return Answer(response.status, found, response.read())
+        return Response(response.status, found, response.read())
     finally:
         connection.close()
 
 
-def head(headers: Mapping[str, Any], path: str = "/") -> bytes:
-    """Return the head of a request."""
+def encode_head(headers: Mapping[str, Any], path: str = "/") -> bytes:
+    """Return the request line and the headers of a request, as bytes."""
     lines = [f"POST {path} HTTP/1.1", "Host: localhost"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     return "\r\n".join([*lines, "", ""]).encode()
 
 
 @contextmanager
-def connected(url: str) -> Iterator[socket.socket]:
-    """Have a connection, to send what no client would."""
+def connect(url: str) -> Iterator[socket.socket]:
+    """Open a connection, to send what no client would."""
     where = urlsplit(url)
     with socket.create_connection((where.hostname, where.port), PATIENCE) as connection:
         yield connection
 
 
-def answer(connection: socket.socket) -> Answer:
-    """Read an answer to its end; fail if there is none."""
+def read_response(connection: socket.socket) -> Response:
+    """Read a response to its end; fail if there is none."""
     with connection.makefile("rb") as stream:
         status = int(stream.readline().split()[1])
         headers: dict[str, str] = {}
         while line := stream.readline().strip():
             name, _, value = line.decode().partition(":")
             headers[name.lower()] = value.strip()
-        return Answer(status, headers, stream.read(int(headers["content-length"])))
+        return Response(status, headers, stream.read(int(headers["content-length"])))
 
 
 @contextmanager
-def receiving(iterable: LocalIterable | str, **options: Any) -> Iterator[WebhookApp]:
-    """Have an application that delivers in a hurry; without options it knows :data:`SECRET`."""
-    of_delivery = {name: options.pop(name) for name in ("dead_letters", "retry") if name in options}
+def run_receiver(iterable: LocalIterable | str, **options: Any) -> Iterator[WebhookApp]:
+    """Make an application with short timeouts; by default its secret is :data:`SECRET`."""
+    delivery = {name: options.pop(name) for name in ("dead_letters", "retry") if name in options}
     options = {"shared_secret": SECRET} | options
     with (
-        delivering(iterable, **of_delivery) as to,
+        delivering(iterable, **delivery) as to,
         webhook_app(settings_of(iterable), destination=to, **options) as app,
     ):
         yield app
 
 
-class Taking:
+class Stopwatch:
     """Measures how many seconds a block takes."""
 
     def __init__(self) -> None:
@@ -183,8 +183,8 @@ class Taking:
 
 
 @contextmanager
-def running(*command: str, **variables: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """Run a command that serves, and give the address that it prints, and its process."""
+def run_command(*command: str, **variables: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Run a command that serves, and yield the address that it prints, and its process."""
     words = [sys.executable, "-m", "iterable_destination", *command, "--port", "0"]
     with subprocess.Popen(
         words,
@@ -200,8 +200,10 @@ def running(*command: str, **variables: str) -> Iterator[tuple[str, subprocess.P
             process.kill()
 
 
-def ended(process: subprocess.Popen[str], number: int = signal.SIGTERM) -> tuple[int, str, str]:
-    """End a command, and return its status and what else it wrote."""
+def stop_command(
+    process: subprocess.Popen[str], number: int = signal.SIGTERM
+) -> tuple[int, str, str]:
+    """Stop a command, and return its exit status, standard output and standard error."""
     process.send_signal(number)
-    written, told = process.communicate(timeout=PATIENCE)
-    return process.returncode, written, told
+    output, errors = process.communicate(timeout=PATIENCE)
+    return process.returncode, output, errors

@@ -1,4 +1,4 @@
-"""A stand-in for Segment's tracking API, for the tests of what is sent there."""
+"""A stand-in for Segment's tracking API."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ AUTHORIZATION = "Basic " + base64.b64encode(b"the-write-key:").decode()
 
 @attrs.define
 class Segment:
-    """A stand-in for Segment: what came in, and what is answered."""
+    """The requests that the stand-in received, and the statuses that it responds with."""
 
     url: str = ""
     requests: list[tuple[str, str, Any]] = attrs.field(factory=list)
-    #: Statuses of the next answers; 200 when there are none.
+    #: Statuses of the next responses; 200 when there are none.
     answers: list[int] = attrs.field(factory=list)
 
     def answer(self, path: str, authorization: str, body: Any) -> int:
@@ -33,7 +33,7 @@ class Segment:
 
     @property
     def events(self) -> list[Any]:
-        """What was accepted, in order."""
+        """The accepted events, in order."""
         found: list[Any] = []
         for path, _, body in self.requests:
             found += body["batch"] if path == "/v1/batch" else [body]
@@ -58,7 +58,7 @@ def running_segment() -> Iterator[Segment]:
             self.wfile.write(text)
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     state.url = f"http://127.0.0.1:{server.server_port}"

@@ -118,6 +118,71 @@ def test_new_fields_of_users_are_filtered_out_on_demand() -> None:
     assert fields(project, ADA) == {"a": 2, "c": None}
 
 
+def test_update_only_leaves_out_users_who_do_not_exist() -> None:
+    project = Project()
+    update(project, email=ADA, dataFields={"a": 1})
+    known = len(project.effects)
+    response = bulk_update(
+        project,
+        {"email": BOB, "dataFields": {"b": 1}},
+        {"userId": "u1", "preferUserId": True},
+        {"email": ADA, "userId": "u2", "dataFields": {"a": 2, "c": 3}},
+        updateOnly=True,
+    )
+    assert response == users(3, 0, createdFields=["c"])
+    assert (project.user(BOB), project.user("u1")) == (None, None)
+    assert fields(project, ADA) == {"a": 2, "c": 3}
+    assert [(effect.email, effect.created) for effect in project.effects[known:]] == [(ADA, False)]
+    assert bulk_update(project, {"email": ADA, "dataFields": {"b": "x"}}) == users(
+        1, 0, createdFields=["b"]
+    )
+
+
+def test_update_only_leaves_out_an_unknown_user_id_in_an_email_based_project() -> None:
+    project = Project(project_type="email")
+    assert bulk_update(project, {"userId": "u1"}, updateOnly=True) == users(1, 0)
+    assert project.user("u1") is None
+
+
+def test_update_only_refuses_bad_items_as_ever() -> None:
+    project = Project()
+    update(project, email=ADA, userId="u1", dataFields={"a": 1})
+    update(project, email=BOB, userId="u2")
+    response = bulk_update(
+        project,
+        {"userId": "bad "},
+        {"userId": "u3", "dataFields": {"a": "x"}},
+        {"userId": "u1", "email": BOB},
+        updateOnly=True,
+    )
+    assert response == users(
+        0,
+        3,
+        invalidUserIds=["bad "],
+        invalidDataUserIds=["u3"],
+        conflictEmails=[BOB],
+        top_invalidEmails=[BOB],
+        top_invalidUserIds=["bad ", "u3"],
+    )
+
+
+def test_without_update_only_users_are_created() -> None:
+    project = Project()
+    assert bulk_update(project, {"email": ADA}, updateOnly=False) == users(1, 0)
+    assert project.user(ADA) is not None
+
+
+def test_update_only_must_be_a_boolean() -> None:
+    assert bulk_update(Project(), {"email": ADA}, updateOnly="true") == (
+        400,
+        {
+            "msg": "Invalid JSON body.",
+            "code": "BadJsonBody",
+            "params": {"obj.updateOnly": ["error.expected.jsboolean"]},
+        },
+    )
+
+
 def test_one_that_fails_twice_is_listed_once_and_counted_twice() -> None:
     answer = bulk_update(Project(), {"userId": "bad "}, {"userId": "bad "})
     assert answer == users(0, 2, invalidUserIds=["bad "], top_invalidUserIds=["bad "])

@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from iterable_destination.testing.answers import Refusal
 from iterable_destination.testing.field_types import USER, FieldTypes
+from iterable_destination.testing.responses import Refusal
 
 NAMES = st.sampled_from(["a", "b", "a.b", "shoppingCartItems"])
 VALUES = st.recursive(
@@ -28,7 +28,7 @@ def refused(types: FieldTypes, fields: dict[str, Any]) -> bool:
 
 
 def snapshot(types: FieldTypes) -> dict[str, str]:
-    return dict(types._of(USER))
+    return dict(types._get_known(USER))
 
 
 @given(earlier=st.lists(FIELDS, max_size=3), fields=FIELDS)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from iterable_destination.testing import Project
-from iterable_destination.testing.answers import Refusal
 from iterable_destination.testing.rates import Rates
+from iterable_destination.testing.responses import Refusal
 from tests.support.asking import NOW, post, track
 
 ADA = "ada@example.com"
@@ -21,7 +21,7 @@ def let_through(rate_limits: Rates, limit: float, moment: float) -> bool:
     try:
         rate_limits.check("POST /x", limit, NOW + moment)
     except Refusal as refused:
-        return refused.answer.status != 429
+        return refused.response.status != 429
     return True
 
 

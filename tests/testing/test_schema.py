@@ -18,7 +18,11 @@ USER = {
 DOCUMENTED = {
     "ApiUserUpdateRequest": {**USER, "createNewFields": "boolean"},
     "OptionalApiUser": USER,
-    "BulkUpdateUsersRequest": {"users!": "[OptionalApiUser]", "createNewFields": "boolean"},
+    "BulkUpdateUsersRequest": {
+        "users!": "[OptionalApiUser]",
+        "createNewFields": "boolean",
+        "updateOnly": "boolean",
+    },
     "UpdateEmailRequest": {
         "currentEmail": "string",
         "currentUserId": "string",

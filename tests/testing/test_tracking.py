@@ -237,9 +237,9 @@ def test_a_purchase_is_stored_clears_the_cart_and_updates_the_user() -> None:
     }
     assert post(project, "commerce/trackPurchase", body) == tracked("order-1", "Purchase")
     assert fields(project, "u1") == {"vip": True, "shoppingCartItems": []}
-    stored = {name: value for name, value in body.items() if name != "user"}
+    select_stored = {name: value for name, value in body.items() if name != "user"}
     who = {"email": ADA, "userId": "u1", "eventType": "purchase"}
-    assert project.purchases(ADA) == [{**stored, **who}]
+    assert project.purchases(ADA) == [{**select_stored, **who}]
     assert project.events(ADA) == []
 
 

@@ -1,0 +1,600 @@
+"""HTTP transport: faults of connections, redirects, proxies and TLS, over sockets on loopback."""
+
+from __future__ import annotations
+
+import errno
+import gc
+import gzip
+import os
+import socket
+import ssl
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import responses
+import urllib3
+
+from iterable_destination import Client, errors
+from iterable_destination.io import transport
+from tests.support import faulty_server as faulty
+from tests.support.clients import (
+    AMBIGUOUS,
+    CALL,
+    HASTY,
+    HTML,
+    KEY,
+    NO_ACCEPTANCE,
+    NO_API,
+    TRACK,
+    catch_error,
+    catch_script_error,
+    open_client,
+    send,
+    settings,
+)
+from tests.support.faulty_server import Exchange, FaultyServer
+
+# Faults of the wire ------------------------------------------------------------------------------
+
+
+def test_a_refused_connection_means_that_nothing_was_sent() -> None:
+    with faulty.refusing() as url:
+        error = catch_error(url)
+    assert type(error) is errors.NotConnected
+    assert str(error).startswith("ConnectionError: ")
+    refused = f"[Errno {errno.ECONNREFUSED}] {os.strerror(errno.ECONNREFUSED)}"
+    assert str(error).endswith(f"Failed to establish a new connection: {refused}")
+
+
+def test_a_name_that_is_not_known_means_that_nothing_was_sent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def unknown(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    error = catch_error("http://nowhere.invalid")
+    assert type(error) is errors.NotConnected
+    assert "Failed to resolve 'nowhere.invalid'" in str(error)
+
+
+def test_a_server_that_speaks_no_tls_means_that_nothing_was_sent() -> None:
+    with FaultyServer(faulty.speaks_no_tls) as server:
+        error = catch_error(server.url.replace("http://", "https://"))
+    assert type(error) is errors.NotConnected
+    assert str(error).startswith("SSLError: ")
+    assert not server.requests
+
+
+@pytest.mark.parametrize(
+    ("alert", "reason"),
+    [
+        (40, "SSLV3_ALERT_HANDSHAKE_FAILURE"),
+        (70, "TLSV1_ALERT_PROTOCOL_VERSION"),
+        (112, "TLSV1_UNRECOGNIZED_NAME"),
+    ],
+)
+def test_a_greeting_that_tls_refuses_means_that_nothing_was_sent(alert: int, reason: str) -> None:
+    with FaultyServer(faulty.alerts(alert)) as server:
+        error = catch_error(server.url.replace("http://", "https://"))
+    assert type(error) is errors.NotConnected
+    assert str(error).startswith(f"SSLError: [SSL: {reason}] ")
+    assert not server.requests
+
+
+def test_an_alert_that_can_also_come_later_is_ambiguous() -> None:
+    with FaultyServer(faulty.alerts(80)) as server:
+        error = catch_error(server.url.replace("http://", "https://"))
+    assert type(error) is errors.AmbiguousAnswer
+    assert str(error).startswith("SSLError: [SSL: TLSV1_ALERT_INTERNAL_ERROR] ")
+
+
+HANDSHAKE_FAILURES = [
+    "CERTIFICATE_VERIFY_FAILED",
+    "NO_PROTOCOLS_AVAILABLE",
+    "SSLV3_ALERT_HANDSHAKE_FAILURE",
+    "TLSV1_ALERT_PROTOCOL_VERSION",
+    "TLSV1_UNRECOGNIZED_NAME",
+    "UNSUPPORTED_PROTOCOL",
+    "WRONG_VERSION_NUMBER",
+]
+OTHER_TLS_FAILURES = [
+    None,
+    "DECRYPTION_FAILED_OR_BAD_RECORD_MAC",
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED",
+    "UNEXPECTED_EOF_WHILE_READING",
+    "SOMETHING_NEW",
+]
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [
+        *((reason, errors.NotConnected) for reason in HANDSHAKE_FAILURES),
+        *((reason, errors.AmbiguousAnswer) for reason in OTHER_TLS_FAILURES),
+    ],
+)
+def test_a_tls_error_is_ambiguous_unless_it_can_only_come_before_the_request(
+    reason: str | None, kind: type[errors.ApiError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault = ssl.SSLError(1, f"[SSL: {reason}] for some reason")
+    fault.reason = reason  # type: ignore[assignment]  # None: no error of OpenSSL's
+
+    def broken(_: Any) -> Any:
+        raise fault
+
+    monkeypatch.setattr(urllib3.connection.HTTPConnection, "getresponse", broken)
+    with FaultyServer(faulty.sends_and_stalls(b"")) as server:
+        error = catch_error(server.url)
+    assert type(error) is kind
+    assert str(error) == f"SSLError: [SSL: {reason}] for some reason"
+
+
+@responses.activate
+@pytest.mark.parametrize(
+    ("fault", "kind", "words"),
+    [
+        (
+            requests.exceptions.ConnectTimeout("timed out"),
+            errors.NotConnected,
+            "ConnectTimeout: timed out",
+        ),
+        (
+            requests.exceptions.ProxyError("no proxy"),
+            errors.AmbiguousAnswer,
+            "ProxyError: no proxy",
+        ),
+        (requests.exceptions.ConnectionError(), errors.AmbiguousAnswer, "ConnectionError: no rea"),
+        (requests.exceptions.InvalidURL("bad"), errors.WrongAddress, "InvalidURL: bad"),
+        (OSError("broken"), errors.AmbiguousAnswer, "OSError: broken"),
+        (
+            requests.exceptions.ConnectionError(f"got Api-Key: {KEY}."),
+            errors.AmbiguousAnswer,
+            "ConnectionError: got Api-Key: [api key].",
+        ),
+    ],
+)
+def test_other_faults_mean_what_they_say(
+    fault: Exception, kind: type[errors.ApiError], words: str
+) -> None:
+    responses.post(TRACK, body=fault)
+    error = catch_error()
+    assert type(error) is kind
+    assert str(error).startswith(words)
+    assert (error.status, error.code, error.request_id) == (None, None, None)
+
+
+@pytest.mark.parametrize("fault", AMBIGUOUS)
+def test_a_request_whose_answer_is_lost_may_have_been_applied(fault: str) -> None:
+    script, words = AMBIGUOUS[fault]
+    error = catch_script_error(script, read_timeout=HASTY)
+    assert type(error) is errors.AmbiguousAnswer
+    assert str(error).startswith(words)
+    assert (error.status, error.code, error.params, error.retry_after) == (None, None, None, None)
+
+
+@pytest.mark.parametrize("data", [faulty.CUT_HEADERS, faulty.CUT_GZIP], ids=["headers", "gzip"])
+def test_an_answer_that_was_cut_is_no_acceptance(data: bytes) -> None:
+    error = catch_script_error(faulty.sends(data))
+    assert type(error) is errors.AmbiguousAnswer
+    assert str(error) == f"status 200: {NO_ACCEPTANCE}"
+
+
+def test_a_fault_leaves_the_client_fit_for_use() -> None:
+    faults = [script for script, _ in AMBIGUOUS.values()]
+    scripts = (*faults[:3], faulty.accepts)
+    with FaultyServer(*scripts) as server, open_client(server.url) as client:
+        for _ in range(3):
+            with pytest.raises(errors.AmbiguousAnswer):
+                client.send(CALL)
+        assert client.send(CALL).code == "Success"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "stalled before the headers",
+        "stalled in the headers",
+        "stalled in the body",
+        "stalled in a chunk",
+        "dripped body",
+        "dripped chunk",
+    ],
+)
+def test_no_answer_is_waited_for_longer_than_the_timeouts(fault: str) -> None:
+    began = time.monotonic()
+    catch_script_error(AMBIGUOUS[fault][0], read_timeout=HASTY)
+    assert HASTY <= time.monotonic() - began < 0.8
+
+
+@pytest.mark.parametrize("status", [200, 302, 400, 404, 429, 500])
+def test_no_body_of_any_status_is_waited_for_longer_than_the_timeouts(status: int) -> None:
+    """Headers that come byte by byte are waited for; the documentation says so."""
+    head = f"HTTP/1.1 {status} Reason\r\nLocation: /x\r\nContent-Length: 100\r\n\r\n".encode()
+    began = time.monotonic()
+    error = catch_script_error(faulty.drips(head, b"a" * 100), read_timeout=HASTY)
+    assert HASTY <= time.monotonic() - began < 0.8
+    assert type(error) is errors.AmbiguousAnswer
+    assert str(error) == "ReadTimeout: the response does not end"
+
+
+def test_a_body_that_is_dripped_and_then_stalls_has_one_more_wait() -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.read()
+        exchange.send(faulty.CUT_BODY)
+        exchange.drip(b"  ", 0.04)
+        exchange.stall()
+
+    began = time.monotonic()
+    error = catch_script_error(script, read_timeout=HASTY)
+    assert 0.04 + HASTY <= time.monotonic() - began < 0.8
+    assert str(error).startswith("ReadTimeoutError: ")
+
+
+@pytest.mark.parametrize("wrong", [0, 0.0, -0.0, -1, float("-inf"), float("nan")])
+@pytest.mark.parametrize("name", ["connect_timeout", "read_timeout"])
+def test_a_timeout_that_is_not_above_0_makes_no_client(name: str, wrong: float) -> None:
+    options: dict[str, Any] = {name: wrong}
+    with pytest.raises(ValueError, match=r"^a timeout must be above 0 and at most 86,400 seconds$"):
+        Client(settings(), **options)
+
+
+def test_a_timeout_may_be_a_whole_number() -> None:
+    with FaultyServer(faulty.accepts) as server:
+        assert send(server.url, connect_timeout=1, read_timeout=2).code == "Success"
+
+
+FLOODS = {
+    "body": faulty.floods(b"HTTP/1.1 200 OK\r\n\r\n", b" " * 65_536),
+    "chunks": faulty.floods(faulty.CHUNKED, b"1000\r\n" + b" " * 4_096 + b"\r\n"),
+    "gzip": faulty.sends(
+        faulty.response(200, gzip.compress(b" " * 50_000_000, 1), faulty.GZIP),
+    ),
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+def test_an_answer_without_end_is_not_read_without_end(
+    flood: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "_MAX_RESPONSE", 1_000_000)
+    began = time.monotonic()
+    error = catch_script_error(FLOODS[flood], read_timeout=10.0)
+    assert type(error) is errors.AmbiguousAnswer
+    assert str(error) == "ReadTimeout: the response does not end"
+    assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://",
+        "http:///path",
+        "127.0.0.1:80",
+        "ftp://127.0.0.1",
+        "http://127.0.0.1:99999",
+        "http://127.0.0.1:0",
+        "http://127.0.0.1:http",
+        "http://[::1",
+        "http://[x]",
+        "http://ada@127.0.0.1",
+        "http://ada:lovelace@127.0.0.1",
+        "http://127.0.0.1?a=b",
+        "http://127.0.0.1/a#b",
+    ],
+)
+def test_an_address_that_is_none_makes_no_settings(url: str) -> None:
+    with pytest.raises(errors.InvalidSettings) as caught:
+        settings(url)
+    words = "must be https:// or http://, a host, and perhaps a port and a path"
+    assert str(caught.value) == f"base_url: {words}"
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("https://.example.com", "InvalidURL: "),
+        ("http://a..b", "LocationParseError: "),
+        (f"http://{'a' * 64}.example", "LocationParseError: "),
+    ],
+)
+def test_an_address_that_only_a_request_shows_to_be_none_is_a_wrong_address(
+    url: str, words: str
+) -> None:
+    error = catch_error(url)
+    assert type(error) is errors.WrongAddress
+    assert str(error).startswith(words)
+
+
+# Redirects, passwords, proxies, cookies ----------------------------------------------------------
+
+REDIRECTS = [301, 302, 303, 307, 308]
+
+
+@pytest.mark.parametrize("status", REDIRECTS)
+def test_a_redirect_is_not_followed(status: int) -> None:
+    with FaultyServer(faulty.accepts) as other:
+        redirect = faulty.answers(status, b"", f"Location: {other.url}/api/events/track\r\n")
+        with FaultyServer(redirect) as server:
+            error = catch_error(server.url)
+    assert type(error) is errors.WrongAddress
+    assert str(error) == f"status {status}: {NO_API}"
+    assert error.status == status
+    assert len(server.requests) == 1
+    assert other.connections == 0
+
+
+@pytest.mark.parametrize("location", ["http://[", "//[", "/\xff"])
+@pytest.mark.parametrize("status", REDIRECTS)
+def test_a_redirect_to_nowhere_is_a_wrong_address_too(status: int, location: str) -> None:
+    error = catch_script_error(faulty.answers(status, b"", f"Location: {location}\r\n"))
+    assert type(error) is errors.WrongAddress
+    assert str(error) == f"status {status}: {NO_API}"
+
+
+def test_no_password_is_taken_from_netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login ada password lovelace\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    assert requests.utils.get_netrc_auth("http://127.0.0.1") == ("ada", "lovelace")
+    with FaultyServer(faulty.accepts) as server:
+        send(server.url)
+    assert "authorization" not in server.requests[0].headers
+
+
+def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    with FaultyServer(faulty.accepts) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        assert send("http://iterable.invalid").code == "Success"
+    (request,) = proxy.requests
+    assert request.target == "http://iterable.invalid/api/events/track"
+    assert request.headers["host"] == "iterable.invalid"
+
+
+def test_the_environment_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    with FaultyServer(faulty.accepts) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        with open_client("http://iterable.invalid") as client:
+            client.send(CALL)
+            monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+            client.send(CALL)
+            monkeypatch.delenv("http_proxy")
+            client.check()
+    targets = [request.target for request in proxy.requests]
+    assert targets == [
+        "http://iterable.invalid/api/events/track",
+        "http://iterable.invalid/api/events/track",
+        "http://iterable.invalid/api/webhooks",
+    ]
+    assert proxy.connections == 1
+
+
+def test_a_server_that_the_environment_exempts_is_asked_directly(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with FaultyServer(faulty.accepts) as server, FaultyServer(faulty.accepts) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        send(server.url)
+    assert (len(server.requests), len(proxy.requests)) == (1, 0)
+
+
+def test_a_proxy_that_refuses_means_that_nothing_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    with faulty.refusing() as proxy:
+        monkeypatch.setenv("http_proxy", proxy)
+        error = catch_error("http://iterable.invalid")
+    assert type(error) is errors.NotConnected
+    assert str(error).startswith("ProxyError: ")
+
+
+def test_cookies_are_not_kept() -> None:
+    script = faulty.answers(200, headers="Set-Cookie: a=b; Path=/\r\n")
+    with FaultyServer(script) as server, open_client(server.url) as client:
+        client.send(CALL)
+        client.send(CALL)
+        client.check()
+    assert [request.headers.get("cookie") for request in server.requests] == [None, None, None]
+
+
+# Connections -------------------------------------------------------------------------------------
+
+
+def test_one_connection_serves_many_requests() -> None:
+    scripts = [
+        faulty.accepts,
+        faulty.answers(400, b'{"code":"BadParams"}'),
+        faulty.answers(200, b""),
+        faulty.answers(404, HTML),
+        faulty.answers(302, b"", "Location: /elsewhere\r\n"),
+        faulty.answers(200, gzip.compress(faulty.SUCCESS), faulty.GZIP),
+        faulty.answers(429, b"slow down"),
+        faulty.accepts,
+    ]
+    with FaultyServer(*scripts) as server, open_client(server.url) as client:
+        for _ in scripts[:-1]:
+            try:
+                client.send(CALL)
+            except errors.ApiError as error:
+                assert not isinstance(error, errors.NotConnected)  # noqa: PT017
+        client.check()
+        assert len(server.requests) == len(scripts)
+        assert server.connections == 1
+
+
+def run_at_once(count: int, work: Callable[[], Any]) -> None:
+    """Do some work in several threads at the same time; whatever one raises is raised here."""
+    with ThreadPoolExecutor(count) as threads:
+        for done in [threads.submit(work) for _ in range(count)]:
+            done.result()
+
+
+def test_requests_at_the_same_time_have_a_connection_each() -> None:
+    with (
+        FaultyServer(faulty.meets(threading.Barrier(3, timeout=5))) as server,
+        open_client(server.url, read_timeout=5.0) as client,
+    ):
+        for _ in range(4):
+            run_at_once(3, lambda: client.send(CALL))
+        assert len(server.requests) == 12
+        assert server.connections == 3
+        client.close()
+        assert server.saw_closed(3)
+
+
+def test_requests_after_each_other_share_a_connection_whatever_their_threads() -> None:
+    with FaultyServer(faulty.accepts) as server, open_client(server.url) as client:
+        for _ in range(5):
+            run_at_once(1, lambda: client.send(CALL))
+        client.send(CALL)
+        assert len(server.requests) == 6
+        assert server.connections == 1
+        client.close()
+        assert server.saw_closed()
+
+
+def test_a_fault_does_not_use_up_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[object] = []
+
+    class Counted(transport._Session):
+        def __init__(self) -> None:
+            made.append(self)
+            super().__init__()
+
+    monkeypatch.setattr(transport, "_Session", Counted)
+    scripts = [
+        faulty.resets_after_reading,
+        faulty.closes_after_reading,
+        faulty.sends(faulty.CUT_BODY),
+        faulty.sends_and_stalls(b""),
+        faulty.answers(500),
+        faulty.accepts,
+    ]
+    with FaultyServer(*scripts) as server, open_client(server.url) as client:
+        for _ in scripts[:-1]:
+            with pytest.raises(errors.ApiError):
+                client.send(CALL)
+        client.send(CALL)
+    assert len(made) == 1
+
+
+def test_a_connection_in_use_is_closed_when_its_answer_has_come() -> None:
+    go, seen = threading.Event(), threading.Event()
+    with (
+        FaultyServer(faulty.waits(go, seen), faulty.accepts) as server,
+        open_client(server.url, read_timeout=5.0) as client,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        sending = threads.submit(client.send, CALL)
+        assert seen.wait(5)
+        client.close()
+        assert not server.saw_closed(retry=0.05)
+        go.set()
+        assert sending.result(5).code == "Success"
+        assert server.saw_closed()
+        client.send(CALL)
+        client.send(CALL)
+        assert server.connections == 2
+
+
+def test_a_connection_in_use_is_closed_even_if_its_answer_is_lost() -> None:
+    go, seen = threading.Event(), threading.Event()
+
+    def loses(exchange: Exchange) -> None:
+        exchange.read()
+        seen.set()
+        go.wait(5)
+        exchange.send(faulty.response(200)[:-1])
+        exchange.stall()
+
+    with (
+        FaultyServer(loses) as server,
+        open_client(server.url) as client,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        sending = threads.submit(client.send, CALL)
+        assert seen.wait(5)
+        client.close()
+        go.set()
+        assert isinstance(sending.exception(5), errors.AmbiguousAnswer)
+        assert client._transport._idle == []
+
+
+def test_closing_does_not_disturb_requests_of_other_threads() -> None:
+    with (
+        FaultyServer(faulty.accepts) as server,
+        open_client(server.url, read_timeout=5.0) as client,
+    ):
+
+        def work() -> None:
+            for _ in range(20):
+                assert client.send(CALL).code == "Success"
+                client.close()
+
+        run_at_once(6, work)
+        client.close()
+        assert len(server.requests) == 120
+        assert server.saw_closed(server.connections)
+
+
+def test_closing_closes_the_connection() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ResourceWarning)
+        with FaultyServer(faulty.accepts) as server:
+            with open_client(server.url) as client:
+                client.send(CALL)
+            assert server.saw_closed()
+            del client
+            gc.collect()
+
+
+def test_a_closed_client_can_be_used_and_closed_again() -> None:
+    with FaultyServer(faulty.accepts) as server:
+        with open_client(server.url) as client:
+            client.close()
+            client.close()
+            client.send(CALL)
+            client.close()
+            assert server.saw_closed()
+            assert client.send(CALL).code == "Success"
+        assert server.saw_closed()
+        assert server.connections == 2
+
+
+def test_closing_again_closes_what_another_thread_has_opened_since() -> None:
+    """The thread lives on between the two."""
+    opened, closed = threading.Barrier(2, timeout=5), threading.Barrier(2, timeout=5)
+    with FaultyServer(faulty.accepts) as server, open_client(server.url) as client:
+
+        def work() -> None:
+            for _ in range(2):
+                client.send(CALL)
+                opened.wait()
+                closed.wait()
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        seen = []
+        for _ in range(2):
+            opened.wait()
+            client.close()
+            seen.append(server.saw_closed())
+            closed.wait()
+        thread.join()
+    assert seen == [True, True]
+
+
+def test_threads_that_have_ended_leave_no_connections_open() -> None:
+    with FaultyServer(faulty.accepts) as server, open_client(server.url) as client:
+        for _ in range(5):
+            thread = threading.Thread(target=client.send, args=(CALL,))
+            thread.start()
+            thread.join()
+        gc.collect()
+        assert server.saw_closed(server.connections - 1)
