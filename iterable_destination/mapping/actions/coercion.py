@@ -57,86 +57,86 @@ _LONGEST_NUMBER: Final = 300
 _MILLISECONDS: Final = range(-62_135_596_800_000, 253_402_300_800_000)
 
 
-def _single(value: Any) -> Any:
+def _unwrap(value: Any) -> Any:
     """Return a value as JSON's; of a list of one single value that value."""
-    plain = value if type(value) in SCALARS else scalar(value)
-    elements = as_list(plain)
+    single = value if type(value) in SCALARS else scalar(value)
+    elements = as_list(single)
     if elements is None or len(elements) != 1:
-        return plain
+        return single
     inner = scalar(elements[0])
-    return inner if type(inner) in SCALARS and inner is not None else plain
+    return inner if type(inner) in SCALARS and inner is not None else single
 
 
-def text(value: Any, path: str, found: Findings) -> str | None:
+def coerce_text(value: Any, path: str, found: Findings) -> str | None:
     """Return a text; numbers and booleans are written out."""
-    given = scalar(value)
-    plain = _single(given)
-    if isinstance(plain, bool):
-        plain = "true" if plain else "false"
-    elif type(plain) in {int, float}:
-        plain = as_id(plain)
-    if not isinstance(plain, str):
-        found.add_problem(path, f"must be a string, not {describe_type(plain)}")
+    plain = scalar(value)
+    single = _unwrap(plain)
+    if isinstance(single, bool):
+        single = "true" if single else "false"
+    elif type(single) in {int, float}:
+        single = as_id(single)
+    if not isinstance(single, str):
+        found.add_problem(path, f"must be a string, not {describe_type(single)}")
         return None
-    if problem := text_problem(plain):
+    if problem := text_problem(single):
         found.add_problem(path, problem)
         return None
-    if plain is not given:
-        found.add_note(path, f"{describe_type(given)}, taken as a string")
-    return str(plain)
+    if single is not plain:
+        found.add_note(path, f"{describe_type(plain)}, taken as a string")
+    return str(single)
 
 
-def email(value: Any, path: str, found: Findings) -> str | None:
+def coerce_email(value: Any, path: str, found: Findings) -> str | None:
     """Return a text that looks like an email."""
-    plain = value if type(value) is str else text(value, path, found)
-    if plain is None or reads_like_email(plain):
-        return plain
+    text = value if type(value) is str else coerce_text(value, path, found)
+    if text is None or reads_like_email(text):
+        return text
     found.add_problem(
         path, "is no email address: it must read like name@host.domain, without spaces"
     )
     return None
 
 
-def number(value: Any, path: str, found: Findings) -> float | None:
+def coerce_number(value: Any, path: str, found: Findings) -> float | None:
     """Return a number; a text may say one, and a boolean is 1 or 0."""
-    given = scalar(value)
-    said = _number(_single(given))
-    if said is None:
-        found.add_problem(path, f"must be a number, not {_what(given)}")
-    elif said is not given:
-        found.add_note(path, f"{describe_type(given)}, taken as the number it says")
-    return said
+    plain = scalar(value)
+    number = _to_number(_unwrap(plain))
+    if number is None:
+        found.add_problem(path, f"must be a number, not {_describe(plain)}")
+    elif number is not plain:
+        found.add_note(path, f"{describe_type(plain)}, taken as the number it says")
+    return number
 
 
-def integer(value: Any, path: str, found: Findings) -> int | None:
+def coerce_integer(value: Any, path: str, found: Findings) -> int | None:
     """Return a whole number; a text may say one, and a boolean is 1 or 0."""
-    given = scalar(value)
-    said = _number(_single(given))
-    if said is None or (isinstance(said, float) and not said.is_integer()):
-        found.add_problem(path, f"must be a whole number, not {_what(given)}")
+    plain = scalar(value)
+    number = _to_number(_unwrap(plain))
+    if number is None or (isinstance(number, float) and not number.is_integer()):
+        found.add_problem(path, f"must be a whole number, not {_describe(plain)}")
         return None
-    if said is not given:
-        found.add_note(path, f"{describe_type(given)}, taken as the number it says")
-    return int(said)
+    if number is not plain:
+        found.add_note(path, f"{describe_type(plain)}, taken as the number it says")
+    return int(number)
 
 
-def _number(plain: Any) -> int | float | None:
-    if isinstance(plain, bool):
-        return int(plain)
-    if isinstance(plain, str):
-        return _number_said(plain)
-    if not isinstance(plain, int | float) or not _is_finite(plain):
+def _to_number(value: Any) -> int | float | None:
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, str):
+        return _parse_number(value)
+    if not isinstance(value, int | float) or not _is_finite(value):
         return None
-    return plain
+    return value
 
 
-def _number_said(words: str) -> int | float | None:
-    if len(words) > _LONGEST_NUMBER or not _NUMBER.fullmatch(words):
+def _parse_number(text: str) -> int | float | None:
+    if len(text) > _LONGEST_NUMBER or not _NUMBER.fullmatch(text):
         return None
-    if words.strip().lstrip("+-").isdigit():
-        return int(words)
-    said = float(words)
-    return said if isfinite(said) else None
+    if text.strip().lstrip("+-").isdigit():
+        return int(text)
+    number = float(text)
+    return number if isfinite(number) else None
 
 
 def _is_finite(value: float) -> bool:
@@ -146,28 +146,28 @@ def _is_finite(value: float) -> bool:
         return False
 
 
-def _what(value: Any) -> str:
+def _describe(value: Any) -> str:
     """Name a value that is no number of the wanted kind."""
-    plain = _single(value)
-    if isinstance(plain, str):
+    single = _unwrap(value)
+    if isinstance(single, str):
         return "a string that says none"
-    if isinstance(plain, bool) or not isinstance(plain, int | float):
-        return describe_type(plain)
-    if isinstance(plain, int):
+    if isinstance(single, bool) or not isinstance(single, int | float):
+        return describe_type(single)
+    if isinstance(single, int):
         return "one that is too large"
-    return "one with a fraction" if isfinite(plain) else describe_type(plain)
+    return "one with a fraction" if isfinite(single) else describe_type(single)
 
 
-def boolean(value: Any, path: str, found: Findings) -> bool | None:
+def coerce_boolean(value: Any, path: str, found: Findings) -> bool | None:
     """Return true or false; a text may say it, and so may 1 and 0."""
-    given = scalar(value)
-    plain = _single(given)
-    if isinstance(plain, str | int | float) and plain in _BOOLEANS:
-        if given is not _BOOLEANS[plain]:
-            said = "true" if _BOOLEANS[plain] else "false"
-            found.add_note(path, f"{describe_type(given)}, taken as {said}")
-        return _BOOLEANS[plain]
-    wrong = "this string" if isinstance(plain, str) else describe_type(plain)
+    plain = scalar(value)
+    single = _unwrap(plain)
+    if isinstance(single, str | int | float) and single in _BOOLEANS:
+        if plain is not _BOOLEANS[single]:
+            word = "true" if _BOOLEANS[single] else "false"
+            found.add_note(path, f"{describe_type(plain)}, taken as {word}")
+        return _BOOLEANS[single]
+    wrong = "this string" if isinstance(single, str) else describe_type(single)
     found.add_problem(path, f"must be true or false, not {wrong}")
     return None
 
@@ -176,7 +176,7 @@ def boolean(value: Any, path: str, found: Findings) -> bool | None:
 _BOOLEANS: Final[dict[Any, bool]] = {1: True, 0: False, "true": True, "false": False}
 
 
-def an_object(value: Any, path: str, found: Findings) -> dict[Any, Any] | None:
+def coerce_object(value: Any, path: str, found: Findings) -> dict[Any, Any] | None:
     """Return an object; nothing else is taken for one."""
     fields = value if type(value) is dict else as_object(scalar(value))
     if fields is None:
@@ -184,7 +184,7 @@ def an_object(value: Any, path: str, found: Findings) -> dict[Any, Any] | None:
     return fields
 
 
-def moment(value: Any, path: str, found: Findings) -> int | None:
+def coerce_date(value: Any, path: str, found: Findings) -> int | None:
     """Return a date as whole unix seconds; a number is milliseconds."""
     usual = usual_date(value) if type(value) is str else None
     if usual is not None:

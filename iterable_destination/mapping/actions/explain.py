@@ -58,23 +58,25 @@ def explain(
     """
     reading = Reading(event)
     try:
-        return tuple([_explained(each, reading, settings or Settings()) for each in subscriptions])
+        return tuple(
+            [_explain_one(each, reading, settings or Settings()) for each in subscriptions]
+        )
     except RecursionError:  # the caller is deep in calls itself
         raise too_deep(reading) from None
 
 
-def _explained(subscription: Subscription, reading: Reading, settings: Settings) -> Explanation:
+def _explain_one(subscription: Subscription, reading: Reading, settings: Settings) -> Explanation:
     name = subscription.name
     if reading.switched_off is not None or not subscription.enabled:
         return Explanation(name, fired=False, because=reading.switched_off or _OFF)
-    fired, part = subscription.fires.deciding(reading.body)
+    fired, part = subscription.condition.evaluate(reading.body)
     because = subscription.trigger[part.start : part.end]
     if not fired:
         return Explanation(name, fired, because)
-    return _told(name, because, mapped(subscription, reading.body, settings))
+    return _build_explanation(name, because, mapped(subscription, reading.body, settings))
 
 
-def _told(name: str, because: str, made: Mapped) -> Explanation:
+def _build_explanation(name: str, because: str, made: Mapped) -> Explanation:
     given = None if made.payload is NOTHING else made.payload
     payload = data_fields({"payload": given}, "", [], TEXTS_STAY)["payload"]
     return Explanation(

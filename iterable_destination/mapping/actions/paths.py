@@ -61,34 +61,34 @@ class OneKey:
 
     def __call__(self, data: Any) -> Any:
         """Return what stands under the key."""
-        return data.get(self.key, NOTHING) if type(data) is dict else _step(data, self.key)
+        return data.get(self.key, NOTHING) if type(data) is dict else _get_inner(data, self.key)
 
 
-def getter(keys: tuple[str, ...]) -> Get:
+def build_getter(keys: tuple[str, ...]) -> Get:
     """Return a function that follows these keys into a value, or gives :data:`NOTHING`."""
     if not keys:
-        return _itself
+        return _get_itself
     if len(keys) == 1:
         return OneKey(keys[0])
-    return _two(*keys) if len(keys) == 2 else _many(keys)  # noqa: PLR2004 - as its name says
+    return _build_two_step_getter(*keys) if len(keys) == 2 else _build_long_getter(keys)  # noqa: PLR2004 - as its name says
 
 
-def _itself(data: Any) -> Any:
+def _get_itself(data: Any) -> Any:
     return data
 
 
-def _two(first: str, second: str) -> Get:
+def _build_two_step_getter(first: str, second: str) -> Get:
     def get(data: Any) -> Any:
-        inner = data.get(first, NOTHING) if type(data) is dict else _step(data, first)
-        return inner.get(second, NOTHING) if type(inner) is dict else _step(inner, second)
+        inner = data.get(first, NOTHING) if type(data) is dict else _get_inner(data, first)
+        return inner.get(second, NOTHING) if type(inner) is dict else _get_inner(inner, second)
 
     return get
 
 
-def _many(keys: tuple[str, ...]) -> Get:
+def _build_long_getter(keys: tuple[str, ...]) -> Get:
     def get(data: Any) -> Any:
         for key in keys:
-            data = data.get(key, NOTHING) if type(data) is dict else _step(data, key)
+            data = data.get(key, NOTHING) if type(data) is dict else _get_inner(data, key)
             if data is NOTHING:
                 break
         return data
@@ -96,7 +96,7 @@ def _many(keys: tuple[str, ...]) -> Get:
     return get
 
 
-def _step(data: Any, key: str) -> Any:
+def _get_inner(data: Any, key: str) -> Any:
     """Take one step into anything but a ``dict``: other objects, and lists by number."""
     if type(data) in _LEAVES:
         return NOTHING

@@ -63,7 +63,7 @@ class Field(NamedTuple):
 
     def is_ordinary(self, value: Any) -> bool:
         """Whether a value is of the field's type, and nothing can be wrong with it."""
-        is_fine: Callable[[Any], Any] | None = self.ordinary.get(type(value), _never)
+        is_fine: Callable[[Any], Any] | None = self.ordinary.get(type(value), _is_never_ordinary)
         return is_fine is None or bool(is_fine(value))
 
     @property
@@ -72,10 +72,10 @@ class Field(NamedTuple):
         return self.coerce in _TEXTS
 
 
-_TEXTS: Final = (coercion.text, coercion.email)
+_TEXTS: Final = (coercion.coerce_text, coercion.coerce_email)
 
 
-def coerced(
+def coerce_fields(
     fields: tuple[Field, ...], payload: dict[Any, Any], path: str, found: Findings
 ) -> dict[str, Any]:
     """Return the fields of a mapped payload, each in its type.
@@ -88,11 +88,11 @@ def coerced(
         name, coerce, ordinary, required, takes_null, settles = field  # quicker than by name
         value = payload.get(name)
         if value is not None:
-            is_fine: Callable[[Any], Any] | None = ordinary.get(type(value), _never)
+            is_fine: Callable[[Any], Any] | None = ordinary.get(type(value), _is_never_ordinary)
             if is_fine is None or is_fine(value):
                 result[name] = value
                 continue
-            if not _says_nothing(value, field):
+            if not _is_absent(value, field):
                 found.is_ordinary &= settles
                 result[name] = coerce(value, path + name, found)
                 continue
@@ -103,11 +103,11 @@ def coerced(
     return result
 
 
-def _never(_: Any) -> bool:
+def _is_never_ordinary(_: Any) -> bool:
     return False
 
 
-def _says_nothing(value: Any, field: Field) -> bool:
+def _is_absent(value: Any, field: Field) -> bool:
     plain = value if type(value) in PLAIN else scalar(value)
     return plain is None or (isinstance(plain, str) and not plain and not field.takes_empty)
 

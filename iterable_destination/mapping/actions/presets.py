@@ -84,7 +84,7 @@ DEFAULT_MAPPINGS: Final[dict[str, Mapping]] = {
 }
 
 
-def _preset(name: str, action: str, trigger: str) -> Mapping:
+def _build_preset(name: str, action: str, trigger: str) -> Mapping:
     mapping = DEFAULT_MAPPINGS[action]
     return {
         "name": name,
@@ -97,14 +97,14 @@ def _preset(name: str, action: str, trigger: str) -> Mapping:
 
 #: The four presets. Not to be changed: copy what you want to change.
 PRESETS_JSON: Final = (
-    _preset(
+    _build_preset(
         "Track Calls",
         "trackEvent",
         'type = "track" and event != "Order Completed" and event != "Cart Updated"',
     ),
-    _preset("Identify Calls", "updateUser", 'type = "identify"'),
-    _preset("Update Cart Calls", "updateCart", 'type = "track" and event = "Cart Updated"'),
-    _preset(
+    _build_preset("Identify Calls", "updateUser", 'type = "identify"'),
+    _build_preset("Update Cart Calls", "updateCart", 'type = "track" and event = "Cart Updated"'),
+    _build_preset(
         "Order Completed Calls", "trackPurchase", 'type = "track" and event = "Order Completed"'
     ),
 )

@@ -15,7 +15,7 @@ from iterable_destination.mapping.actions.coercion import Findings
 from iterable_destination.mapping.actions.fql.conditions import Trigger
 from iterable_destination.mapping.actions.mapping_kit.directive_options import Unmappable
 from iterable_destination.mapping.actions.paths import NOTHING
-from iterable_destination.mapping.actions.payload import coerced
+from iterable_destination.mapping.actions.payload import coerce_fields
 from iterable_destination.mapping.actions.reading import Reading
 from iterable_destination.mapping.actions.subscriptions import PRESETS, Subscription, too_many
 from iterable_destination.model import validation
@@ -131,7 +131,7 @@ def _shortlist(
     found: list[_Candidate] = []
     for subscription in subscriptions:
         if subscription.enabled:
-            rest = subscription.fires.given(known)
+            rest = subscription.condition.simplify(known)
             if rest is True:
                 found.append((subscription, None))
             elif not isinstance(rest, bool):
@@ -186,7 +186,7 @@ def mapped(subscription: Subscription, event: dict[Any, Any], settings: Settings
         if payload is None:
             made.add_problem("mapping", f"must give an object, not {describe_type(made.payload)}")
             return made
-    fields = coerced(subscription.fields, payload, "", made)
+    fields = coerce_fields(subscription.fields, payload, "", made)
     if not made.problems:
         _judge(made, CALLS[subscription.action](fields, made), settings)
     return made

@@ -27,7 +27,7 @@ from iterable_destination.mapping.actions import items as items_module
 from iterable_destination.mapping.actions import translator as translator_module
 from iterable_destination.mapping.actions.coercion import Findings
 from iterable_destination.mapping.actions.fields import FIELDS
-from iterable_destination.mapping.actions.payload import NONE, Field, coerced
+from iterable_destination.mapping.actions.payload import NONE, Field, coerce_fields
 from iterable_destination.model import validation
 from iterable_destination.model.calls import TrackEvent, UpdateEmail, UpdateUser
 from iterable_destination.model.translation import FailedSubscription
@@ -297,7 +297,7 @@ def test_those_fire_whose_triggers_hold(
     ]
     translator = MappedTranslator(subscriptions)
     expected = tuple(
-        each.name for each in subscriptions if each.enabled and each.fires.holds(event)
+        each.name for each in subscriptions if each.enabled and each.condition.holds(event)
     )
     for _ in range(2):  # the second time it is remembered
         assert translator(event).subscriptions == expected
@@ -440,10 +440,10 @@ def test_the_quick_look_at_a_payload_agrees_with_the_close_one(
     assume(isinstance(payload, dict))
     quick, close = Findings(), Findings()
     fields = FIELDS[mine.action]
-    quickly = coerced(fields, payload, "", quick)
+    quickly = coerce_fields(fields, payload, "", quick)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(items_module, "_is_ordinary", lambda _: False)
-        closed = coerced(closely(fields), payload, "", close)
+        closed = coerce_fields(closely(fields), payload, "", close)
     assert quickly == closed
     assert (quick.problems, quick.notes) == (close.problems, close.notes)
 

@@ -36,11 +36,11 @@ class Clause:
         get, test = self.get, self.test  # bound once, since this is asked of every event
         return lambda event: test(get(event))
 
-    def given(self, known: Mapping[str, Any]) -> Trigger | bool:
+    def simplify(self, known: Mapping[str, Any]) -> Trigger | bool:
         """Return what is left to ask where some fields are known already."""
         return self.test(known[self.field]) if self.field in known else self
 
-    def deciding(self, event: dict[Any, Any]) -> tuple[bool, Trigger]:
+    def evaluate(self, event: dict[Any, Any]) -> tuple[bool, Trigger]:
         """Return whether it holds, and the part that decides it: itself."""
         return self.holds(event), self
 
@@ -63,9 +63,9 @@ class Group:
                 return stop
         return not stop
 
-    def given(self, known: Mapping[str, Any]) -> Trigger | bool:
+    def simplify(self, known: Mapping[str, Any]) -> Trigger | bool:
         """Return what is left to ask where some fields are known already."""
-        rest = [part.given(known) for part in self.parts]
+        rest = [part.simplify(known) for part in self.parts]
         if self.stops_at in rest:
             return self.stops_at
         open_parts = tuple([part for part in rest if not isinstance(part, bool)])
@@ -73,10 +73,10 @@ class Group:
             return not self.stops_at
         return open_parts[0] if len(open_parts) == 1 else attrs.evolve(self, parts=open_parts)
 
-    def deciding(self, event: dict[Any, Any]) -> tuple[bool, Trigger]:
+    def evaluate(self, event: dict[Any, Any]) -> tuple[bool, Trigger]:
         """Return whether it holds, and the part that decides it: one, or all together."""
         for part in self.parts:
-            holds, decided = part.deciding(event)
+            holds, decided = part.evaluate(event)
             if holds is self.stops_at:
                 return holds, decided
         return not self.stops_at, self
@@ -97,7 +97,7 @@ def _plain(value: Any) -> Any:
 _PLAIN: Final = SCALARS | {type(NOTHING), dict, list}
 
 
-def same_text(text: str) -> Test:
+def equals_text(text: str) -> Test:
     """Ask for this text."""
 
     def test(value: Any) -> bool:
@@ -107,17 +107,17 @@ def same_text(text: str) -> Test:
     return test
 
 
-def same_number(number: float) -> Test:
+def equals_number(number: float) -> Test:
     """Ask for this number; a text of digits is none."""
-    return compared(operator.eq, number)
+    return compares(operator.eq, number)
 
 
-def other_number(number: float) -> Test:
+def differs_from_number(number: float) -> Test:
     """Ask for a number that is another one; what is no number is not."""
-    return compared(operator.ne, number)
+    return compares(operator.ne, number)
 
 
-def compared(compare: Callable[[Any, Any], bool], number: float) -> Test:
+def compares(compare: Callable[[Any, Any], bool], number: float) -> Test:
     """Ask for a number that compares so with this one."""
 
     def test(value: Any) -> bool:
@@ -127,7 +127,7 @@ def compared(compare: Callable[[Any, Any], bool], number: float) -> Test:
     return test
 
 
-def same_constant(constant: bool | None) -> Test:  # noqa: FBT001 - one of three constants
+def equals_constant(constant: bool | None) -> Test:  # noqa: FBT001 - one of three constants
     """Ask for true or false; or for null, which a missing field is too."""
 
     def test(value: Any) -> bool:
@@ -136,7 +136,7 @@ def same_constant(constant: bool | None) -> Test:  # noqa: FBT001 - one of three
     return test
 
 
-def opposite(test: Test) -> Test:
+def negate(test: Test) -> Test:
     """Ask for what another test denies."""
 
     def opposed(value: Any) -> bool:
@@ -145,7 +145,7 @@ def opposite(test: Test) -> Test:
     return opposed
 
 
-def of_text(wanted: Callable[[str], bool], *, negated: bool) -> Test:
+def text_satisfies(wanted: Callable[[str], bool], *, negated: bool) -> Test:
     """Ask something of a text; what is no text is neither so nor otherwise."""
 
     def test(value: Any) -> bool:

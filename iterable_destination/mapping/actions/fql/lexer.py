@@ -60,25 +60,25 @@ _PIECE: Final = re.compile(
 _ESCAPED: Final = re.compile(r'\\(["\\])')
 
 
-def tokens(trigger: str) -> list[Token]:
+def tokenize(trigger: str) -> list[Token]:
     """Return the pieces of a trigger, the end included; raises :exc:`BadTrigger`."""
     if len(trigger) > MAX_TRIGGER_LENGTH:
         message = f"a trigger has at most {MAX_TRIGGER_LENGTH:,} characters"
         raise BadTrigger(message, MAX_TRIGGER_LENGTH)
-    found, place = [], 0
+    tokens, place = [], 0
     while place < len(trigger):
         piece = _PIECE.match(trigger, place)
         if piece is None:
-            raise BadTrigger(_unreadable(trigger[place]), place)
+            raise BadTrigger(_describe_character(trigger[place]), place)
         if piece.lastgroup != "space":
             kind = Kind[str(piece.lastgroup)]
             text = _ESCAPED.sub(r"\1", piece["TEXT"]) if kind is Kind.TEXT else piece[0]
-            found.append(Token(kind, text, place, piece.end()))
+            tokens.append(Token(kind, text, place, piece.end()))
         place = piece.end()
-    return [*found, Token(Kind.END, "", place, place)]
+    return [*tokens, Token(Kind.END, "", place, place)]
 
 
-def _unreadable(character: str) -> str:
+def _describe_character(character: str) -> str:
     if character == '"':
         return "the text in quotes has no end"
     if character == "'":

@@ -32,7 +32,7 @@ class Reader(Protocol):
         """Add a problem."""
 
 
-def nothing(_: Any) -> Any:
+def resolve_nothing(_: Any) -> Any:
     """Give nothing for every event."""
     return NOTHING
 
@@ -59,17 +59,17 @@ class Options:
         """Add a problem of the directive, or of a place below it."""
         self._reader.add_problem(f"{self.path}{place}", message)
 
-    def whole(self) -> Resolve:
+    def read_whole(self) -> Resolve:
         """Read what is given as a part of the mapping."""
         return self._reader.read(self.given, self.path)
 
-    def text_or_directive(self) -> Resolve:
+    def read_text_or_directive(self) -> Resolve:
         """Read what is given, which must be a text or a directive."""
         if not isinstance(self.given, str) and not is_directive(self.given):
             self.add_problem(f"must be a string or a directive, not {describe_type(self.given)}")
-        return self.whole()
+        return self.read_whole()
 
-    def is_object(self, *known: str) -> None:
+    def require_object(self, *known: str) -> None:
         """Make sure that an object is given, with no other keys than these."""
         if not isinstance(self.given, dict):
             self.add_problem(f"must be an object, not {describe_type(self.given)}")
@@ -85,19 +85,19 @@ class Options:
         """Return an option as it is given, or None."""
         return self._fields.get(key)
 
-    def part(self, key: str, *, required: bool = False) -> Resolve:
+    def read_part(self, key: str, *, required: bool = False) -> Resolve:
         """Read an option as a part of the mapping; where it is not given it gives nothing."""
         if key in self._fields:
             return self._reader.read(self._fields[key], f"{self.path}.{key}")
         if required:
             self.add_problem("missing", f".{key}")
-        return nothing
+        return resolve_nothing
 
-    def element(self, index: int) -> Resolve:
+    def read_element(self, index: int) -> Resolve:
         """Read an element of the list that is given."""
         return self._reader.read(self.given[index], f"{self.path}[{index}]")
 
-    def choice(self, key: str, choices: Sequence[str]) -> str:
+    def read_choice(self, key: str, choices: Sequence[str]) -> str:
         """Return an option that must be one of these words."""
         value = self._fields.get(key)
         if isinstance(value, str) and value in choices:
@@ -105,7 +105,7 @@ class Options:
         self.add_problem(f"must be {' or '.join(choices)}", f".{key}")
         return choices[0]
 
-    def text(self, key: str, default: str | None = None) -> str:
+    def read_text(self, key: str, default: str | None = None) -> str:
         """Return an option that must be a text; one without a default must not be empty."""
         value = self._fields.get(key, default)
         if isinstance(value, str) and (value or default is not None):
@@ -115,7 +115,7 @@ class Options:
         self.add_problem(problem, f".{key}")
         return ""
 
-    def flag(self, key: str, *, default: bool) -> bool:
+    def read_flag(self, key: str, *, default: bool) -> bool:
         """Return an option that must be true or false."""
         value = self._fields.get(key, default)
         if not isinstance(value, bool):
@@ -124,7 +124,7 @@ class Options:
 
 
 #: Makes the function of one directive.
-Make = Callable[[Options], Resolve]
+DirectiveBuilder = Callable[[Options], Resolve]
 
 
 def is_directive(value: Any) -> bool:

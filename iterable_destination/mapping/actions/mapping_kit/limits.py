@@ -17,7 +17,7 @@ from iterable_destination.model.json_values import SCALARS, as_list, as_object
 MAX_SIZE: Final = 200_000
 
 
-def bounded(value: Any) -> Any:
+def check_size(value: Any) -> Any:
     """Return a value as it is; raises :exc:`Unmappable` if it holds too many."""
     waiting, count = [value], 0
     while waiting:

@@ -310,22 +310,22 @@ def test_the_part_that_decides_is_known(
     verdict: bool,  # noqa: FBT001
     part: str | None,
 ) -> None:
-    holds, decided = read_trigger(trigger).deciding(EVENT)
+    holds, decided = read_trigger(trigger).evaluate(EVENT)
     assert (holds, trigger[decided.start : decided.end]) == (verdict, part or trigger)
 
 
 def test_what_is_known_is_not_asked_again() -> None:
     trigger = read_trigger('type = "track" and event = "X" and properties.n = 5')
-    assert trigger.given({"type": "identify"}) is False
-    left = trigger.given({"type": "track", "event": "X"})
+    assert trigger.simplify({"type": "identify"}) is False
+    left = trigger.simplify({"type": "track", "event": "X"})
     assert isinstance(left, Clause)
     assert left.field == "properties.n"
     one_of = read_trigger('type = "page" or properties.n = 5 or properties.s = "abc"')
-    assert one_of.given({"type": "page"}) is True
-    others = one_of.given({"type": "track"})
+    assert one_of.simplify({"type": "page"}) is True
+    others = one_of.simplify({"type": "track"})
     assert isinstance(others, Group)
     assert len(others.parts) == 2
-    assert read_trigger('type = "x" or event = "y"').given({"type": "z", "event": "z"}) is False
+    assert read_trigger('type = "x" or event = "y"').simplify({"type": "z", "event": "z"}) is False
 
 
 # --- Against the slow reading ------------------------------------------------------------------
@@ -397,9 +397,9 @@ def test_it_holds_where_the_slow_reading_says_so(trigger: str, event: dict[str, 
     expected = reading_fql.holds(trigger, event)
     read = read_trigger(trigger)
     assert read.holds(event) is expected
-    assert read.deciding(event)[0] is expected
+    assert read.evaluate(event)[0] is expected
     known: dict[str, Any] = {key: event[key] for key in ("type", "event") if key in event}
-    left = read.given(known)
+    left = read.simplify(known)
     assert (left if isinstance(left, bool) else left.holds(event)) is expected
 
 
