@@ -1,7 +1,6 @@
-"""Bodies: a mapped payload → the calls that its action makes.
+"""Build the calls of each action from a mapped payload.
 
-What may live here: what each action makes of its fields. The calls are judged by
-:mod:`~iterable_destination.model.validation` like any others.
+:mod:`~iterable_destination.model.validation` checks these calls as it checks any others.
 """
 
 from __future__ import annotations
@@ -77,8 +76,8 @@ def _build_purchase(payload: Payload, found: Findings) -> tuple[Call, ...]:
     )
 
 
-#: What makes the calls of each action, by its slug. An :class:`UpdateEmail` goes out only after
-#: the call before it was accepted.
+#: The function that builds the calls of each action, by the action's slug. An
+#: :class:`UpdateEmail` is sent only after the call before it was accepted.
 CALLS: Final[dict[str, Callable[[Payload, Findings], tuple[Call, ...]]]] = {
     "trackEvent": _build_track_event,
     "updateUser": _build_user_update,
@@ -92,7 +91,7 @@ def _copy_fields(fields: dict[Any, Any], path: str, found: Findings) -> dict[str
 
 
 def _build_profile(payload: Payload, path: str, found: Findings) -> dict[str, Any]:
-    """Return the fields of a profile, with the phone number if one is mapped, or null."""
+    """Return the fields of a profile; the phone number is one of them if it is mapped."""
     profile = _copy_fields(payload.get("dataFields", {}), f"{path}dataFields", found)
     if "phoneNumber" in payload:
         profile["phoneNumber"] = payload["phoneNumber"]
@@ -107,7 +106,7 @@ def _read_user(payload: Payload, found: Findings) -> tuple[Identity, Profile]:
 
 
 def _read_id(payload: Payload, found: Findings) -> str | None:
-    """Return an id that Iterable takes; a longer one is left out, as it only guards repeats."""
+    """Return the id, or None and a note if it is too long: it only prevents duplicates."""
     its_id: str | None = payload.get("id")
     if its_id is None or len(its_id.encode()) <= endpoints.MAX_ID_BYTES:
         return its_id

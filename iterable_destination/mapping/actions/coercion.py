@@ -1,8 +1,7 @@
-"""Coercion: each value of a mapped payload in the type that its field has, or a problem.
+"""Coercion: convert each value of a mapped payload to the type of its field.
 
-What may live here: what each type takes. A value that fails gives a problem at its field and no
-value; one that had to be changed gives a note. Null and ``""`` are dealt with before, see
-:mod:`~iterable_destination.mapping.actions.fields`.
+A value that cannot be converted gives a problem at its field, and None. A value that is changed
+gives a note. :mod:`~iterable_destination.mapping.actions.payload` handles null and ``""`` before.
 """
 
 from __future__ import annotations
@@ -27,14 +26,14 @@ from iterable_destination.model.validation import reads_like_email
 
 
 class Findings:
-    """What is found in one mapped payload; paths are places in it."""
+    """The problems and notes of one mapped payload; paths are places in it."""
 
     __slots__ = ("is_ordinary", "notes", "problems")
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
         self.notes: list[Note] = []
-        #: Whether all values were such that nothing in them can be refused any more.
+        #: Whether all values are sure to be valid, so that no validation is needed.
         self.is_ordinary = True
 
     def add_problem(self, path: str, message: str) -> None:
@@ -46,10 +45,10 @@ class Findings:
         self.notes.append(Note(path, message))
 
 
-#: Returns a value in the field's type; None, after a problem was added, if it has none.
+#: Returns a value in the field's type; None, with a problem added, if it cannot be converted.
 Coerce = Callable[[Any, str, Findings], Any]
 
-#: A number in a text, as JavaScript reads it but for other bases. It is tried on short texts only.
+#: A number in a text, as JavaScript reads it, except other bases. Used for short texts only.
 _NUMBER: Final = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?\s*", re.ASCII)
 _LONGEST_NUMBER: Final = 300
 
@@ -58,7 +57,7 @@ _MILLISECONDS: Final = range(-62_135_596_800_000, 253_402_300_800_000)
 
 
 def _unwrap(value: Any) -> Any:
-    """Return a value as JSON's; of a list of one single value that value."""
+    """Return a value as JSON's type; for a list of one scalar, that scalar."""
     single = value if type(value) in SCALARS else scalar(value)
     elements = as_list(single)
     if elements is None or len(elements) != 1:
@@ -68,7 +67,7 @@ def _unwrap(value: Any) -> Any:
 
 
 def coerce_text(value: Any, path: str, found: Findings) -> str | None:
-    """Return a text; numbers and booleans are written out."""
+    """Return a value as a string; numbers and booleans become text."""
     plain = scalar(value)
     single = _unwrap(plain)
     if isinstance(single, bool):
@@ -87,7 +86,7 @@ def coerce_text(value: Any, path: str, found: Findings) -> str | None:
 
 
 def coerce_email(value: Any, path: str, found: Findings) -> str | None:
-    """Return a text that looks like an email."""
+    """Return a value as a string that reads like an email address."""
     text = value if type(value) is str else coerce_text(value, path, found)
     if text is None or reads_like_email(text):
         return text
@@ -98,7 +97,7 @@ def coerce_email(value: Any, path: str, found: Findings) -> str | None:
 
 
 def coerce_number(value: Any, path: str, found: Findings) -> float | None:
-    """Return a number; a text may say one, and a boolean is 1 or 0."""
+    """Return a value as a number. A string is parsed; true is 1 and false is 0."""
     plain = scalar(value)
     number = _to_number(_unwrap(plain))
     if number is None:
@@ -109,7 +108,7 @@ def coerce_number(value: Any, path: str, found: Findings) -> float | None:
 
 
 def coerce_integer(value: Any, path: str, found: Findings) -> int | None:
-    """Return a whole number; a text may say one, and a boolean is 1 or 0."""
+    """Return a value as a whole number. A string is parsed; true is 1 and false is 0."""
     plain = scalar(value)
     number = _to_number(_unwrap(plain))
     if number is None or (isinstance(number, float) and not number.is_integer()):
@@ -147,7 +146,7 @@ def _is_finite(value: float) -> bool:
 
 
 def _describe(value: Any) -> str:
-    """Name a value that is no number of the wanted kind."""
+    """Describe a value that is not a number of the wanted kind."""
     single = _unwrap(value)
     if isinstance(single, str):
         return "a string that says none"
@@ -159,7 +158,7 @@ def _describe(value: Any) -> str:
 
 
 def coerce_boolean(value: Any, path: str, found: Findings) -> bool | None:
-    """Return true or false; a text may say it, and so may 1 and 0."""
+    """Return a value as a boolean: ``"true"`` and 1 are true, ``"false"`` and 0 are false."""
     plain = scalar(value)
     single = _unwrap(plain)
     if isinstance(single, str | int | float) and single in _BOOLEANS:
@@ -172,12 +171,12 @@ def coerce_boolean(value: Any, path: str, found: Findings) -> bool | None:
     return None
 
 
-#: True and 1 are one key, as are false and 0.
+#: True and 1 are the same key, as are false and 0.
 _BOOLEANS: Final[dict[Any, bool]] = {1: True, 0: False, "true": True, "false": False}
 
 
 def coerce_object(value: Any, path: str, found: Findings) -> dict[Any, Any] | None:
-    """Return an object; nothing else is taken for one."""
+    """Return an object as a ``dict``; nothing else is converted to one."""
     fields = value if type(value) is dict else as_object(scalar(value))
     if fields is None:
         found.add_problem(path, f"must be an object, not {describe_type(value)}")
@@ -185,7 +184,7 @@ def coerce_object(value: Any, path: str, found: Findings) -> dict[Any, Any] | No
 
 
 def coerce_date(value: Any, path: str, found: Findings) -> int | None:
-    """Return a date as whole unix seconds; a number is milliseconds."""
+    """Return a date as whole Unix seconds; a number is taken as milliseconds."""
     usual = usual_date(value) if type(value) is str else None
     if usual is not None:
         return unix_seconds(usual)

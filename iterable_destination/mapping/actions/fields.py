@@ -1,7 +1,4 @@
-"""Fields: what each of the four actions takes, as a table.
-
-What may live here: the fields' names and types.
-"""
+"""Fields: the names and types of what each of the four actions takes, as a table."""
 
 from __future__ import annotations
 
@@ -49,7 +46,7 @@ _ATTRIBUTION: Final = (
     Field("campaignId", coercion.coerce_integer, WHOLE),
     Field("templateId", coercion.coerce_integer, WHOLE),
 )
-#: Whether requests may go together, and how many: for delivery to say, and not sent.
+#: Whether requests may be batched, and how many. They are not sent: delivery has its own limits.
 _BATCHING: Final = (
     Field("enable_batching", coercion.coerce_boolean, BOOLEAN, settles=True),
     Field("batch_size", coercion.coerce_integer, WHOLE, settles=True),
@@ -89,10 +86,10 @@ FIELDS: Final[dict[str, tuple[Field, ...]]] = {
 
 
 def select_fields(action: str, mapping: dict[str, Any]) -> tuple[Field, ...]:
-    """Return the fields of an action that this mapping can fill, and those that it must.
+    """Return the fields of an action that this mapping can fill, and those that it must fill.
 
-    How requests go together is no part of a call, so it is left out where it is a constant that is
-    sure to be fine: nobody has to look at it again for every event.
+    Batching fields are left out if they are valid constants: they are no part of a call, so
+    nothing needs to check them for every event.
     """
     if is_directive(mapping):
         return FIELDS[action]

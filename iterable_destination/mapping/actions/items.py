@@ -1,7 +1,4 @@
-"""Items: the products of a cart or a purchase, coerced and made as Iterable takes them.
-
-What may live here: the table of an item's fields, and what becomes of its other keys.
-"""
+"""Items: coerce the products of a cart or a purchase to Iterable's commerce items."""
 
 from __future__ import annotations
 
@@ -26,7 +23,7 @@ from iterable_destination.model.dates import DAYS_STAY
 from iterable_destination.model.json_copy import data_fields
 from iterable_destination.model.json_values import as_list, as_object, scalar
 
-#: What is sent of an item. It may have any other keys too.
+#: The fields of an item. All its other keys are sent in its ``dataFields``.
 _FIELDS: Final = (
     Field("id", coercion.coerce_text, TEXT, required=True),
     Field("name", coercion.coerce_text, TEXT, required=True),
@@ -39,12 +36,12 @@ _FIELDS: Final = (
 )
 _REQUIRED: Final = {field.name for field in _FIELDS if field.required}
 _SENT: Final = frozenset({field.name for field in _FIELDS} | {"categories"})
-#: Keys of an item that do not go to its ``dataFields``.
+#: Keys of an item that are not sent in its ``dataFields``.
 _NOT_DATA: Final = _SENT | {"product_id", "category", "image_url"}
 
 
 def coerce_items(value: Any, path: str, found: Findings) -> list[dict[str, Any]]:
-    """Return a list of items; a lone object is a list of one, and nulls in it go."""
+    """Return a list of items. A single object counts as a list of one; nulls are left out."""
     plain = value if type(value) in PLAIN else scalar(value)
     elements = as_list(plain) if as_object(plain) is None else [plain]
     if elements is None:
@@ -60,7 +57,7 @@ def coerce_items(value: Any, path: str, found: Findings) -> list[dict[str, Any]]
 
 
 def _is_ordinary(item: Any) -> bool:
-    """Whether an item has what it must, nothing else, and all of it such that it can be sent."""
+    """Whether an item has all required fields, no unknown keys, and only valid values."""
     texts = _build_text_getter(tuple(item)) if type(item) is dict else None
     if texts is None:
         return False
@@ -79,9 +76,9 @@ _NUMBERS: Final = (float, int)
 
 @lru_cache(maxsize=500)
 def _build_text_getter(keys: tuple[Any, ...]) -> Callable[[Any], tuple[str, ...]] | None:
-    """Return what gives an item's texts; None if there is a key too few or too many.
+    """Return a function that gets an item's texts; None if a key is missing or unknown.
 
-    Items of the same keys come again and again.
+    It is cached, because items of one source have the same keys.
     """
     if not _REQUIRED.issubset(keys) or not _SENT.issuperset(keys):
         return None
@@ -97,7 +94,7 @@ def _complete_item(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _coerce_item(value: Any, path: str, found: Findings) -> dict[str, Any]:
-    """Return an item as Iterable takes it."""
+    """Coerce an item to the form that Iterable takes."""
     found.is_ordinary = False
     given = coercion.coerce_object(value, path, found)
     if given is None:
@@ -112,7 +109,7 @@ def _coerce_item(value: Any, path: str, found: Findings) -> dict[str, Any]:
 
 
 def _coerce_categories(value: Any, path: str, found: Findings) -> list[Any]:
-    """Return a lone category as a list of one; a list stays one."""
+    """Return a single category as a list of one, and a list as it is."""
     elements = as_list(value)
     if elements is None:
         return [coercion.coerce_text(value, path, found)]

@@ -1,7 +1,6 @@
-"""Presets: the subscriptions that Segment proposes, as data in Segment's own form.
+"""Presets: the subscriptions that Segment proposes, in Segment's own JSON form.
 
-What may live here: defaults. They apply to nobody who has not copied them: a field that a mapping
-leaves out is absent.
+They are no defaults: a field that a mapping leaves out is absent from the request.
 """
 
 from __future__ import annotations
@@ -95,7 +94,7 @@ def _build_preset(name: str, action: str, trigger: str) -> Mapping:
     }
 
 
-#: The four presets. Not to be changed: copy what you want to change.
+#: The four presets. Do not change them in place: change a copy.
 PRESETS_JSON: Final = (
     _build_preset(
         "Track Calls",

@@ -1,7 +1,7 @@
-"""Subscriptions: which events a mapped destination sends, and as what.
+"""Subscriptions: which events a mapped destination sends, and as which action.
 
-What may live here: a subscription as a value, and how it is read from Segment's JSON. Trigger and
-mapping are read once, here, and every mistake in them is named at once.
+A subscription is read from Segment's JSON. Its trigger and its mapping are read once, when it is
+made; the error names all mistakes in them.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ ACTIONS: Final = {
     "trackPurchase": "Track Purchase",
 }
 
-#: Our names, and those that Segment's libraries, its API and its Terraform provider use, the
-#: first that is there. A mapping may be a text in JSON, as Terraform keeps it.
+#: Our names, and those that Segment's libraries, its API and its Terraform provider use; the first
+#: that is present counts. A mapping may be a JSON text, as in Terraform.
 _NAMES: Final = {
     "name": ("name",),
     "action": ("partnerAction", "actionSlug", "action"),
@@ -49,7 +49,7 @@ _NAMES: Final = {
     "mapping": ("mapping", "settings"),
     "enabled": ("enabled",),
 }
-#: What else Segment says of a subscription; it means nothing here.
+#: Segment's other keys of a subscription, which are ignored.
 _IGNORED: Final = frozenset(
     {"id", "actionId", "action_id", "destinationId", "destination_id", "type"}
     | {"modelId", "model_id", "reverseETLSchedule", "reverse_etl_schedule", "_metadata"}
@@ -58,26 +58,26 @@ _IGNORED: Final = frozenset(
 
 @attrs.frozen(slots=False)
 class Subscription:
-    """One mapping of a mapped destination: which events, which action, and from where its fields.
+    """One mapping of a mapped destination: which events, which action, and how its fields are made.
 
     Raises :exc:`~iterable_destination.errors.InvalidSubscription` with every mistake in it.
     """
 
-    #: What outcomes, errors and explanations call it.
+    #: Its name in outcomes, errors and explanations.
     name: str
     #: ``trackEvent``, ``updateUser``, ``updateCart`` or ``trackPurchase``.
     action: str
-    #: Which events, in FQL: ``type = "track" and event = "Signed Up"``.
+    #: The events it is for, in FQL: ``type = "track" and event = "Signed Up"``.
     trigger: str
     #: The action's fields: values and directives. It is copied.
     mapping: Mapping[str, Any] = attrs.field(repr=False)
     #: Whether it is switched on.
     enabled: bool = True
-    #: The trigger as it was read.
+    #: The parsed trigger.
     condition: Trigger = attrs.field(init=False, eq=False, repr=False)
     #: The action's fields that the mapping can fill.
     fields: tuple[Field, ...] = attrs.field(init=False, eq=False, repr=False)
-    #: Gives the mapped payload of an event.
+    #: Returns the mapped payload of an event.
     resolve: Resolve = attrs.field(init=False, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -98,10 +98,10 @@ class Subscription:
     def from_json(cls, subscription: Any) -> Self:
         """Read a subscription as Segment writes it.
 
-        That is ``name``, ``enabled`` (true if it is not there), ``partnerAction``, ``subscribe``
-        and ``mapping``, or the API's and Terraform's ``actionSlug``, ``trigger`` and
-        ``settings``. Without a name it has its action's. Keys that mean nothing are passed over
-        with a :exc:`UserWarning`.
+        The keys are ``name`` (by default the action's name), ``enabled`` (by default true),
+        ``partnerAction``, ``subscribe`` and ``mapping``, or the API's and Terraform's
+        ``actionSlug``, ``trigger`` and ``settings``. Unknown keys are ignored with a
+        :exc:`UserWarning`.
 
         Raises :exc:`~iterable_destination.errors.InvalidSubscription` with every mistake.
         """
@@ -126,10 +126,10 @@ class Subscription:
 def subscriptions_from_json(subscriptions: Any) -> tuple[Subscription, ...]:
     """Read a list of subscriptions as Segment writes them, see :meth:`Subscription.from_json`.
 
-    An element may be a :class:`Subscription` already.
+    An element may also be a :class:`Subscription`.
 
     Raises :exc:`~iterable_destination.errors.InvalidSubscription` with every mistake in any of
-    them, and for more than 50.
+    them, and for more than 50 subscriptions.
     """
     elements = as_list(subscriptions)
     if elements is None:
@@ -149,7 +149,7 @@ def subscriptions_from_json(subscriptions: Any) -> tuple[Subscription, ...]:
 
 
 def too_many(subscriptions: Sequence[Any]) -> list[Problem]:
-    """Return the problem of a destination that has more subscriptions than it may have."""
+    """Return the problem of a destination with more than 50 subscriptions; else an empty list."""
     count = len(subscriptions)
     if count <= MAX_SUBSCRIPTIONS:
         return []
@@ -158,7 +158,7 @@ def too_many(subscriptions: Sequence[Any]) -> list[Problem]:
 
 
 def _check_fields(subscription: Subscription) -> Iterator[Problem]:
-    """Yield what is wrong with the single fields."""
+    """Yield the problems of the name, the action and the switch."""
     name: Any = subscription.name
     action: Any = subscription.action
     enabled: Any = subscription.enabled
@@ -214,7 +214,7 @@ def _warn_of_unknown_keys(given: Mapping[Any, Any]) -> None:
 
 
 def _decode_text(mapping: Any) -> Any:
-    """Return a mapping that is kept as a JSON text; other texts stay, to be refused."""
+    """Decode a mapping that is a JSON text; any other text is returned, and refused later."""
     if not isinstance(mapping, str):
         return mapping
     try:
@@ -224,7 +224,7 @@ def _decode_text(mapping: Any) -> Any:
 
 
 def _restore_keys(problems: Iterable[Problem], found: Mapping[str, str]) -> list[Problem]:
-    """Return problems whose places begin with the keys as they were written."""
+    """Return the problems with the keys that the user wrote at the start of their places."""
     return [
         Problem(_FIRST_WORD.sub(lambda word: found[word[0]], problem.path), problem.message)
         for problem in problems

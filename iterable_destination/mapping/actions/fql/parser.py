@@ -1,8 +1,8 @@
-"""FQL: the language of triggers, read once when a subscription is made.
+"""The parser of FQL: build conditions from the tokens of a trigger.
 
-The grammar only; what a comparison means stands in ``conditions``. ``and`` binds closer than
-``or``. Everything that cannot be read is refused with its place: a trigger that is half understood
-would send the wrong events, or none.
+``and`` binds closer than ``or``. Whatever cannot be parsed is an error with its place: a trigger
+that is understood in part would send the wrong events, or none. ``conditions`` defines what each
+comparison means.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from iterable_destination.mapping.actions.fql.conditions import (
 from iterable_destination.mapping.actions.fql.lexer import BadTrigger, Kind, Token, tokenize
 from iterable_destination.mapping.actions.paths import build_getter
 
-#: Parentheses inside each other. Ours, as elsewhere in this package.
+#: Nested parentheses. Ours, like the other limits on nesting in this package.
 MAX_DEPTH: Final = 128
 
-#: Fields that are asked for by their name, and objects whose fields are, by a path.
+#: Fields that a trigger names directly, and objects whose fields it names by a path.
 _FIELDS: Final = ("type", "event", "name", "userId")
 _OBJECTS: Final = ("properties", "traits", "context")
 _CONSTANTS: Final[dict[str, bool | None]] = {"true": True, "false": False, "null": None}
@@ -41,17 +41,17 @@ _FUNCTIONS: Final[dict[str, Callable[[str], Callable[[str], bool]]]] = {
     "contains": contains,
     "match": matches,
 }
-#: The words between clauses, and the verdict at which a group that is joined by them ends.
+#: The words between clauses, and the result of a part that decides the group they join.
 _OR, _AND = "or", "and"
 _STOPS_AT: Final = {_OR: True, _AND: False}
 
-#: A name's part: a backslash keeps the next character, even a dot.
+#: A part of a name. A backslash escapes the next character, also a dot.
 _PART: Final = re.compile(r"(?:[^.\\]|\\.)+", re.DOTALL)
 _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
 
 
 def read_trigger(text: str) -> Trigger:
-    """Return what a trigger asks for; raises :exc:`BadTrigger` with the place of a mistake."""
+    """Parse a trigger; raises :exc:`BadTrigger` with the place of the first mistake."""
     reader = _Parser(tokenize(text))
     trigger = reader.read_group(_OR, 0)
     reader.expect(Kind.END, "and, or, or the end of the trigger")
@@ -59,7 +59,7 @@ def read_trigger(text: str) -> Trigger:
 
 
 class _Parser:
-    """Reads the pieces of a trigger from left to right."""
+    """A recursive descent parser over the tokens of a trigger."""
 
     def __init__(self, tokens: list[Token]) -> None:
         self._tokens = tokens
@@ -70,7 +70,7 @@ class _Parser:
         return self._tokens[self._place]
 
     def expect(self, kind: Kind, wanted: str) -> Token:
-        """Return the next piece, which must be of this kind."""
+        """Consume and return the next token; raises :exc:`BadTrigger` if it is of another kind."""
         token = self._next
         if token.kind is not kind:
             found = token.kind.value
@@ -79,7 +79,7 @@ class _Parser:
         return token
 
     def _accept(self, kind: Kind, word: str | None = None) -> bool:
-        """Take the next piece if it is this one; whether it was."""
+        """Consume the next token if it is of this kind, and perhaps this word; whether it was."""
         token = self._next
         if token.kind is not kind or (word is not None and token.text.lower() != word):
             return False
@@ -87,7 +87,7 @@ class _Parser:
         return True
 
     def read_group(self, word: str, depth: int) -> Trigger:
-        """Read one or more parts with this word between them."""
+        """Parse one or more parts with this word between them."""
         parts = [self._read_part(word, depth)]
         while self._accept(Kind.NAME, word):
             parts.append(self._read_part(word, depth))
@@ -145,7 +145,7 @@ def _build_clause(field: Token, test: Test, start: int, end: int) -> Clause:
 
 
 def _build_test(operator: Token, value: Token) -> Test:
-    """Return what a comparison asks of its field."""
+    """Build the test of a comparison."""
     if operator.text in ORDERS:
         if value.kind is not Kind.NUMBER:
             raise BadTrigger(f"{operator.text} compares with a number", value.start)
@@ -167,7 +167,7 @@ def _build_equality(value: Token) -> Test:
 
 
 def _parse_number(text: str) -> float:
-    """Return a number as exactly as can be; a very long one is read as a float."""
+    """Parse a number, exactly if it is a whole number of at most 300 digits."""
     return float(text) if "." in text or len(text) > _MOST_DIGITS else int(text)
 
 

@@ -1,7 +1,7 @@
-"""Mappings: objects in which some objects are directives, made ready once.
+"""The mapping compiler: turn a mapping into one function, which is called for every event.
 
-How a mapping is read, and the table of directives. Those that change texts stand in
-``text_directives``, those that change objects and lists in ``object_directives``.
+It also has the table of directives, and those that look something up. ``text_directives`` has
+those that change texts, ``object_directives`` those that change objects and lists.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from iterable_destination.model.json_values import describe_type, scalar
 
 #: Values in a mapping, objects and lists included. Ours: Segment documents no limit.
 MAX_VALUES: Final = 10_000
-#: From here on what a mapping makes is counted for each event.
+#: A mapping with more values than this may grow: its result is counted for each event.
 _MANY_VALUES: Final = 500
 
 
 class MappingCompiler(Reader):
-    """Reads a mapping, and writes down every mistake in it with its place."""
+    """Compiles a mapping, and adds a problem with its place for every mistake in it."""
 
     def __init__(self, problems: list[Problem]) -> None:
         self._problems = problems
@@ -46,7 +46,7 @@ class MappingCompiler(Reader):
 
     @property
     def may_grow(self) -> bool:
-        """Whether what it makes of an event can be out of all proportion to the event."""
+        """Whether the result for an event can be far larger than the event."""
         return self._feeds_itself or self._count > _MANY_VALUES
 
     def add_problem(self, path: str, message: str) -> None:
@@ -54,7 +54,7 @@ class MappingCompiler(Reader):
         self._problems.append(Problem(path, message))
 
     def read(self, value: Any, path: str) -> Resolve:
-        """Return the function that gives what a part of the mapping says, for an event."""
+        """Return the function that resolves a part of the mapping for an event."""
         self._count += 1
         if self._count == MAX_VALUES + 1:
             self.add_problem(path, f"a mapping has at most {MAX_VALUES:,} values")
@@ -105,7 +105,7 @@ class MappingCompiler(Reader):
 
 
 class Constant:
-    """Gives the same value for every event."""
+    """Resolves to the same value for every event."""
 
     __slots__ = ("value",)
 
@@ -118,7 +118,7 @@ class Constant:
 
 
 def _build_object(constants: dict[str, Any], parts: list[tuple[str, Resolve]]) -> Resolve:
-    """Return a function that makes an object of these parts."""
+    """Build a function that resolves to an object of these parts."""
 
     def resolve(data: Any) -> dict[str, Any]:
         result = constants.copy()
@@ -132,7 +132,10 @@ def _build_object(constants: dict[str, Any], parts: list[tuple[str, Resolve]]) -
 
 
 def _build_renamed(names: list[tuple[str, str]]) -> Resolve:
-    """Return a function that makes an object of another's fields, under other names: quicker."""
+    """Build a function that copies fields of an object under other names.
+
+    It is a quicker case of :func:`_build_object`.
+    """
     resolve_other = _build_object({}, [(key, OneKey(name)) for key, name in names])
 
     def resolve(data: Any) -> Any:
@@ -144,10 +147,10 @@ def _build_renamed(names: list[tuple[str, str]]) -> Resolve:
 
 
 def read_mapping(mapping: Any, path: str, problems: list[Problem]) -> tuple[Any, Resolve]:
-    """Return a copy of a mapping, and the function that gives what it says for an event.
+    """Return a copy of a mapping, and the function that resolves it for an event.
 
-    What is wrong with it is added to ``problems``, with the place; then the function is not to be
-    used. ``path`` is what the mapping itself is called.
+    Mistakes are added to ``problems``, with their places; then do not call the function. ``path``
+    is the place of the mapping itself.
     """
     before = len(problems)
     if not isinstance(mapping, Mapping):
@@ -201,7 +204,10 @@ def _if(options: Options) -> Resolve:
 
 
 def _build_fallback(wanted: Resolve, otherwise: Resolve) -> Resolve:
-    """Return a function that gives a value if it is there, and else another: the usual ``@if``."""
+    """Build a function that resolves to a value if there is one, and else to another one.
+
+    This is the most common ``@if``.
+    """
 
     def resolve(data: Any) -> Any:
         value = wanted(data)
@@ -215,7 +221,7 @@ def _is_present(value: Any) -> bool:
 
 
 def _is_not_blank(value: Any) -> bool:
-    """Whether a value counts: blank are nothing, null, ``""``, 0, false and an empty list."""
+    """Whether a value is not blank; nothing, null, ``""``, 0, false and ``[]`` are blank."""
     plain = scalar(value)
     return _is_present(plain) and (isinstance(plain, Mapping) or not _is_empty(plain))
 
@@ -224,7 +230,7 @@ def _is_empty(value: Any) -> bool:
     return isinstance(value, str | bool | int | float | list | tuple) and not value
 
 
-#: Every directive, and what makes a function of it.
+#: The directives, and the functions that build their resolvers.
 DIRECTIVES: Final[dict[str, DirectiveBuilder]] = {
     "@path": _path,
     "@template": text_directives.template,
@@ -239,5 +245,5 @@ DIRECTIVES: Final[dict[str, DirectiveBuilder]] = {
     "@transform": object_directives.transform,
     "@excludeWhenNull": object_directives.exclude_when_null,
 }
-#: Directives of Segment's that are known and not taken.
+#: Segment's directives that are not supported.
 _UNSUPPORTED: Final = {"@liquid": "is not supported: write it with the other directives"}

@@ -1,7 +1,7 @@
-"""Directives that make objects and lists of others.
+"""Directives that build objects and lists.
 
-What may live here: ``@arrayPath``, ``@flatten``, ``@merge``, ``@transform`` and
-``@excludeWhenNull``. What a directive is given by another is counted first, see
+They are ``@arrayPath``, ``@flatten``, ``@merge``, ``@transform`` and ``@excludeWhenNull``. The size
+of what another directive passes to them is checked first, see
 :mod:`~iterable_destination.mapping.actions.mapping_kit.limits`.
 """
 
@@ -24,7 +24,7 @@ from iterable_destination.model.json_values import as_list, as_object, describe_
 
 
 def array_path(options: Options) -> Resolve:
-    """``@arrayPath``: a list, and what each of its elements becomes."""
+    """``@arrayPath``: a list, each element of which is mapped to a shape."""
     given = options.given
     if not isinstance(given, list) or not 1 <= len(given) <= 2:  # noqa: PLR2004 - path and shape
         options.add_problem("must be a list of a path and perhaps a shape")
@@ -46,13 +46,13 @@ def array_path(options: Options) -> Resolve:
 
 
 def _list_elements(found: Any) -> list[Any] | None:
-    """Return the elements of any list; a lone object is one of one, and all else is none."""
+    """Return the elements of a list, or a single object as a list of one; None of other values."""
     plain = scalar(found)
     return as_list(plain) if as_object(plain) is None else [plain]
 
 
 def _read_source(options: Options) -> Resolve:
-    """Read the first element: a path, or a directive that gives the list itself."""
+    """Read the first element: a path, or a directive that resolves to the list itself."""
     path = options.given[0]
     if isinstance(path, str):
         try:
@@ -66,7 +66,7 @@ def _read_source(options: Options) -> Resolve:
 
 
 def flatten(options: Options) -> Resolve:
-    """``@flatten``: an object in one level, the keys of each way joined by the separator."""
+    """``@flatten``: an object of one level, whose keys are paths joined by the separator."""
     options.require_object("value", "separator", "omitArrays")
     separator = options.read_text("separator")
     keeps_lists = options.read_flag("omitArrays", default=False)
@@ -88,7 +88,7 @@ def flatten(options: Options) -> Resolve:
 
 
 def _list_children(value: Any, *, keeps_lists: bool) -> Iterable[tuple[Any, Any]] | None:
-    """Return keys and values of what is to be flattened further; None of anything else."""
+    """Return the keys and values of a value that can be flattened; None of any other."""
     fields = as_object(value)
     if fields is not None:
         for key in fields:
@@ -115,7 +115,7 @@ def _flatten_value(
 
 
 def merge(options: Options) -> Resolve:
-    """``@merge``: several objects in one; of a key in two the right one's value, or the left's."""
+    """``@merge``: several objects in one; ``direction`` says which value of a key counts."""
     options.require_object("objects", "direction")
     direction = options.read_choice("direction", ("right", "left"))
     objects = options.get("objects")
@@ -134,7 +134,7 @@ def merge(options: Options) -> Resolve:
 
 
 def transform(options: Options) -> Resolve:
-    """``@transform``: a mapping of what another mapping gives."""
+    """``@transform``: a mapping of the result of another mapping."""
     options.require_object("apply", "mapping")
     for key in ("apply", "mapping"):
         value = options.get(key)
@@ -146,7 +146,7 @@ def transform(options: Options) -> Resolve:
 
 
 def exclude_when_null(options: Options) -> Resolve:
-    """``@excludeWhenNull``: a value without the nulls in its objects, or nothing for null."""
+    """``@excludeWhenNull``: a value without the nulls in its objects; null becomes nothing."""
     wanted = options.read_whole()
 
     def resolve(data: Any) -> Any:

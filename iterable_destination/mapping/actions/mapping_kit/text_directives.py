@@ -1,8 +1,7 @@
-"""Directives that make and change texts.
+"""Directives that build and change texts: ``@template``, ``@case``, ``@replace`` and ``@json``.
 
-What may live here: ``@template``, ``@case``, ``@replace`` and ``@json``. A pattern of a user's is
-plain text and never a regular expression, and no text grows beyond what can be sent, so that no
-mapping can hang.
+A user's pattern is plain text, never a regular expression, and no text may be larger than a request
+can be, so that no mapping can hang.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from iterable_destination.model.json_copy import data_fields
 from iterable_destination.model.json_values import as_list, as_object, scalar
 from iterable_destination.model.segment_event import as_id
 
-#: Characters of a pattern and of what replaces it: Segment's own limit.
+#: Characters of a pattern, and of its replacement: Segment's own limit.
 MAX_PATTERN_LENGTH: Final = 10
 
 _PLACEHOLDER: Final = re.compile(r"\{\{\{([^{}]+)\}\}\}|\{\{([^{}]+)\}\}")
@@ -36,7 +35,7 @@ _CASES: Final[dict[str, Callable[[str], str]]] = {"upper": str.upper, "lower": s
 
 
 def template(options: Options) -> Resolve:
-    """``@template``: a text in which ``{{a.b}}`` stands for what is at that path."""
+    """``@template``: a text in which ``{{a.b}}`` is replaced by the value at that path."""
     wanted = options.read_text_or_directive()
     if isinstance(options.given, str):
         pieces = _split_template(options.given, options.add_problem)
@@ -53,29 +52,29 @@ def template(options: Options) -> Resolve:
     return resolve
 
 
-def _split_template(text: str, refuse: Callable[[str], None]) -> list[str | Resolve]:
-    """Cut a template into its own words and the paths between them."""
+def _split_template(text: str, add_problem: Callable[[str], None]) -> list[str | Resolve]:
+    """Split a template into its literal texts and the getters of its paths."""
     pieces: list[str | Resolve] = []
     end = 0
     for place in _PLACEHOLDER.finditer(text):
         pieces += [
             text[end : place.start()],
-            _read_placeholder((place[1] or place[2]).strip(), refuse),
+            _read_placeholder((place[1] or place[2]).strip(), add_problem),
         ]
         end = place.end()
     return [*pieces, text[end:]]
 
 
-def _read_placeholder(path: str, refuse: Callable[[str], None]) -> Resolve:
+def _read_placeholder(path: str, add_problem: Callable[[str], None]) -> Resolve:
     try:
         return build_getter(read_path(path))
     except BadPath as error:
-        refuse(f"{{{{{path}}}}} {error}")
+        add_problem(f"{{{{{path}}}}} {error}")
         return resolve_nothing
 
 
 def _ignore_problem(_: str) -> None:
-    """Pass over a bad path in a text that is only known when an event comes."""
+    """Ignore a bad path in a template that is only known for an event."""
 
 
 def _fill_template(pieces: list[str | Resolve], data: Any) -> str:
@@ -93,7 +92,7 @@ _TOO_LONG: Final = f"makes a text of more than {MAX_BODY_BYTES:,} characters"
 
 
 def format_value(value: Any) -> str:
-    """Return a value as a template shows it: null as nothing, an object as JSON."""
+    """Format a value for a template: null as ``""``, an object as JSON."""
     plain = scalar(value)
     if plain is NOTHING or plain is None:
         return ""
@@ -117,7 +116,7 @@ def _is_deep(value: Any) -> bool:
 
 
 def case(options: Options) -> Resolve:
-    """``@case``: a text in upper or lower case; other values stay as they are."""
+    """``@case``: a text in upper or lower case; other values are unchanged."""
     options.require_object("operator", "value")
     change = _CASES[options.read_choice("operator", ("upper", "lower"))]
     return _map_text(options.read_part("value"), change)
@@ -132,7 +131,7 @@ def _map_text(wanted: Resolve, change: Callable[[str], str]) -> Resolve:
 
 
 def replace(options: Options) -> Resolve:
-    """``@replace``: one text, and perhaps a second, in a text, number or boolean."""
+    """``@replace``: a text, number or boolean with one or two patterns replaced."""
     options.require_object(
         *("pattern", "replacement", "pattern2", "replacement2", "ignorecase", "global", "value")
     )
@@ -169,8 +168,8 @@ def _read_replacement(
             options.add_problem(f"has at most {MAX_PATTERN_LENGTH} characters", f".{key}")
     count = 0 if everywhere else 1
     if ignores_case:
-        pattern_found = re.compile(re.escape(old), re.IGNORECASE)
-        return lambda text: pattern_found.sub(lambda _: new, text, count)
+        regex = re.compile(re.escape(old), re.IGNORECASE)
+        return lambda text: regex.sub(lambda _: new, text, count)
     return lambda text: text.replace(old, new, count or -1)
 
 
@@ -196,7 +195,7 @@ def json(options: Options) -> Resolve:
 
 
 def _decode_json(text: str) -> Any:
-    """Return the value of a JSON text; a text that is none stays as it is."""
+    """Decode a JSON text; return any other text unchanged."""
     try:
         return decode(text.encode())
     except (ValueError, RecursionError):
