@@ -21,7 +21,7 @@ from iterable_destination.errors import Note, Problem
 from iterable_destination.model.json_codec import encode
 from iterable_destination.source import Ignored, SegmentTrack, SourceOptions, to_segment
 from iterable_destination.source.fast_path import fast_path
-from iterable_destination.source.names import snake_case
+from iterable_destination.source.names import to_snake_case
 from iterable_destination.source.translate import _carefully
 from tests.support.source_strategies import python_webhooks, read_webhooks, webhooks
 from tests.support.strategies import anything, read
@@ -154,9 +154,9 @@ def test_every_field_is_a_property_in_snake_case_or_reported(webhook: Any) -> No
     if track is None:
         return
     left_out = {note.path for note in track.notes if note.message.startswith("left out")}
-    found = {*track.properties, *map(snake_case, track.context)}
+    found = {*track.properties, *map(to_snake_case, track.context)}
     for key in webhook["dataFields"]:
-        assert snake_case(key) in found or f"dataFields.{key}" in left_out
+        assert to_snake_case(key) in found or f"dataFields.{key}" in left_out
 
 
 @given(read_webhooks | python_webhooks, options)
