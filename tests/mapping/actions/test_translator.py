@@ -32,9 +32,9 @@ from iterable_destination.model import validation
 from iterable_destination.model.calls import TrackEvent, UpdateEmail, UpdateUser
 from iterable_destination.model.translation import FailedSubscription
 from tests.mapping.actions.fql.test_fql import triggers
-from tests.mapping.actions.mapping_kit.test_directives import mappings
 from tests.mapping.test_properties import containers, picture, wrapped
 from tests.support import strategies
+from tests.support.mapping_strategies import mappings
 from tests.support.request_schema import violations
 
 EVENT: dict[str, Any] = {"messageId": "m-1", "type": "track", "userId": "u-1", "event": "Seen"}
