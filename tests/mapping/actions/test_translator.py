@@ -31,9 +31,9 @@ from iterable_destination.mapping.actions.payload import NONE, Field, coerce_fie
 from iterable_destination.model import validation
 from iterable_destination.model.calls import TrackEvent, UpdateEmail, UpdateUser
 from iterable_destination.model.translation import FailedSubscription
-from tests.mapping.actions.fql.test_fql import triggers
 from tests.mapping.test_properties import containers, picture, wrapped
 from tests.support import strategies
+from tests.support.fql_strategies import triggers
 from tests.support.mapping_strategies import mappings
 from tests.support.request_schema import violations
 
