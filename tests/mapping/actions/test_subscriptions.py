@@ -13,20 +13,18 @@ import pytest
 
 from iterable_destination import InvalidSubscription, Problem
 from iterable_destination.mapping.actions import (
-    ACTIONS,
-    DEFAULT_MAPPINGS,
     MAX_SUBSCRIPTIONS,
-    PRESETS,
-    PRESETS_JSON,
     MappedTranslator,
     Subscription,
     subscriptions_from_json,
 )
-from iterable_destination.mapping.actions.call_builders import CALLS
-from iterable_destination.mapping.actions.fields import FIELDS
 
 TRIGGER = 'type = "track"'
+
+
 MAPPING: dict[str, Any] = {"userId": {"@path": "$.userId"}, "eventName": "Seen"}
+
+
 WRITTEN = {
     "name": "Mine",
     "enabled": False,
@@ -34,6 +32,8 @@ WRITTEN = {
     "subscribe": TRIGGER,
     "mapping": MAPPING,
 }
+
+
 MINE = Subscription("Mine", "trackEvent", TRIGGER, MAPPING, enabled=False)
 
 
@@ -206,26 +206,6 @@ def test_a_mapping_that_is_changed_later_changes_no_subscription() -> None:
     mapping["eventName"] = "x"
     assert made.mapping == {"eventName": "Seen"}
     assert made.resolve({}) == {"eventName": "Seen"}
-
-
-def test_every_action_has_fields_calls_and_a_default_mapping() -> None:
-    assert set(ACTIONS) == set(FIELDS) == set(CALLS) == set(DEFAULT_MAPPINGS)
-    for action, mapping in DEFAULT_MAPPINGS.items():
-        assert mapping.keys() <= {field.name for field in FIELDS[action]}
-
-
-def test_the_presets_are_those_of_segment() -> None:
-    assert [(each.name, each.action, each.trigger) for each in PRESETS] == [
-        (
-            "Track Calls",
-            "trackEvent",
-            'type = "track" and event != "Order Completed" and event != "Cart Updated"',
-        ),
-        ("Identify Calls", "updateUser", 'type = "identify"'),
-        ("Update Cart Calls", "updateCart", 'type = "track" and event = "Cart Updated"'),
-        ("Order Completed Calls", "trackPurchase", 'type = "track" and event = "Order Completed"'),
-    ]
-    assert subscriptions_from_json(json.loads(json.dumps(PRESETS_JSON))) == PRESETS
 
 
 def test_where_the_stack_is_nearly_full_it_is_refused_like_any_other() -> None:
