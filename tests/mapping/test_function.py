@@ -35,7 +35,9 @@ from iterable_destination import (
     errors,
     translate,
 )
+from iterable_destination.errors import InvalidSubscription
 from iterable_destination.io.json_lines import LineRecord
+from iterable_destination.mapping.actions import MappedTranslator, Subscription
 from iterable_destination.mapping.function import METHODS, Returned
 from iterable_destination.model import endpoints
 from iterable_destination.model.calls import (
@@ -49,6 +51,7 @@ from iterable_destination.model.calls import (
 from iterable_destination.testing import Fault, LocalIterable, Project, Received, Response, faults
 from tests.support.delivering import Leaks, by_index, delivering, identify, names, track
 from tests.support.golden_cases import CLASSIC, cases
+from tests.support.own_mappings import GROUP, MOVED, OWN, PROBLEMS, SEEN, WRONG, event_names
 
 SETTINGS = Settings()
 WHO = Identity(None, "u-1")
@@ -618,3 +621,97 @@ def test_two_events_made_of_one_have_two_ids() -> None:
         ids = [effect.id for effect in iterable.project.effects if effect.name]
         assert len(iterable.project.events("u-1")) == 6
     assert ids == ["m-1", "m-1#2", "m-1#3", "m-2", "m-2#2", "m-2#3"]
+
+
+# --- Around mappings ---------------------------------------------------------------------------
+
+
+class Twice(DestinationFunction):
+    """Sends what is tracked a second time."""
+
+    def on_track(self, event: dict[str, Any], settings: Settings, /) -> Returned:
+        return list(self.translate(event, settings).calls) * 2
+
+
+@pytest.mark.parametrize("its_type", sorted(METHODS))
+def test_a_function_that_does_nothing_is_the_mapping(its_type: str) -> None:
+    event = SEEN | {"type": its_type}
+    assert DestinationFunction()(event, OWN) == translate(event, OWN)
+    assert DestinationFunction()(event, Settings()) == translate(event, Settings())
+
+
+def test_a_function_may_stand_around_mappings() -> None:
+    assert event_names(Twice()(SEEN, OWN).calls) == ["Moved", "Moved"]
+    assert event_names(Twice()(SEEN, Settings()).calls) == ["Seen", "Seen"]
+
+
+@pytest.mark.parametrize(
+    ("integrations", "count"),
+    [
+        ({"Iterable (Actions)": False}, 0),
+        ({"All": False}, 0),
+        ({"All": False, "Iterable (Actions)": True}, 2),
+        ({"Iterable": True, "Actions Iterable": False}, 0),
+    ],
+)
+def test_what_is_switched_off_for_a_mapped_destination_comes_to_no_function(
+    integrations: dict[str, bool], count: int
+) -> None:
+    assert len(Twice()(SEEN | {"integrations": integrations}, OWN).calls) == count
+
+
+PROFILE = MOVED | {
+    "name": "Profile",
+    "partnerAction": "updateUser",
+    "mapping": {"userId": {"@path": "$.userId"}, "dataFields": {"a": 1}},
+}
+
+BAD = MOVED | {"name": "Bad", "mapping": {"userId": {"@path": "$.userId"}}}
+
+
+class Chosen(DestinationFunction):
+    """Sends calls of the mapping as it likes."""
+
+    def __init__(self, choose: Any) -> None:
+        self._choose = choose
+
+    def on_track(self, event: dict[str, Any], settings: Settings, /) -> Returned:
+        returned: Returned = self._choose(self.translate(event, settings))
+        return returned
+
+
+@pytest.mark.parametrize(
+    "choose",
+    [
+        lambda made: list(made.calls),
+        lambda made: made.calls[::-1],
+        lambda made: [*made.calls, made.calls[0]],
+        lambda made: made.calls[0],
+    ],
+    ids=["all", "reversed", "more", "one"],
+)
+def test_calls_that_a_function_chose_are_of_no_subscriptions(choose: Any) -> None:
+    made = Chosen(choose)(SEEN, Settings(mappings=[MOVED, PROFILE, BAD]))
+    assert (made.subscriptions, made.errors, made.message_id) == ((), (), "m-1")
+    assert made.calls
+
+
+def test_a_translation_that_a_function_returns_keeps_its_subscriptions() -> None:
+    settings = Settings(mappings=[MOVED, PROFILE, BAD])
+    assert Chosen(lambda made: made)(SEEN, settings) == translate(SEEN, settings)
+    assert translate(SEEN, settings).subscriptions == ("Moved", "Profile")
+
+
+@pytest.mark.parametrize("function", [DestinationFunction(), Twice(), Chosen(lambda made: made)])
+def test_mistakes_in_mappings_are_not_called_the_functions(function: Any) -> None:
+    with pytest.raises(InvalidSubscription, match=PROBLEMS):
+        function(SEEN, Settings(mappings=WRONG))
+
+
+def test_a_function_may_choose_the_mapping_itself() -> None:
+    class Own(Twice):
+        def translate(self, event: dict[str, Any], settings: Settings, /) -> Any:
+            return MappedTranslator([Subscription.from_json(MOVED)])(event, settings)
+
+    assert event_names(Own()(SEEN, Settings()).calls) == ["Moved", "Moved"]
+    assert event_names(Own()(GROUP, Settings()).calls) == ["Moved"]

@@ -114,7 +114,6 @@ plain = nest(scalars, sendable)
 plain_objects: st.SearchStrategy[dict[str, Any]] = st.dictionaries(sendable, plain, max_size=5)
 #: JSON that was read, of which some cannot be sent.
 read = nest(scalars | too_large | wild_texts, wild_texts)
-
 fixed_zones = st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 of_python: Strategy = st.one_of(
     st.decimals(),
@@ -342,3 +341,11 @@ def places(value: Any) -> Iterator[tuple[Any, Any]]:
 read_events: Strategy = spoiled(read)
 #: Events that a backend made.
 python_events: Strategy = spoiled(anything)
+
+
+def nest_deeply(kind: str, levels: int) -> Any:
+    value: Any = 1
+    for level in range(levels):
+        as_list = kind == "lists" or (kind == "mixed" and level % 2)
+        value = [value] if as_list else {"a": value}
+    return value
