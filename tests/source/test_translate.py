@@ -26,13 +26,13 @@ def mutable_parts(value: Any) -> Iterator[int]:
             yield from mutable_parts(inner)
 
 
-def shuffled(value: Any, rng: Random) -> Any:
+def shuffle(value: Any, rng: Random) -> Any:
     """Return a value with the keys of every object in another order."""
     if isinstance(value, dict):
         keys = list(value)
         rng.shuffle(keys)
-        return {key: shuffled(value[key], rng) for key in keys}
-    return [shuffled(inner, rng) for inner in value] if isinstance(value, list) else value
+        return {key: shuffle(value[key], rng) for key in keys}
+    return [shuffle(inner, rng) for inner in value] if isinstance(value, list) else value
 
 
 @given(read | read_webhooks, options)
@@ -74,7 +74,7 @@ def test_two_tracks_of_a_webhook_share_nothing(webhook: Any) -> None:
 def test_the_order_of_keys_does_not_matter_to_the_message_id(
     webhook: Any, chosen: Any, seed: int
 ) -> None:
-    again = shuffled(webhook, Random(seed))  # noqa: S311 - any order will do
+    again = shuffle(webhook, Random(seed))  # noqa: S311 - any order will do
     first, second = translate_or_none(webhook, chosen), translate_or_none(again, chosen)
     if first is not None and second is not None:
         assert first.message_id == second.message_id

@@ -21,7 +21,7 @@ from tests.support.subscription_strategies import (
 
 
 def without_shortcuts(fields: tuple[Field, ...]) -> tuple[Field, ...]:
-    """Return fields of which every value is looked at closely."""
+    """Return fields without ordinary values, so that every value is coerced."""
     return tuple(field._replace(ordinary=NONE) for field in fields)
 
 

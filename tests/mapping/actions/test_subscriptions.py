@@ -37,7 +37,7 @@ WRITTEN = {
 MINE = Subscription("Mine", "trackEvent", TRIGGER, MAPPING, enabled=False)
 
 
-def mistakes(subscription: Any) -> list[tuple[str, str]]:
+def find_mistakes(subscription: Any) -> list[tuple[str, str]]:
     with pytest.raises(InvalidSubscription) as raised:
         Subscription.from_json(subscription)
     return [(problem.path, problem.message) for problem in raised.value.problems]
@@ -129,11 +129,11 @@ def test_it_is_on_and_has_its_actions_name_unless_it_says_otherwise() -> None:
 def test_every_mistake_is_named_with_its_place(
     change: dict[str, Any], expected: list[tuple[str, str]]
 ) -> None:
-    assert mistakes(WRITTEN | change) == expected
+    assert find_mistakes(WRITTEN | change) == expected
 
 
 def test_nothing_at_all_is_missing_everything() -> None:
-    assert mistakes({}) == [
+    assert find_mistakes({}) == [
         ("name", "missing"),
         ("partnerAction", "missing"),
         ("subscribe", "missing"),
@@ -143,7 +143,7 @@ def test_nothing_at_all_is_missing_everything() -> None:
 
 def test_mistakes_are_named_as_they_were_written() -> None:
     written = {"name": "x", "actionSlug": "y", "trigger": "z", "settings": {"a": {"@nope": 1}}}
-    assert [path for path, _ in mistakes(written)] == [
+    assert [path for path, _ in find_mistakes(written)] == [
         "actionSlug",
         "trigger",
         "settings.a.@nope",
@@ -152,7 +152,7 @@ def test_mistakes_are_named_as_they_were_written() -> None:
 
 @pytest.mark.parametrize("given", [None, [], "x", 5])
 def test_a_subscription_is_an_object(given: Any) -> None:
-    [(path, message)] = mistakes(given)
+    [(path, message)] = find_mistakes(given)
     assert path == "$"
     assert message.startswith("a subscription is an object, not ")
 

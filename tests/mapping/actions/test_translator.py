@@ -23,7 +23,7 @@ from iterable_destination.mapping.actions import (
 from iterable_destination.mapping.actions import translator as translator_module
 from iterable_destination.model import validation
 from iterable_destination.model.translation import FailedSubscription
-from tests.mapping.test_properties import containers, picture, wrapped
+from tests.mapping.test_properties import iterate_containers, take_snapshot, wrap
 from tests.support import strategies
 from tests.support.fql_strategies import triggers
 from tests.support.request_schema import violations
@@ -224,9 +224,9 @@ def translate_or_fail(translator: MappedTranslator, event: Any, settings: Settin
 def test_no_event_raises_anything_but_invalid_event(
     translator: MappedTranslator, event: Any, settings: Settings
 ) -> None:
-    before = picture(event)
+    before = take_snapshot(event)
     found = translate_or_fail(translator, event, settings)
-    assert picture(event) == before
+    assert take_snapshot(event) == before
     if isinstance(found, Translation):
         assert (found.skipped is None) == bool(found.calls)
         assert len(found.subscriptions) == len(found.calls)
@@ -257,7 +257,7 @@ def test_nothing_that_comes_out_is_shared(
     explained = explain(event, translator.subscriptions, settings)
     shown = [attrs.asdict(each, recurse=False) for each in explained]
     for part in [*(call.body() for call in found.calls), *(each["payload"] for each in shown)]:
-        for container in list(containers(part)):
+        for container in list(iterate_containers(part)):
             if isinstance(container, dict | list):
                 container.clear()
     assert event == before
@@ -276,7 +276,7 @@ def test_the_types_that_hold_an_event_do_not_matter(
 @given(json_events, all_settings)
 def test_the_presets_give_the_same_for_wrapped_events(event: Any, settings: Settings) -> None:
     expected = translate_or_fail(PRESET, event, settings)
-    assert translate_or_fail(PRESET, wrapped(event), settings) == expected
+    assert translate_or_fail(PRESET, wrap(event), settings) == expected
 
 
 @given(translators, any_events | json_events, all_settings)

@@ -37,7 +37,7 @@ USUAL: dict[str, Any] = {
 
 
 def translate_or_fail(event: Any, settings: Settings | None = None) -> Any:
-    """Return all that becomes of an event."""
+    """Return the whole result of a translation, or its problems."""
     try:
         result = translate(event, settings)
     except InvalidEvent as error:
@@ -47,7 +47,7 @@ def translate_or_fail(event: Any, settings: Settings | None = None) -> Any:
 
 
 def complete(event: dict[str, Any]) -> dict[str, Any]:
-    """Return an event with all that events usually have, and the rest as it was."""
+    """Return an event with all the fields that events usually have."""
     own: dict[str, Any] = {"traits" if event.get("type") == "identify" else "properties": {}}
     return own | {key: value for key, value in event.items() if key not in USUAL} | USUAL
 
@@ -253,14 +253,14 @@ def test_the_shortcut_stops_where_something_is_to_be_refused_or_noted(
 
 
 def count_remembered() -> int:
-    """Return how many keys, and sets of keys, are remembered."""
+    """Return how many keys, and sets of keys, are cached."""
     kept = (fast_path._TRAITS, fast_path._FIELDS, fast_path._plans, json_copy._good_keys)
     return sum(map(len, kept))
 
 
 @pytest.fixture
 def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let very little be remembered."""
+    """Limit the caches to a few entries."""
     for module in (fast_path, json_copy):
         monkeypatch.setattr(module, "_MOST_KEYS", 8)
     monkeypatch.setattr(fast_path, "_MOST_PLANS", 3)
