@@ -85,8 +85,8 @@ def _build_text_getter(keys: tuple[Any, ...]) -> Callable[[Any], tuple[str, ...]
     return itemgetter(*[key for key in keys if key not in {"price", "quantity"}])
 
 
-def _complete_item(given: dict[str, Any]) -> dict[str, Any]:
-    item = given.copy()
+def _complete_item(fields: dict[str, Any]) -> dict[str, Any]:
+    item = fields.copy()
     if "categories" in item:
         item["categories"] = [item["categories"]]
     item["dataFields"] = {}
@@ -96,14 +96,14 @@ def _complete_item(given: dict[str, Any]) -> dict[str, Any]:
 def _coerce_item(value: Any, path: str, found: Findings) -> dict[str, Any]:
     """Coerce an item to the form that Iterable takes."""
     found.is_ordinary = False
-    given = coercion.coerce_object(value, path, found)
-    if given is None:
+    fields = coercion.coerce_object(value, path, found)
+    if fields is None:
         return {}
-    item = coerce_fields(_FIELDS, given, f"{path}.", found)
-    categories = scalar(given.get("categories"))
+    item = coerce_fields(_FIELDS, fields, f"{path}.", found)
+    categories = scalar(fields.get("categories"))
     if categories is not None:
         item["categories"] = _coerce_categories(categories, f"{path}.categories", found)
-    rest = {key: value for key, value in given.items() if key not in _NOT_DATA}
+    rest = {key: value for key, value in fields.items() if key not in _NOT_DATA}
     item["dataFields"] = data_fields(rest, path, found.problems, DAYS_STAY)
     return item
 

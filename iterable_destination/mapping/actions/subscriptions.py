@@ -105,13 +105,13 @@ class Subscription:
 
         Raises :exc:`~iterable_destination.errors.InvalidSubscription` with every mistake.
         """
-        given = as_object(subscription)
-        if given is None:
+        fields = as_object(subscription)
+        if fields is None:
             message = f"a subscription is an object, not {describe_type(subscription)}"
             raise InvalidSubscription([Problem("$", message)])
-        _warn_of_unknown_keys(given)
-        found = {ours: _find_key(names, given) for ours, names in _NAMES.items()}
-        chosen: dict[str, Any] = {ours: given.get(theirs) for ours, theirs in found.items()}
+        _warn_of_unknown_keys(fields)
+        keys = {ours: _find_key(names, fields) for ours, names in _NAMES.items()}
+        chosen: dict[str, Any] = {ours: fields.get(theirs) for ours, theirs in keys.items()}
         chosen["mapping"] = _decode_text(chosen["mapping"])
         if chosen["enabled"] is None:
             chosen["enabled"] = True
@@ -120,7 +120,7 @@ class Subscription:
         try:
             return cls(**chosen)
         except InvalidSubscription as error:
-            raise InvalidSubscription(_restore_keys(error.problems, found)) from None
+            raise InvalidSubscription(_restore_keys(error.problems, keys)) from None
 
 
 def subscriptions_from_json(subscriptions: Any) -> tuple[Subscription, ...]:
@@ -201,13 +201,13 @@ def _compile_mapping(subscription: Subscription, problems: list[Problem]) -> tup
         return {}, resolve_nothing
 
 
-def _find_key(names: tuple[str, ...], given: Mapping[Any, Any]) -> str:
-    return next((name for name in names if given.get(name) is not None), names[0])
+def _find_key(names: tuple[str, ...], fields: Mapping[Any, Any]) -> str:
+    return next((name for name in names if fields.get(name) is not None), names[0])
 
 
-def _warn_of_unknown_keys(given: Mapping[Any, Any]) -> None:
+def _warn_of_unknown_keys(fields: Mapping[Any, Any]) -> None:
     known = {name for names in _NAMES.values() for name in names} | _IGNORED
-    for key in given:
+    for key in fields:
         if key not in known:
             message = f"unknown key {key!r} of a subscription is passed over"
             warnings.warn(message, stacklevel=3)

@@ -168,9 +168,9 @@ def read_mapping(mapping: Any, path: str, problems: list[Problem]) -> tuple[Any,
 
 
 def _path(options: Options) -> Resolve:
-    if isinstance(options.given, str):
+    if isinstance(options.value, str):
         try:
-            return build_getter(read_path(options.given))
+            return build_getter(read_path(options.value))
         except BadPath as error:
             options.add_problem(str(error))
             return Constant(NOTHING)

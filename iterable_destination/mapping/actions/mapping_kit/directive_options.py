@@ -40,20 +40,20 @@ def resolve_nothing(_: Any) -> Any:
 class Options:
     """The value of one directive, and its place."""
 
-    def __init__(self, reader: Reader, name: str, given: Any, path: str) -> None:
+    def __init__(self, reader: Reader, name: str, value: Any, path: str) -> None:
         self._reader = reader
         self.name: Final = name
-        self.given: Final = given
+        self.value: Final = value
         self.path: Final = path
 
     @property
     def _fields(self) -> dict[str, Any]:
-        return self.given if isinstance(self.given, dict) else {}
+        return self.value if isinstance(self.value, dict) else {}
 
     @property
     def begins_with_directive(self) -> bool:
         """Whether the value is a list whose first element is a directive."""
-        return isinstance(self.given, list) and any(map(is_directive, self.given[:1]))
+        return isinstance(self.value, list) and any(map(is_directive, self.value[:1]))
 
     def add_problem(self, message: str, place: str = "") -> None:
         """Add a problem at the directive, or at a place below it."""
@@ -61,18 +61,18 @@ class Options:
 
     def read_whole(self) -> Resolve:
         """Read the value as a part of the mapping."""
-        return self._reader.read(self.given, self.path)
+        return self._reader.read(self.value, self.path)
 
     def read_text_or_directive(self) -> Resolve:
         """Read the value as a part of the mapping; add a problem if it is no text or directive."""
-        if not isinstance(self.given, str) and not is_directive(self.given):
-            self.add_problem(f"must be a string or a directive, not {describe_type(self.given)}")
+        if not isinstance(self.value, str) and not is_directive(self.value):
+            self.add_problem(f"must be a string or a directive, not {describe_type(self.value)}")
         return self.read_whole()
 
     def require_object(self, *known: str) -> None:
         """Add a problem if the value is no object, and one for each key other than these."""
-        if not isinstance(self.given, dict):
-            self.add_problem(f"must be an object, not {describe_type(self.given)}")
+        if not isinstance(self.value, dict):
+            self.add_problem(f"must be an object, not {describe_type(self.value)}")
         for key in self._fields:
             if key not in {*known, METADATA}:
                 self.add_problem(f"unknown; there are {', '.join(known)}", f".{key}")
@@ -95,7 +95,7 @@ class Options:
 
     def read_element(self, index: int) -> Resolve:
         """Read an element of the value, a list, as a part of the mapping."""
-        return self._reader.read(self.given[index], f"{self.path}[{index}]")
+        return self._reader.read(self.value[index], f"{self.path}[{index}]")
 
     def read_choice(self, key: str, choices: Sequence[str]) -> str:
         """Return an option that must be one of these choices; add a problem if it is not."""

@@ -25,12 +25,12 @@ from iterable_destination.model.json_values import as_list, as_object, describe_
 
 def array_path(options: Options) -> Resolve:
     """``@arrayPath``: a list, each element of which is mapped to a shape."""
-    given = options.given
-    if not isinstance(given, list) or not 1 <= len(given) <= 2:  # noqa: PLR2004 - path and shape
+    value = options.value
+    if not isinstance(value, list) or not 1 <= len(value) <= 2:  # noqa: PLR2004 - path and shape
         options.add_problem("must be a list of a path and perhaps a shape")
         return lambda _: NOTHING
     source = _read_source(options)
-    shape = options.read_element(1) if len(given) > 1 and given[1] != {} else None
+    shape = options.read_element(1) if len(value) > 1 and value[1] != {} else None
     if shape is None:
         return source
 
@@ -53,7 +53,7 @@ def _list_elements(found: Any) -> list[Any] | None:
 
 def _read_source(options: Options) -> Resolve:
     """Read the first element: a path, or a directive that resolves to the list itself."""
-    path = options.given[0]
+    path = options.value[0]
     if isinstance(path, str):
         try:
             return build_getter(read_path(path))

@@ -37,8 +37,8 @@ _CASES: Final[dict[str, Callable[[str], str]]] = {"upper": str.upper, "lower": s
 def template(options: Options) -> Resolve:
     """``@template``: a text in which ``{{a.b}}`` is replaced by the value at that path."""
     wanted = options.read_text_or_directive()
-    if isinstance(options.given, str):
-        pieces = _split_template(options.given, options.add_problem)
+    if isinstance(options.value, str):
+        pieces = _split_template(options.value, options.add_problem)
         return lambda data: _fill_template(pieces, data)
 
     def resolve(data: Any) -> Any:
