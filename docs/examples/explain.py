@@ -24,9 +24,9 @@ event = {
     "properties": {"total": 42},
 }
 
-for told in explain(event, subscriptions):
-    print(told.subscription, "fired" if told.fired else "did not fire", "by", told.because)
-    for note in told.coercions:
+for result in explain(event, subscriptions):
+    print(result.subscription, "fired" if result.fired else "did not fire", "by", result.because)
+    for note in result.coercions:
         print("  coerced", note.path, "-", note.message)
-    for problem in told.problems:
+    for problem in result.problems:
         print("  failed", problem)

@@ -25,7 +25,7 @@ Translate = Callable[[Any, Settings], Translation]
 
 _DEFAULTS: Final = Settings()
 #: How many mapped destinations are remembered with their settings.
-_MAX_REMEMBERED: Final = 16
+_MAX_REMEMBERED: Final = 1_000
 
 
 class Translator(Protocol):

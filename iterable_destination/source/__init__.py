@@ -1,6 +1,7 @@
-"""The Iterable source: Iterable's webhooks in, Segment track calls out.
+"""Translate Iterable's webhooks to Segment track calls.
 
-What may live here: nothing but the public names.
+``translate`` is the entry point, and ``collections`` the table of Iterable's events. This package
+is pure, and imports ``model`` and ``errors``.
 """
 
 from iterable_destination.model.segment_track import Ignored, SegmentTrack

@@ -1,7 +1,7 @@
-"""Collections: THE table of Iterable's events, and what each is to Segment.
+"""Collections: the table of Iterable's events, and the Segment event that each becomes.
 
-What may live here: the names of both sides, and the fields that Iterable sends. The fields are
-for people and for tests: whatever a webhook has becomes a property, in the table or not.
+The fields are there for documentation and tests: every field of a webhook becomes a property,
+whether the table has it or not.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class Collection(NamedTuple):
     name: str
     #: The fields of ``dataFields`` beyond the common ones, in Iterable's spelling.
     fields: tuple[str, ...] = ()
-    #: Whether it is about a campaign, and so has the common fields that name one.
+    #: Whether it belongs to a campaign, and so has the common fields about one.
     has_campaign: bool = True
 
 
@@ -27,8 +27,8 @@ _PUSH: Final = (
     *("sound", "badge", "contentAvailable", "deeplink"),
 )
 
-#: All that there are. Of ``inAppDelivery`` the wire name is inferred from the others, and
-#: ``webPushClick`` is so called by Iterable's export.
+#: All collections. The wire name of ``inAppDelivery`` is inferred from the others; that of
+#: ``webPushClick`` is from Iterable's export.
 COLLECTIONS: Final = (
     Collection("emailSend", "Email Delivered", ("emailSubject", "emailId", "transactionalData")),
     Collection(
@@ -102,7 +102,8 @@ COLLECTIONS: Final = (
     Collection("webPushClick", "Web Push Clicked", ("campaignId", "templateId", "messageId")),
 )
 
-#: Known, but only sent if they are asked for: Iterable tells of messages that it did *not* send.
+#: Collections that are sent only with ``send_skips``: they report messages that Iterable did *not*
+#: send.
 SEND_SKIPS: Final = (
     Collection("emailSendSkip", "Email Send Skip", ("reason",)),
     Collection("pushSendSkip", "Push Send Skip", ("reason",)),
@@ -111,17 +112,17 @@ SEND_SKIPS: Final = (
     Collection("webPushSendSkip", "Web Push Send Skip", ("reason",)),
 )
 
-#: What most events have: whenever there is a campaign, and always.
+#: The fields of every event that belongs to a campaign, and of every event.
 CAMPAIGN_FIELDS: Final = (
     *("campaignId", "campaignName", "templateId", "templateName"),
     *("workflowId", "workflowName", "channelId", "messageTypeId", "experimentId"),
 )
 COMMON_FIELDS: Final = ("email", "createdAt")
-#: What many events have besides.
+#: Other fields that many events have.
 FREQUENT_FIELDS: Final = ("messageId", "contentId", "locale", "labels")
 
 
 def is_email(wire: str) -> bool:
-    """Whether an ``eventName`` is about email, and so follows Segment's email spec."""
+    """Whether an ``eventName`` is about email, so that Segment's email spec applies."""
     name = wire.lower()
     return name.startswith("email") or name == "hostedunsubscribeclick"

@@ -1,7 +1,4 @@
-"""Names: how a field of Iterable's is spelled as a property of a Segment event.
-
-What may live here: spelling, and nothing of what is in a field.
-"""
+"""Names: how a field of Iterable's is spelled as a property of a Segment event."""
 
 from __future__ import annotations
 
@@ -14,33 +11,43 @@ _NEW_WORD: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])"
 _BETWEEN_WORDS: Final = re.compile(r"[\s.-]+")
 
 
-def snake_case(key: str) -> str:
-    """Spell a key in snake_case: ``fromSMSSenderId`` is ``from_sms_sender_id``.
+def to_snake_case(key: str) -> str:
+    """Convert a key to snake_case: ``fromSMSSenderId`` becomes ``from_sms_sender_id``.
 
-    Spaces, dots and dashes become one underscore; what is in snake_case already stays so.
+    Spaces, dots and dashes become one underscore. A key in snake_case stays as it is.
     """
     return _BETWEEN_WORDS.sub("_", _NEW_WORD.sub("_", key)).lower()
 
 
 class Names:
-    """The name of a property for every key there can be."""
+    """The names of properties, by the keys of fields."""
 
-    __slots__ = ("_spell", "can_go", "ids", "known", "link", "links", "list", "lists", "moved")
+    __slots__ = (
+        "_spell",
+        "context_fields",
+        "ids",
+        "known",
+        "link",
+        "links",
+        "list",
+        "lists",
+        "removable",
+    )
 
     def __init__(self, spell: Callable[[str], str]) -> None:
         self._spell = spell
-        #: The names of keys that were asked for: the same ones come again and again.
+        #: A cache of names by their keys.
         self.known: dict[str, str] = {}
-        #: Ids that Segment's email spec makes strings.
+        #: Ids that are strings in Segment's email spec.
         self.ids = tuple(map(spell, ("campaignId", "emailId", "linkId", "listId")))
-        #: Where a link leads, and where else that may stand, the best first.
+        #: The URL of a link, and the fields it is read from otherwise, the preferred one first.
         self.link, self.links = spell("linkUrl"), (spell("url"), spell("clickedUrl"))
-        #: A list's id, and the ids of all lists.
+        #: The id of a list, and the ids of all lists.
         self.list, self.lists = spell("listId"), spell("emailListIds")
-        #: What moves to the context: its key there, and its name.
-        self.moved = tuple((key, spell(key)) for key in ("ip", "userAgent"))
-        #: What can be left out of an event that is too large.
-        self.can_go = tuple(map(spell, ("inAppBody", "transactionalData", "dataFeed")))
+        #: The fields that move to the context: the key there, and the property's name.
+        self.context_fields = tuple((key, spell(key)) for key in ("ip", "userAgent"))
+        #: The properties that can be left out of an event that is too large.
+        self.removable = tuple(map(spell, ("inAppBody", "transactionalData", "dataFeed")))
 
     def __getitem__(self, key: str) -> str:
         name = self.known.get(key)
@@ -56,6 +63,6 @@ class Names:
 _MOST_KEYS: Final = 5_000
 _LONGEST_KEY: Final = 100
 
-SNAKE_CASE: Final = Names(snake_case)
+SNAKE_CASE: Final = Names(to_snake_case)
 #: Iterable's own spelling.
-AS_THEY_ARE: Final = Names(str.__str__)
+UNCHANGED: Final = Names(str.__str__)

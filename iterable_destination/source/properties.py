@@ -1,6 +1,6 @@
-"""The properties of a track call, and what is taken from them for its context.
+"""The properties of a track call, and those of them that move to its context.
 
-What may live here: what becomes of each field of ``dataFields``, whichever way it was read.
+Both the fast path and the full path apply these rules.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from iterable_destination.source.names import Names
 
 #: Properties by their names.
 Named = dict[str, Any]
-#: Takes the name of a property and what is to be noted of it.
+#: Adds a note: takes the name of a property, and the message.
 TakesNote = Callable[[str, str], None]
 
-#: The emails that Iterable makes up for users who have none.
+#: The end of the emails that Iterable generates for users who have none.
 _PLACEHOLDER: Final = "@placeholder.email"
 
 
 def derive(named: Named, names: Names, note: TakesNote, *, of_email: bool) -> None:
-    """Add what Segment has one name for, and write the ids of an email event as strings."""
+    """Add the properties that Segment has one name for; make the ids of an email event strings."""
     link = named.get(names.link)
     if link is None or link == "":
         _add_link(named, names)
@@ -43,7 +43,7 @@ def derive(named: Named, names: Names, note: TakesNote, *, of_email: bool) -> No
 
 
 def _add_link(named: Named, names: Names) -> None:
-    """Add where a link leads, if that stands anywhere."""
+    """Add the URL of a link from the first field that has one."""
     for name in names.links:
         link = named.get(name)
         if type(link) is str and link:
@@ -52,7 +52,7 @@ def _add_link(named: Named, names: Names) -> None:
 
 
 def _add_list(named: Named, names: Names) -> None:
-    """Add the id of the list if there is exactly one, and nothing under its name already."""
+    """Add the id of the list if there is exactly one list, and no id of a list yet."""
     ids = named[names.lists]
     if type(ids) is list and len(ids) == 1 and is_blank(named.get(names.list)):
         its_type = type(ids[0])
@@ -61,11 +61,11 @@ def _add_list(named: Named, names: Names) -> None:
 
 
 def context(named: Named, names: Names, email: str | None, note: TakesNote) -> dict[str, Any]:
-    """Return the context, and take out of the properties what belongs there."""
+    """Return the context; remove the properties that move there."""
     found: dict[str, Any] = {}
     if email is not None and email[-len(_PLACEHOLDER) :].lower() != _PLACEHOLDER:
         found["traits"] = {"email": email}
-    for key, name in names.moved:
+    for key, name in names.context_fields:
         value = named.get(name)
         if type(value) is str and value:
             found[key] = named.pop(name)

@@ -55,7 +55,7 @@ def _track(event: Event, webhook: Webhook, options: SourceOptions) -> SegmentTra
     def add_note(name: str, message: str) -> None:
         webhook.note_field(name, names, message)
 
-    named = webhook.named(names)
+    named = webhook.name_fields(names)
     derive(named, names, add_note, of_email=event.of_email)
     track = SegmentTrack(
         event.name,

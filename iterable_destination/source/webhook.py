@@ -1,7 +1,7 @@
-"""A webhook of Iterable's, read once: who, what, and what is wrong with it.
+"""A webhook of Iterable's, read once: its user, its fields, its time, and its problems.
 
-What may live here: the keys at the top of a webhook, and every rule of precedence between them.
-A webhook is never changed.
+This module knows the top-level keys of a webhook, and the rules of precedence between them. A
+webhook is never changed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _KEYS: Final = frozenset({"email", "userId", "eventName", "dataFields"})
 def as_webhook(raw: Any) -> dict[Any, Any]:
     """Return a webhook as a ``dict``; raises :exc:`InvalidWebhook` if it is no object.
 
-    What a dead letter says besides the webhook is left out: it is not Iterable's.
+    The key that a dead letter adds to its webhook is left out.
     """
     body = as_object(raw)
     if body is None:
@@ -34,13 +34,13 @@ def as_webhook(raw: Any) -> dict[Any, Any]:
 
 
 def event_name(body: dict[Any, Any]) -> str | None:
-    """Return the ``eventName``; None if there is none, or something else in its place."""
+    """Return the ``eventName``; None if it is missing, empty or no string."""
     name = scalar(body.get("eventName"))
     return name if isinstance(name, str) and name else None
 
 
 class Webhook:
-    """One webhook and what was noticed while reading it."""
+    """One webhook, with the problems and notes found while reading it."""
 
     __slots__ = (
         *("body", "email", "fields"),
@@ -48,32 +48,32 @@ class Webhook:
     )
 
     def __init__(self, body: dict[Any, Any]) -> None:
-        #: What makes the webhook invalid, found so far.
+        #: The problems found so far. A webhook with one is invalid.
         self.problems: list[Problem] = []
-        #: What was changed or looks wrong, found so far.
+        #: The notes made so far: what was changed or looks wrong.
         self.notes: list[Note] = []
         #: A deep copy of the webhook as plain JSON.
         self.body = PlainCopy(self.problems).of(body, "")
-        self._text("eventName", required=True)
-        #: What the event carries; empty if that is no object.
-        self.fields: dict[str, Any] = self._fields()
+        self._read_text("eventName", required=True)
+        #: The event's ``dataFields``; empty if these are no object.
+        self.fields: dict[str, Any] = self._read_fields()
         #: The user's own id, or None.
-        self.user_id = self._user_id()
+        self.user_id = self._read_user_id()
         #: The user's email, or None.
-        self.email = self._email()
+        self.email = self._read_email()
         if not _KEYS.issuperset(self.body):
             for key in self.body:
                 if key not in _KEYS:
                     self.add_note(key, "passed over: no part of a webhook of Iterable's")
-        #: When it happened, in ISO 8601; None if it does not say.
-        self.timestamp = self._timestamp()
+        #: The time of the event in ISO 8601; None if the webhook has none.
+        self.timestamp = self._read_timestamp()
 
     def add_problem(self, path: str, message: str) -> None:
-        """Add a problem, unless something in the same place was refused already."""
-        if not self._is_refused(path):
+        """Add a problem, unless the same place, or one inside it, has one already."""
+        if not self._has_problem(path):
             self.problems.append(Problem(path, message))
 
-    def _is_refused(self, path: str) -> bool:
+    def _has_problem(self, path: str) -> bool:
         inside = (f"{path}.", f"{path}[")
         return any(
             problem.path == path or problem.path.startswith(inside) for problem in self.problems
@@ -83,8 +83,8 @@ class Webhook:
         """Add a note."""
         self.notes.append(Note(path, message))
 
-    def named(self, names: Names) -> dict[str, Any]:
-        """Return the fields by their names; of two that go by the same name the first is kept."""
+    def name_fields(self, names: Names) -> dict[str, Any]:
+        """Return the fields by their names; of two with the same name only the first."""
         keys: dict[str, str] = {}
         for key in self.fields:
             first = keys.setdefault(names[key], key)
@@ -94,12 +94,12 @@ class Webhook:
         return {name: self.fields[key] for name, key in keys.items()}
 
     def note_field(self, name: str, names: Names, message: str) -> None:
-        """Add a note about the field that goes by this name."""
+        """Add a note about the field with this name."""
         key = next(key for key in self.fields if names[key] == name)
         self.add_note(f"dataFields.{key}", message)
 
-    def _text(self, key: str, *, required: bool = False) -> str | None:
-        """Return a field at the top; None if it says nothing. Anything but a text is refused."""
+    def _read_text(self, key: str, *, required: bool = False) -> str | None:
+        """Return a top-level field; None if it is blank. Anything but a string is a problem."""
         value = self.body.get(key)
         if type(value) is str and value:
             return value
@@ -109,7 +109,7 @@ class Webhook:
             self.add_problem(key, "missing")
         return None
 
-    def _fields(self) -> dict[str, Any]:
+    def _read_fields(self) -> dict[str, Any]:
         fields = self.body.get("dataFields")
         if type(fields) is dict:
             return fields
@@ -117,32 +117,32 @@ class Webhook:
         self.add_problem("dataFields", "missing" if fields is None else wrong)
         return {}
 
-    def _user_id(self) -> str | None:
+    def _read_user_id(self) -> str | None:
         number = self.body.get("userId")
         if type(number) is int or type(number) is float:
             self.add_note("userId", "a number, sent as a string")
             return str(as_id(number))
-        return self._text("userId")
+        return self._read_text("userId")
 
-    def _email(self) -> str | None:
-        """Return the email; that of the fields stands in for one that is not there."""
-        email = self._text("email")
+    def _read_email(self) -> str | None:
+        """Return the email; if there is none, that of the fields."""
+        email = self._read_text("email")
         if email is not None:
             return email
-        stand_in = self.fields.get("email")
-        if type(stand_in) is str and stand_in:
-            return stand_in
+        fallback = self.fields.get("email")
+        if type(fallback) is str and fallback:
+            return fallback
         if self.user_id is None:
-            self._refuse_nobody(stand_in)
+            self._add_identity_problem(fallback)
         return None
 
-    def _refuse_nobody(self, stand_in: Any) -> None:
-        if not is_blank(stand_in):
-            self.add_problem("dataFields.email", f"must be a string, not {describe_type(stand_in)}")
-        elif not any(map(self._is_refused, ("email", "userId", "dataFields.email"))):
+    def _add_identity_problem(self, fallback: Any) -> None:
+        if not is_blank(fallback):
+            self.add_problem("dataFields.email", f"must be a string, not {describe_type(fallback)}")
+        elif not any(map(self._has_problem, ("email", "userId", "dataFields.email"))):
             self.add_problem("email", "missing, and there is no userId: nobody is named")
 
-    def _timestamp(self) -> str | None:
+    def _read_timestamp(self) -> str | None:
         created = self.fields.get("createdAt")
         if is_blank(created):
             self.add_note("dataFields.createdAt", "missing, so Segment takes the time of receipt")

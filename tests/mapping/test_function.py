@@ -35,6 +35,8 @@ from iterable_destination import (
     errors,
     translate,
 )
+from iterable_destination.errors import InvalidSubscription
+from iterable_destination.mapping.actions import MappedTranslator, Subscription
 from iterable_destination.mapping.function import METHODS, Returned
 from iterable_destination.model import endpoints
 from iterable_destination.model.calls import (
@@ -49,6 +51,7 @@ from iterable_destination.model.records import LineRecord
 from iterable_destination.testing import Fault, LocalIterable, Project, Received, Response, faults
 from tests.support.delivering import Leaks, by_index, delivering, identify, names, track
 from tests.support.golden_cases import CLASSIC, cases
+from tests.support.own_mappings import GROUP, MOVED, OWN, PROBLEMS, SEEN, WRONG, event_names
 
 SETTINGS = Settings()
 WHO = Identity(None, "u-1")
@@ -65,8 +68,8 @@ def _no_leaks() -> Iterator[None]:
     leaks.check()
 
 
-def doing(does: Does) -> DestinationFunction:
-    """Return a function that does the same with events of every type."""
+def build_function(does: Does) -> DestinationFunction:
+    """Build a function that does the same with events of every type."""
 
     class Doing(DestinationFunction):
         pass
@@ -76,19 +79,21 @@ def doing(does: Does) -> DestinationFunction:
     return Doing()
 
 
-def giving(returned: Any) -> DestinationFunction:
-    return doing(lambda _, __: returned)
+def build_returning(returned: Any) -> DestinationFunction:
+    return build_function(lambda _, __: returned)
 
 
-def raising(error: BaseException) -> DestinationFunction:
+def build_raising(error: BaseException) -> DestinationFunction:
     def raises(_: dict[str, Any], __: Settings) -> Returned:
         raise error
 
-    return doing(raises)
+    return build_function(raises)
 
 
-def result(function: Callable[[Any, Settings], Translation], event: Any, settings: Settings) -> Any:
-    """Return a translation, or what says why there is none."""
+def translate_or_error(
+    function: Callable[[Any, Settings], Translation], event: Any, settings: Settings
+) -> Any:
+    """Return a translation, or the problems and the ``messageId`` of the error."""
     try:
         return function(event, settings)
     except InvalidEvent as error:
@@ -107,7 +112,9 @@ def test_a_function_that_changes_nothing_translates_as_the_classic_mapping(name:
         warnings.simplefilter("ignore", UserWarning)  # some cases show unknown settings
         settings = Settings.from_mapping(case.get("settings", {}))
     event = case["input"]
-    assert result(DestinationFunction(), event, settings) == result(translate, event, settings)
+    assert translate_or_error(DestinationFunction(), event, settings) == translate_or_error(
+        translate, event, settings
+    )
 
 
 @pytest.mark.parametrize(
@@ -121,7 +128,9 @@ def test_a_function_that_changes_nothing_translates_as_the_classic_mapping(name:
     ids=str,
 )
 def test_so_it_does_with_whatever_is_handed_in(event: Any) -> None:
-    assert result(DestinationFunction(), event, SETTINGS) == result(translate, event, SETTINGS)
+    assert translate_or_error(DestinationFunction(), event, SETTINGS) == translate_or_error(
+        translate, event, SETTINGS
+    )
 
 
 # What a method is given --------------------------------------------------------------------------
@@ -149,7 +158,7 @@ def test_an_event_and_all_in_it_may_be_changed_and_the_callers_is_not() -> None:
 
     event = track(1, properties={"deep": [{"a": 1}]}, context={"ip": "::1"})
     before = copy.deepcopy(event)
-    [call] = doing(changes)(event, SETTINGS).calls
+    [call] = build_function(changes)(event, SETTINGS).calls
     assert call == TrackEvent(WHO, "Changed", {"deep": [{"a": 2}]})
     assert event == before
 
@@ -157,20 +166,20 @@ def test_an_event_and_all_in_it_may_be_changed_and_the_callers_is_not() -> None:
 def test_an_event_is_plain_json_whatever_it_was() -> None:
     seen: list[Any] = []
     event = track(1, properties={"at": datetime(2023, 2, 5, tzinfo=UTC), "pair": (1, 2)})
-    doing(lambda event, _: seen.append(event))(event, SETTINGS)
+    build_function(lambda event, _: seen.append(event))(event, SETTINGS)
     assert seen == [track(1, properties={"at": "2023-02-05T00:00:00Z", "pair": [1, 2]})]
 
 
 def test_the_settings_are_those_of_the_destination() -> None:
     seen: list[Any] = []
-    doing(lambda _, settings: seen.append(settings))(track(1), SETTINGS)
+    build_function(lambda _, settings: seen.append(settings))(track(1), SETTINGS)
     assert seen[0] is SETTINGS
 
 
 def test_what_is_switched_off_for_iterable_is_given_to_no_method() -> None:
     event = track(1, integrations={"All": False})
     reason = "integrations.All is false and integrations.Iterable is absent"
-    assert giving(RENAMED)(event, SETTINGS) == Translation("m-1", skipped=reason)
+    assert build_returning(RENAMED)(event, SETTINGS) == Translation("m-1", skipped=reason)
 
 
 # What it returns ---------------------------------------------------------------------------------
@@ -190,25 +199,25 @@ def test_what_is_switched_off_for_iterable_is_given_to_no_method() -> None:
     ids=lambda returned: type(returned).__name__,
 )
 def test_one_call_or_several_or_a_translation_may_be_returned(returned: Any) -> None:
-    assert giving(returned)(ALIAS, SETTINGS) == Translation("m-1", (RENAMED,))
+    assert build_returning(returned)(ALIAS, SETTINGS) == Translation("m-1", (RENAMED,))
 
 
 @pytest.mark.parametrize("returned", [None, [], (), Translation("m-1")], ids=str)
 def test_what_returns_no_calls_skips_the_event(returned: Any) -> None:
     reason = "on_alias returned nothing to send"
-    assert giving(returned)(ALIAS, SETTINGS) == Translation("m-1", skipped=reason)
+    assert build_returning(returned)(ALIAS, SETTINGS) == Translation("m-1", skipped=reason)
 
 
 def test_a_translation_that_is_skipped_stays_so() -> None:
     skipped = Translation("m-1", skipped="not today", notes=(Note("a", "b"),))
-    assert giving(skipped)(ALIAS, SETTINGS) == skipped
+    assert build_returning(skipped)(ALIAS, SETTINGS) == skipped
 
 
 def test_calls_beside_those_of_the_classic_mapping_keep_its_notes_and_the_message_id() -> None:
     event = track(1) | {"userId": 7}
     classic = translate(event)
     assert classic.notes
-    function = doing(lambda event, settings: [*translate(event, settings).calls, RENAMED])
+    function = build_function(lambda event, settings: [*translate(event, settings).calls, RENAMED])
     expected = Translation("m-1", (*classic.calls, RENAMED), notes=classic.notes)
     assert function(event, SETTINGS) == expected
 
@@ -221,14 +230,14 @@ def test_a_call_of_the_classic_mapping_may_be_changed() -> None:
         return call
 
     event = track(1) | {"userId": 7}
-    translation = doing(changes)(event, SETTINGS)
+    translation = build_function(changes)(event, SETTINGS)
     assert translation.notes == translate(event).notes
     assert translation.calls[0].body()["dataFields"] == {"n": 1, "more": 1}
 
 
 def test_notes_about_what_is_not_sent_are_not_kept() -> None:
     event = track(1) | {"userId": 7}
-    assert giving(RENAMED)(event, SETTINGS) == Translation("m-1", (RENAMED,))
+    assert build_returning(RENAMED)(event, SETTINGS) == Translation("m-1", (RENAMED,))
 
 
 def test_a_message_id_may_be_filled_in() -> None:
@@ -237,7 +246,7 @@ def test_a_message_id_may_be_filled_in() -> None:
         return translate(event, settings).calls
 
     event = track(1) | {"messageId": None}
-    assert doing(fills_in)(event, SETTINGS).message_id == "made-up"
+    assert build_function(fills_in)(event, SETTINGS).message_id == "made-up"
 
 
 @pytest.mark.parametrize(
@@ -256,7 +265,7 @@ def test_a_message_id_may_be_filled_in() -> None:
 )
 def test_what_returns_no_calls_fails(returned: Any, what: str) -> None:
     with pytest.raises(FunctionFailed) as caught:
-        giving(returned)(ALIAS, SETTINGS)
+        build_returning(returned)(ALIAS, SETTINGS)
     assert str(caught.value) == f"on_alias returned {what}, which is no call"
 
 
@@ -294,7 +303,7 @@ INVALID: list[tuple[Any, list[Problem]]] = [
 @pytest.mark.parametrize(("call", "problems"), INVALID, ids=lambda value: type(value).__name__)
 def test_calls_are_judged_like_any_others(call: Any, problems: list[Problem]) -> None:
     with pytest.raises(InvalidEvent) as caught:
-        giving([RENAMED, call])(ALIAS, SETTINGS)
+        build_returning([RENAMED, call])(ALIAS, SETTINGS)
     assert list(caught.value.problems) == problems
     assert caught.value.message_id == "m-1"
 
@@ -303,9 +312,9 @@ def test_dates_in_fields_become_iterables() -> None:
     fields = {"at": datetime(2023, 2, 5, tzinfo=UTC), "text": "2023-02-05T00:00:00Z"}
     sent = {"at": "2023-02-05 00:00:00 +00:00", "text": "2023-02-05 00:00:00 +00:00"}
     for call in (UpdateUser(WHO, fields), TrackEvent(WHO, "A", fields)):
-        [made] = giving(call)(ALIAS, SETTINGS).calls
+        [made] = build_returning(call)(ALIAS, SETTINGS).calls
         assert made.body()["dataFields"] == sent
-    [purchase] = giving(TrackPurchase(WHO, [], 1, fields))(ALIAS, SETTINGS).calls
+    [purchase] = build_returning(TrackPurchase(WHO, [], 1, fields))(ALIAS, SETTINGS).calls
     assert purchase.body()["dataFields"] == sent
 
 
@@ -320,7 +329,7 @@ def test_an_event_that_is_dropped_is_skipped_with_the_message(
     kind: type[FunctionError], message: str
 ) -> None:
     expected = Translation("m-1", skipped=message or kind.unsaid)
-    assert raising(kind(message))(track(1), SETTINGS) == expected
+    assert build_raising(kind(message))(track(1), SETTINGS) == expected
 
 
 @pytest.mark.parametrize(
@@ -336,7 +345,7 @@ def test_an_event_that_is_dropped_is_skipped_with_the_message(
 )
 def test_what_says_how_an_event_ends_is_raised_as_it_is(error: Exception) -> None:
     with pytest.raises(type(error)) as caught:
-        raising(error)(track(1), SETTINGS)
+        build_raising(error)(track(1), SETTINGS)
     assert caught.value is error
 
 
@@ -347,7 +356,7 @@ def test_what_says_how_an_event_ends_is_raised_as_it_is(error: Exception) -> Non
 )
 def test_anything_else_is_named_by_its_type_alone(error: Exception) -> None:
     with pytest.raises(FunctionFailed) as caught:
-        raising(error)(track(1), SETTINGS)
+        build_raising(error)(track(1), SETTINGS)
     assert str(caught.value) == f"on_track failed with {type(error).__name__}"
     assert caught.value.__cause__ is error
 
@@ -358,12 +367,12 @@ def test_what_is_raised_by_a_generator_is_the_functions() -> None:
         raise KeyError(SECRET)
 
     with pytest.raises(FunctionFailed, match="on_track failed with KeyError"):
-        doing(generates)(track(1), SETTINGS)
+        build_function(generates)(track(1), SETTINGS)
 
 
 def test_an_interrupt_is_not_caught() -> None:
     with pytest.raises(KeyboardInterrupt):
-        raising(KeyboardInterrupt())(track(1), SETTINGS)
+        build_raising(KeyboardInterrupt())(track(1), SETTINGS)
 
 
 @pytest.mark.parametrize(
@@ -380,9 +389,9 @@ def test_an_error_says_its_message_or_what_it_means_and_survives_a_pickle(
 # Every way of delivery ---------------------------------------------------------------------------
 
 
-def by_name(event: dict[str, Any], settings: Settings) -> Returned:
-    """Do what the name of a track event says."""
-    ends: dict[str, Exception] = {
+def act_by_name(event: dict[str, Any], settings: Settings) -> Returned:
+    """Return or raise what the name of a track event says."""
+    errors_by_name: dict[str, Exception] = {
         "drop": DropEvent("dropped"),
         "unsupported": EventNotSupported("not this"),
         "payload": InvalidEventPayload("no plan"),
@@ -392,8 +401,8 @@ def by_name(event: dict[str, Any], settings: Settings) -> Returned:
         "problem": InvalidEvent([Problem("a", "b")]),
     }
     name = event.get("event", "")
-    if name in ends:
-        raise ends[name]
+    if name in errors_by_name:
+        raise errors_by_name[name]
     return None if name == "nothing" else translate(event, settings)
 
 
@@ -412,7 +421,7 @@ ENDS: list[tuple[str, str, str | None, str | None]] = [
 EVENTS = [track(n, f"u-{n}", event=name) for n, (name, *_) in enumerate(ENDS)]
 
 
-def ends(outcomes: list[Outcome]) -> list[tuple[str, str | None, str | None]]:
+def list_ends(outcomes: list[Outcome]) -> list[tuple[str, str | None, str | None]]:
     return [
         (
             each.name,
@@ -426,20 +435,20 @@ def ends(outcomes: list[Outcome]) -> list[tuple[str, str | None, str | None]]:
 Way = Callable[..., list[Outcome]]
 
 
-def singly(to: Any, _: Path) -> list[Outcome]:
+def send_singly(to: Any, _: Path) -> list[Outcome]:
     return [to.send(event, index=n) for n, event in enumerate(EVENTS)]
 
 
-def all_at_once(to: Any, _: Path) -> list[Outcome]:
+def send_all_at_once(to: Any, _: Path) -> list[Outcome]:
     return by_index(to.send_all(EVENTS))
 
 
-def as_lines(to: Any, _: Path) -> list[Outcome]:
+def send_as_lines(to: Any, _: Path) -> list[Outcome]:
     lines = [LineRecord(n + 1, json.dumps(event).encode()) for n, event in enumerate(EVENTS)]
     return by_index(to.send_all(lines))
 
 
-def in_the_background(to: Any, _: Path) -> list[Outcome]:
+def send_in_background(to: Any, _: Path) -> list[Outcome]:
     told: list[Outcome] = []
     to.start(told.append)
     for event in EVENTS:
@@ -448,7 +457,7 @@ def in_the_background(to: Any, _: Path) -> list[Outcome]:
     return by_index(told)
 
 
-def from_an_outbox(to: Any, folder: Path) -> list[Outcome]:
+def send_from_outbox(to: Any, folder: Path) -> list[Outcome]:
     with Outbox(folder / "outbox") as outbox:
         outbox.add_all(EVENTS)
         told = sorted(to.drain(outbox), key=lambda outcome: outcome.index)
@@ -456,7 +465,7 @@ def from_an_outbox(to: Any, folder: Path) -> list[Outcome]:
     return told
 
 
-WAYS = [singly, all_at_once, as_lines, in_the_background, from_an_outbox]
+WAYS = [send_singly, send_all_at_once, send_as_lines, send_in_background, send_from_outbox]
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
@@ -465,12 +474,12 @@ def test_every_way_of_delivery_ends_events_alike(way: Way, tmp_path: Path) -> No
     with (
         LocalIterable() as iterable,
         DeadLetters(letters) as dead,
-        delivering(iterable, translator=doing(by_name), dead_letters=dead) as to,
+        delivering(iterable, translator=build_function(act_by_name), dead_letters=dead) as to,
     ):
         outcomes = way(to, tmp_path)
         assert [effect.name for effect in iterable.project.effects] == ["Seen"]
         assert sum(to.counters.outcomes.values()) == len(ENDS)
-    assert ends(outcomes) == [(name, error, message) for _, name, error, message in ENDS]
+    assert list_ends(outcomes) == [(name, error, message) for _, name, error, message in ENDS]
     assert [each.message_id for each in outcomes] == [f"m-{n}" for n in range(len(ENDS))]
     assert [each.attempts for each in outcomes] == [0] * (len(ENDS) - 1) + [1]
     kept = [json.loads(line) for line in letters.read_text().splitlines()]
@@ -483,7 +492,10 @@ def test_what_a_function_raised_is_told_in_the_log_at_debug_alone(
     way: Way, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "iterable_destination")
-    with LocalIterable() as iterable, delivering(iterable, translator=doing(by_name)) as to:
+    with (
+        LocalIterable() as iterable,
+        delivering(iterable, translator=build_function(act_by_name)) as to,
+    ):
         way(to, tmp_path)
     told = [record for record in caplog.records if SECRET in (record.exc_text or "")]
     assert [(each.levelname, each.getMessage()) for each in told] == [
@@ -498,7 +510,10 @@ def test_later_events_of_a_user_wait_for_one_that_the_function_wants_again() -> 
         *(track(0, "u-1"), track(1, "u-1", event="retry"), track(2, "u-1"), track(3, "u-2")),
         *(track(4, "u-1", event="drop"), identify(5, "u-1")),
     ]
-    with LocalIterable() as iterable, delivering(iterable, translator=doing(by_name)) as to:
+    with (
+        LocalIterable() as iterable,
+        delivering(iterable, translator=build_function(act_by_name)) as to,
+    ):
         outcomes = by_index(to.send_all(events))
     delivered, retryable, skipped = "delivered", "retryable", "skipped"
     assert names(outcomes) == [delivered, retryable, retryable, delivered, skipped, retryable]
@@ -519,7 +534,7 @@ def test_an_outbox_gives_a_function_again_what_it_wants_again(tmp_path: Path) ->
     with (
         LocalIterable() as iterable,
         Outbox(tmp_path / "outbox") as outbox,
-        delivering(iterable, translator=doing(later)) as to,
+        delivering(iterable, translator=build_function(later)) as to,
     ):
         outbox.add_all([track(0), track(1)])
         assert names(to.drain(outbox)) == ["retryable"] * 2
@@ -543,13 +558,18 @@ class Renaming(DestinationFunction):
         return [*calls, UpdateEmail(Identity(event["traits"]["email"], None), new)]
 
 
-def named(number: int, email: str, **traits: Any) -> dict[str, Any]:
+def build_identify(number: int, email: str, **traits: Any) -> dict[str, Any]:
     """Return an identify by email alone."""
     traits |= {"email": email, "n": number}
     return {"type": "identify", "messageId": f"m-{number}", "traits": traits}
 
 
-HISTORY = [named(0, OLD), named(1, OLD, newEmail=NEW), named(2, NEW), named(3, NEW)]
+HISTORY = [
+    build_identify(0, OLD),
+    build_identify(1, OLD, newEmail=NEW),
+    build_identify(2, NEW),
+    build_identify(3, NEW),
+]
 
 
 @pytest.mark.parametrize("bulk", [True, False])
@@ -571,7 +591,7 @@ def test_an_email_is_changed_after_its_profile_and_before_what_follows(*, bulk: 
 @pytest.mark.parametrize("bulk", [True, False])
 def test_nothing_follows_a_call_that_was_refused(*, bulk: bool) -> None:
     project = Project(project_type="email", forgotten={OLD})
-    event = named(1, OLD, newEmail=NEW)
+    event = build_identify(1, OLD, newEmail=NEW)
     with LocalIterable(project) as iterable, delivering(iterable, translator=Renaming()) as to:
         [outcome] = to.send_all([event]) if bulk else [to.send(event)]
         paths = [request.path for request in iterable.project.requests]
@@ -582,7 +602,7 @@ def test_nothing_follows_a_call_that_was_refused(*, bulk: bool) -> None:
 @pytest.mark.parametrize("bulk", [True, False])
 def test_a_later_call_that_is_refused_rejects_the_event(*, bulk: bool) -> None:
     project = Project(project_type="email")
-    events = [named(0, NEW), named(1, OLD, newEmail=NEW)]
+    events = [build_identify(0, NEW), build_identify(1, OLD, newEmail=NEW)]
     with LocalIterable(project) as iterable, delivering(iterable, translator=Renaming()) as to:
         outcomes = by_index(to.send_all(events)) if bulk else [to.send(each) for each in events]
         former = iterable.project.user(OLD)
@@ -596,7 +616,11 @@ def test_events_under_the_new_email_wait_until_the_change_is_settled() -> None:
         is_change = received.path == endpoints.USERS_UPDATE_EMAIL.path
         return faults.server_error(503) if is_change else apply()
 
-    events = [{"type": "alias", "messageId": "m-0"}, named(1, NEW.upper()), named(2, "else@b.co")]
+    events = [
+        {"type": "alias", "messageId": "m-0"},
+        build_identify(1, NEW.upper()),
+        build_identify(2, "else@b.co"),
+    ]
     function = Renaming()
     function.on_alias = lambda *_: UpdateEmail(Identity(OLD, None), NEW)  # type: ignore[method-assign]
     with (
@@ -613,8 +637,105 @@ def test_two_events_made_of_one_have_two_ids() -> None:
         more = TrackEvent(Identity(None, event["userId"]), "More", {"n": 0})
         return [*translate(event, settings).calls, UpdateUser(WHO), more, more]
 
-    with LocalIterable() as iterable, delivering(iterable, translator=doing(doubles)) as to:
+    with (
+        LocalIterable() as iterable,
+        delivering(iterable, translator=build_function(doubles)) as to,
+    ):
         assert names([to.send(track(1)), *to.send_all([track(2)])]) == ["delivered"] * 2
         ids = [effect.id for effect in iterable.project.effects if effect.name]
         assert len(iterable.project.events("u-1")) == 6
     assert ids == ["m-1", "m-1#2", "m-1#3", "m-2", "m-2#2", "m-2#3"]
+
+
+# --- Around mappings ---------------------------------------------------------------------------
+
+
+class Twice(DestinationFunction):
+    """Sends the calls of a track twice."""
+
+    def on_track(self, event: dict[str, Any], settings: Settings, /) -> Returned:
+        return list(self.translate(event, settings).calls) * 2
+
+
+@pytest.mark.parametrize("its_type", sorted(METHODS))
+def test_a_function_that_does_nothing_is_the_mapping(its_type: str) -> None:
+    event = SEEN | {"type": its_type}
+    assert DestinationFunction()(event, OWN) == translate(event, OWN)
+    assert DestinationFunction()(event, Settings()) == translate(event, Settings())
+
+
+def test_a_function_may_stand_around_mappings() -> None:
+    assert event_names(Twice()(SEEN, OWN).calls) == ["Moved", "Moved"]
+    assert event_names(Twice()(SEEN, Settings()).calls) == ["Seen", "Seen"]
+
+
+@pytest.mark.parametrize(
+    ("integrations", "count"),
+    [
+        ({"Iterable (Actions)": False}, 0),
+        ({"All": False}, 0),
+        ({"All": False, "Iterable (Actions)": True}, 2),
+        ({"Iterable": True, "Actions Iterable": False}, 0),
+    ],
+)
+def test_what_is_switched_off_for_a_mapped_destination_comes_to_no_function(
+    integrations: dict[str, bool], count: int
+) -> None:
+    assert len(Twice()(SEEN | {"integrations": integrations}, OWN).calls) == count
+
+
+PROFILE = MOVED | {
+    "name": "Profile",
+    "partnerAction": "updateUser",
+    "mapping": {"userId": {"@path": "$.userId"}, "dataFields": {"a": 1}},
+}
+
+BAD = MOVED | {"name": "Bad", "mapping": {"userId": {"@path": "$.userId"}}}
+
+
+class Chosen(DestinationFunction):
+    """Sends the calls of a track that ``choose`` returns."""
+
+    def __init__(self, choose: Any) -> None:
+        self._choose = choose
+
+    def on_track(self, event: dict[str, Any], settings: Settings, /) -> Returned:
+        returned: Returned = self._choose(self.translate(event, settings))
+        return returned
+
+
+@pytest.mark.parametrize(
+    "choose",
+    [
+        lambda made: list(made.calls),
+        lambda made: made.calls[::-1],
+        lambda made: [*made.calls, made.calls[0]],
+        lambda made: made.calls[0],
+    ],
+    ids=["all", "reversed", "more", "one"],
+)
+def test_calls_that_a_function_chose_are_of_no_subscriptions(choose: Any) -> None:
+    made = Chosen(choose)(SEEN, Settings(mappings=[MOVED, PROFILE, BAD]))
+    assert (made.subscriptions, made.errors, made.message_id) == ((), (), "m-1")
+    assert made.calls
+
+
+def test_a_translation_that_a_function_returns_keeps_its_subscriptions() -> None:
+    settings = Settings(mappings=[MOVED, PROFILE, BAD])
+    assert Chosen(lambda made: made)(SEEN, settings) == translate(SEEN, settings)
+    assert translate(SEEN, settings).subscriptions == ("Moved", "Profile")
+
+
+@pytest.mark.parametrize("function", [DestinationFunction(), Twice(), Chosen(lambda made: made)])
+def test_mistakes_in_mappings_are_not_called_the_functions(function: Any) -> None:
+    with pytest.raises(InvalidSubscription, match=PROBLEMS):
+        function(SEEN, Settings(mappings=WRONG))
+
+
+def test_a_function_may_choose_the_mapping_itself() -> None:
+    class Own(Twice):
+        def translate(self, event: dict[str, Any], settings: Settings, /) -> Any:
+            return MappedTranslator([Subscription.from_json(MOVED)])(event, settings)
+
+    assert event_names(Own()(SEEN, Settings()).calls) == ["Moved", "Moved"]
+    assert event_names(Own()(GROUP, Settings()).calls) == ["Moved"]

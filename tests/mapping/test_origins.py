@@ -15,7 +15,7 @@ from iterable_destination.mapping.origins import MAX_TRIED, Origin, origins
 from tests.support import strategies
 
 
-def told(event: Any, *given: Any) -> dict[str, tuple[str, ...]]:
+def trace_fields(event: Any, *given: Any) -> dict[str, tuple[str, ...]]:
     return {origin.field: origin.places for origin in origins(event, *given)}
 
 
@@ -40,7 +40,7 @@ IDENTIFY: dict[str, Any] = {
 
 
 def test_the_fields_of_a_profile_are_traced() -> None:
-    assert told(IDENTIFY) == {
+    assert trace_fields(IDENTIFY) == {
         "email": ("traits.email",),
         "userId": ("userId",),
         "mergeNestedObjects": ("integrations.Iterable.mergeNestedObjects",),
@@ -65,7 +65,7 @@ def test_the_fields_of_an_order_are_traced() -> None:
     product = {"product_id": "p1", "name": "Uno", "price": "5.50", "category": "Lamps", "sku": "1"}
     properties = {"Total": 6, "products": [None, product]}
     order = {"type": "track", "event": "Order Completed", "userId": "u", "properties": properties}
-    assert told(order) == {
+    assert trace_fields(order) == {
         "user.userId": ("userId",),
         "total": ("properties.Total",),
         "items[0].id": ("properties.products[1].product_id",),
@@ -119,13 +119,13 @@ def test_an_event_that_cannot_be_sent_is_refused() -> None:
 def test_settings_count() -> None:
     page = {"type": "page", "name": "Home", "userId": "u"}
     single = Settings(map_all_pages_to_single_event_name=False)
-    assert told(page)["eventName"] == ()
-    assert told(page, translate, single)["eventName"] == ("name",)
+    assert trace_fields(page)["eventName"] == ()
+    assert trace_fields(page, translate, single)["eventName"] == ("name",)
 
 
 def test_values_beyond_the_bound_are_not_tried() -> None:
     traits = {f"t{number}": number for number in range(MAX_TRIED)}
-    found = told({"type": "identify", "userId": "u", "traits": traits})
+    found = trace_fields({"type": "identify", "userId": "u", "traits": traits})
     assert found[f"dataFields.t{MAX_TRIED - 3}"] == (f"traits.t{MAX_TRIED - 3}",)
     assert found[f"dataFields.t{MAX_TRIED - 2}"] == ()
 

@@ -1,4 +1,4 @@
-"""What holds for every event, searched for one where it does not."""
+"""Properties that hold for every event, tested with generated events."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ all_settings = st.builds(
 Outcome = tuple[str, Any, list[str]]
 
 
-def outcome(event: Any, settings: Settings | None = None) -> Outcome:
-    """Return what became of an event: how it ended, what is sent, and what is said of it."""
+def translate_to_outcome(event: Any, settings: Settings | None = None) -> Outcome:
+    """Translate an event; return whether it is sent, what is sent, and its problems or notes."""
     try:
         result = translate(event, settings)
     except InvalidEvent as error:
@@ -49,7 +49,7 @@ def outcome(event: Any, settings: Settings | None = None) -> Outcome:
     return "sent", (result.message_id, bodies), notes
 
 
-def containers(value: Any) -> Iterator[Any]:
+def iterate_containers(value: Any) -> Iterator[Any]:
     """Yield every object and list in a value, however deep."""
     waiting, seen = [value], set[int]()
     while waiting:
@@ -60,8 +60,8 @@ def containers(value: Any) -> Iterator[Any]:
             waiting.extend(value.values() if isinstance(value, Mapping) else value)
 
 
-def picture(value: Any) -> list[tuple[int, list[int]]]:
-    """Return what is where in a value: equal before and after, or it was changed."""
+def take_snapshot(value: Any) -> list[tuple[int, list[int]]]:
+    """Return the identities of all containers and their contents, to detect a change."""
     return [
         (
             id(container),
@@ -71,7 +71,7 @@ def picture(value: Any) -> list[tuple[int, list[int]]]:
                 for part in (entry if isinstance(container, Mapping) else [entry])
             ],
         )
-        for container in containers(value)
+        for container in iterate_containers(value)
     ]
 
 
@@ -80,23 +80,23 @@ def picture(value: Any) -> list[tuple[int, list[int]]]:
 
 @given(strategies.python_events | strategies.read_events | strategies.anything, all_settings)
 def test_no_event_raises_anything_but_invalid_event(event: Any, settings: Settings) -> None:
-    ended, _, said = outcome(event, settings)
-    assert ended in ("sent", "skipped") or said
+    ended, _, reports = translate_to_outcome(event, settings)
+    assert ended in ("sent", "skipped") or reports
 
 
 @given(strategies.python_events | strategies.read_events, all_settings)
 def test_no_event_is_changed(event: Any, settings: Settings) -> None:
-    before = picture(event)
-    outcome(event, settings)
-    assert picture(event) == before
+    before = take_snapshot(event)
+    translate_to_outcome(event, settings)
+    assert take_snapshot(event) == before
 
 
 @given(strategies.json_events, all_settings)
 def test_nothing_that_comes_out_is_shared_with_the_event(event: Any, settings: Settings) -> None:
     before = copy.deepcopy(event)
-    ended, sent, _ = outcome(event, settings)
+    ended, sent, _ = translate_to_outcome(event, settings)
     assume(ended == "sent")
-    for container in list(containers(sent)):
+    for container in list(iterate_containers(sent)):
         if isinstance(container, dict | list):
             container.clear()
     assert event == before
@@ -104,7 +104,7 @@ def test_nothing_that_comes_out_is_shared_with_the_event(event: Any, settings: S
 
 @given(strategies.python_events | strategies.json_events, all_settings)
 def test_what_is_sent_has_the_documented_schema(event: Any, settings: Settings) -> None:
-    ended, sent, _ = outcome(event, settings)
+    ended, sent, _ = translate_to_outcome(event, settings)
     assume(ended == "sent")
     [(path, body)] = sent[1]
     assert violations(path, body) == []
@@ -112,37 +112,39 @@ def test_what_is_sent_has_the_documented_schema(event: Any, settings: Settings) 
 
 @given(strategies.json_events, all_settings)
 def test_an_event_gives_the_same_every_time(event: Any, settings: Settings) -> None:
-    assert outcome(event, settings) == outcome(copy.deepcopy(event), settings)
+    assert translate_to_outcome(event, settings) == translate_to_outcome(
+        copy.deepcopy(event), settings
+    )
 
 
 @given(strategies.json_events, all_settings)
 def test_an_event_that_was_json_gives_the_same(event: Any, settings: Settings) -> None:
     again = json_codec.decode(json_codec.encode(event))
-    assert outcome(again, settings) == outcome(event, settings)
+    assert translate_to_outcome(again, settings) == translate_to_outcome(event, settings)
 
 
-def wrapped(value: Any) -> Any:
-    """Return the same content in the types that the quick ways do not know."""
+def wrap(value: Any) -> Any:
+    """Return the same content in types that the fast paths do not handle."""
     if isinstance(value, dict):
-        return MappingProxyType({key: wrapped(item) for key, item in value.items()})
+        return MappingProxyType({key: wrap(item) for key, item in value.items()})
     if isinstance(value, list):
-        return tuple(wrapped(item) for item in value)
+        return tuple(wrap(item) for item in value)
     return strategies.Name(value) if isinstance(value, str) else value
 
 
 @given(strategies.json_events, all_settings)
 def test_the_types_that_hold_an_event_do_not_matter(event: Any, settings: Settings) -> None:
-    assert outcome(wrapped(event), settings) == outcome(event, settings)
+    assert translate_to_outcome(wrap(event), settings) == translate_to_outcome(event, settings)
 
 
 @given(strategies.json_events | strategies.read_events | strategies.python_events, all_settings)
 def test_the_shortcut_comes_to_the_same_as_the_long_way(event: Any, settings: Settings) -> None:
     the_long_way = MappingProxyType(event)  # no dict is no ordinary event
-    assert outcome(event, settings) == outcome(the_long_way, settings)
+    assert translate_to_outcome(event, settings) == translate_to_outcome(the_long_way, settings)
 
 
 @st.composite
-def shuffled(draw: st.DrawFn) -> tuple[Any, Any]:
+def shuffled_events(draw: st.DrawFn) -> tuple[Any, Any]:
     """Draw an event, and the same with the keys of all its objects in another order.
 
     No two keys of an object stand for one field: there the order decides.
@@ -163,10 +165,10 @@ def shuffled(draw: st.DrawFn) -> tuple[Any, Any]:
     return event, shuffle(event)
 
 
-@given(shuffled())
+@given(shuffled_events())
 def test_the_order_of_unrelated_keys_does_not_matter(events: tuple[Any, Any]) -> None:
     event, other = events
-    assert outcome(other) == outcome(event)
+    assert translate_to_outcome(other) == translate_to_outcome(event)
 
 
 PRODUCT: dict[str, Any] = {
@@ -193,7 +195,7 @@ ITEM: dict[str, Any] = {
 }
 
 
-@given(st.fixed_dictionaries({key: strategies.spelled(key) for key in PRODUCT}))
+@given(st.fixed_dictionaries({key: strategies.spell(key) for key in PRODUCT}))
 def test_the_fields_of_a_product_fold(spelling: dict[str, str]) -> None:
     product = {spelling[key]: value for key, value in PRODUCT.items()}
     event = {
@@ -207,7 +209,7 @@ def test_the_fields_of_a_product_fold(spelling: dict[str, str]) -> None:
     assert item == ITEM
 
 
-@given(strategies.spelled("email"), strategies.spelled("total"), strategies.spelled("products"))
+@given(strategies.spell("email"), strategies.spell("total"), strategies.spell("products"))
 def test_the_fields_of_an_order_fold(email: str, total: str, products: str) -> None:
     properties = {email: "ada@example.com", total: 5, products: [PRODUCT]}
     event = {"type": "track", "event": "Order Completed", "properties": properties}
@@ -219,8 +221,8 @@ def test_the_fields_of_an_order_fold(email: str, total: str, products: str) -> N
 # --- Dates -------------------------------------------------------------------------------------
 
 
-def slowly(text: str) -> str:
-    """Read a date as the specification says, by the book and one step after the other."""
+def read_slowly(text: str) -> str:
+    """Read a date exactly as the specification says, one part after the other."""
     match = re.fullmatch(
         r"""([0-9]{4}) - ([0-9]{2}) - ([0-9]{2})
             (?: [T\ ] ([0-9]{2}) :? ([0-9]{2}) (?: :? ([0-9]{2}) (?: [.,] [0-9]+ )? )?
@@ -247,7 +249,7 @@ def slowly(text: str) -> str:
 
 @given(strategies.dates)
 def test_dates_are_those_of_an_independent_reading(text: str) -> None:
-    assert iterable_date(text) == slowly(text)
+    assert iterable_date(text) == read_slowly(text)
 
 
 @given(strategies.texts)
@@ -280,27 +282,27 @@ def test_anything_that_reads_like_a_date_is_a_moment_in_utc_or_none(parts: list[
 # --- The copy ----------------------------------------------------------------------------------
 
 
-def copied(fields: Any) -> tuple[Any, list[Problem]]:
+def copy_fields(fields: Any) -> tuple[Any, list[Problem]]:
     problems: list[Problem] = []
     return data_fields(fields, "traits", problems), problems
 
 
 @given(st.dictionaries(strategies.sendable, strategies.plain))
 def test_the_quick_and_the_careful_copy_agree(fields: dict[str, Any]) -> None:
-    careful = copied({key: wrapped(value) for key, value in fields.items()})
-    assert copied(fields) == careful
+    careful = copy_fields({key: wrap(value) for key, value in fields.items()})
+    assert copy_fields(fields) == careful
 
 
 @given(st.dictionaries(strategies.wild_texts, strategies.read))
 def test_the_quick_and_the_careful_copy_agree_on_what_is_wrong(fields: dict[str, Any]) -> None:
-    careful = copied({key: wrapped(value) for key, value in fields.items()})
-    assert copied(fields) == careful
+    careful = copy_fields({key: wrap(value) for key, value in fields.items()})
+    assert copy_fields(fields) == careful
 
 
 @given(st.dictionaries(strategies.keys_of_python, strategies.anything))
 def test_what_was_copied_is_copied_as_it_is(fields: dict[Any, Any]) -> None:
-    once, _ = copied(fields)
-    assert copied(once) == (once, [])
+    once, _ = copy_fields(fields)
+    assert copy_fields(once) == (once, [])
 
 
 # --- JSON --------------------------------------------------------------------------------------

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
+import pickle
+import re
 import sys
 import time
 from collections import ChainMap, UserDict, UserList
@@ -19,13 +21,21 @@ from uuid import UUID
 import attrs
 import pytest
 
-from iterable_destination.errors import InvalidEvent
-from iterable_destination.mapping.classic import fast_path as ordinary
-from iterable_destination.mapping.translate import translate
-from iterable_destination.model import json_copy as data_fields
+from iterable_destination import Destination, DestinationFunction
+from iterable_destination.errors import InvalidEvent, InvalidSettings, InvalidSubscription
+from iterable_destination.mapping.actions import (
+    PRESETS,
+    PRESETS_JSON,
+    MappedTranslator,
+    Subscription,
+)
+from iterable_destination.mapping.translate import translate, translator_for
 from iterable_destination.model.settings import Settings
 from iterable_destination.model.translation import Translation
+from iterable_destination.testing import LocalIterable
 from tests.support.golden_cases import CLASSIC, cases
+from tests.support.own_mappings import GROUP, MOVED, OWN, PROBLEMS, SEEN, WRONG, event_names
+from tests.support.strategies import nest_deeply
 
 #: A text larger than any request.
 HUGE_TEXT = "x" * 20_000_000
@@ -404,14 +414,6 @@ def test_no_value_that_is_not_sent_is_asked_what_it_equals(key: str) -> None:
 # --- Structures --------------------------------------------------------------------------------
 
 
-def deep(kind: str, levels: int) -> Any:
-    value: Any = 1
-    for level in range(levels):
-        as_list = kind == "lists" or (kind == "mixed" and level % 2)
-        value = [value] if as_list else {"a": value}
-    return value
-
-
 @pytest.mark.parametrize(
     "kind",
     [
@@ -424,14 +426,14 @@ def deep(kind: str, levels: int) -> Any:
 def test_what_is_nested_too_deeply_is_refused_where_any_json_may_stand(
     path: str, kind: str
 ) -> None:
-    said = problems(FREE[path](deep(kind, 10_000)))
+    said = problems(FREE[path](nest_deeply(kind, 10_000)))
     assert [message for _, message in said] == ["is nested more than 128 levels deep"] * len(said)
 
 
 @pytest.mark.parametrize("kind", ["objects", "lists", "mixed"])
 @EACH_FIELD
 def test_what_is_nested_too_deeply_is_refused_as_a_single_field(field: Field, kind: str) -> None:
-    assert field.path in [path for path, _ in problems(field.event(deep(kind, 10_000)))]
+    assert field.path in [path for path, _ in problems(field.event(nest_deeply(kind, 10_000)))]
 
 
 @pytest.mark.parametrize(
@@ -440,7 +442,7 @@ def test_what_is_nested_too_deeply_is_refused_as_a_single_field(field: Field, ki
 )
 @pytest.mark.parametrize("kind", ["objects", "lists", "mixed"])
 def test_what_is_not_sent_may_nest_as_deeply_as_it_likes(key: str, kind: str) -> None:
-    event = {**track(), key: deep(kind, 10_000)}
+    event = {**track(), key: nest_deeply(kind, 10_000)}
     assert translate(event).calls[0].body() == translate(track()).calls[0].body()
 
 
@@ -481,7 +483,7 @@ def test_an_event_that_never_ends_is_refused() -> None:
 
 def test_translating_leaves_pythons_own_bounds_alone() -> None:
     before = (sys.getrecursionlimit(), sys.get_int_max_str_digits())
-    problems(track(x=deep("objects", 10_000), y=10**5000))
+    problems(track(x=nest_deeply("objects", 10_000), y=10**5000))
     assert (sys.getrecursionlimit(), sys.get_int_max_str_digits()) == before
 
 
@@ -608,7 +610,7 @@ def test_the_event_can_be_changed_and_what_comes_out_stays() -> None:
 
 def test_a_translation_is_immutable_and_has_defaults() -> None:
     translation = Translation("m-1")
-    assert attrs.astuple(translation) == ("m-1", (), None, (), (), ())
+    assert attrs.astuple(translation) == ("m-1", (), None, (), (), (), None)
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         translation.skipped = "x"  # type: ignore[misc]
 
@@ -650,259 +652,116 @@ def test_every_problem_is_listed_those_of_the_event_first() -> None:
     )
 
 
-# --- The shortcut ------------------------------------------------------------------------------
-
-GOLDEN = {
-    name: case["input"] for name, case in cases(CLASSIC).items() if isinstance(case["input"], dict)
-}
-USUAL: dict[str, Any] = {
-    "messageId": "m-1",
-    "userId": "u-1",
-    "timestamp": "2023-02-05T20:42:10.123Z",
-    "context": {},
-}
-
-
-def became(event: Any, settings: Settings | None = None) -> Any:
-    """Return all that becomes of an event."""
-    try:
-        result = translate(event, settings)
-    except InvalidEvent as error:
-        return error.message_id, error.problems
-    bodies = [(call.endpoint, call.body()) for call in result.calls]
-    return result.message_id, result.skipped, bodies, result.notes
-
-
-def usually(event: dict[str, Any]) -> dict[str, Any]:
-    """Return an event with all that events usually have, and the rest as it was."""
-    own: dict[str, Any] = {"traits" if event.get("type") == "identify" else "properties": {}}
-    return own | {key: value for key, value in event.items() if key not in USUAL} | USUAL
-
-
-@pytest.mark.parametrize("settings", [Settings(), NAMED_PAGES, Settings(track_all_pages=True)])
-@pytest.mark.parametrize("name", GOLDEN)
-def test_the_shortcut_comes_to_the_same_as_the_long_way(name: str, settings: Settings) -> None:
-    event = GOLDEN[name]
-    context = {"context": event.get("context", {})}
-    for usual in (event, usually(event), usually(event) | context):
-        the_long_way = MappingProxyType(usual)  # no dict is no ordinary event
-        assert became(usual, settings) == became(the_long_way, settings)
-
-
-TRACKED: dict[str, Any] = {**USUAL, "type": "track", "event": "Signed Up", "properties": {}}
-IDENTIFIED: dict[str, Any] = {**USUAL, "type": "identify", "traits": {}}
-PAGE: dict[str, Any] = {**USUAL, "type": "page", "name": "Home", "properties": {}}
-PRODUCT: dict[str, Any] = {"product_id": "p-1", "name": "Go", "price": 9.5}
-
-
-def bought(**product: Any) -> dict[str, Any]:
-    properties = {"total": 5, "products": [PRODUCT | product]}
-    return {**TRACKED, "event": "Order Completed", "properties": properties}
-
-
-def knows(**traits: Any) -> dict[str, Any]:
-    return {**TRACKED, "context": {"traits": traits}}
-
-
-def these(*values: Any) -> tuple[Any, ...]:
-    """Return values of any types."""
-    return values
-
-
-def with_key(key: Any) -> dict[Any, Any]:
-    return {**TRACKED, key: 1}
-
-
-#: What is just out of the ordinary.
-EXTRAORDINARY: list[dict[str, Any]] = [
-    *({**TRACKED, "messageId": value} for value in these(None, 5, "", "\ud800")),
-    *({**TRACKED, "userId": value} for value in these(None, "", 5, "ü", "u ", "x" * 53, "a@b.c")),
-    *({**TRACKED, "timestamp": value} for value in these(None, 5, "", "2023-02-31", "2023-02-05")),
-    *(
-        {**TRACKED, "timestamp": f"2023-02-05T{value}Z"}
-        for value in these("24:00:00", "20:42:10.1")
-    ),
-    *({**TRACKED, "context": value} for value in these(None, [], "x", {"traits": 5})),
-    *({**TRACKED, "options": value} for value in these(None, {}, {"traits": {"email": "a@b.c"}})),
-    *(
-        {**TRACKED, "integrations": value}
-        for value in these(None, {}, {"All": False}, {"Iterable": 1}, {"Mixpanel": False})
-    ),
-    *({**TRACKED, "event": value} for value in these(None, "", 5, "ü", "\ud800", "x" * 4_000_001)),
-    *(
-        {**TRACKED, "properties": value}
-        for value in these(None, [], "x", MappingProxyType({"a": 1}))
-    ),
-    *({**TRACKED, "properties": {key: "x"}} for key in ("Email", "mail", "user_id", "email")),
-    *(
-        {**TRACKED, "properties": {"email": value}}
-        for value in these(None, "", 5, "é@ü.de", "a@b.c")
-    ),
-    *(
-        {**TRACKED, "properties": {"x": value}}
-        for value in these(math.nan, b"", 10**308, deep("mixed", 300))
-    ),
-    with_key(5),
-    {**TRACKED, "userId": "u-1", "uid": "x"},
-    *(knows(email=value) for value in these(None, "", "x", "a@b.c", 5)),
-    *(
-        {**knows(email=value), "properties": {"email": "a@b.c"}}
-        for value in these(None, "", "x", "d@e.f")
-    ),
-    *(knows(**{key: "x"}) for key in ("mail", "user_id", "E-Mail")),
-    *(
-        bought(**{key: value})
-        for key in PRODUCT
-        for value in these(None, "", 0, True, "\ud800", "7")
-    ),
-    *(bought(quantity=value) for value in these(None, 0, 2, 2.0, "2", True, 10**6, 2**63)),
-    *(bought(price=value) for value in these(10**6, -(10**6), 999_999, math.nan, 10**308)),
-    *(bought(category=value) for value in these(None, "", "a", ["a"], 5)),
-    *(bought(categories=value) for value in these(None, "", "a", ["a"], 5)),
-    *(bought(category="a", categories=value) for value in these(None, "b")),
-    *(bought(id=value) for value in these(None, "x")),
-    *(bought(**{key: "x"}) for key in ("sku", "Name", "image_url", "imageurl", "dataFields")),
-    *(bought(**{key: None}) for key in ("sku", "description", "image_url", "url")),
-    *(bought(x=value) for value in these({}, "2023-02-05", math.nan)),
-    *(
-        {**bought(), "properties": bought()["properties"] | {key: value}}
-        for key in ("total", "Total", "products", "Products", "campaignId", "templateId")
-        for value in these(None, 0, "5", [], 10**6, [None], [5], True)
-    ),
-    *(
-        {**bought(), "properties": {key: value, "total": 5, "products": [PRODUCT]}}
-        for key, value in these(("Total", 6), ("Products", []), ("Products", None), ("x", 1))
-    ),
-    {**bought(), "event": "Product Added"},
-    {**bought(), "event": "Added Product now"},
-    {**TRACKED, "event": "Product Added"},
-    {**TRACKED, "event": "Order Completed"},
-    *({**IDENTIFIED, "traits": value} for value in these(None, [], MappingProxyType({"a": 1}))),
-    *(
-        {**IDENTIFIED, "traits": {key: value}}
-        for key in ("phone", "Phone", "phones", "created", "createdAt", "met", "phoneNumber", "id")
-        for value in these(None, "", "+1", "1", 5, ["+1"], "2023-02-05", "2023-02-05T20:42:10Z")
-    ),
-    *(
-        {**IDENTIFIED, "traits": {"created": value, "createdAt": "2023-02-05"}}
-        for value in these(None, "2020-01-01", "x")
-    ),
-    {**IDENTIFIED, "traits": {"timestamp": "x", "id": 5, "a": None, "b": {"c": None}}},
-    *(
-        {**IDENTIFIED, "traits": dict.fromkeys(keys, "2023-02-05")}
-        for keys in (["created_at"], ["created_at", "createdAt"], ["createdAt", "met"], ["Created"])
-    ),
-    {**IDENTIFIED, "traits": {"signupDate": "x"}},
-    {**IDENTIFIED, "traits": {"signupDate": None}},
-    *(
-        {**IDENTIFIED, "traits": {"profileUpdatedAt": value}}
-        for value in these(None, "x", math.nan)
-    ),
-    {**IDENTIFIED, "traits": {"ip": None}, "context": {"ip": "1", "timezone": "x", "os": "y"}},
-    {**IDENTIFIED, "traits": {"timeZone": None, "timezone": 1}, "context": {"timezone": "x"}},
-    {**IDENTIFIED, "context": {"ip": math.nan}},
-    {**IDENTIFIED, "context": {"iterable": {"mergeNestedObjects": True}}},
-    {**IDENTIFIED, "context": {"traits": {"email": "a@b.c"}}},
-    {**IDENTIFIED, "traits": {"email": "a@b.c"}, "context": {"traits": {"email": "d@e.f"}}},
-    *({**PAGE, "name": value} for value in these(None, "", 5, "2023-02-05", math.nan, ["a"])),
-    *({**PAGE, "category": value} for value in these(None, "", 5, "2023-02-05", math.nan)),
-    *({**PAGE, "name": None, "category": value} for value in these(None, "", "x")),
-    {**PAGE, "properties": {"name": "other", "category": "c"}},
-    {**PAGE, "properties": None},
-    {**PAGE, "properties": {"email": 5}},
-    {**PAGE, "type": "screen"},
-    {**PAGE, "type": "group"},
-    {**PAGE, "type": Plan.PRO},
-]
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        Settings(),
-        NAMED_PAGES,
-        Settings(track_named_pages=False),
-        Settings(track_categorized_pages=False),
-        Settings(track_all_pages=True, track_named_pages=False, track_categorized_pages=False),
-        Settings(skip_anonymous=True),
-    ],
-    ids=["defaults", "own names", "not named", "not categorized", "all", "not anonymous"],
-)
-def test_the_shortcut_stops_where_the_ordinary_does(settings: Settings) -> None:
-    for event in EXTRAORDINARY:
-        the_long_way = MappingProxyType(event)
-        assert became(event, settings) == became(the_long_way, settings)
-
-
-@pytest.mark.parametrize(
-    "event",
-    [
-        {**knows(email=False), "properties": {"email": "a@b.c"}},
-        {**knows(email=0)},
-        {**knows(email=None, mail="x")},
-        {**IDENTIFIED, "context": {"traits": {"mail": "x"}}},
-        {**TRACKED, "integrations": 0},
-        {**TRACKED, "integrations": ""},
-        {**PAGE, "category": []},
-    ],
-    ids=["false", "0", "lookalike", "of identify", "integrations 0", "integrations", "category"],
-)
-def test_the_shortcut_stops_where_something_is_to_be_refused_or_noted(
-    event: dict[str, Any],
-) -> None:
-    assert became(event) == became(MappingProxyType(event))
-
-
 @pytest.mark.parametrize("call_type", [[], {}, {1}], ids=["list", "object", "set"])
 def test_a_type_that_cannot_be_looked_up_is_refused(call_type: Any) -> None:
     assert [path for path, _ in problems({"type": call_type})] == ["type"]
 
 
-# --- What the shortcut remembers ---------------------------------------------------------------
+# --- Which mapping it is -----------------------------------------------------------------------
 
 
-def remembered() -> int:
-    """Return how many keys, and sets of keys, are remembered."""
-    kept = (ordinary._TRAITS, ordinary._FIELDS, ordinary._plans, data_fields._good_keys)
-    return sum(map(len, kept))
+CASES = cases(CLASSIC)
 
 
-@pytest.fixture
-def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let very little be remembered."""
-    for module in (ordinary, data_fields):
-        monkeypatch.setattr(module, "_MOST_KEYS", 8)
-    monkeypatch.setattr(ordinary, "_MOST_PLANS", 3)
+@pytest.mark.parametrize("name", CASES)
+def test_settings_with_mappings_translate_as_these_do(name: str) -> None:
+    event = CASES[name]["input"]
+    settings, mapped = Settings(mappings=PRESETS_JSON), MappedTranslator(PRESETS)
+    try:
+        expected = mapped(event, settings)
+    except InvalidEvent as error:
+        with pytest.raises(InvalidEvent, match=f"^{re.escape(str(error))}$"):
+            translate(event, settings)
+    else:
+        assert translate(event, settings) == expected
 
 
-@pytest.mark.usefixtures("forgetful")
-def test_only_so_many_keys_are_remembered() -> None:
-    for number in range(50):
-        fields = {f"a{number}": {f"b{number}": 1}, "email": "a@b.c"}
-        for event in (
-            {**TRACKED, "properties": fields},
-            {**IDENTIFIED, "traits": fields},
-            bought(**{f"c{number}": {f"d{number}": None}}),
-        ):
-            assert became(event) == became(MappingProxyType(event))
-        assert remembered() < 50
+def test_subscriptions_may_be_read_already() -> None:
+    read = Subscription.from_json(MOVED)
+    assert event_names(translate(GROUP, Settings(mappings=[read])).calls) == ["Moved"]
+    assert translate(GROUP, Settings(mappings=(read, MOVED))).subscriptions == ("Moved", "Moved")
 
 
-@pytest.mark.parametrize("key", ["k" * 4_000_000, "k" * 4_000_001, "k" * 2_000, "\ud800", Plan.PRO])
-def test_a_key_that_is_long_or_odd_is_not_remembered(key: str) -> None:
-    translate({**TRACKED, "properties": {"x": {"x": 1}, "n": None}})
-    before = remembered()
-    for event in (
-        {**TRACKED, "properties": {key: 1}},
-        {**IDENTIFIED, "traits": {key: 1}},
-        bought(**{key: 1}),
-    ):
-        assert became(event) == became(MappingProxyType(event))
-    assert remembered() - before <= 1
+def test_no_mappings_at_all_are_a_mapped_destination_too() -> None:
+    assert translate(SEEN, Settings(mappings=[])).skipped is not None
+    assert event_names(translate(SEEN, Settings(mappings=None)).calls) == ["Seen"]
 
 
-def test_what_is_remembered_is_no_value() -> None:
-    event = bought(sku="s-1") | {"userId": "no one else", "context": {"traits": {"email": "a@b.c"}}}
-    translate(event)
-    kept = [ordinary._TRAITS, ordinary._FIELDS, ordinary._plans, data_fields._good_keys]
-    assert not [word for word in ("no one else", "a@b.c", "s-1", "p-1") if word in repr(kept)]
+def test_other_settings_count_for_mappings_too() -> None:
+    nobody = {"type": "track", "event": "Seen"}
+    with pytest.raises(InvalidEvent, match=r"^Moved: "):
+        translate(nobody, OWN)
+    assert "anonymous" in str(translate(nobody, attrs.evolve(OWN, skip_anonymous=True)).skipped)
+
+
+def test_a_destination_takes_its_mappings_from_its_settings() -> None:
+    with LocalIterable() as iterable:
+        settings = attrs.evolve(OWN, api_key=iterable.api_key, base_url=iterable.url)
+        with Destination(settings) as to:
+            assert [to.send(SEEN).name, *(each.name for each in to.send_all([GROUP]))] == [
+                "delivered"
+            ] * 2
+        assert [each["eventName"] for each in iterable.project.events("u-1")] == ["Moved"] * 2
+
+
+def test_a_translator_that_is_handed_in_wins_over_the_mappings() -> None:
+    with LocalIterable() as iterable:
+        settings = attrs.evolve(OWN, api_key=iterable.api_key, base_url=iterable.url)
+        classic = attrs.evolve(settings, mappings=None)
+        with Destination(settings, translator=lambda event, _: translate(event, classic)) as to:
+            to.send(SEEN)
+        assert [each["eventName"] for each in iterable.project.events("u-1")] == ["Seen"]
+
+
+@pytest.mark.parametrize("translator", [None, DestinationFunction()])
+def test_wrong_mappings_are_found_before_there_is_an_event(translator: Any) -> None:
+    with pytest.raises(InvalidSubscription, match=PROBLEMS):
+        Destination(Settings(api_key="k", mappings=WRONG), translator=translator)
+
+
+def test_wrong_mappings_are_found_by_translate_each_time() -> None:
+    for _ in range(2):
+        with pytest.raises(InvalidSubscription, match=PROBLEMS):
+            translate(SEEN, Settings(mappings=WRONG))
+    with pytest.raises(InvalidSubscription, match=r"^mappings: 51 subscriptions; "):
+        translate(SEEN, Settings(mappings=[MOVED] * 51))
+
+
+@pytest.mark.parametrize("given", ["[]", {"0": MOVED}, 1, True])
+def test_mappings_are_a_list(given: Any) -> None:
+    with pytest.raises(InvalidSettings, match=r"^mappings: must be a list, not "):
+        Settings(mappings=given)
+    with pytest.raises(InvalidSettings, match=r"^mappings: must be a list, not "):
+        Settings.from_mapping({"mappings": given})
+
+
+def test_mappings_are_settings_like_others() -> None:
+    assert Settings.from_mapping({"mappings": [MOVED]}) == OWN
+    assert Settings.from_mapping({"mappings": None}) == Settings()
+    assert OWN != Settings(mappings=[]) != Settings()
+    assert len({OWN, Settings(mappings=[MOVED]), Settings(mappings=[]), Settings()}) == 3
+    assert "mappings=[...]" in repr(OWN)
+    assert pickle.loads(pickle.dumps(OWN)) == OWN  # noqa: S301 - our own
+    read = Settings(mappings=PRESETS)
+    assert pickle.loads(pickle.dumps(read)) == read  # noqa: S301 - our own
+
+
+@pytest.mark.parametrize("values", [(True, 1, 1.0), (0, False, -0.0), (5, 5.0)], ids=str)
+def test_mappings_that_are_equal_to_python_are_not_taken_for_each_other(values: Any) -> None:
+    for value in values:
+        mapping = {"userId": "u-1", "eventName": "Moved", "dataFields": {"v": value}}
+        [call] = translate(SEEN, Settings(mappings=[MOVED | {"mapping": mapping}])).calls
+        assert repr(call.body()["dataFields"]) == repr({"v": value})
+    translate(SEEN, OWN)
+    with pytest.raises(InvalidSubscription, match=r"^mappings\[0\]\.enabled: must be true or fal"):
+        translate(SEEN, Settings(mappings=[MOVED | {"enabled": 1}]))
+
+
+def test_mappings_are_read_once_for_each_settings() -> None:
+    many = [Settings(mappings=[MOVED]) for _ in range(100)]
+    read = [translator_for(settings) for settings in many]
+    assert [translator_for(settings) for settings in many] == read
+    assert len(set(map(id, read))) == 100
+    copies = [attrs.evolve(many[0]), pickle.loads(pickle.dumps(many[0]))]  # noqa: S301 - our own
+    for each in copies:
+        assert event_names(translate(SEEN, each).calls) == ["Moved"]

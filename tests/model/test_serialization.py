@@ -97,7 +97,7 @@ not_json = st.one_of(
 )
 
 
-@given(strategies.spoiled(not_json))
+@given(strategies.spoil(not_json))
 def test_what_was_refused_is_refused_again(event: Any) -> None:
     assert outcome(kept(event))[0] == outcome(event)[0]
 

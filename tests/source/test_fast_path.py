@@ -1,4 +1,4 @@
-"""The straight way: what it remembers, and where it gives up."""
+"""The fast path: it agrees with the full path, and what it remembers is bounded."""
 
 from __future__ import annotations
 
@@ -6,34 +6,32 @@ import math
 from typing import Any
 
 import pytest
+from hypothesis import given
 
-from iterable_destination.source import SourceOptions, to_segment
-from iterable_destination.source import fast_path as ordinary
-from iterable_destination.source.fast_path import fast_path as straight
+from iterable_destination.source import SourceOptions, fast_path, to_segment
+from iterable_destination.source.fast_path import fast_path as translate_fast
+from iterable_destination.source.translate import _carefully
+from tests.support.source_strategies import python_webhooks, read_webhooks
+from tests.support.webhooks import (
+    FIELDS,
+    WEBHOOK,
+    build_webhook,
+    find_problems,
+    nest,
+    options,
+)
 
-FIELDS: dict[str, Any] = {"campaignId": 7, "createdAt": "2016-12-02 20:21:04 +00:00"}
-WEBHOOK: dict[str, Any] = {
-    "email": "jane@example.com",
-    "eventName": "emailOpen",
-    "dataFields": FIELDS,
-}
 OPTIONS = SourceOptions()
 
-
 pytestmark = pytest.mark.usefixtures("each_json_library")
-
-
-def opened(**fields: Any) -> dict[str, Any]:
-    return {**WEBHOOK, "dataFields": {**FIELDS, **fields}}
-
 
 ORDINARY: list[dict[str, Any]] = [
     WEBHOOK,
     {**WEBHOOK, "userId": "u-7"},
     {**WEBHOOK, "userId": None},
     {**WEBHOOK, "eventName": "SMSCLICK"},
-    opened(url="https://shop.example/", emailListIds=[5], labels=[], ip="198.51.100.7"),
-    opened(transactionalData={"a": [1.5, {"b": None, "é": "ë"}], "c": True}, price=2.5),
+    build_webhook(url="https://shop.example/", emailListIds=[5], labels=[], ip="198.51.100.7"),
+    build_webhook(transactionalData={"a": [1.5, {"b": None, "é": "ë"}], "c": True}, price=2.5),
     {**WEBHOOK, "email": "U-7@PLACEHOLDER.EMAIL"},
 ]
 
@@ -41,7 +39,7 @@ ORDINARY: list[dict[str, Any]] = [
 @pytest.mark.parametrize("options", [OPTIONS, SourceOptions(keep_spelling=True, loop_guard=True)])
 @pytest.mark.parametrize("webhook", ORDINARY)
 def test_an_ordinary_webhook_goes_it(webhook: dict[str, Any], options: SourceOptions) -> None:
-    track = straight(webhook, options)
+    track = translate_fast(webhook, options)
     assert track is not None
     assert track == to_segment(dict(webhook), options)
 
@@ -59,20 +57,20 @@ ODD: list[Any] = [
     {**WEBHOOK, "eventName": 7},
     {**WEBHOOK, "dataFields": []},
     {**WEBHOOK, "dataFields": {}},
-    opened(createdAt="soon"),
-    opened(createdAt=1_480_710_064),
-    opened(campaign_id=8),
-    opened(emailId=[1]),
-    opened(ip=7),
-    opened(a=(1, 2)),
-    opened(a=[(1, 2)]),
-    opened(a={1: 2}),
-    opened(a=math.nan),
-    opened(a=1e-7),
-    opened(a=2**70),
-    opened(a="\ud800"),
+    build_webhook(createdAt="soon"),
+    build_webhook(createdAt=1_480_710_064),
+    build_webhook(campaign_id=8),
+    build_webhook(emailId=[1]),
+    build_webhook(ip=7),
+    build_webhook(a=(1, 2)),
+    build_webhook(a=[(1, 2)]),
+    build_webhook(a={1: 2}),
+    build_webhook(a=math.nan),
+    build_webhook(a=1e-7),
+    build_webhook(a=2**70),
+    build_webhook(a="\ud800"),
     {**WEBHOOK, "dataFields": {**FIELDS, 5: 6}},
-    opened(inAppBody="x" * 40_000),
+    build_webhook(inAppBody="x" * 40_000),
 ]
 
 
@@ -80,24 +78,63 @@ ODD: list[Any] = [
 @pytest.mark.parametrize("webhook", ODD, ids=range(len(ODD)))
 def test_an_odd_webhook_does_not(webhook: Any, options: SourceOptions) -> None:
     if not options.keep_spelling or "campaign_id" not in str(webhook):
-        assert straight(webhook, options) is None
+        assert translate_fast(webhook, options) is None
 
 
 def test_a_long_list_of_fields_is_not_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     remembered: dict[Any, Any] = {}
-    monkeypatch.setattr(ordinary, "_nested", remembered)
-    assert straight(opened(**{f"field{number}": 1 for number in range(300)}), OPTIONS) is not None
+    monkeypatch.setattr(fast_path, "_nested", remembered)
+    assert (
+        translate_fast(build_webhook(**{f"field{number}": 1 for number in range(300)}), OPTIONS)
+        is not None
+    )
     assert remembered == {}
 
 
 def test_only_so_many_lists_of_types_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     remembered: dict[Any, Any] = {}
-    monkeypatch.setattr(ordinary, "_nested", remembered)
-    monkeypatch.setattr(ordinary, "_MOST_LISTS", 3)
+    monkeypatch.setattr(fast_path, "_nested", remembered)
+    monkeypatch.setattr(fast_path, "_MOST_LISTS", 3)
     for number in range(8):
         fields = {f"field{each}": [each] for each in range(number)}
         for _ in range(2):
-            track = straight(opened(**fields), OPTIONS)
+            track = translate_fast(build_webhook(**fields), OPTIONS)
             assert track is not None
             assert track.properties.keys() >= fields.keys()
         assert len(remembered) <= 3
+
+
+@given(read_webhooks | python_webhooks, options)
+def test_the_straight_way_gives_what_the_careful_one_gives(webhook: Any, chosen: Any) -> None:
+    track = translate_fast(webhook, chosen)
+    if track is not None:
+        careful = _carefully(webhook, chosen)
+        assert careful == track
+        assert repr(track.body()) == repr(careful.body())
+        assert track.notes == ()
+
+
+@pytest.mark.parametrize("wire", ["emailOpen", "emailClick", "pushSend", "smsSend", "inAppOpen"])
+def test_an_ordinary_webhook_goes_the_straight_way(wire: str) -> None:
+    webhook = {
+        **build_webhook(labels=[], url="https://shop.example/", price=1.5),
+        "eventName": wire,
+    }
+    assert (
+        translate_fast(webhook, SourceOptions())
+        == to_segment(webhook)
+        == _carefully(webhook, SourceOptions())
+    )
+
+
+def test_both_ways_take_128_levels_and_no_more() -> None:
+    deepest = build_webhook(a=nest(125))
+    assert translate_fast(deepest, SourceOptions()) == _carefully(deepest, SourceOptions())
+    assert translate_fast(build_webhook(a=nest(126)), SourceOptions()) is None
+    assert len(find_problems(build_webhook(a=nest(126)))) == 1
+
+
+def test_an_event_near_the_limit_goes_the_straight_way() -> None:
+    chosen = SourceOptions()
+    assert translate_fast(build_webhook(inAppBody="x" * 20_000), chosen) is not None
+    assert translate_fast(build_webhook(inAppBody="x" * 40_000), chosen) is None

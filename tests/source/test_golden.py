@@ -17,7 +17,7 @@ from iterable_destination.source.collections import (
     SEND_SKIPS,
     Collection,
 )
-from tests.support.golden_cases import SOURCE, cases, refusal
+from tests.support.golden_cases import SOURCE, cases, describe_error
 
 CASES = cases(SOURCE)
 
@@ -29,12 +29,12 @@ RULES = {
 }
 
 
-def line(webhook: Any, options: dict[str, Any]) -> dict[str, Any]:
+def build_line(webhook: Any, options: dict[str, Any]) -> dict[str, Any]:
     """Return what became of a webhook, as one JSON object."""
     try:
         result = to_segment(webhook, SourceOptions(**options))
     except InvalidWebhook as error:
-        return {"error": refusal(error)}
+        return {"error": describe_error(error)}
     if isinstance(result, Ignored):
         return {"ignored": result.reason}
     notes = {"notes": [attrs.asdict(note) for note in result.notes]} if result.notes else {}
@@ -44,7 +44,7 @@ def line(webhook: Any, options: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("name", CASES)
 def test_comes_out_as_the_golden_case_says(name: str) -> None:
     case = CASES[name]
-    assert line(case["input"], case.get("options", {})) == case["output"]
+    assert build_line(case["input"], case.get("options", {})) == case["output"]
 
 
 def test_every_rule_has_a_case() -> None:

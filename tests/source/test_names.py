@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from iterable_destination.source import names
 from iterable_destination.source.collections import CAMPAIGN_FIELDS, COLLECTIONS
-from iterable_destination.source.names import AS_THEY_ARE, SNAKE_CASE, snake_case
+from iterable_destination.source.names import SNAKE_CASE, UNCHANGED, to_snake_case
 
 SPELLED = {
     "campaignId": "campaign_id",
@@ -31,38 +31,38 @@ SPELLED = {
 
 @pytest.mark.parametrize(("key", "name"), SPELLED.items())
 def test_a_key_is_spelled_in_snake_case(key: str, name: str) -> None:
-    assert snake_case(key) == SNAKE_CASE[key] == name
+    assert to_snake_case(key) == SNAKE_CASE[key] == name
 
 
 @given(st.text())
 def test_what_is_in_snake_case_stays_so(key: str) -> None:
-    name = snake_case(key)
-    assert snake_case(name) == name
+    name = to_snake_case(key)
+    assert to_snake_case(name) == name
 
 
 @given(st.from_regex(r"[a-z]{1,5}([A-Z][a-z]{1,5}){0,4}", fullmatch=True))
 def test_camel_case_becomes_small_letters_and_underscores(key: str) -> None:
-    name = snake_case(key)
+    name = to_snake_case(key)
     assert name.replace("_", "") == key.lower()
     assert name.count("_") == sum(map(str.isupper, key))
 
 
 @given(st.text())
 def test_iterables_spelling_is_the_key_itself(key: str) -> None:
-    assert AS_THEY_ARE[key] == key
+    assert UNCHANGED[key] == key
 
 
 def test_no_two_fields_of_iterables_go_by_one_name() -> None:
     for collection in COLLECTIONS:
         keys = {*collection.fields, *CAMPAIGN_FIELDS}
-        assert len({snake_case(key) for key in keys}) == len(keys)
+        assert len({to_snake_case(key) for key in keys}) == len(keys)
 
 
 def test_only_so_many_names_of_a_sane_length_are_remembered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(names, "_MOST_KEYS", 3)
-    remembering = names.Names(snake_case)
+    remembering = names.Names(to_snake_case)
     for number in range(8):
         for _ in range(2):
             assert remembering[f"keyNo{number}"] == f"key_no{number}"

@@ -1,4 +1,4 @@
-"""Size: what surely fits does fit."""
+"""The size limit: what surely fits does fit, and what is left out otherwise."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from iterable_destination import InvalidWebhook
 from iterable_destination.model.json_codec import canonical, encode
 from iterable_destination.source import SegmentTrack, SourceOptions, to_segment
 from iterable_destination.source.size_limit import size, surely_fits
 from tests.support.source_strategies import webhooks
+from tests.support.webhooks import build_webhook, translate_or_none
 
 OPTIONS = SourceOptions(send_skips=True)
 
@@ -46,3 +48,16 @@ def test_a_webhook_of_odd_keys_and_long_texts_fits(letter: str) -> None:
     assert isinstance(track, SegmentTrack)
     assert size(track) == len(encode({"type": "track", **track.body()}))
     assert size(track) <= 6 * len(canonical(webhook)) + 3_000
+
+
+@given(webhooks, st.integers(1, 3_000))
+def test_a_track_is_never_larger_than_is_taken(webhook: Any, most: int) -> None:
+    track = translate_or_none(webhook, SourceOptions(max_bytes=most))
+    if track is not None:
+        assert len(encode({"type": "track", **track.body()})) <= most
+
+
+def test_a_very_large_field_that_can_go_is_left_out() -> None:
+    track = translate_or_none(build_webhook(inAppBody="x" * 5_000_000))
+    assert track is not None
+    assert [note.path for note in track.notes] == ["dataFields.inAppBody"]

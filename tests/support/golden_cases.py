@@ -15,7 +15,7 @@ SOURCE = CLASSIC.parent / "source"
 ACTIONS = Path(__file__).parents[1] / "golden" / "actions"
 
 
-def refusal(error: Invalid) -> dict[str, Any]:
+def describe_error(error: Invalid) -> dict[str, Any]:
     """Return an error as the command line writes it."""
     return {
         "type": type(error).__name__,

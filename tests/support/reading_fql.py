@@ -1,4 +1,4 @@
-"""A slow, obvious reading of triggers, to check the quick one. It shares no line with it."""
+"""A slow, simple implementation of triggers, to check the package's. It shares no code with it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ NUMBERS: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
-def words(trigger: str) -> list[str]:
-    """Cut a trigger into words, one character after the other."""
+def split_words(trigger: str) -> list[str]:
+    """Split a trigger into words, one character after the other."""
     found: list[str] = []
     place = 0
     while place < len(trigger):
@@ -44,57 +44,57 @@ def words(trigger: str) -> list[str]:
 
 
 def holds(trigger: str, event: dict[str, Any]) -> bool:
-    """Read a trigger from left to right and say at once what each part is for the event."""
-    rest = words(trigger)
-    verdict = alternatives(rest, event)
+    """Evaluate a trigger for an event while reading it from left to right."""
+    rest = split_words(trigger)
+    result = read_alternatives(rest, event)
     assert rest == []
-    return verdict
+    return result
 
 
-def alternatives(rest: list[str], event: dict[str, Any]) -> bool:
-    verdicts = [conjunction(rest, event)]
+def read_alternatives(rest: list[str], event: dict[str, Any]) -> bool:
+    results = [read_conjunction(rest, event)]
     while rest and rest[0].lower() == "or":
         rest.pop(0)
-        verdicts.append(conjunction(rest, event))
-    return any(verdicts)
+        results.append(read_conjunction(rest, event))
+    return any(results)
 
 
-def conjunction(rest: list[str], event: dict[str, Any]) -> bool:
-    verdicts = [single(rest, event)]
+def read_conjunction(rest: list[str], event: dict[str, Any]) -> bool:
+    results = [read_part(rest, event)]
     while rest and rest[0].lower() == "and":
         rest.pop(0)
-        verdicts.append(single(rest, event))
-    return all(verdicts)
+        results.append(read_part(rest, event))
+    return all(results)
 
 
-def single(rest: list[str], event: dict[str, Any]) -> bool:
+def read_part(rest: list[str], event: dict[str, Any]) -> bool:
     word = rest.pop(0)
     if word == "(":
-        verdict = alternatives(rest, event)
+        result = read_alternatives(rest, event)
         assert rest.pop(0) == ")"
-        return verdict
+        return result
     if word == "!":
-        return function(rest.pop(0), rest, event) is False
+        return call_function(rest.pop(0), rest, event) is False
     if rest[0] == "(":
-        return function(word, rest, event) is True
-    return comparison(lookup(word, event), rest.pop(0), rest.pop(0))
+        return call_function(word, rest, event) is True
+    return compare(look_up(word, event), rest.pop(0), rest.pop(0))
 
 
-def function(name: str, rest: list[str], event: dict[str, Any]) -> bool | None:
-    """Say whether a text contains or matches another; None of what is no text."""
+def call_function(name: str, rest: list[str], event: dict[str, Any]) -> bool | None:
+    """Return whether a text contains or matches another; None if it is no text."""
     opening, field, comma, text, closing = (rest.pop(0) for _ in range(5))
     assert (opening, comma, closing) == ("(", ",", ")")
-    value, wanted = lookup(field, event), unquoted(text)
+    value, wanted = look_up(field, event), unquote(text)
     if not isinstance(value, str):
         return None
     if name == "contains":
         return value.find(wanted) >= 0
     assert name == "match"
-    return glob(value, wanted)
+    return match_pattern(value, wanted)
 
 
-def glob(text: str, pattern: str) -> bool:
-    """Match by a table of which beginnings match which: slow, and plain."""
+def match_pattern(text: str, pattern: str) -> bool:
+    """Match by a table of which prefixes match which: slow and simple."""
     matched = [[False] * (len(pattern) + 1) for _ in range(len(text) + 1)]
     for i in range(len(text) + 1):
         for j in range(len(pattern) + 1):
@@ -107,10 +107,10 @@ def glob(text: str, pattern: str) -> bool:
     return matched[-1][-1]
 
 
-def comparison(value: Any, operator: str, word: str) -> bool:
+def compare(value: Any, operator: str, word: str) -> bool:
     is_other = operator == "!="
     if word.startswith('"'):
-        return (isinstance(value, str) and value == unquoted(word)) != is_other
+        return (isinstance(value, str) and value == unquote(word)) != is_other
     if word == "null":
         return (value is None or value is MISSING) != is_other
     if word in {"true", "false"}:
@@ -120,11 +120,11 @@ def comparison(value: Any, operator: str, word: str) -> bool:
     return NUMBERS[operator](value, float(word))
 
 
-def unquoted(word: str) -> str:
+def unquote(word: str) -> str:
     return word[1:-1].replace('\\"', '"').replace("\\\\", "\\")
 
 
-def lookup(field: str, event: dict[str, Any]) -> Any:
+def look_up(field: str, event: dict[str, Any]) -> Any:
     value: Any = event
     for part in re.split(r"(?<!\\)\.", field):
         key = re.sub(r"\\(.)", r"\1", part)

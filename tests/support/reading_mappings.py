@@ -1,6 +1,6 @@
-"""A slow, obvious reading of mappings, to check the quick one against. It shares no line with it.
+"""A slow, simple implementation of mappings, to check the package's against.
 
-It knows JSON only, and reads the mapping again for every event.
+It shares no code with the package, supports JSON only, and reads the mapping for every event.
 """
 
 from __future__ import annotations
@@ -12,24 +12,24 @@ from typing import Any
 NOTHING = object()
 
 
-def says(mapping: Any, data: Any) -> Any:
-    """Return what a mapping says for an event."""
+def resolve_slowly(mapping: Any, data: Any) -> Any:
+    """Resolve a mapping for an event."""
     if isinstance(mapping, list):
-        return [null_for_nothing(says(part, data)) for part in mapping]
+        return [replace_nothing(resolve_slowly(part, data)) for part in mapping]
     if not isinstance(mapping, dict):
         return mapping
     names = [key for key in mapping if key.startswith("@")]
     if names:
         return DIRECTIVES[names[0]](mapping[names[0]], data)
-    every = {key: says(part, data) for key, part in mapping.items()}
+    every = {key: resolve_slowly(part, data) for key, part in mapping.items()}
     return {key: value for key, value in every.items() if value is not NOTHING}
 
 
-def null_for_nothing(value: Any) -> Any:
+def replace_nothing(value: Any) -> Any:
     return None if value is NOTHING else value
 
 
-def at(path: str, data: Any) -> Any:
+def follow_path(path: str, data: Any) -> Any:
     """Follow a path, one step after the other."""
     rest = path.removeprefix("$").removeprefix(".")
     while rest:
@@ -47,12 +47,12 @@ def at(path: str, data: Any) -> Any:
     return data
 
 
-def path(given: Any, data: Any) -> Any:
-    wanted = given if isinstance(given, str) else says(given, data)
-    return at(wanted, data) if isinstance(wanted, str) else NOTHING
+def path(options: Any, data: Any) -> Any:
+    wanted = options if isinstance(options, str) else resolve_slowly(options, data)
+    return follow_path(wanted, data) if isinstance(wanted, str) else NOTHING
 
 
-def written(value: Any) -> str:
+def format_value(value: Any) -> str:
     if value is NOTHING or value is None:
         return ""
     if isinstance(value, str):
@@ -61,107 +61,110 @@ def written(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, list):
         return ",".join(
-            as_json(part) if isinstance(part, dict | list) else written(part) for part in value
+            encode_json(part) if isinstance(part, dict | list) else format_value(part)
+            for part in value
         )
     if isinstance(value, dict):
-        return as_json(value)
+        return encode_json(value)
     return str(int(value)) if value == int(value) else str(value)
 
 
-def as_json(value: Any) -> str:
+def encode_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def template(given: Any, data: Any) -> Any:
-    text = given if isinstance(given, str) else says(given, data)
+def template(options: Any, data: Any) -> Any:
+    text = options if isinstance(options, str) else resolve_slowly(options, data)
     if not isinstance(text, str):
         return NOTHING
     parts = re.split(r"(\{\{\{[^{}]+\}\}\}|\{\{[^{}]+\}\})", text)
     paths = parts[1::2]
-    parts[1::2] = [written(at(part.strip("{}").strip(), data)) for part in paths]
+    parts[1::2] = [format_value(follow_path(part.strip("{}").strip(), data)) for part in paths]
     return "".join(parts)
 
 
-def if_(given: Any, data: Any) -> Any:
-    if "exists" in given:
-        value = says(given["exists"], data)
+def if_(options: Any, data: Any) -> Any:
+    if "exists" in options:
+        value = resolve_slowly(options["exists"], data)
         branch = "else" if value is NOTHING or value is None else "then"
     else:
-        value = says(given["blank"], data)
+        value = resolve_slowly(options["blank"], data)
         blank = value is NOTHING or value is None or value in ("", 0, False) or value == []
         branch = "else" if blank else "then"
-    return says(given[branch], data) if branch in given else NOTHING
+    return resolve_slowly(options[branch], data) if branch in options else NOTHING
 
 
-def array_path(given: Any, data: Any) -> Any:
-    found = path(given[0], data) if isinstance(given[0], str) else says(given[0], data)
-    if len(given) == 1 or given[1] == {}:
+def array_path(options: Any, data: Any) -> Any:
+    found = (
+        path(options[0], data) if isinstance(options[0], str) else resolve_slowly(options[0], data)
+    )
+    if len(options) == 1 or options[1] == {}:
         return found
     if isinstance(found, dict):
         found = [found]
     if not isinstance(found, list):
         return found
-    return [null_for_nothing(says(given[1], element)) for element in found]
+    return [replace_nothing(resolve_slowly(options[1], element)) for element in found]
 
 
-def case(given: Any, data: Any) -> Any:
-    value = says(given["value"], data) if "value" in given else NOTHING
+def case(options: Any, data: Any) -> Any:
+    value = resolve_slowly(options["value"], data) if "value" in options else NOTHING
     if not isinstance(value, str):
         return value
-    return value.upper() if given["operator"] == "upper" else value.lower()
+    return value.upper() if options["operator"] == "upper" else value.lower()
 
 
-def replace(given: Any, data: Any) -> Any:
-    value = says(given["value"], data)
+def replace(options: Any, data: Any) -> Any:
+    value = resolve_slowly(options["value"], data)
     if not isinstance(value, str | bool | int | float):
         return value
-    text = written(value)
+    text = format_value(value)
     for number in ("", "2"):
-        pattern = given.get(f"pattern{number}")
+        pattern = options.get(f"pattern{number}")
         if pattern:
-            new = given.get(f"replacement{number}", "")
-            text = replaced(text, pattern, new, given)
+            new = options.get(f"replacement{number}", "")
+            text = replace_all(text, pattern, new, options)
     return text
 
 
-def replaced(text: str, pattern: str, new: str, given: Any) -> str:
-    """Go from character to character, and look whether the pattern begins there."""
-    done, place, may = "", 0, True
+def replace_all(text: str, pattern: str, new: str, options: Any) -> str:
+    """Check at every character whether the pattern begins there."""
+    done, place, is_open = "", 0, True
     while place < len(text):
         here = text[place : place + len(pattern)]
         same = here == pattern
-        if given.get("ignorecase", False):
+        if options.get("ignorecase", False):
             same = here.lower() == pattern.lower()
-        if same and may:
+        if same and is_open:
             done += new
             place += len(pattern)
-            may = given.get("global", True)
+            is_open = options.get("global", True)
         else:
             done += text[place]
             place += 1
     return done
 
 
-def json_(given: Any, data: Any) -> Any:
-    value = says(given["value"], data)
-    if given["mode"] == "encode":
-        return NOTHING if value is NOTHING else as_json(value)
+def json_(options: Any, data: Any) -> Any:
+    value = resolve_slowly(options["value"], data)
+    if options["mode"] == "encode":
+        return NOTHING if value is NOTHING else encode_json(value)
     try:
         return json.loads(value) if isinstance(value, str) else value
     except ValueError:
         return value
 
 
-def flatten(given: Any, data: Any) -> Any:
-    value = says(given["value"], data)
-    containers: Any = dict if given.get("omitArrays") else (dict, list)
+def flatten(options: Any, data: Any) -> Any:
+    value = resolve_slowly(options["value"], data)
+    containers: Any = dict if options.get("omitArrays") else (dict, list)
     if not isinstance(value, containers):
         return value
     found: dict[str, Any] = {}
 
     def walk(inner: Any, keys: list[str]) -> None:
         if not isinstance(inner, containers):
-            found[given["separator"].join(keys)] = inner
+            found[options["separator"].join(keys)] = inner
             return
         pairs = inner.items() if isinstance(inner, dict) else enumerate(inner)
         for key, element in pairs:
@@ -171,34 +174,34 @@ def flatten(given: Any, data: Any) -> Any:
     return found
 
 
-def merge(given: Any, data: Any) -> Any:
-    objects = [says(part, data) for part in given["objects"]]
+def merge(options: Any, data: Any) -> Any:
+    objects = [resolve_slowly(part, data) for part in options["objects"]]
     objects = [each for each in objects if isinstance(each, dict)]
-    if given["direction"] == "left":
+    if options["direction"] == "left":
         objects.reverse()
     return {key: value for each in objects for key, value in each.items()}
 
 
-def transform(given: Any, data: Any) -> Any:
-    return says(given["mapping"], says(given["apply"], data))
+def transform(options: Any, data: Any) -> Any:
+    return resolve_slowly(options["mapping"], resolve_slowly(options["apply"], data))
 
 
-def exclude_when_null(given: Any, data: Any) -> Any:
-    value = without_nulls(says(given, data))
+def exclude_when_null(options: Any, data: Any) -> Any:
+    value = remove_nulls(resolve_slowly(options, data))
     return NOTHING if value is None else value
 
 
-def without_nulls(value: Any) -> Any:
+def remove_nulls(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
-    kept = {key: without_nulls(inner) for key, inner in value.items()}
+    kept = {key: remove_nulls(inner) for key, inner in value.items()}
     return {key: inner for key, inner in kept.items() if inner is not None}
 
 
 DIRECTIVES: dict[str, Any] = {
     "@path": path,
     "@template": template,
-    "@literal": says,
+    "@literal": resolve_slowly,
     "@if": if_,
     "@arrayPath": array_path,
     "@case": case,

@@ -1,4 +1,4 @@
-"""Webhooks to search through: nearly valid ones, and whatever may come in their place."""
+"""Hypothesis strategies for webhooks, most of them nearly valid."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.strategies import (
     read,
     scalars,
     sendable,
-    spoiled,
+    spoil,
 )
 
 Strategy = st.SearchStrategy[Any]
@@ -27,7 +27,7 @@ ids: Strategy = st.integers(0, 10**12) | sendable | st.none() | numbers | st.jus
 urls: Strategy = st.sampled_from(["https://shop.example/", "", None, 7])
 values = nest(scalars, sendable, max_leaves=4)
 
-#: What Iterable sends, and what goes by the same name.
+#: Fields that Iterable sends, and fields with the same names.
 known: Strategy = st.fixed_dictionaries(
     {},
     optional={
@@ -57,7 +57,7 @@ fields: Strategy = st.builds(
     st.dictionaries(sendable, values, max_size=3),
     st.fixed_dictionaries({"createdAt": created}) | st.fixed_dictionaries({"createdAt": dates}),
 )
-#: Webhooks as they come, nearly all of them good.
+#: Webhooks as Iterable sends them; nearly all are valid.
 webhooks: Strategy = st.fixed_dictionaries(
     {
         "email": emails | st.just("u-1@placeholder.email"),
@@ -66,6 +66,6 @@ webhooks: Strategy = st.fixed_dictionaries(
     },
     optional={"userId": st.sampled_from(["u-1", "", None, 17, 1.5]), "campaign": values},
 )
-#: Webhooks with something bad in a place or two: of JSON, and of Python.
-read_webhooks: Strategy = spoiled(read, webhooks)
-python_webhooks: Strategy = spoiled(anything, webhooks)
+#: Webhooks with at most two bad values: of JSON, and of Python.
+read_webhooks: Strategy = spoil(read, webhooks)
+python_webhooks: Strategy = spoil(anything, webhooks)

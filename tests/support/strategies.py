@@ -1,4 +1,4 @@
-"""Events to search through: nearly valid ones, in JSON and in Python's own types."""
+"""Hypothesis strategies for events, most of them nearly valid, in JSON and in Python's types."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Mixed(Enum):
 
 
 class Name(str):
-    """A text of a type of its own."""
+    """A subclass of ``str``."""
 
     __slots__ = ()
 
@@ -50,31 +50,35 @@ def digits(least: int, most: int, width: int = 2) -> st.SearchStrategy[str]:
     return st.integers(least, most).map(lambda number: f"{number:0{width}}")
 
 
-def pieces(*parts: Any) -> st.SearchStrategy[str]:
-    """Join pieces; a list is a choice, a text is itself."""
+def join_pieces(*parts: Any) -> st.SearchStrategy[str]:
+    """Join strategies and texts to texts; a list stands for one of its elements."""
     chosen = [st.sampled_from(part) if isinstance(part, list) else part for part in parts]
     return st.tuples(*chosen).map("".join)
 
 
-#: ISO dates of every shape, possible and impossible; and what is almost one.
-days = pieces(digits(0, 9999, 4), ["-", "-", "-", ""], digits(0, 13), ["-", "-", ""], digits(0, 32))
-fractions = pieces([".", ","], st.text("0123456789", max_size=9))
-clocks = pieces(
+#: ISO dates of every form, valid and invalid, and texts that are almost one.
+days = join_pieces(
+    digits(0, 9999, 4), ["-", "-", "-", ""], digits(0, 13), ["-", "-", ""], digits(0, 32)
+)
+fractions = join_pieces([".", ","], st.text("0123456789", max_size=9))
+clocks = join_pieces(
     ["T", " ", "T", "t", "  "],
     digits(0, 25),
     [":", ":", ""],
     digits(0, 61),
-    st.just("") | pieces([":", ":", ""], digits(0, 61), st.just("") | fractions),
+    st.just("") | join_pieces([":", ":", ""], digits(0, 61), st.just("") | fractions),
 )
-zones = st.sampled_from(["", "Z", "z"]) | pieces(
-    ["+", "-"], digits(0, 25), st.just("") | pieces([":", ""], digits(0, 61))
+zones = st.sampled_from(["", "Z", "z"]) | join_pieces(
+    ["+", "-"], digits(0, 25), st.just("") | join_pieces([":", ""], digits(0, 61))
 )
-written = days | pieces(days, clocks) | pieces(days, clocks, zones) | pieces(days, zones)
+written = (
+    days | join_pieces(days, clocks) | join_pieces(days, clocks, zones) | join_pieces(days, zones)
+)
 
 
 @st.composite
-def nearly(draw: st.DrawFn, texts: st.SearchStrategy[str]) -> str:
-    """Change one character of a text, or put one in, or take one out."""
+def misspell(draw: st.DrawFn, texts: st.SearchStrategy[str]) -> str:
+    """Change, insert or remove one character of a text."""
     text = draw(texts)
     place = draw(st.integers(0, len(text)))
     width = draw(st.integers(0, 1))
@@ -82,9 +86,9 @@ def nearly(draw: st.DrawFn, texts: st.SearchStrategy[str]) -> str:
     return f"{text[:place]}{other}{text[place + width :]}"
 
 
-#: What the usual libraries send.
+#: Dates as most libraries write them.
 usual_dates = st.datetimes().map(lambda moment: moment.isoformat("T", "milliseconds") + "Z")
-dates = usual_dates | written | nearly(usual_dates) | nearly(written)
+dates = usual_dates | written | misspell(usual_dates) | misspell(written)
 
 texts: st.SearchStrategy[str] = sendable | dates
 #: Texts with halves of surrogate pairs as well.
@@ -114,7 +118,6 @@ plain = nest(scalars, sendable)
 plain_objects: st.SearchStrategy[dict[str, Any]] = st.dictionaries(sendable, plain, max_size=5)
 #: JSON that was read, of which some cannot be sent.
 read = nest(scalars | too_large | wild_texts, wild_texts)
-
 fixed_zones = st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 of_python: Strategy = st.one_of(
     st.decimals(),
@@ -137,7 +140,7 @@ of_python: Strategy = st.one_of(
 )
 
 
-def wrapped(inner: Strategy, keys: Strategy) -> Strategy:
+def wrap_containers(inner: Strategy, keys: Strategy) -> Strategy:
     objects = st.dictionaries(keys, inner, max_size=4)
     lists = st.lists(inner, max_size=4)
     return st.one_of(
@@ -150,11 +153,11 @@ def wrapped(inner: Strategy, keys: Strategy) -> Strategy:
     )
 
 
-#: Whatever a backend may hand over.
+#: Any value that a backend may pass.
 keys_of_python: Strategy = wild_texts | st.integers(0, 3) | st.none() | st.sampled_from(Plan)
 anything: Strategy = st.recursive(
     scalars | too_large | wild_texts | of_python,
-    lambda inner: wrapped(inner, keys_of_python),
+    lambda inner: wrap_containers(inner, keys_of_python),
     max_leaves=12,
 )
 
@@ -164,7 +167,7 @@ separators = st.text("_- /,;!ë", max_size=2)
 
 
 @st.composite
-def spelled(draw: st.DrawFn, name: str) -> str:
+def spell(draw: st.DrawFn, name: str) -> str:
     """Spell a name in some case, with some punctuation."""
     letters = [letter.upper() if draw(st.booleans()) else letter.lower() for letter in name]
     return draw(separators) + "".join(letter + draw(separators) for letter in letters)
@@ -291,16 +294,16 @@ pages: Strategy = st.sampled_from(["page", "screen"]).flatmap(
 
 
 @st.composite
-def good(draw: st.DrawFn) -> dict[str, Any]:
-    """Draw an event in JSON that shares nothing with any other; nearly all can be sent."""
+def good_events(draw: st.DrawFn) -> dict[str, Any]:
+    """Draw an event in JSON; nearly all can be sent. It shares no object with other events."""
     event: dict[str, Any] = draw(identifies | carts_and_orders | tracks | pages)
     return copy.deepcopy(event)
 
 
 @st.composite
-def ordinary(draw: st.DrawFn) -> dict[str, Any]:
-    """Draw an event that has all that events usually have."""
-    event = draw(good())
+def ordinary_events(draw: st.DrawFn) -> dict[str, Any]:
+    """Draw an event with all fields that events usually have."""
+    event = draw(good_events())
     for unusual in ("options", "integrations"):
         event.pop(unusual, None)
     usual = {
@@ -313,12 +316,12 @@ def ordinary(draw: st.DrawFn) -> dict[str, Any]:
 
 
 #: Events in JSON, nearly all of them good.
-json_events: Strategy = good() | ordinary()
+json_events: Strategy = good_events() | ordinary_events()
 
 
 @st.composite
-def spoiled(draw: st.DrawFn, bad: Strategy, good: Strategy = json_events) -> Any:
-    """Draw an event, and put something bad in a place or two."""
+def spoil(draw: st.DrawFn, bad: Strategy, good: Strategy = json_events) -> Any:
+    """Draw an event, and replace at most two of its values by bad ones."""
     event = copy.deepcopy(draw(good))
     for _ in range(draw(st.integers(0, 2))):
         place, key = draw(st.sampled_from(list(places(event))))
@@ -338,7 +341,15 @@ def places(value: Any) -> Iterator[tuple[Any, Any]]:
         yield from places(inner)
 
 
-#: Events that were read from JSON, with whatever JSON can hold.
-read_events: Strategy = spoiled(read)
-#: Events that a backend made.
-python_events: Strategy = spoiled(anything)
+#: Events that were read from JSON, with any JSON values.
+read_events: Strategy = spoil(read)
+#: Events that a backend built, with any Python values.
+python_events: Strategy = spoil(anything)
+
+
+def nest_deeply(kind: str, levels: int) -> Any:
+    value: Any = 1
+    for level in range(levels):
+        as_list = kind == "lists" or (kind == "mixed" and level % 2)
+        value = [value] if as_list else {"a": value}
+    return value

@@ -1,4 +1,4 @@
-"""Mapped destinations: Segment's "Iterable (Actions)", with mappings of the user's own."""
+"""The mapped destination: Segment's "Iterable (Actions)", with the user's own mappings."""
 
 from iterable_destination.mapping.actions.explain import Explanation, explain
 from iterable_destination.mapping.actions.presets import DEFAULT_MAPPINGS, PRESETS_JSON

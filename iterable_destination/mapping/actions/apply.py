@@ -9,7 +9,7 @@ from iterable_destination.mapping.actions.call_builders import CALLS
 from iterable_destination.mapping.actions.coercion import Findings
 from iterable_destination.mapping.actions.mapping_kit.directive_options import Unmappable
 from iterable_destination.mapping.actions.paths import NOTHING
-from iterable_destination.mapping.actions.payload import coerced
+from iterable_destination.mapping.actions.payload import coerce_fields
 from iterable_destination.mapping.actions.subscriptions import Subscription
 from iterable_destination.model import validation
 from iterable_destination.model.calls import Call
@@ -53,7 +53,7 @@ def apply_subscription(
         if payload is None:
             made.add_problem("mapping", f"must give an object, not {describe_type(made.payload)}")
             return made
-    fields = coerced(subscription.fields, payload, "", made)
+    fields = coerce_fields(subscription.fields, payload, "", made)
     if not made.problems:
         _check_calls(made, CALLS[subscription.action](fields, made), settings)
     return made

@@ -1,7 +1,6 @@
-"""Bodies: a mapped payload → the calls that its action makes.
+"""Build the calls of each action from a mapped payload.
 
-What may live here: what each action makes of its fields. The calls are judged by
-:mod:`~iterable_destination.model.validation` like any others.
+:mod:`~iterable_destination.model.validation` checks these calls as it checks any others.
 """
 
 from __future__ import annotations
@@ -27,25 +26,25 @@ from iterable_destination.model.json_copy import data_fields
 Payload = dict[str, Any]
 
 
-def _track_event(payload: Payload, found: Findings) -> tuple[Call, ...]:
+def _build_track_event(payload: Payload, found: Findings) -> tuple[Call, ...]:
     return (
         TrackEvent(
             Identity(payload.get("email"), payload.get("userId")),
             payload["eventName"],
-            _fields(payload.get("dataFields", {}), "dataFields", found),
+            _copy_fields(payload.get("dataFields", {}), "dataFields", found),
             payload.get("createdAt"),
-            _id(payload, found),
+            _read_id(payload, found),
             campaign_id=payload.get("campaignId"),
             template_id=payload.get("templateId"),
         ),
     )
 
 
-def _update_user(payload: Payload, found: Findings) -> tuple[Call, ...]:
+def _build_user_update(payload: Payload, found: Findings) -> tuple[Call, ...]:
     identity = Identity(payload.get("email"), payload.get("userId"))
     update = UpdateUser(
         identity,
-        _profile(payload, "", found),
+        _build_profile(payload, "", found),
         payload.get("mergeNestedObjects"),
         update_only=payload.get("updateOnly"),
     )
@@ -53,13 +52,13 @@ def _update_user(payload: Payload, found: Findings) -> tuple[Call, ...]:
     return (update,) if new_email is None else (update, UpdateEmail(identity, new_email))
 
 
-def _update_cart(payload: Payload, found: Findings) -> tuple[Call, ...]:
-    identity, profile = _user(payload, found)
+def _build_cart(payload: Payload, found: Findings) -> tuple[Call, ...]:
+    identity, profile = _read_user(payload, found)
     return (UpdateCart(identity, payload["items"], profile=profile),)
 
 
-def _track_purchase(payload: Payload, found: Findings) -> tuple[Call, ...]:
-    identity, profile = _user(payload, found)
+def _build_purchase(payload: Payload, found: Findings) -> tuple[Call, ...]:
+    identity, profile = _read_user(payload, found)
     fields = payload.get("dataFields", {}).copy()
     fields.pop("products", None)
     return (
@@ -67,47 +66,47 @@ def _track_purchase(payload: Payload, found: Findings) -> tuple[Call, ...]:
             identity,
             payload["items"],
             payload["total"],
-            _fields(fields, "dataFields", found),
+            _copy_fields(fields, "dataFields", found),
             payload.get("createdAt"),
             payload.get("campaignId"),
             payload.get("templateId"),
-            _id(payload, found),
+            _read_id(payload, found),
             profile=profile,
         ),
     )
 
 
-#: What makes the calls of each action, by its slug. An :class:`UpdateEmail` goes out only after
-#: the call before it was accepted.
+#: The function that builds the calls of each action, by the action's slug. An
+#: :class:`UpdateEmail` is sent only after the call before it was accepted.
 CALLS: Final[dict[str, Callable[[Payload, Findings], tuple[Call, ...]]]] = {
-    "trackEvent": _track_event,
-    "updateUser": _update_user,
-    "updateCart": _update_cart,
-    "trackPurchase": _track_purchase,
+    "trackEvent": _build_track_event,
+    "updateUser": _build_user_update,
+    "updateCart": _build_cart,
+    "trackPurchase": _build_purchase,
 }
 
 
-def _fields(fields: dict[Any, Any], path: str, found: Findings) -> dict[str, Any]:
+def _copy_fields(fields: dict[Any, Any], path: str, found: Findings) -> dict[str, Any]:
     return data_fields(fields, path, found.problems, DAYS_STAY)
 
 
-def _profile(payload: Payload, path: str, found: Findings) -> dict[str, Any]:
-    """Return the fields of a profile, with the phone number if one is mapped, or null."""
-    profile = _fields(payload.get("dataFields", {}), f"{path}dataFields", found)
+def _build_profile(payload: Payload, path: str, found: Findings) -> dict[str, Any]:
+    """Return the fields of a profile; the phone number is one of them if it is mapped."""
+    profile = _copy_fields(payload.get("dataFields", {}), f"{path}dataFields", found)
     if "phoneNumber" in payload:
         profile["phoneNumber"] = payload["phoneNumber"]
     return profile
 
 
-def _user(payload: Payload, found: Findings) -> tuple[Identity, Profile]:
+def _read_user(payload: Payload, found: Findings) -> tuple[Identity, Profile]:
     user = payload["user"]
     sources = "user.email", "user.userId"
     identity = Identity(user.get("email"), user.get("userId"), *sources)
-    return identity, Profile(_profile(user, "user.", found), user.get("mergeNestedObjects"))
+    return identity, Profile(_build_profile(user, "user.", found), user.get("mergeNestedObjects"))
 
 
-def _id(payload: Payload, found: Findings) -> str | None:
-    """Return an id that Iterable takes; a longer one is left out, as it only guards repeats."""
+def _read_id(payload: Payload, found: Findings) -> str | None:
+    """Return the id, or None and a note if it is too long: it only prevents duplicates."""
     its_id: str | None = payload.get("id")
     if its_id is None or len(its_id.encode()) <= endpoints.MAX_ID_BYTES:
         return its_id

@@ -1,8 +1,7 @@
-"""Coercion: each value of a mapped payload in the type that its field has, or a problem.
+"""Coercion: convert each value of a mapped payload to the type of its field.
 
-What may live here: what each type takes. A value that fails gives a problem at its field and no
-value; one that had to be changed gives a note. Null and ``""`` are dealt with before, see
-:mod:`~iterable_destination.mapping.actions.fields`.
+A value that cannot be converted gives a problem at its field, and None. A value that is changed
+gives a note. :mod:`~iterable_destination.mapping.actions.payload` handles null and ``""`` before.
 """
 
 from __future__ import annotations
@@ -27,14 +26,14 @@ from iterable_destination.model.validation import reads_like_email
 
 
 class Findings:
-    """What is found in one mapped payload; paths are places in it."""
+    """The problems and notes of one mapped payload; paths are places in it."""
 
     __slots__ = ("is_ordinary", "notes", "problems")
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
         self.notes: list[Note] = []
-        #: Whether all values were such that nothing in them can be refused any more.
+        #: Whether all values are sure to be valid, so that no validation is needed.
         self.is_ordinary = True
 
     def add_problem(self, path: str, message: str) -> None:
@@ -46,10 +45,10 @@ class Findings:
         self.notes.append(Note(path, message))
 
 
-#: Returns a value in the field's type; None, after a problem was added, if it has none.
+#: Returns a value in the field's type; None, with a problem added, if it cannot be converted.
 Coerce = Callable[[Any, str, Findings], Any]
 
-#: A number in a text, as JavaScript reads it but for other bases. It is tried on short texts only.
+#: A number in a text, as JavaScript reads it, except other bases. Used for short texts only.
 _NUMBER: Final = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?\s*", re.ASCII)
 _LONGEST_NUMBER: Final = 300
 
@@ -57,86 +56,86 @@ _LONGEST_NUMBER: Final = 300
 _MILLISECONDS: Final = range(-62_135_596_800_000, 253_402_300_800_000)
 
 
-def _single(value: Any) -> Any:
-    """Return a value as JSON's; of a list of one single value that value."""
-    plain = value if type(value) in SCALARS else scalar(value)
-    elements = as_list(plain)
+def _unwrap(value: Any) -> Any:
+    """Return a value as JSON's type; for a list of one scalar, that scalar."""
+    single = value if type(value) in SCALARS else scalar(value)
+    elements = as_list(single)
     if elements is None or len(elements) != 1:
-        return plain
+        return single
     inner = scalar(elements[0])
-    return inner if type(inner) in SCALARS and inner is not None else plain
+    return inner if type(inner) in SCALARS and inner is not None else single
 
 
-def text(value: Any, path: str, found: Findings) -> str | None:
-    """Return a text; numbers and booleans are written out."""
-    given = scalar(value)
-    plain = _single(given)
-    if isinstance(plain, bool):
-        plain = "true" if plain else "false"
-    elif type(plain) in {int, float}:
-        plain = as_id(plain)
-    if not isinstance(plain, str):
-        found.add_problem(path, f"must be a string, not {describe_type(plain)}")
+def coerce_text(value: Any, path: str, found: Findings) -> str | None:
+    """Return a value as a string; numbers and booleans become text."""
+    plain = scalar(value)
+    single = _unwrap(plain)
+    if isinstance(single, bool):
+        single = "true" if single else "false"
+    elif type(single) in {int, float}:
+        single = as_id(single)
+    if not isinstance(single, str):
+        found.add_problem(path, f"must be a string, not {describe_type(single)}")
         return None
-    if problem := text_problem(plain):
+    if problem := text_problem(single):
         found.add_problem(path, problem)
         return None
-    if plain is not given:
-        found.add_note(path, f"{describe_type(given)}, taken as a string")
-    return str(plain)
+    if single is not plain:
+        found.add_note(path, f"{describe_type(plain)}, taken as a string")
+    return str(single)
 
 
-def email(value: Any, path: str, found: Findings) -> str | None:
-    """Return a text that looks like an email."""
-    plain = value if type(value) is str else text(value, path, found)
-    if plain is None or reads_like_email(plain):
-        return plain
+def coerce_email(value: Any, path: str, found: Findings) -> str | None:
+    """Return a value as a string that reads like an email address."""
+    text = value if type(value) is str else coerce_text(value, path, found)
+    if text is None or reads_like_email(text):
+        return text
     found.add_problem(
         path, "is no email address: it must read like name@host.domain, without spaces"
     )
     return None
 
 
-def number(value: Any, path: str, found: Findings) -> float | None:
-    """Return a number; a text may say one, and a boolean is 1 or 0."""
-    given = scalar(value)
-    said = _number(_single(given))
-    if said is None:
-        found.add_problem(path, f"must be a number, not {_what(given)}")
-    elif said is not given:
-        found.add_note(path, f"{describe_type(given)}, taken as the number it says")
-    return said
+def coerce_number(value: Any, path: str, found: Findings) -> float | None:
+    """Return a value as a number. A string is parsed; true is 1 and false is 0."""
+    plain = scalar(value)
+    number = _to_number(_unwrap(plain))
+    if number is None:
+        found.add_problem(path, f"must be a number, not {_describe(plain)}")
+    elif number is not plain:
+        found.add_note(path, f"{describe_type(plain)}, taken as the number it says")
+    return number
 
 
-def integer(value: Any, path: str, found: Findings) -> int | None:
-    """Return a whole number; a text may say one, and a boolean is 1 or 0."""
-    given = scalar(value)
-    said = _number(_single(given))
-    if said is None or (isinstance(said, float) and not said.is_integer()):
-        found.add_problem(path, f"must be a whole number, not {_what(given)}")
+def coerce_integer(value: Any, path: str, found: Findings) -> int | None:
+    """Return a value as a whole number. A string is parsed; true is 1 and false is 0."""
+    plain = scalar(value)
+    number = _to_number(_unwrap(plain))
+    if number is None or (isinstance(number, float) and not number.is_integer()):
+        found.add_problem(path, f"must be a whole number, not {_describe(plain)}")
         return None
-    if said is not given:
-        found.add_note(path, f"{describe_type(given)}, taken as the number it says")
-    return int(said)
+    if number is not plain:
+        found.add_note(path, f"{describe_type(plain)}, taken as the number it says")
+    return int(number)
 
 
-def _number(plain: Any) -> int | float | None:
-    if isinstance(plain, bool):
-        return int(plain)
-    if isinstance(plain, str):
-        return _number_said(plain)
-    if not isinstance(plain, int | float) or not _is_finite(plain):
+def _to_number(value: Any) -> int | float | None:
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, str):
+        return _parse_number(value)
+    if not isinstance(value, int | float) or not _is_finite(value):
         return None
-    return plain
+    return value
 
 
-def _number_said(words: str) -> int | float | None:
-    if len(words) > _LONGEST_NUMBER or not _NUMBER.fullmatch(words):
+def _parse_number(text: str) -> int | float | None:
+    if len(text) > _LONGEST_NUMBER or not _NUMBER.fullmatch(text):
         return None
-    if words.strip().lstrip("+-").isdigit():
-        return int(words)
-    said = float(words)
-    return said if isfinite(said) else None
+    if text.strip().lstrip("+-").isdigit():
+        return int(text)
+    number = float(text)
+    return number if isfinite(number) else None
 
 
 def _is_finite(value: float) -> bool:
@@ -146,46 +145,46 @@ def _is_finite(value: float) -> bool:
         return False
 
 
-def _what(value: Any) -> str:
-    """Name a value that is no number of the wanted kind."""
-    plain = _single(value)
-    if isinstance(plain, str):
+def _describe(value: Any) -> str:
+    """Describe a value that is not a number of the wanted kind."""
+    single = _unwrap(value)
+    if isinstance(single, str):
         return "a string that says none"
-    if isinstance(plain, bool) or not isinstance(plain, int | float):
-        return describe_type(plain)
-    if isinstance(plain, int):
+    if isinstance(single, bool) or not isinstance(single, int | float):
+        return describe_type(single)
+    if isinstance(single, int):
         return "one that is too large"
-    return "one with a fraction" if isfinite(plain) else describe_type(plain)
+    return "one with a fraction" if isfinite(single) else describe_type(single)
 
 
-def boolean(value: Any, path: str, found: Findings) -> bool | None:
-    """Return true or false; a text may say it, and so may 1 and 0."""
-    given = scalar(value)
-    plain = _single(given)
-    if isinstance(plain, str | int | float) and plain in _BOOLEANS:
-        if given is not _BOOLEANS[plain]:
-            said = "true" if _BOOLEANS[plain] else "false"
-            found.add_note(path, f"{describe_type(given)}, taken as {said}")
-        return _BOOLEANS[plain]
-    wrong = "this string" if isinstance(plain, str) else describe_type(plain)
+def coerce_boolean(value: Any, path: str, found: Findings) -> bool | None:
+    """Return a value as a boolean: ``"true"`` and 1 are true, ``"false"`` and 0 are false."""
+    plain = scalar(value)
+    single = _unwrap(plain)
+    if isinstance(single, str | int | float) and single in _BOOLEANS:
+        if plain is not _BOOLEANS[single]:
+            word = "true" if _BOOLEANS[single] else "false"
+            found.add_note(path, f"{describe_type(plain)}, taken as {word}")
+        return _BOOLEANS[single]
+    wrong = "this string" if isinstance(single, str) else describe_type(single)
     found.add_problem(path, f"must be true or false, not {wrong}")
     return None
 
 
-#: True and 1 are one key, as are false and 0.
+#: True and 1 are the same key, as are false and 0.
 _BOOLEANS: Final[dict[Any, bool]] = {1: True, 0: False, "true": True, "false": False}
 
 
-def an_object(value: Any, path: str, found: Findings) -> dict[Any, Any] | None:
-    """Return an object; nothing else is taken for one."""
+def coerce_object(value: Any, path: str, found: Findings) -> dict[Any, Any] | None:
+    """Return an object as a ``dict``; nothing else is converted to one."""
     fields = value if type(value) is dict else as_object(scalar(value))
     if fields is None:
         found.add_problem(path, f"must be an object, not {describe_type(value)}")
     return fields
 
 
-def moment(value: Any, path: str, found: Findings) -> int | None:
-    """Return a date as whole unix seconds; a number is milliseconds."""
+def coerce_date(value: Any, path: str, found: Findings) -> int | None:
+    """Return a date as whole Unix seconds; a number is taken as milliseconds."""
     usual = usual_date(value) if type(value) is str else None
     if usual is not None:
         return unix_seconds(usual)

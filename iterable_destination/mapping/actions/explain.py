@@ -1,6 +1,6 @@
-"""Explanations: for each subscription why it fired or not, and what it made of an event.
+"""Explanations: why each subscription fired or did not, and the calls it makes of an event.
 
-What may live here: telling. Nothing is decided here that the translator does not decide.
+This module decides nothing: it reports what the translator decides.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ class Explanation:
     subscription: str
     #: Whether it fired.
     fired: bool
-    #: The part of the trigger that decided it, as it is written; or in words what did.
+    #: The part of the trigger that decided whether it fired, as written; or another reason.
     because: str
-    #: What the mapping gave, before anything was coerced; None if it did not fire. What JSON
-    #: cannot hold is None in it.
+    #: The mapped payload before coercion; None if the subscription did not fire. A value that
+    #: JSON cannot hold is None in it.
     payload: Any = attrs.field(default=None, repr=False)
-    #: What was coerced or left out, with places in the payload.
+    #: Which values were coerced or left out, by their places in the payload.
     coercions: tuple[Note, ...] = ()
-    #: The calls that are made; none if there are problems.
+    #: The calls of the subscription; empty if there are problems.
     calls: tuple[Call, ...] = ()
     #: Why there are no calls.
     problems: tuple[Problem, ...] = ()
-    #: Why nothing is sent although nothing is wrong, or None.
+    #: Why nothing is sent although there are no problems; None otherwise.
     skipped: str | None = None
 
 
@@ -58,31 +58,33 @@ def explain(
 ) -> tuple[Explanation, ...]:
     """Explain what each subscription makes of an event, in their order.
 
-    The calls are those that a ``MappedTranslator`` makes. Raises
+    The calls are those that a ``MappedTranslator`` returns. Raises
     :exc:`~iterable_destination.errors.InvalidEvent` if the event cannot be read.
     """
     header = EventHeader(event)
     try:
-        return tuple([_explained(each, header, settings or Settings()) for each in subscriptions])
+        return tuple([_explain_one(each, header, settings or Settings()) for each in subscriptions])
     except RecursionError:  # the caller is deep in calls itself
         raise too_deep(header) from None
 
 
-def _explained(subscription: Subscription, header: EventHeader, settings: Settings) -> Explanation:
+def _explain_one(
+    subscription: Subscription, header: EventHeader, settings: Settings
+) -> Explanation:
     name = subscription.name
     reason = header.mapped_skip_reason()
     if reason is not None or not subscription.enabled:
         return Explanation(name, fired=False, because=reason or _OFF)
-    fired, part = subscription.fires.deciding(header.raw)
+    fired, part = subscription.condition.evaluate(header.raw)
     because = subscription.trigger[part.start : part.end]
     if not fired:
         return Explanation(name, fired, because)
-    return _told(name, because, apply_subscription(subscription, header.raw, settings))
+    return _build_explanation(name, because, apply_subscription(subscription, header.raw, settings))
 
 
-def _told(name: str, because: str, made: Mapped) -> Explanation:
-    given = None if made.payload is NOTHING else made.payload
-    payload = data_fields({"payload": given}, "", [], TEXTS_STAY)["payload"]
+def _build_explanation(name: str, because: str, made: Mapped) -> Explanation:
+    mapped_payload = None if made.payload is NOTHING else made.payload
+    payload = data_fields({"payload": mapped_payload}, "", [], TEXTS_STAY)["payload"]
     return Explanation(
         name,
         True,  # noqa: FBT003 - it fired

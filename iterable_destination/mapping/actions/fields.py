@@ -1,7 +1,4 @@
-"""Fields: what each of the four actions takes, as a table.
-
-What may live here: the fields' names and types.
-"""
+"""Fields: the names and types of what each of the four actions takes, as a table."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ from typing import Any, Final
 
 from iterable_destination.mapping.actions import coercion
 from iterable_destination.mapping.actions.coercion import Findings
-from iterable_destination.mapping.actions.items import items
+from iterable_destination.mapping.actions.items import coerce_items
 from iterable_destination.mapping.actions.mapping_kit.directive_options import is_directive
 from iterable_destination.mapping.actions.payload import (
     BOOLEAN,
@@ -23,36 +20,36 @@ from iterable_destination.mapping.actions.payload import (
     USER,
     WHOLE,
     Field,
-    coerced,
+    coerce_fields,
 )
 
 
-def _user(value: Any, path: str, found: Findings) -> dict[str, Any] | None:
-    fields = coercion.an_object(value, path, found)
-    return None if fields is None else coerced(_USER, fields, f"{path}.", found)
+def _coerce_user(value: Any, path: str, found: Findings) -> dict[str, Any] | None:
+    fields = coercion.coerce_object(value, path, found)
+    return None if fields is None else coerce_fields(_USER, fields, f"{path}.", found)
 
 
-_EMAIL: Final = Field("email", coercion.email, EMAIL)
-_USER_ID: Final = Field("userId", coercion.text, USER)
-_DATA_FIELDS: Final = Field("dataFields", coercion.an_object, OBJECT, settles=True)
-_PHONE: Final = Field("phoneNumber", coercion.text, TEXT, takes_null=True)
-_MERGES: Final = Field("mergeNestedObjects", coercion.boolean, BOOLEAN)
-_ID: Final = Field("id", coercion.text, ID)
+_EMAIL: Final = Field("email", coercion.coerce_email, EMAIL)
+_USER_ID: Final = Field("userId", coercion.coerce_text, USER)
+_DATA_FIELDS: Final = Field("dataFields", coercion.coerce_object, OBJECT, settles=True)
+_PHONE: Final = Field("phoneNumber", coercion.coerce_text, TEXT, takes_null=True)
+_MERGES: Final = Field("mergeNestedObjects", coercion.coerce_boolean, BOOLEAN)
+_ID: Final = Field("id", coercion.coerce_text, ID)
 
 #: The user of a cart or of a purchase.
 _USER: Final = (_EMAIL, _USER_ID, _DATA_FIELDS, _PHONE, _MERGES)
-_THE_USER: Final = Field("user", _user, NONE, required=True, settles=True)
-_THE_ITEMS: Final = Field("items", items, NONE, required=True, settles=True)
+_THE_USER: Final = Field("user", _coerce_user, NONE, required=True, settles=True)
+_THE_ITEMS: Final = Field("items", coerce_items, NONE, required=True, settles=True)
 #: Of a custom event and of a purchase.
 _ATTRIBUTION: Final = (
-    Field("createdAt", coercion.moment, NONE, settles=True),
-    Field("campaignId", coercion.integer, WHOLE),
-    Field("templateId", coercion.integer, WHOLE),
+    Field("createdAt", coercion.coerce_date, NONE, settles=True),
+    Field("campaignId", coercion.coerce_integer, WHOLE),
+    Field("templateId", coercion.coerce_integer, WHOLE),
 )
-#: Whether requests may go together, and how many: for delivery to say, and not sent.
+#: Whether requests may be batched, and how many. They are not sent: delivery has its own limits.
 _BATCHING: Final = (
-    Field("enable_batching", coercion.boolean, BOOLEAN, settles=True),
-    Field("batch_size", coercion.integer, WHOLE, settles=True),
+    Field("enable_batching", coercion.coerce_boolean, BOOLEAN, settles=True),
+    Field("batch_size", coercion.coerce_integer, WHOLE, settles=True),
 )
 
 #: The fields of each action, by its slug.
@@ -60,7 +57,7 @@ FIELDS: Final[dict[str, tuple[Field, ...]]] = {
     "trackEvent": (
         _EMAIL,
         _USER_ID,
-        Field("eventName", coercion.text, NAME, required=True),
+        Field("eventName", coercion.coerce_text, NAME, required=True),
         _DATA_FIELDS,
         _ID,
         *_ATTRIBUTION,
@@ -69,11 +66,11 @@ FIELDS: Final[dict[str, tuple[Field, ...]]] = {
     "updateUser": (
         _EMAIL,
         _USER_ID,
-        Field("newEmail", coercion.email, EMAIL),
+        Field("newEmail", coercion.coerce_email, EMAIL),
         _DATA_FIELDS,
         _PHONE,
         _MERGES,
-        Field("updateOnly", coercion.boolean, BOOLEAN),
+        Field("updateOnly", coercion.coerce_boolean, BOOLEAN),
         *_BATCHING,
     ),
     "updateCart": (_THE_USER, _THE_ITEMS),
@@ -82,24 +79,24 @@ FIELDS: Final[dict[str, tuple[Field, ...]]] = {
         _THE_USER,
         _THE_ITEMS,
         _DATA_FIELDS,
-        Field("total", coercion.number, NUMBER, required=True),
+        Field("total", coercion.coerce_number, NUMBER, required=True),
         *_ATTRIBUTION,
     ),
 }
 
 
-def fields_of(action: str, mapping: dict[str, Any]) -> tuple[Field, ...]:
-    """Return the fields of an action that this mapping can fill, and those that it must.
+def select_fields(action: str, mapping: dict[str, Any]) -> tuple[Field, ...]:
+    """Return the fields of an action that this mapping can fill, and those that it must fill.
 
-    How requests go together is no part of a call, so it is left out where it is a constant that is
-    sure to be fine: nobody has to look at it again for every event.
+    Batching fields are left out if they are valid constants: they are no part of a call, so
+    nothing needs to check them for every event.
     """
     if is_directive(mapping):
         return FIELDS[action]
-    return tuple([field for field in FIELDS[action] if _matters(field, mapping)])
+    return tuple([field for field in FIELDS[action] if _is_relevant(field, mapping)])
 
 
-def _matters(field: Field, mapping: dict[str, Any]) -> bool:
+def _is_relevant(field: Field, mapping: dict[str, Any]) -> bool:
     if field.name not in mapping:
         return field.required
     value = mapping[field.name]

@@ -1,7 +1,4 @@
-"""Items: the products of a cart or a purchase, coerced and made as Iterable takes them.
-
-What may live here: the table of an item's fields, and what becomes of its other keys.
-"""
+"""Items: coerce the products of a cart or a purchase to Iterable's commerce items."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ from iterable_destination.mapping.actions.payload import (
     TEXT,
     WHOLE,
     Field,
-    coerced,
+    coerce_fields,
     is_short,
     is_small,
 )
@@ -26,40 +23,42 @@ from iterable_destination.model.dates import DAYS_STAY
 from iterable_destination.model.json_copy import data_fields
 from iterable_destination.model.json_values import as_list, as_object, scalar
 
-#: What is sent of an item. It may have any other keys too.
+#: The fields of an item. All its other keys are sent in its ``dataFields``.
 _FIELDS: Final = (
-    Field("id", coercion.text, TEXT, required=True),
-    Field("name", coercion.text, TEXT, required=True),
-    Field("quantity", coercion.integer, WHOLE, required=True),
-    Field("price", coercion.number, NUMBER, required=True),
-    Field("sku", coercion.text, TEXT),
-    Field("url", coercion.text, TEXT),
-    Field("imageUrl", coercion.text, TEXT),
-    Field("description", coercion.text, TEXT),
+    Field("id", coercion.coerce_text, TEXT, required=True),
+    Field("name", coercion.coerce_text, TEXT, required=True),
+    Field("quantity", coercion.coerce_integer, WHOLE, required=True),
+    Field("price", coercion.coerce_number, NUMBER, required=True),
+    Field("sku", coercion.coerce_text, TEXT),
+    Field("url", coercion.coerce_text, TEXT),
+    Field("imageUrl", coercion.coerce_text, TEXT),
+    Field("description", coercion.coerce_text, TEXT),
 )
 _REQUIRED: Final = {field.name for field in _FIELDS if field.required}
 _SENT: Final = frozenset({field.name for field in _FIELDS} | {"categories"})
-#: Keys of an item that do not go to its ``dataFields``.
+#: Keys of an item that are not sent in its ``dataFields``.
 _NOT_DATA: Final = _SENT | {"product_id", "category", "image_url"}
 
 
-def items(value: Any, path: str, found: Findings) -> list[dict[str, Any]]:
-    """Return a list of items; a lone object is a list of one, and nulls in it go."""
+def coerce_items(value: Any, path: str, found: Findings) -> list[dict[str, Any]]:
+    """Return a list of items. A single object counts as a list of one; nulls are left out."""
     plain = value if type(value) in PLAIN else scalar(value)
     elements = as_list(plain) if as_object(plain) is None else [plain]
     if elements is None:
-        coercion.an_object(plain, f"{path}[0]", found)
+        coercion.coerce_object(plain, f"{path}[0]", found)
         return []
     return [
-        _finished(element) if _is_ordinary(element) else _item(element, f"{path}[{index}]", found)
+        _complete_item(element)
+        if _is_ordinary(element)
+        else _coerce_item(element, f"{path}[{index}]", found)
         for index, element in enumerate(elements)
         if element is not None
     ]
 
 
 def _is_ordinary(item: Any) -> bool:
-    """Whether an item has what it must, nothing else, and all of it such that it can be sent."""
-    texts = _texts(tuple(item)) if type(item) is dict else None
+    """Whether an item has all required fields, no unknown keys, and only valid values."""
+    texts = _build_text_getter(tuple(item)) if type(item) is dict else None
     if texts is None:
         return False
     price, quantity = item["price"], item["quantity"]
@@ -76,42 +75,42 @@ _NUMBERS: Final = (float, int)
 
 
 @lru_cache(maxsize=500)
-def _texts(keys: tuple[Any, ...]) -> Callable[[Any], tuple[str, ...]] | None:
-    """Return what gives an item's texts; None if there is a key too few or too many.
+def _build_text_getter(keys: tuple[Any, ...]) -> Callable[[Any], tuple[str, ...]] | None:
+    """Return a function that gets an item's texts; None if a key is missing or unknown.
 
-    Items of the same keys come again and again.
+    It is cached, because items of one source have the same keys.
     """
     if not _REQUIRED.issubset(keys) or not _SENT.issuperset(keys):
         return None
     return itemgetter(*[key for key in keys if key not in {"price", "quantity"}])
 
 
-def _finished(given: dict[str, Any]) -> dict[str, Any]:
-    item = given.copy()
+def _complete_item(fields: dict[str, Any]) -> dict[str, Any]:
+    item = fields.copy()
     if "categories" in item:
         item["categories"] = [item["categories"]]
     item["dataFields"] = {}
     return item
 
 
-def _item(value: Any, path: str, found: Findings) -> dict[str, Any]:
-    """Return an item as Iterable takes it."""
+def _coerce_item(value: Any, path: str, found: Findings) -> dict[str, Any]:
+    """Coerce an item to the form that Iterable takes."""
     found.is_ordinary = False
-    given = coercion.an_object(value, path, found)
-    if given is None:
+    fields = coercion.coerce_object(value, path, found)
+    if fields is None:
         return {}
-    item = coerced(_FIELDS, given, f"{path}.", found)
-    categories = scalar(given.get("categories"))
+    item = coerce_fields(_FIELDS, fields, f"{path}.", found)
+    categories = scalar(fields.get("categories"))
     if categories is not None:
-        item["categories"] = _categories(categories, f"{path}.categories", found)
-    rest = {key: value for key, value in given.items() if key not in _NOT_DATA}
+        item["categories"] = _coerce_categories(categories, f"{path}.categories", found)
+    rest = {key: value for key, value in fields.items() if key not in _NOT_DATA}
     item["dataFields"] = data_fields(rest, path, found.problems, DAYS_STAY)
     return item
 
 
-def _categories(value: Any, path: str, found: Findings) -> list[Any]:
-    """Return a lone category as a list of one; a list stays one."""
+def _coerce_categories(value: Any, path: str, found: Findings) -> list[Any]:
+    """Return a single category as a list of one, and a list as it is."""
     elements = as_list(value)
     if elements is None:
-        return [coercion.text(value, path, found)]
+        return [coercion.coerce_text(value, path, found)]
     return list(map(scalar, elements))

@@ -1,7 +1,6 @@
-"""Paths: where in an event, or in one element of a list, a value stands.
+"""Paths: the place of a value in an event, or in one element of a list.
 
-What may live here: how a path is written, and how it is followed. A path is read once and then
-followed for every event, so following it is quick and reading it may take its time.
+A path is read once, when its subscription is made, and followed for every event.
 """
 
 from __future__ import annotations
@@ -12,27 +11,27 @@ from typing import Any, Final
 
 from iterable_destination.model.json_values import SCALARS, as_list, as_object, scalar
 
-#: What a path or a directive gives where there is nothing. It is not null, which is a value.
+#: What a path or a directive returns where there is no value. It differs from null, a value.
 NOTHING: Final[Any] = object()
 
 Get = Callable[[Any], Any]
 
-#: One step: a name, a place in a list, or a key in quotes. A dot before it separates it.
+#: One step: a name, an index, or a key in quotes. A dot separates it from the step before.
 _STEP: Final = re.compile(
     r"""\.?(?:\[(?:(?P<index>[0-9]{1,9})|'(?P<single>[^']*)'|"(?P<double>[^"]*)")\]"""
     r"""|(?P<name>[^.\[\]]+))"""
 )
 _MOST_DIGITS: Final = 9
-#: Types that have nothing inside: JSON's scalars, and that of :data:`NOTHING`.
+#: Types that contain no other values: JSON's scalars, and that of :data:`NOTHING`.
 _LEAVES: Final = SCALARS | {type(NOTHING)}
 
 
 class BadPath(ValueError):
-    """A text is no path."""
+    """A text is not a path."""
 
 
 def read_path(text: str) -> tuple[str, ...]:
-    """Return the keys that a path names, from the outside in; ``$``, ``$.`` and ``""`` name none.
+    """Return the keys that a path names, the outermost first; ``$``, ``$.`` and ``""`` name none.
 
     Raises :exc:`BadPath` with the place of the first character that cannot be read.
     """
@@ -52,7 +51,7 @@ def read_path(text: str) -> tuple[str, ...]:
 
 
 class OneKey:
-    """Follows a path of one key, as the shapes of lists have; it can be asked for the key."""
+    """A getter for a path of one key, which it shows: the shapes of lists have such paths."""
 
     __slots__ = ("key",)
 
@@ -60,35 +59,35 @@ class OneKey:
         self.key: Final = key
 
     def __call__(self, data: Any) -> Any:
-        """Return what stands under the key."""
-        return data.get(self.key, NOTHING) if type(data) is dict else _step(data, self.key)
+        """Return the value of the key, or :data:`NOTHING`."""
+        return data.get(self.key, NOTHING) if type(data) is dict else _get_inner(data, self.key)
 
 
-def getter(keys: tuple[str, ...]) -> Get:
-    """Return a function that follows these keys into a value, or gives :data:`NOTHING`."""
+def build_getter(keys: tuple[str, ...]) -> Get:
+    """Build a function that follows these keys into a value, or returns :data:`NOTHING`."""
     if not keys:
-        return _itself
+        return _get_itself
     if len(keys) == 1:
         return OneKey(keys[0])
-    return _two(*keys) if len(keys) == 2 else _many(keys)  # noqa: PLR2004 - as its name says
+    return _build_two_step_getter(*keys) if len(keys) == 2 else _build_long_getter(keys)  # noqa: PLR2004 - as its name says
 
 
-def _itself(data: Any) -> Any:
+def _get_itself(data: Any) -> Any:
     return data
 
 
-def _two(first: str, second: str) -> Get:
+def _build_two_step_getter(first: str, second: str) -> Get:
     def get(data: Any) -> Any:
-        inner = data.get(first, NOTHING) if type(data) is dict else _step(data, first)
-        return inner.get(second, NOTHING) if type(inner) is dict else _step(inner, second)
+        inner = data.get(first, NOTHING) if type(data) is dict else _get_inner(data, first)
+        return inner.get(second, NOTHING) if type(inner) is dict else _get_inner(inner, second)
 
     return get
 
 
-def _many(keys: tuple[str, ...]) -> Get:
+def _build_long_getter(keys: tuple[str, ...]) -> Get:
     def get(data: Any) -> Any:
         for key in keys:
-            data = data.get(key, NOTHING) if type(data) is dict else _step(data, key)
+            data = data.get(key, NOTHING) if type(data) is dict else _get_inner(data, key)
             if data is NOTHING:
                 break
         return data
@@ -96,8 +95,8 @@ def _many(keys: tuple[str, ...]) -> Get:
     return get
 
 
-def _step(data: Any, key: str) -> Any:
-    """Take one step into anything but a ``dict``: other objects, and lists by number."""
+def _get_inner(data: Any, key: str) -> Any:
+    """Return the value of a key in anything but a ``dict``: in other objects, or lists by index."""
     if type(data) in _LEAVES:
         return NOTHING
     data = scalar(data)

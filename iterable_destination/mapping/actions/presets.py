@@ -1,7 +1,6 @@
-"""Presets: the subscriptions that Segment proposes, as data in Segment's own form.
+"""Presets: the subscriptions that Segment proposes, in Segment's own JSON form.
 
-What may live here: defaults. They apply to nobody who has not copied them: a field that a mapping
-leaves out is absent.
+They are no defaults: a field that a mapping leaves out is absent from the request.
 """
 
 from __future__ import annotations
@@ -84,7 +83,7 @@ DEFAULT_MAPPINGS: Final[dict[str, Mapping]] = {
 }
 
 
-def _preset(name: str, action: str, trigger: str) -> Mapping:
+def _build_preset(name: str, action: str, trigger: str) -> Mapping:
     mapping = DEFAULT_MAPPINGS[action]
     return {
         "name": name,
@@ -95,16 +94,16 @@ def _preset(name: str, action: str, trigger: str) -> Mapping:
     }
 
 
-#: The four presets. Not to be changed: copy what you want to change.
+#: The four presets. Do not change them in place: change a copy.
 PRESETS_JSON: Final = (
-    _preset(
+    _build_preset(
         "Track Calls",
         "trackEvent",
         'type = "track" and event != "Order Completed" and event != "Cart Updated"',
     ),
-    _preset("Identify Calls", "updateUser", 'type = "identify"'),
-    _preset("Update Cart Calls", "updateCart", 'type = "track" and event = "Cart Updated"'),
-    _preset(
+    _build_preset("Identify Calls", "updateUser", 'type = "identify"'),
+    _build_preset("Update Cart Calls", "updateCart", 'type = "track" and event = "Cart Updated"'),
+    _build_preset(
         "Order Completed Calls", "trackPurchase", 'type = "track" and event = "Order Completed"'
     ),
 )

@@ -1,7 +1,7 @@
-"""Subscriptions: which events a mapped destination sends, and as what.
+"""Subscriptions: which events a mapped destination sends, and as which action.
 
-What may live here: a subscription as a value, and how it is read from Segment's JSON. Trigger and
-mapping are read once, here, and every mistake in them is named at once.
+A subscription is read from Segment's JSON. Its trigger and its mapping are read once, when it is
+made; the error names all mistakes in them.
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ from typing import Any, Final, Self
 import attrs
 
 from iterable_destination.errors import InvalidSubscription, Problem
-from iterable_destination.mapping.actions.fields import fields_of
+from iterable_destination.mapping.actions.fields import select_fields
 from iterable_destination.mapping.actions.fql.conditions import Trigger
 from iterable_destination.mapping.actions.fql.lexer import BadTrigger
 from iterable_destination.mapping.actions.fql.parser import read_trigger
 from iterable_destination.mapping.actions.mapping_kit.compiler import read_mapping
-from iterable_destination.mapping.actions.mapping_kit.directive_options import Resolve, nothing
+from iterable_destination.mapping.actions.mapping_kit.directive_options import (
+    Resolve,
+    resolve_nothing,
+)
 from iterable_destination.mapping.actions.payload import Field
 from iterable_destination.mapping.actions.presets import PRESETS_JSON
 from iterable_destination.model.json_codec import decode
@@ -37,8 +40,8 @@ ACTIONS: Final = {
     "trackPurchase": "Track Purchase",
 }
 
-#: Our names, and those that Segment's libraries, its API and its Terraform provider use, the
-#: first that is there. A mapping may be a text in JSON, as Terraform keeps it.
+#: Our names, and those that Segment's libraries, its API and its Terraform provider use; the first
+#: that is present counts. A mapping may be a JSON text, as in Terraform.
 _NAMES: Final = {
     "name": ("name",),
     "action": ("partnerAction", "actionSlug", "action"),
@@ -46,8 +49,8 @@ _NAMES: Final = {
     "mapping": ("mapping", "settings"),
     "enabled": ("enabled",),
 }
-#: What else Segment says of a subscription; it means nothing here.
-_PASSED_OVER: Final = frozenset(
+#: Segment's other keys of a subscription, which are ignored.
+_IGNORED: Final = frozenset(
     {"id", "actionId", "action_id", "destinationId", "destination_id", "type"}
     | {"modelId", "model_id", "reverseETLSchedule", "reverse_etl_schedule", "_metadata"}
 )
@@ -55,35 +58,36 @@ _PASSED_OVER: Final = frozenset(
 
 @attrs.frozen(slots=False)
 class Subscription:
-    """One mapping of a mapped destination: which events, which action, and from where its fields.
+    """One mapping of a mapped destination: which events, which action, and how its fields are made.
 
     Raises :exc:`~iterable_destination.errors.InvalidSubscription` with every mistake in it.
     """
 
-    #: What outcomes, errors and explanations call it.
+    #: Its name in outcomes, errors and explanations.
     name: str
     #: ``trackEvent``, ``updateUser``, ``updateCart`` or ``trackPurchase``.
     action: str
-    #: Which events, in FQL: ``type = "track" and event = "Signed Up"``.
+    #: The events it is for, in FQL: ``type = "track" and event = "Signed Up"``.
     trigger: str
     #: The action's fields: values and directives. It is copied.
     mapping: Mapping[str, Any] = attrs.field(repr=False)
     #: Whether it is switched on.
     enabled: bool = True
-    #: The trigger as it was read.
-    fires: Trigger = attrs.field(init=False, eq=False, repr=False)
+    #: The parsed trigger.
+    condition: Trigger = attrs.field(init=False, eq=False, repr=False)
     #: The action's fields that the mapping can fill.
     fields: tuple[Field, ...] = attrs.field(init=False, eq=False, repr=False)
-    #: Gives the mapped payload of an event.
+    #: Returns the mapped payload of an event.
     resolve: Resolve = attrs.field(init=False, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        problems = [*_problems(self)]
-        fires, (mapping, resolve) = _fires(self, problems), _resolve(self, problems)
+        problems = [*_check_fields(self)]
+        condition = _parse_trigger(self, problems)
+        mapping, resolve = _compile_mapping(self, problems)
         if problems:
             raise InvalidSubscription(problems)
-        fields = fields_of(self.action, mapping)
-        read = {"fires": fires, "mapping": mapping, "fields": fields, "resolve": resolve}
+        fields = select_fields(self.action, mapping)
+        read = {"condition": condition, "mapping": mapping, "fields": fields, "resolve": resolve}
         for name, value in read.items():
             object.__setattr__(self, name, value)
 
@@ -94,21 +98,21 @@ class Subscription:
     def from_json(cls, subscription: Any) -> Self:
         """Read a subscription as Segment writes it.
 
-        That is ``name``, ``enabled`` (true if it is not there), ``partnerAction``, ``subscribe``
-        and ``mapping``, or the API's and Terraform's ``actionSlug``, ``trigger`` and
-        ``settings``. Without a name it has its action's. Keys that mean nothing are passed over
-        with a :exc:`UserWarning`.
+        The keys are ``name`` (by default the action's name), ``enabled`` (by default true),
+        ``partnerAction``, ``subscribe`` and ``mapping``, or the API's and Terraform's
+        ``actionSlug``, ``trigger`` and ``settings``. Unknown keys are ignored with a
+        :exc:`UserWarning`.
 
         Raises :exc:`~iterable_destination.errors.InvalidSubscription` with every mistake.
         """
-        given = as_object(subscription)
-        if given is None:
+        fields = as_object(subscription)
+        if fields is None:
             message = f"a subscription is an object, not {describe_type(subscription)}"
             raise InvalidSubscription([Problem("$", message)])
-        _warn_of_others(given)
-        found = {ours: _first(names, given) for ours, names in _NAMES.items()}
-        chosen: dict[str, Any] = {ours: given.get(theirs) for ours, theirs in found.items()}
-        chosen["mapping"] = _decoded(chosen["mapping"])
+        _warn_of_unknown_keys(fields)
+        keys = {ours: _find_key(names, fields) for ours, names in _NAMES.items()}
+        chosen: dict[str, Any] = {ours: fields.get(theirs) for ours, theirs in keys.items()}
+        chosen["mapping"] = _decode_text(chosen["mapping"])
         if chosen["enabled"] is None:
             chosen["enabled"] = True
         if chosen["name"] is None and isinstance(chosen["action"], str):
@@ -116,16 +120,16 @@ class Subscription:
         try:
             return cls(**chosen)
         except InvalidSubscription as error:
-            raise InvalidSubscription(_as_written(error.problems, found)) from None
+            raise InvalidSubscription(_restore_keys(error.problems, keys)) from None
 
 
 def subscriptions_from_json(subscriptions: Any) -> tuple[Subscription, ...]:
     """Read a list of subscriptions as Segment writes them, see :meth:`Subscription.from_json`.
 
-    An element may be a :class:`Subscription` already.
+    An element may also be a :class:`Subscription`.
 
     Raises :exc:`~iterable_destination.errors.InvalidSubscription` with every mistake in any of
-    them, and for more than 50.
+    them, and for more than 50 subscriptions.
     """
     elements = as_list(subscriptions)
     if elements is None:
@@ -138,14 +142,14 @@ def subscriptions_from_json(subscriptions: Any) -> tuple[Subscription, ...]:
             is_read = isinstance(element, Subscription)
             read.append(element if is_read else Subscription.from_json(element))
         except InvalidSubscription as error:
-            problems += [_inside(f"[{index}]", problem) for problem in error.problems]
+            problems += [_prefix_path(f"[{index}]", problem) for problem in error.problems]
     if problems:
         raise InvalidSubscription(problems)
     return tuple(read)
 
 
 def too_many(subscriptions: Sequence[Any]) -> list[Problem]:
-    """Return the problem of a destination that has more subscriptions than it may have."""
+    """Return the problem of a destination with more than 50 subscriptions; else an empty list."""
     count = len(subscriptions)
     if count <= MAX_SUBSCRIPTIONS:
         return []
@@ -153,28 +157,28 @@ def too_many(subscriptions: Sequence[Any]) -> list[Problem]:
     return [Problem("$", message)]
 
 
-def _problems(subscription: Subscription) -> Iterator[Problem]:
-    """Yield what is wrong with the single fields."""
+def _check_fields(subscription: Subscription) -> Iterator[Problem]:
+    """Yield the problems of the name, the action and the switch."""
     name: Any = subscription.name
     action: Any = subscription.action
     enabled: Any = subscription.enabled
     for field, value in (("name", name), ("action", action)):
         if not isinstance(value, str) or not value:
-            yield Problem(field, _no_text(value))
+            yield Problem(field, _describe_no_text(value))
     if isinstance(action, str) and action and action not in ACTIONS:
         yield Problem("action", f"no such action; there are {', '.join(ACTIONS)}")
     if not isinstance(enabled, bool):
         yield Problem("enabled", f"must be true or false, not {describe_type(enabled)}")
 
 
-def _no_text(value: Any) -> str:
+def _describe_no_text(value: Any) -> str:
     return "missing" if is_blank(value) else f"must be a string, not {describe_type(value)}"
 
 
-def _fires(subscription: Subscription, problems: list[Problem]) -> Trigger | None:
+def _parse_trigger(subscription: Subscription, problems: list[Problem]) -> Trigger | None:
     trigger: Any = subscription.trigger
     if not isinstance(trigger, str) or not trigger:
-        problems.append(Problem("trigger", _no_text(trigger)))
+        problems.append(Problem("trigger", _describe_no_text(trigger)))
         return None
     try:
         return read_trigger(trigger)
@@ -185,32 +189,32 @@ def _fires(subscription: Subscription, problems: list[Problem]) -> Trigger | Non
     return None
 
 
-def _resolve(subscription: Subscription, problems: list[Problem]) -> tuple[Any, Resolve]:
+def _compile_mapping(subscription: Subscription, problems: list[Problem]) -> tuple[Any, Resolve]:
     mapping: Any = subscription.mapping
     if mapping is None:
         problems.append(Problem("mapping", "missing"))
-        return {}, nothing
+        return {}, resolve_nothing
     try:
         return read_mapping(mapping, "mapping", problems)
     except RecursionError:  # the caller is deep in calls itself
         problems.append(Problem("mapping", TOO_DEEP))
-        return {}, nothing
+        return {}, resolve_nothing
 
 
-def _first(names: tuple[str, ...], given: Mapping[Any, Any]) -> str:
-    return next((name for name in names if given.get(name) is not None), names[0])
+def _find_key(names: tuple[str, ...], fields: Mapping[Any, Any]) -> str:
+    return next((name for name in names if fields.get(name) is not None), names[0])
 
 
-def _warn_of_others(given: Mapping[Any, Any]) -> None:
-    known = {name for names in _NAMES.values() for name in names} | _PASSED_OVER
-    for key in given:
+def _warn_of_unknown_keys(fields: Mapping[Any, Any]) -> None:
+    known = {name for names in _NAMES.values() for name in names} | _IGNORED
+    for key in fields:
         if key not in known:
             message = f"unknown key {key!r} of a subscription is passed over"
             warnings.warn(message, stacklevel=3)
 
 
-def _decoded(mapping: Any) -> Any:
-    """Return a mapping that is kept as a JSON text; other texts stay, to be refused."""
+def _decode_text(mapping: Any) -> Any:
+    """Decode a mapping that is a JSON text; any other text is returned, and refused later."""
     if not isinstance(mapping, str):
         return mapping
     try:
@@ -219,8 +223,8 @@ def _decoded(mapping: Any) -> Any:
         return mapping
 
 
-def _as_written(problems: Iterable[Problem], found: Mapping[str, str]) -> list[Problem]:
-    """Return problems whose places begin with the keys as they were written."""
+def _restore_keys(problems: Iterable[Problem], found: Mapping[str, str]) -> list[Problem]:
+    """Return the problems with the keys that the user wrote at the start of their places."""
     return [
         Problem(_FIRST_WORD.sub(lambda word: found[word[0]], problem.path), problem.message)
         for problem in problems
@@ -230,7 +234,7 @@ def _as_written(problems: Iterable[Problem], found: Mapping[str, str]) -> list[P
 _FIRST_WORD: Final = re.compile(rf"\A(?:{'|'.join(_NAMES)})\b")
 
 
-def _inside(place: str, problem: Problem) -> Problem:
+def _prefix_path(place: str, problem: Problem) -> Problem:
     return Problem(place if problem.path == "$" else f"{place}.{problem.path}", problem.message)
 
 

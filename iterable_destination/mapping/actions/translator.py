@@ -120,7 +120,7 @@ def _shortlist(
     found: list[_Candidate] = []
     for subscription in subscriptions:
         if subscription.enabled:
-            rest = subscription.fires.given(known)
+            rest = subscription.condition.simplify(known)
             if rest is True:
                 found.append((subscription, None))
             elif not isinstance(rest, bool):

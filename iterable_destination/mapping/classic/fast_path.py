@@ -218,7 +218,7 @@ def _track(
     usual = _items(products) if type(products) is list else None
     if usual is None:
         return None
-    if translate is commerce.cart:
+    if translate is commerce.update_cart:
         return UpdateCart(identity, usual)
     return _purchase(identity, usual, properties, moment)
 
@@ -226,7 +226,7 @@ def _track(
 @lru_cache(maxsize=1_000)
 def _translator(name: str) -> routes.Translator | None:
     """Return which translator an event of this name goes to; None if it cannot be sent."""
-    return None if text_problem(name) else routes.commerce(name) or track.track
+    return None if text_problem(name) else routes.find_commerce_translator(name) or track.track
 
 
 def _purchase(
@@ -326,7 +326,7 @@ def _plan(keys: tuple[Any, ...]) -> _Plan | None:
 
 def _new_plan(keys: tuple[Any, ...]) -> _Plan | None:
     """Plan how to read products with these keys; None where a field may have two sources."""
-    sources = items.sources(keys)
+    sources = items.find_sources(keys)
     once = {name: candidates[0] for name, candidates in sources.items() if len(candidates) == 1}
     if len(once) < sum(map(bool, sources.values())) or not once.keys() >= {"id", "name", "price"}:
         return None

@@ -1,4 +1,4 @@
-"""identify → ``POST /api/users/update``."""
+"""Translate identify calls: ``POST /api/users/update``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from iterable_destination.model.json_values import SCALARS
 from iterable_destination.model.segment_event import SegmentEvent
 from iterable_destination.model.settings import Settings
 
-#: Fields of the context that go on the profile, under the same name but for the time zone.
+#: Fields of the context that are sent in the profile. ``timezone`` is sent as ``timeZone``, the
+#: others under their own names.
 FROM_CONTEXT: Final = (
     "app",
     "device",
@@ -23,16 +24,19 @@ FROM_CONTEXT: Final = (
     "timezone",
     "userAgent",
 )
-#: Traits that do not go on the profile.
+#: Traits that are not sent.
 LEFT_OUT: Final = frozenset({"id", "timestamp"})
 
 _BOOLEANS: Final = {"true": True, "false": False}
 
 
 def identify(event: SegmentEvent, _: Settings) -> UpdateUser:
-    """Translate an identify: the traits laid over some of the context become the profile."""
+    """Translate an identify: its traits and some of its context become the profile.
+
+    A trait takes precedence over a field of the context with the same name.
+    """
     traits = {key: value for key, value in event.fields.items() if key not in LEFT_OUT}
-    profile = _from_context(event) | data_fields(traits, "traits", event.problems)
+    profile = _copy_context(event) | data_fields(traits, "traits", event.problems)
     _move_phone(event, profile)
     _add_dates(event, profile)
     if None in profile.values():
@@ -41,12 +45,12 @@ def identify(event: SegmentEvent, _: Settings) -> UpdateUser:
     if not endpoints.MANAGED_FIELDS.isdisjoint(profile):
         for key in sorted(endpoints.MANAGED_FIELDS.intersection(profile)):
             event.add_note(f"traits.{key}", "is a field that Iterable keeps itself")
-    merge, source = _merge_nested_objects(event)
+    merge, source = _read_merge_option(event)
     return UpdateUser(event.identity(), profile, merge, sources={"mergeNestedObjects": source})
 
 
-def _from_context(event: SegmentEvent) -> dict[str, Any]:
-    """Return the context's fields that no trait hides, under their names on the profile."""
+def _copy_context(event: SegmentEvent) -> dict[str, Any]:
+    """Copy the context's fields, under their profile names, unless a trait has that name."""
     names = {key: "timeZone" if key == "timezone" else key for key in FROM_CONTEXT}
     context, traits = event.context, event.fields
     seen = {key: context[key] for key in names if key in context and names[key] not in traits}
@@ -55,7 +59,7 @@ def _from_context(event: SegmentEvent) -> dict[str, Any]:
 
 
 def _move_phone(event: SegmentEvent, profile: dict[str, Any]) -> None:
-    """``phone``, or the first of ``phones``, becomes Iterable's ``phoneNumber``."""
+    """Send ``phone``, or the first of ``phones``, as Iterable's ``phoneNumber``."""
     keys = event.keys
     phone, source = None, event.source("phone")
     if "phone" in keys:
@@ -72,7 +76,7 @@ def _move_phone(event: SegmentEvent, profile: dict[str, Any]) -> None:
 
 
 def _add_dates(event: SegmentEvent, profile: dict[str, Any]) -> None:
-    """Add when the profile was updated, and since when the user is known (``met``)."""
+    """Add ``profileUpdatedAt`` from the timestamp and ``met`` from when the user was created."""
     updated = event.timestamp(read_as_iterable)
     if updated is not None:
         profile["profileUpdatedAt"] = updated
@@ -84,7 +88,7 @@ def _add_dates(event: SegmentEvent, profile: dict[str, Any]) -> None:
         profile["met"] = met
 
 
-def _merge_nested_objects(event: SegmentEvent) -> tuple[Any, str]:
+def _read_merge_option(event: SegmentEvent) -> tuple[Any, str]:
     merge, source = event.option("mergeNestedObjects")
     if isinstance(merge, str) and merge in _BOOLEANS:
         event.add_note(source, f'the string "{merge}", taken as {merge}')

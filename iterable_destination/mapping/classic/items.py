@@ -1,7 +1,4 @@
-"""A product of Segment's → an item of Iterable's.
-
-What may live here: the table of an item's fields, and how each of them is read.
-"""
+"""Translate Segment's products to Iterable's commerce items, by one table of their fields."""
 
 from __future__ import annotations
 
@@ -20,8 +17,8 @@ from iterable_destination.model.json_values import (
 )
 from iterable_destination.model.segment_event import SegmentEvent, as_id, first_keys
 
-#: An item's keys, and the product's that they are read from: folded, the first that says
-#: something. ``""`` says nothing for an id or a category, null for none of them.
+#: An item's keys, and the product's keys, folded, that each is read from: the first that has a
+#: value. Null is not a value; for an id and a category, ``""`` is not one either.
 _SOURCES: Final = {
     "id": ("productid", "id"),
     "name": ("name",),
@@ -34,23 +31,24 @@ _SOURCES: Final = {
     "url": ("url",),
 }
 _NAMES: Final = frozenset(name for names in _SOURCES.values() for name in names)
-_BLANK_SAYS_NOTHING: Final = frozenset({"id", "categories"})
-#: Where to look for a field that is nowhere.
+_BLANK_IS_ABSENT: Final = frozenset({"id", "categories"})
+#: The key that a problem names if none of a field's keys has a value; elsewhere the item's own.
 _FIRST_PLACES: Final = {"id": "product_id", "categories": "category"}
-#: Keys of a product that go nowhere else, besides those that the item has too.
+#: Keys of a product that are not sent in the item's ``dataFields``, besides the item's own keys.
 USED_UP: Final = frozenset({"category", "product_id"})
 
-#: A number in a string, perhaps of dollars.
+#: A number in a string, with or without a dollar sign.
 _NUMBER: Final = re.compile(r"\s*-?\$?(?:\d{1,300}(?:\.\d*)?|\.\d+)\s*", re.ASCII)
 
 
-def items(
+def build_items(
     event: SegmentEvent, path: str, products: Any
 ) -> tuple[list[dict[str, Any]], list[ItemPlace]]:
-    """Return the items of a list of products, and their places in the event.
+    """Build the items of a list of products; return them, and their places in the event.
 
-    ``path`` is the list's place. None is an empty list; what is no list is a problem of the
-    event, as is a product that is no object. A product that is null is passed over.
+    ``path`` is the list's place. ``products`` None is an empty list. Anything else that is not a
+    list is a problem of the event, as is a product that is not an object. A product that is null
+    is left out, with a note.
     """
     places: list[ItemPlace] = []
     elements = [] if products is None else as_list(products)
@@ -58,13 +56,13 @@ def items(
         event.add_problem(path, f"must be a list of products, not {describe_type(products)}")
         elements = []
     for index, element in enumerate(elements):
-        product = _product(event, f"{path}[{index}]", element)
+        product = _read_product(event, f"{path}[{index}]", element)
         if product is not None:
-            places.append(_item(event, f"{path}[{index}]", product))
+            places.append(_build_item(event, f"{path}[{index}]", product))
     return [place.item for place in places], places
 
 
-def _product(event: SegmentEvent, path: str, element: Any) -> dict[Any, Any] | None:
+def _read_product(event: SegmentEvent, path: str, element: Any) -> dict[Any, Any] | None:
     product = as_object(element)
     if element is None:
         event.add_note(path, "null, passed over")
@@ -73,8 +71,8 @@ def _product(event: SegmentEvent, path: str, element: Any) -> dict[Any, Any] | N
     return product
 
 
-def number(event: SegmentEvent, path: str, value: Any) -> Any:
-    """Return a numeric string as the number it says; anything else is left to validation."""
+def parse_number(event: SegmentEvent, path: str, value: Any) -> Any:
+    """Parse a numeric string, with a note; any other value is returned for validation to check."""
     if not isinstance(value, str) or not _NUMBER.fullmatch(value):
         return value
     event.add_note(path, "a string, sent as the number it says")
@@ -82,29 +80,29 @@ def number(event: SegmentEvent, path: str, value: Any) -> Any:
     return float(digits) if "." in digits else int(digits)
 
 
-def whole_number(event: SegmentEvent, path: str, value: Any) -> Any:
-    """Return ``2.0`` and ``"2.0"`` as 2; what is no whole number is left to validation."""
-    said = number(event, path, value)
-    return int(said) if isinstance(said, float) and said.is_integer() else said
+def parse_whole_number(event: SegmentEvent, path: str, value: Any) -> Any:
+    """Return ``2.0`` and ``"2.0"`` as 2; any other value is returned for validation to check."""
+    number = parse_number(event, path, value)
+    return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
-def sources(keys: Iterable[Any]) -> dict[str, list[str]]:
-    """Return, for each of an item's keys, those of a product that it is read from, in order."""
-    found = first_keys(keys, _NAMES)
+def find_sources(keys: Iterable[Any]) -> dict[str, list[str]]:
+    """Find, for each of an item's keys, the product's keys that it is read from, in order."""
+    keys_by_name = first_keys(keys, _NAMES)
     return {
-        name: [found[folded] for folded in folded_names if folded in found]
+        name: [keys_by_name[folded] for folded in folded_names if folded in keys_by_name]
         for name, folded_names in _SOURCES.items()
     }
 
 
-def _item(event: SegmentEvent, path: str, product: dict[Any, Any]) -> ItemPlace:
-    """Return the item of a product, for validation to judge."""
+def _build_item(event: SegmentEvent, path: str, product: dict[Any, Any]) -> ItemPlace:
+    """Build the item of a product; validation checks it later."""
     item: dict[str, Any] = {}
     keys: dict[str, str] = {}
-    for name, candidates in sources(product).items():
-        key, value = _said(name, candidates, product)
+    for name, candidates in find_sources(product).items():
+        key, value = _find_value(name, candidates, product)
         keys[name] = key
-        sent = _READ.get(name, _as_it_is)(event, f"{path}.{key}", value)
+        sent = _READERS.get(name, _keep)(event, f"{path}.{key}", value)
         if sent is not None:
             item[name] = sent
     rest = {key: value for key, value in product.items() if key not in item.keys() | USED_UP}
@@ -112,33 +110,36 @@ def _item(event: SegmentEvent, path: str, product: dict[Any, Any]) -> ItemPlace:
     return ItemPlace(item, path, keys)
 
 
-def _said(name: str, candidates: list[str], product: dict[Any, Any]) -> tuple[str, Any]:
-    """Return the key that says something about a field, and what; or where one would look."""
+def _find_value(name: str, candidates: list[str], product: dict[Any, Any]) -> tuple[str, Any]:
+    """Find the first key that has a value for a field.
+
+    Return the key and its value. If no key has one, return the key to name in a problem, and None.
+    """
     for key in candidates:
         value = scalar(product[key])
-        blank = is_blank(value) if name in _BLANK_SAYS_NOTHING else value is None
+        blank = is_blank(value) if name in _BLANK_IS_ABSENT else value is None
         if not blank:
             return key, value
     return _FIRST_PLACES.get(name, name), None
 
 
-def _as_it_is(_: SegmentEvent, __: str, value: Any) -> Any:
+def _keep(_: SegmentEvent, __: str, value: Any) -> Any:
     return value
 
 
-def _id(event: SegmentEvent, path: str, value: Any) -> Any:
+def _read_id(event: SegmentEvent, path: str, value: Any) -> Any:
     text = as_id(value)
     if text is not value:
         event.add_note(path, "a number, sent as a string")
     return text
 
 
-def _quantity(event: SegmentEvent, path: str, value: Any) -> Any:
-    return 1 if value is None else whole_number(event, path, value)
+def _read_quantity(event: SegmentEvent, path: str, value: Any) -> Any:
+    return 1 if value is None else parse_whole_number(event, path, value)
 
 
-def _categories(_: SegmentEvent, __: str, value: Any) -> Any:
-    """Wrap a lone category; a list stays one, and what is neither is left to validation."""
+def _read_categories(_: SegmentEvent, __: str, value: Any) -> Any:
+    """Return a single category as a list of one; validation checks what is no category."""
     if is_blank(value):
         return []
     if isinstance(value, str | int | float) and not isinstance(value, bool):
@@ -147,12 +148,12 @@ def _categories(_: SegmentEvent, __: str, value: Any) -> Any:
     return value if categories is None else list(map(scalar, categories))
 
 
-#: How the fields are read that are not sent as they are.
-_READ: Final[dict[str, Callable[[SegmentEvent, str, Any], Any]]] = {
-    "id": _id,
-    "name": _id,
-    "sku": _id,
-    "price": number,
-    "quantity": _quantity,
-    "categories": _categories,
+#: The functions that read an item's fields. A field without one is sent unchanged.
+_READERS: Final[dict[str, Callable[[SegmentEvent, str, Any], Any]]] = {
+    "id": _read_id,
+    "name": _read_id,
+    "sku": _read_id,
+    "price": parse_number,
+    "quantity": _read_quantity,
+    "categories": _read_categories,
 }

@@ -1,4 +1,4 @@
-"""page and screen → ``POST /api/events/track``, if a setting asks for them."""
+"""Translate page and screen calls: ``POST /api/events/track``, if a setting asks for them."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from iterable_destination.model.segment_event import SegmentEvent, as_id
 from iterable_destination.model.settings import Settings
 
 SINGLE_NAMES: Final = {"page": "Loaded a Page", "screen": "Loaded a Screen"}
-#: The call's own fields that are added to its properties.
-_OWN: Final = ("category", "name")
+#: Fields beside a page's properties that are sent with them.
+_OWN_FIELDS: Final = ("category", "name")
 
 
-def page(event: SegmentEvent, settings: Settings) -> TrackEvent:
-    """Translate a page or screen: an event named by the setting, or after the page."""
-    own = {key: event.raw[key] for key in _OWN if has(event, key)}
+def track_page(event: SegmentEvent, settings: Settings) -> TrackEvent:
+    """Translate a page or screen to an event with the setting's name, or the page's own."""
+    own = {key: event.raw[key] for key in _OWN_FIELDS if has_field(event, key)}
     seen = {key: value for key, value in event.fields.items() if key not in own}
     fields = data_fields(seen, "properties", event.problems)
     fields |= data_fields(own, "", event.problems)
-    name, source = _event_name(event, settings)
+    name, source = _choose_name(event, settings)
     return TrackEvent(
         event.identity(),
         name,
@@ -32,34 +32,37 @@ def page(event: SegmentEvent, settings: Settings) -> TrackEvent:
     )
 
 
-def not_asked_for(event: SegmentEvent, settings: Settings) -> str | None:
-    """Say which setting would send this page or screen, or None if one does."""
+def skip_reason(event: SegmentEvent, settings: Settings) -> str | None:
+    """Return the reason to skip this page or screen: which settings would send it.
+
+    None if a setting asks for it.
+    """
     if (
         settings.track_all_pages
-        or (settings.track_categorized_pages and has(event, "category"))
-        or (settings.track_named_pages and has(event, "name"))
+        or (settings.track_categorized_pages and has_field(event, "category"))
+        or (settings.track_named_pages and has_field(event, "name"))
     ):
         return None
     would_send = [
         setting
         for key, setting in (("category", "track_categorized_pages"), ("name", "track_named_pages"))
-        if has(event, key)
+        if has_field(event, key)
     ]
     settings_text = " or ".join([*would_send, "track_all_pages"])
     return f"no setting asks for this {event.type}: {settings_text} would send it"
 
 
-def has(event: SegmentEvent, key: str) -> bool:
-    """Whether a page says its name or category; properties of that name do not count."""
+def has_field(event: SegmentEvent, key: str) -> bool:
+    """Whether a page has its name or category beside its properties, where it counts."""
     value = event.get(key)
     return bool(value) if type(value) in SCALARS else True
 
 
-def _event_name(event: SegmentEvent, settings: Settings) -> tuple[Any, str]:
-    """Return the event's name, and the place in the event that it is made from."""
+def _choose_name(event: SegmentEvent, settings: Settings) -> tuple[Any, str]:
+    """Choose the event's name; return it, and the place in the event that it comes from."""
     if not settings.map_all_pages_to_single_event_name:
         for key in ("name", "category"):
-            if has(event, key):
+            if has_field(event, key):
                 name = as_id(event.get(key))
                 return f"{name} {event.type}" if isinstance(name, str) else name, key
     return SINGLE_NAMES[event.type], "type"

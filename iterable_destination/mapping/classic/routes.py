@@ -1,7 +1,6 @@
-"""The classic mapping's one decision: which translator an event goes to, or why to none.
+"""Route an event of the classic mapping to its translator, or say why it is skipped.
 
-What may live here: the table of call types, the table of commerce names, and the order in which
-an event can be turned away.
+The routes are two tables: call types, and names of track events that mean commerce.
 """
 
 from __future__ import annotations
@@ -11,9 +10,9 @@ from collections.abc import Callable
 from typing import Final
 
 from iterable_destination.errors import shortened
-from iterable_destination.mapping.classic.commerce import cart, has_cart, purchase
+from iterable_destination.mapping.classic.commerce import has_cart, track_purchase, update_cart
 from iterable_destination.mapping.classic.identify import identify
-from iterable_destination.mapping.classic.page import not_asked_for, page
+from iterable_destination.mapping.classic.page import skip_reason, track_page
 from iterable_destination.mapping.classic.track import track
 from iterable_destination.model.calls import Call
 from iterable_destination.model.segment_event import SegmentEvent
@@ -22,15 +21,15 @@ from iterable_destination.model.settings import Settings
 Translator = Callable[[SegmentEvent, Settings], Call]
 
 
-#: Names of track events that mean commerce: their words, and the translator.
+#: Names of track events that mean commerce: their two words, and the translator.
 COMMERCE: Final[tuple[tuple[str, str, Translator], ...]] = (
-    ("order", "completed", purchase),
-    ("product", "added", cart),
-    ("product", "removed", cart),
+    ("order", "completed", track_purchase),
+    ("product", "added", update_cart),
+    ("product", "removed", update_cart),
 )
 
-#: The names as one pattern with a group for each: alone in the new order of words (``Order
-#: Completed``), or in the older order with any text after them (``Completed Order…``).
+#: The names as one pattern with a group for each. In the new order of words nothing may follow
+#: (``Order Completed``); in the older order any text may (``Completed Order…``).
 _NAMES: Final = re.compile(
     "[ _]?(?:"
     + "|".join(
@@ -41,44 +40,43 @@ _NAMES: Final = re.compile(
 )
 
 
-def commerce(name: str) -> Translator | None:
-    """Return the translator of a track event's name that means commerce; None for others."""
+def find_commerce_translator(name: str) -> Translator | None:
+    """Return the translator for a track event's name that means commerce; None for any other."""
     found = _NAMES.match(name)
     return None if found is None else COMMERCE[(found.lastindex or 1) - 1][2]
 
 
-def _track(event: SegmentEvent, settings: Settings) -> Call:
+def _route_track(event: SegmentEvent, settings: Settings) -> Call:
     name = event.get("event")
-    translator = commerce(name) if isinstance(name, str) else None
+    translator = find_commerce_translator(name) if isinstance(name, str) else None
     if translator is None:
         return track(event, settings)
-    if translator is cart and not has_cart(event):
+    if translator is update_cart and not has_cart(event):
         event.add_note("properties.products", "no list of products, so the cart is left as it is")
         return track(event, settings)
     return translator(event, settings)
 
 
-#: Segment's call types, and their translators. Iterable has no use for any other.
+#: Segment's call types, and their translators. Other call types are skipped.
 CALL_TYPES: Final[dict[str, Translator]] = {
     "identify": identify,
-    "track": _track,
-    "page": page,
-    "screen": page,
+    "track": _route_track,
+    "page": track_page,
+    "screen": track_page,
 }
 
 
 def translate(event: SegmentEvent, settings: Settings) -> Call | str:
-    """Translate an event to its one call, or say why it is skipped.
+    """Translate an event to its one call, or return the reason to skip it.
 
-    Problems and notes are left on the event; the call is still to be validated. Raises
-    :exc:`~iterable_destination.errors.InvalidEvent` if the event has no type.
+    Problems and notes are added to the event. The caller validates the call.
     """
     translator = CALL_TYPES.get(event.type)
     if translator is None:
-        return f"{_shown(event.type)} calls are not supported: Iterable has no use for them"
+        return f"{_shorten(event.type)} calls are not supported: Iterable has no use for them"
     reason = event.skip_reason() if event.integrations else None
-    if reason is None and translator is page:
-        reason = not_asked_for(event, settings)
+    if reason is None and translator is track_page:
+        reason = skip_reason(event, settings)
     if reason is not None:
         return reason
     call = translator(event, settings)
@@ -87,7 +85,7 @@ def translate(event: SegmentEvent, settings: Settings) -> Call | str:
     return call
 
 
-def _shown(call_type: str) -> str:
+def _shorten(call_type: str) -> str:
     longest = 40
     cut = call_type if len(call_type) <= longest else f"{call_type[:longest]}…"
     return shortened(cut)

@@ -1,4 +1,4 @@
-"""track → ``POST /api/events/track``."""
+"""Translate track calls: ``POST /api/events/track``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SOURCES: Final[Mapping[str, str]] = {"eventName": "event"}
 
 
 def track(event: SegmentEvent, _: Settings) -> TrackEvent:
-    """Translate a track: its properties become the event's fields, whole."""
+    """Translate a track: all its properties become the event's fields."""
     return TrackEvent(
         event.identity(),
         event.get("event"),

@@ -159,13 +159,13 @@ OBJECTS: list[tuple[Any, Any]] = [
 EVERY = [
     (coerce, value, expected)
     for coerce, table in (
-        (coercion.text, TEXTS),
-        (coercion.integer, INTEGERS),
-        (coercion.number, NUMBERS),
-        (coercion.boolean, BOOLEANS),
-        (coercion.moment, MOMENTS),
-        (coercion.email, EMAILS),
-        (coercion.an_object, OBJECTS),
+        (coercion.coerce_text, TEXTS),
+        (coercion.coerce_integer, INTEGERS),
+        (coercion.coerce_number, NUMBERS),
+        (coercion.coerce_boolean, BOOLEANS),
+        (coercion.coerce_date, MOMENTS),
+        (coercion.coerce_email, EMAILS),
+        (coercion.coerce_object, OBJECTS),
     )
     for value, expected in table
 ]
@@ -186,21 +186,25 @@ def test_a_value_is_taken_or_refused(coerce: Any, value: Any, expected: Any) -> 
 @pytest.mark.parametrize(
     ("coerce", "value", "message"),
     [
-        (coercion.text, {}, "must be a string, not an object"),
-        (coercion.text, "\ud800", "has half of a surrogate pair, which is no Unicode character"),
-        (coercion.integer, 12.5, "must be a whole number, not one with a fraction"),
-        (coercion.integer, "x", "must be a whole number, not a string that says none"),
-        (coercion.integer, NAN, "must be a whole number, not NaN"),
-        (coercion.number, 10**400, "must be a number, not one that is too large"),
-        (coercion.number, None, "must be a number, not null"),
-        (coercion.boolean, "x", "must be true or false, not this string"),
-        (coercion.boolean, 2, "must be true or false, not a number"),
+        (coercion.coerce_text, {}, "must be a string, not an object"),
         (
-            coercion.moment,
+            coercion.coerce_text,
+            "\ud800",
+            "has half of a surrogate pair, which is no Unicode character",
+        ),
+        (coercion.coerce_integer, 12.5, "must be a whole number, not one with a fraction"),
+        (coercion.coerce_integer, "x", "must be a whole number, not a string that says none"),
+        (coercion.coerce_integer, NAN, "must be a whole number, not NaN"),
+        (coercion.coerce_number, 10**400, "must be a number, not one that is too large"),
+        (coercion.coerce_number, None, "must be a number, not null"),
+        (coercion.coerce_boolean, "x", "must be true or false, not this string"),
+        (coercion.coerce_boolean, 2, "must be true or false, not a number"),
+        (
+            coercion.coerce_date,
             "soon",
             "is no date: give ISO 8601, or milliseconds since 1970 as a number",
         ),
-        (coercion.an_object, 5, "must be an object, not a number"),
+        (coercion.coerce_object, 5, "must be an object, not a number"),
     ],
 )
 def test_a_problem_says_what_is_wrong(coerce: Any, value: Any, message: str) -> None:
@@ -212,19 +216,19 @@ def test_a_problem_says_what_is_wrong(coerce: Any, value: Any, message: str) -> 
 @pytest.mark.parametrize(
     ("coerce", "value", "notes"),
     [
-        (coercion.text, "x", []),
-        (coercion.text, Name("x"), []),
-        (coercion.text, 5, ["a number, taken as a string"]),
-        (coercion.text, ["x"], ["a list, taken as a string"]),
-        (coercion.integer, 5, []),
-        (coercion.integer, 5.0, []),
-        (coercion.integer, Decimal(5), []),
-        (coercion.integer, "5", ["a string, taken as the number it says"]),
-        (coercion.number, 5.5, []),
-        (coercion.number, True, ["a boolean, taken as the number it says"]),
-        (coercion.boolean, True, []),
-        (coercion.boolean, 0, ["a number, taken as false"]),
-        (coercion.boolean, [True], ["a list, taken as true"]),
+        (coercion.coerce_text, "x", []),
+        (coercion.coerce_text, Name("x"), []),
+        (coercion.coerce_text, 5, ["a number, taken as a string"]),
+        (coercion.coerce_text, ["x"], ["a list, taken as a string"]),
+        (coercion.coerce_integer, 5, []),
+        (coercion.coerce_integer, 5.0, []),
+        (coercion.coerce_integer, Decimal(5), []),
+        (coercion.coerce_integer, "5", ["a string, taken as the number it says"]),
+        (coercion.coerce_number, 5.5, []),
+        (coercion.coerce_number, True, ["a boolean, taken as the number it says"]),
+        (coercion.coerce_boolean, True, []),
+        (coercion.coerce_boolean, 0, ["a number, taken as false"]),
+        (coercion.coerce_boolean, [True], ["a list, taken as true"]),
     ],
 )
 def test_what_is_changed_is_noted(coerce: Any, value: Any, notes: list[str]) -> None:

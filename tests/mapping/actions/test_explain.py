@@ -20,19 +20,21 @@ EVENT: dict[str, Any] = {
 MAPPING = {"userId": {"@path": "$.userId"}, "eventName": {"@path": "$.event"}}
 
 
-def mine(trigger: str = 'type = "track"', **mapping: Any) -> Subscription:
+def build_subscription(trigger: str = 'type = "track"', **mapping: Any) -> Subscription:
     return Subscription("Mine", "trackEvent", trigger, MAPPING | mapping)
 
 
 def test_what_fired_is_told_with_its_payload_its_coercions_and_its_calls() -> None:
-    [told] = explain(EVENT, [mine(dataFields={"day": {"@path": "$.properties.day"}}, color="red")])
+    [explanation] = explain(
+        EVENT, [build_subscription(dataFields={"day": {"@path": "$.properties.day"}}, color="red")]
+    )
     payload = {
         "userId": 5,
         "eventName": "Seen",
         "dataFields": {"day": "2023-02-05T00:00:00Z"},
         "color": "red",
     }
-    assert attrs.asdict(told, filter=attrs.filters.exclude("calls")) == {
+    assert attrs.asdict(explanation, filter=attrs.filters.exclude("calls")) == {
         "subscription": "Mine",
         "fired": True,
         "because": 'type = "track"',
@@ -41,55 +43,61 @@ def test_what_fired_is_told_with_its_payload_its_coercions_and_its_calls() -> No
         "problems": (),
         "skipped": None,
     }
-    assert [call.body() for call in told.calls] == [
+    assert [call.body() for call in explanation.calls] == [
         {"userId": "5", "eventName": "Seen", "dataFields": {"day": "2023-02-05 00:00:00 +00:00"}}
     ]
 
 
 def test_what_did_not_fire_is_told_with_the_clause_that_decided() -> None:
     trigger = 'type = "track" and (event = "x" or properties.day = null)'
-    [told] = explain(EVENT, [mine(trigger)])
+    [explanation] = explain(EVENT, [build_subscription(trigger)])
     because = 'event = "x" or properties.day = null'
-    assert told == Explanation("Mine", fired=False, because=because)
+    assert explanation == Explanation("Mine", fired=False, because=because)
 
 
 def test_what_failed_is_told_with_its_problems() -> None:
-    [told] = explain(EVENT, [mine(dataFields={"@path": "$.properties"}, eventName=None)])
-    assert told.payload["dataFields"] == {"price": None, "day": "2023-02-05T00:00:00Z"}
-    assert told.problems == (Problem("eventName", "missing"),)
-    assert told.coercions == (Note("userId", "a number, taken as a string"),)
-    assert told.calls == ()
+    [explanation] = explain(
+        EVENT, [build_subscription(dataFields={"@path": "$.properties"}, eventName=None)]
+    )
+    assert explanation.payload["dataFields"] == {"price": None, "day": "2023-02-05T00:00:00Z"}
+    assert explanation.problems == (Problem("eventName", "missing"),)
+    assert explanation.coercions == (Note("userId", "a number, taken as a string"),)
+    assert explanation.calls == ()
 
 
 def test_what_is_switched_off_is_told() -> None:
-    off = attrs.evolve(mine(), enabled=False)
+    off = attrs.evolve(build_subscription(), enabled=False)
     assert explain(EVENT, [off]) == (
         Explanation("Mine", fired=False, because="it is switched off"),
     )
     because = "integrations.Iterable is false"
     elsewhere = {**EVENT, "integrations": {"Iterable": False}}
-    assert explain(elsewhere, [mine()]) == (Explanation("Mine", fired=False, because=because),)
+    assert explain(elsewhere, [build_subscription()]) == (
+        Explanation("Mine", fired=False, because=because),
+    )
 
 
 def test_what_is_skipped_is_told() -> None:
-    [told] = explain({**EVENT, "userId": None}, [mine()], Settings(skip_anonymous=True))
-    assert told.skipped == "anonymous: neither email nor userId, and skip_anonymous is on"
-    assert (told.fired, told.calls, told.problems) == (True, (), ())
+    [explanation] = explain(
+        {**EVENT, "userId": None}, [build_subscription()], Settings(skip_anonymous=True)
+    )
+    assert explanation.skipped == "anonymous: neither email nor userId, and skip_anonymous is on"
+    assert (explanation.fired, explanation.calls, explanation.problems) == (True, (), ())
 
 
 def test_a_mapping_that_gives_nothing_has_no_payload() -> None:
     nothing = Subscription("Mine", "trackEvent", 'type = "track"', {"@path": "$.x"})
-    [told] = explain(EVENT, [nothing])
-    assert (told.payload, told.problems) == (None, (Problem("eventName", "missing"),))
+    [explanation] = explain(EVENT, [nothing])
+    assert (explanation.payload, explanation.problems) == (None, (Problem("eventName", "missing"),))
 
 
 def test_the_presets_are_explained_unless_others_are_given() -> None:
-    told = explain({**EVENT, "type": "page"})
-    assert [(each.subscription, each.fired) for each in told] == [
+    explanations = explain({**EVENT, "type": "page"})
+    assert [(each.subscription, each.fired) for each in explanations] == [
         (preset.name, False) for preset in PRESETS
     ]
 
 
 def test_an_event_that_cannot_be_read_is_refused() -> None:
     with pytest.raises(InvalidEvent, match="type: missing"):
-        explain({}, [mine()])
+        explain({}, [build_subscription()])

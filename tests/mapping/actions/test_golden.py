@@ -16,20 +16,20 @@ from iterable_destination.mapping.actions import (
     subscriptions_from_json,
 )
 from iterable_destination.mapping.actions.mapping_kit.compiler import DIRECTIVES
-from tests.support.golden_cases import ACTIONS, cases, refusal
+from tests.support.golden_cases import ACTIONS, cases, describe_error
 
 CASES = cases(ACTIONS)
 
 
-def line(event: Any, translator: MappedTranslator, settings: Settings) -> dict[str, Any]:
+def build_line(event: Any, translator: MappedTranslator, settings: Settings) -> dict[str, Any]:
     """Return what became of an event, as the command line would write it."""
     try:
         result = translator(event, settings)
     except InvalidEvent as error:
-        return {"messageId": error.message_id, "error": refusal(error)}
+        return {"messageId": error.message_id, "error": describe_error(error)}
     if result.skipped is not None:
         return {"messageId": result.message_id, "skipped": result.skipped}
-    written: dict[str, Any] = {"messageId": result.message_id, "calls": calls(result)}
+    written: dict[str, Any] = {"messageId": result.message_id, "calls": list_calls(result)}
     if result.notes:
         written["notes"] = [attrs.asdict(note) for note in result.notes]
     if result.errors:
@@ -38,7 +38,7 @@ def line(event: Any, translator: MappedTranslator, settings: Settings) -> dict[s
     return written
 
 
-def calls(result: Translation) -> list[dict[str, Any]]:
+def list_calls(result: Translation) -> list[dict[str, Any]]:
     return [
         {
             "method": call.endpoint.method,
@@ -55,7 +55,7 @@ def test_comes_out_as_the_golden_case_says(name: str) -> None:
     case = copy.deepcopy(CASES[name])
     given = PRESETS if "preset" in case else subscriptions_from_json(case["subscriptions"])
     settings = Settings.from_mapping(case.get("settings", {}))
-    assert line(case["input"], MappedTranslator(given), settings) == case["output"]
+    assert build_line(case["input"], MappedTranslator(given), settings) == case["output"]
     assert case["input"] == CASES[name]["input"]
 
 
@@ -69,8 +69,8 @@ def test_an_explanation_tells_the_same(name: str) -> None:
     except InvalidEvent as error:
         assert str(error) == case["output"]["error"]["message"]  # noqa: PT017 - or it is told
         return
-    told = [call.body() for each in explained for call in each.calls]
-    assert told == [call["body"] for call in case["output"].get("calls", [])]
+    bodies = [call.body() for each in explained for call in each.calls]
+    assert bodies == [call["body"] for call in case["output"].get("calls", [])]
     problems = [
         f"{each.subscription}: {problem}" for each in explained for problem in each.problems
     ]

@@ -13,20 +13,18 @@ import pytest
 
 from iterable_destination import InvalidSubscription, Problem
 from iterable_destination.mapping.actions import (
-    ACTIONS,
-    DEFAULT_MAPPINGS,
     MAX_SUBSCRIPTIONS,
-    PRESETS,
-    PRESETS_JSON,
     MappedTranslator,
     Subscription,
     subscriptions_from_json,
 )
-from iterable_destination.mapping.actions.call_builders import CALLS
-from iterable_destination.mapping.actions.fields import FIELDS
 
 TRIGGER = 'type = "track"'
+
+
 MAPPING: dict[str, Any] = {"userId": {"@path": "$.userId"}, "eventName": "Seen"}
+
+
 WRITTEN = {
     "name": "Mine",
     "enabled": False,
@@ -34,10 +32,12 @@ WRITTEN = {
     "subscribe": TRIGGER,
     "mapping": MAPPING,
 }
+
+
 MINE = Subscription("Mine", "trackEvent", TRIGGER, MAPPING, enabled=False)
 
 
-def mistakes(subscription: Any) -> list[tuple[str, str]]:
+def find_mistakes(subscription: Any) -> list[tuple[str, str]]:
     with pytest.raises(InvalidSubscription) as raised:
         Subscription.from_json(subscription)
     return [(problem.path, problem.message) for problem in raised.value.problems]
@@ -129,11 +129,11 @@ def test_it_is_on_and_has_its_actions_name_unless_it_says_otherwise() -> None:
 def test_every_mistake_is_named_with_its_place(
     change: dict[str, Any], expected: list[tuple[str, str]]
 ) -> None:
-    assert mistakes(WRITTEN | change) == expected
+    assert find_mistakes(WRITTEN | change) == expected
 
 
 def test_nothing_at_all_is_missing_everything() -> None:
-    assert mistakes({}) == [
+    assert find_mistakes({}) == [
         ("name", "missing"),
         ("partnerAction", "missing"),
         ("subscribe", "missing"),
@@ -143,7 +143,7 @@ def test_nothing_at_all_is_missing_everything() -> None:
 
 def test_mistakes_are_named_as_they_were_written() -> None:
     written = {"name": "x", "actionSlug": "y", "trigger": "z", "settings": {"a": {"@nope": 1}}}
-    assert [path for path, _ in mistakes(written)] == [
+    assert [path for path, _ in find_mistakes(written)] == [
         "actionSlug",
         "trigger",
         "settings.a.@nope",
@@ -152,7 +152,7 @@ def test_mistakes_are_named_as_they_were_written() -> None:
 
 @pytest.mark.parametrize("given", [None, [], "x", 5])
 def test_a_subscription_is_an_object(given: Any) -> None:
-    [(path, message)] = mistakes(given)
+    [(path, message)] = find_mistakes(given)
     assert path == "$"
     assert message.startswith("a subscription is an object, not ")
 
@@ -206,26 +206,6 @@ def test_a_mapping_that_is_changed_later_changes_no_subscription() -> None:
     mapping["eventName"] = "x"
     assert made.mapping == {"eventName": "Seen"}
     assert made.resolve({}) == {"eventName": "Seen"}
-
-
-def test_every_action_has_fields_calls_and_a_default_mapping() -> None:
-    assert set(ACTIONS) == set(FIELDS) == set(CALLS) == set(DEFAULT_MAPPINGS)
-    for action, mapping in DEFAULT_MAPPINGS.items():
-        assert mapping.keys() <= {field.name for field in FIELDS[action]}
-
-
-def test_the_presets_are_those_of_segment() -> None:
-    assert [(each.name, each.action, each.trigger) for each in PRESETS] == [
-        (
-            "Track Calls",
-            "trackEvent",
-            'type = "track" and event != "Order Completed" and event != "Cart Updated"',
-        ),
-        ("Identify Calls", "updateUser", 'type = "identify"'),
-        ("Update Cart Calls", "updateCart", 'type = "track" and event = "Cart Updated"'),
-        ("Order Completed Calls", "trackPurchase", 'type = "track" and event = "Order Completed"'),
-    ]
-    assert subscriptions_from_json(json.loads(json.dumps(PRESETS_JSON))) == PRESETS
 
 
 def test_where_the_stack_is_nearly_full_it_is_refused_like_any_other() -> None:

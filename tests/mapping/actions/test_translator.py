@@ -16,48 +16,32 @@ from hypothesis import strategies as st
 
 from iterable_destination import InvalidEvent, Note, Problem, Settings, Translation
 from iterable_destination.mapping.actions import (
-    ACTIONS,
-    DEFAULT_MAPPINGS,
-    PRESETS,
     MappedTranslator,
     Subscription,
     explain,
 )
-from iterable_destination.mapping.actions import items as items_module
 from iterable_destination.mapping.actions import translator as translator_module
-from iterable_destination.mapping.actions.coercion import Findings
-from iterable_destination.mapping.actions.fields import FIELDS
-from iterable_destination.mapping.actions.payload import NONE, Field, coerced
 from iterable_destination.model import validation
-from iterable_destination.model.calls import TrackEvent, UpdateEmail, UpdateUser
 from iterable_destination.model.translation import FailedSubscription
-from tests.mapping.actions.fql.test_fql import triggers
-from tests.mapping.actions.mapping_kit.test_directives import mappings
-from tests.mapping.test_properties import containers, picture, wrapped
+from tests.mapping.test_properties import iterate_containers, take_snapshot, wrap
 from tests.support import strategies
+from tests.support.fql_strategies import triggers
 from tests.support.request_schema import violations
-
-EVENT: dict[str, Any] = {"messageId": "m-1", "type": "track", "userId": "u-1", "event": "Seen"}
-PRESET = MappedTranslator()
-
-
-def subscription(name: str = "Mine", **mapping: Any) -> Subscription:
-    fields = {"userId": {"@path": "$.userId"}, "eventName": {"@path": "$.event"}}
-    return Subscription(name, "trackEvent", 'type = "track"', fields | mapping)
-
-
-def problems(event: Any, *subscriptions: Subscription) -> list[tuple[str, str]]:
-    with pytest.raises(InvalidEvent) as raised:
-        MappedTranslator(subscriptions or PRESETS)(event)
-    return [(problem.path, problem.message) for problem in raised.value.problems]
-
+from tests.support.subscription_strategies import (
+    EVENT,
+    PRESET,
+    build_subscription,
+    find_problems,
+    json_events,
+    wild_subscriptions,
+)
 
 # --- One event ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("event", [None, [], "x", 5, b"{}", float("nan")])
 def test_an_event_is_an_object(event: Any) -> None:
-    [(path, message)] = problems(event)
+    [(path, message)] = find_problems(event)
     assert path == "$"
     assert message.startswith("an event is an object, not ")
 
@@ -67,7 +51,7 @@ def test_an_event_is_an_object(event: Any) -> None:
     [(None, "missing"), ("", "missing"), (5, "must be a string, not a number")],
 )
 def test_an_event_has_a_type(its_type: Any, message: str) -> None:
-    assert problems({**EVENT, "type": its_type}) == [("type", message)]
+    assert find_problems({**EVENT, "type": its_type}) == [("type", message)]
 
 
 @pytest.mark.parametrize(("given", "read"), [("m-1", "m-1"), (5, "5"), (None, None), ([], None)])
@@ -80,7 +64,7 @@ def test_the_message_id_is_known_whatever_becomes_of_it(given: Any, read: str | 
 
 def test_settings_may_be_left_out() -> None:
     nobody = {**EVENT, "userId": None}
-    assert problems(nobody) == [("Track Calls: userId", "Must include email or userId.")]
+    assert find_problems(nobody) == [("Track Calls: userId", "Must include email or userId.")]
     skipped = PRESET(nobody, Settings(skip_anonymous=True)).skipped
     assert skipped == "anonymous: neither email nor userId, and skip_anonymous is on"
 
@@ -113,35 +97,18 @@ def test_an_event_can_be_meant_for_others(integrations: Any, skipped: str | None
 
 
 def test_the_notes_and_problems_name_the_subscription() -> None:
-    good, bad = subscription(userId=5), subscription("Bad", eventName=None)
+    good, bad = build_subscription(userId=5), build_subscription("Bad", eventName=None)
     result = MappedTranslator([good, bad])(EVENT)
     assert result.notes == (Note("Mine: userId", "a number, taken as a string"),)
     assert result.errors == (FailedSubscription("Bad", (Problem("eventName", "missing"),)),)
     assert result.subscriptions == ("Mine",)
 
 
-def test_a_new_email_is_a_call_after_the_other() -> None:
-    mapping = {"userId": "u-1", "newEmail": "b@example.com"}
-    update = Subscription("Mine", "updateUser", 'type = "track"', mapping)
-    result = MappedTranslator([update, subscription("Other")])(EVENT)
-    assert [type(call) for call in result.calls] == [UpdateUser, UpdateEmail, TrackEvent]
-    assert result.subscriptions == ("Mine", "Mine", "Other")
-
-
-def test_update_only_is_kept_for_bulk_requests() -> None:
-    mapping = {"userId": "u-1", "updateOnly": True}
-    update = Subscription("Mine", "updateUser", 'type = "track"', mapping)
-    [call] = MappedTranslator([update])(EVENT).calls
-    assert isinstance(call, UpdateUser)
-    assert call.update_only is True
-    assert "updateOnly" not in call.body()
-
-
 def test_a_mapping_that_gives_no_object_is_a_problem() -> None:
     mine = Subscription("Mine", "trackEvent", 'type = "track"', {"@path": "$.event"})
-    assert problems(EVENT, mine) == [("Mine: mapping", "must give an object, not a string")]
+    assert find_problems(EVENT, mine) == [("Mine: mapping", "must give an object, not a string")]
     nothing = Subscription("Mine", "trackEvent", 'type = "track"', {"@path": "$.x"})
-    assert problems(EVENT, nothing) == [("Mine: eventName", "missing")]
+    assert find_problems(EVENT, nothing) == [("Mine: eventName", "missing")]
 
 
 def test_a_whole_mapping_can_be_a_directive() -> None:
@@ -152,9 +119,9 @@ def test_a_whole_mapping_can_be_a_directive() -> None:
 
 
 def test_what_grows_out_of_proportion_fails_its_own_subscription_only() -> None:
-    large = subscription("Large", dataFields={"x": {"@template": "{{properties.x}}" * 2_000}})
+    large = build_subscription("Large", dataFields={"x": {"@template": "{{properties.x}}" * 2_000}})
     event = {**EVENT, "properties": {"x": "a" * 10_000}}
-    result = MappedTranslator([large, subscription()])(event)
+    result = MappedTranslator([large, build_subscription()])(event)
     message = "makes a text of more than 4,000,000 characters"
     assert result.errors == (FailedSubscription("Large", (Problem("mapping", message),)),)
     assert result.subscriptions == ("Mine",)
@@ -171,81 +138,15 @@ def test_what_grows_out_of_proportion_fails_its_own_subscription_only() -> None:
 )
 def test_what_json_cannot_hold_is_refused_with_its_place(value: Any, message: str) -> None:
     event = {**EVENT, "properties": {"a": [value]}}
-    assert problems(event) == [("Track Calls: dataFields.a[0]", message)]
+    assert find_problems(event) == [("Track Calls: dataFields.a[0]", message)]
     assert PRESET({**EVENT, "x": value}).calls
-
-
-def test_other_keys_of_an_item_are_judged_at_their_place() -> None:
-    item = {"id": "p", "name": "n", "quantity": 1, "price": 1, "x": {"y": float("nan")}}
-    mapping = {"user": {"userId": "u"}, "items": [{"@path": "$.properties"}]}
-    cart = Subscription("Mine", "updateCart", 'type = "track"', mapping)
-    assert problems({**EVENT, "properties": item}, cart) == [
-        ("Mine: items[0].x.y", "is NaN, which JSON cannot hold")
-    ]
-
-
-@pytest.mark.parametrize(
-    ("items", "expected"),
-    [
-        ("x", [("Mine: items[0]", "must be an object, not a string")]),
-        (["x"], [("Mine: items[0]", "must be an object, not a string")]),
-        ([[]], [("Mine: items[0]", "must be an object, not a list")]),
-        (
-            [{"id": "p", "name": "n", "quantity": 2**63, "price": 1}],
-            [
-                (
-                    "Mine: items[0].quantity",
-                    "must be between -9,223,372,036,854,775,808 and 9,223,372,036,854,775,807",
-                )
-            ],
-        ),
-        (
-            [{"id": "p", "name": "n", "quantity": 1, "price": 1, "categories": [1]}],
-            [
-                (
-                    "Mine: items[0].categories",
-                    "must be a string or a list of strings, not a list",
-                )
-            ],
-        ),
-        (
-            [{"id": "p", "name": "n", "quantity": 1, "price": 1, "categories": {}}],
-            [("Mine: items[0].categories", "must be a string, not an object")],
-        ),
-    ],
-)
-def test_a_bad_item_is_named(items: Any, expected: list[tuple[str, str]]) -> None:
-    mapping = {"user": {"userId": "u"}, "items": items}
-    cart = Subscription("Mine", "updateCart", 'type = "track"', mapping)
-    assert problems(EVENT, cart) == expected
-
-
-def test_a_campaign_has_its_bounds() -> None:
-    expected = "must be between -9,223,372,036,854,775,808 and 9,223,372,036,854,775,807"
-    assert problems(EVENT, subscription(campaignId=2**63, eventName="")) == [
-        ("Mine: eventName", "missing"),
-        ("Mine: campaignId", expected),
-    ]
-
-
-def test_an_id_that_is_too_long_is_left_out() -> None:
-    result = MappedTranslator([subscription(id="é" * 257)])(EVENT)
-    assert result.notes == (Note("Mine: id", "left out: an id has at most 512 bytes"),)
-    assert "id" not in result.calls[0].body()
-    [call] = MappedTranslator([subscription(id="é" * 256)])(EVENT).calls
-    assert call.body()["id"] == "é" * 256
-
-
-def test_a_user_that_is_no_object_is_refused() -> None:
-    cart = Subscription("Mine", "updateCart", 'type = "track"', {"user": "u", "items": []})
-    assert problems(EVENT, cart) == [("Mine: user", "must be an object, not a string")]
 
 
 def test_where_the_stack_is_nearly_full_an_event_is_refused_like_any_other() -> None:
     nested: Any = {"@path": "event"}
     for _ in range(100):
         nested = {"x": nested}
-    translator = MappedTranslator([subscription(dataFields=nested)])
+    translator = MappedTranslator([build_subscription(dataFields=nested)])
 
     def below(depth: int) -> list[tuple[str, str]]:
         if depth:
@@ -277,7 +178,7 @@ def test_what_is_remembered_of_names_is_bounded(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("name", [None, 5, strategies.Name("Order Completed"), ["x"]])
 def test_a_name_that_is_no_plain_text_is_asked_for_anew(name: Any) -> None:
-    translator = MappedTranslator([subscription(eventName="x")])
+    translator = MappedTranslator([build_subscription(eventName="x")])
     assert translator({**EVENT, "event": name}).calls
     assert translator._shortlists == {}
 
@@ -297,71 +198,22 @@ def test_those_fire_whose_triggers_hold(
     ]
     translator = MappedTranslator(subscriptions)
     expected = tuple(
-        each.name for each in subscriptions if each.enabled and each.fires.holds(event)
+        each.name for each in subscriptions if each.enabled and each.condition.holds(event)
     )
     for _ in range(2):  # the second time it is remembered
         assert translator(event).subscriptions == expected
 
 
-# --- Every event -------------------------------------------------------------------------------
-
-
-def renamed(event: Any) -> Any:
-    """Give commerce the names that the presets ask for."""
-    if isinstance(event, dict) and str(event.get("event")).startswith("Product"):
-        return event | {"event": "Cart Updated"}
-    return event
-
-
-json_events = strategies.json_events.map(renamed)
 any_events = strategies.python_events | strategies.read_events | strategies.anything
-places = st.sampled_from(
-    [
-        "$.userId",
-        "$.properties",
-        "$.traits",
-        "$.event",
-        "$.properties.products",
-        "$.timestamp",
-        "$.properties.total",
-        "$.context.traits",
-        "$.messageId",
-        "$.properties.email",
-        "$.context",
-        "$.properties.products[0].price",
-        "$.properties.products[0].product_id",
-        "$.traits.email",
-    ]
-)
-values = (
-    places.map(lambda where: {"@path": where})
-    | mappings
-    | st.sampled_from([1, 0, True, "5", 1.5, "true", "a@b.co", "u-1", None, "", [], ["x"]])
-)
 
 
-@st.composite
-def wild(draw: st.DrawFn) -> Subscription:
-    """Make a subscription that maps anything to anything, with some defaults kept."""
-    action = draw(st.sampled_from(list(ACTIONS)))
-    mapping = copy.deepcopy(DEFAULT_MAPPINGS[action])
-    for field in FIELDS[action]:
-        kept = draw(st.integers(0, 3))
-        if kept == 0:
-            mapping[field.name] = draw(values)
-        elif kept == 1:
-            mapping.pop(field.name, None)
-    if "user" in mapping and draw(st.booleans()):
-        key = draw(st.sampled_from(["email", "userId", "dataFields", "phoneNumber"]))
-        mapping["user"] = {**DEFAULT_MAPPINGS["updateCart"]["user"], key: draw(values)}
-    return Subscription(draw(st.sampled_from(["A", "B"])), action, "type != null", mapping)
+translators = st.just(PRESET) | st.lists(wild_subscriptions(), max_size=3).map(MappedTranslator)
 
 
-translators = st.just(PRESET) | st.lists(wild(), max_size=3).map(MappedTranslator)
 all_settings = st.builds(Settings, skip_anonymous=st.booleans())
 
 
-def result(translator: MappedTranslator, event: Any, settings: Settings) -> Any:
+def translate_or_fail(translator: MappedTranslator, event: Any, settings: Settings) -> Any:
     try:
         return translator(event, settings)
     except InvalidEvent as error:
@@ -372,9 +224,9 @@ def result(translator: MappedTranslator, event: Any, settings: Settings) -> Any:
 def test_no_event_raises_anything_but_invalid_event(
     translator: MappedTranslator, event: Any, settings: Settings
 ) -> None:
-    before = picture(event)
-    found = result(translator, event, settings)
-    assert picture(event) == before
+    before = take_snapshot(event)
+    found = translate_or_fail(translator, event, settings)
+    assert take_snapshot(event) == before
     if isinstance(found, Translation):
         assert (found.skipped is None) == bool(found.calls)
         assert len(found.subscriptions) == len(found.calls)
@@ -386,7 +238,7 @@ def test_no_event_raises_anything_but_invalid_event(
 def test_every_call_is_valid_and_has_the_documented_schema(
     translator: MappedTranslator, event: Any, settings: Settings
 ) -> None:
-    found = result(translator, event, settings)
+    found = translate_or_fail(translator, event, settings)
     assume(isinstance(found, Translation) and found.calls)
     for call in found.calls:
         assert validation.problems(call) == []
@@ -400,12 +252,12 @@ def test_nothing_that_comes_out_is_shared(
 ) -> None:
     mapped = copy.deepcopy([each.mapping for each in translator.subscriptions])
     before = copy.deepcopy(event)
-    found = result(translator, event, settings)
+    found = translate_or_fail(translator, event, settings)
     assume(isinstance(found, Translation) and found.calls)
     explained = explain(event, translator.subscriptions, settings)
     shown = [attrs.asdict(each, recurse=False) for each in explained]
     for part in [*(call.body() for call in found.calls), *(each["payload"] for each in shown)]:
-        for container in list(containers(part)):
+        for container in list(iterate_containers(part)):
             if isinstance(container, dict | list):
                 container.clear()
     assert event == before
@@ -416,43 +268,22 @@ def test_nothing_that_comes_out_is_shared(
 def test_the_types_that_hold_an_event_do_not_matter(
     translator: MappedTranslator, event: Any, settings: Settings
 ) -> None:
-    expected = result(translator, event, settings)
-    assert result(translator, copy.deepcopy(event), settings) == expected
-    assert result(translator, MappingProxyType(event), settings) == expected
+    expected = translate_or_fail(translator, event, settings)
+    assert translate_or_fail(translator, copy.deepcopy(event), settings) == expected
+    assert translate_or_fail(translator, MappingProxyType(event), settings) == expected
 
 
 @given(json_events, all_settings)
 def test_the_presets_give_the_same_for_wrapped_events(event: Any, settings: Settings) -> None:
-    expected = result(PRESET, event, settings)
-    assert result(PRESET, wrapped(event), settings) == expected
-
-
-def closely(fields: tuple[Field, ...]) -> tuple[Field, ...]:
-    """Return fields of which every value is looked at closely."""
-    return tuple(field._replace(ordinary=NONE) for field in fields)
-
-
-@given(wild(), json_events)
-def test_the_quick_look_at_a_payload_agrees_with_the_close_one(
-    mine: Subscription, event: dict[str, Any]
-) -> None:
-    payload = mine.resolve(event)
-    assume(isinstance(payload, dict))
-    quick, close = Findings(), Findings()
-    fields = FIELDS[mine.action]
-    quickly = coerced(fields, payload, "", quick)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(items_module, "_is_ordinary", lambda _: False)
-        closed = coerced(closely(fields), payload, "", close)
-    assert quickly == closed
-    assert (quick.problems, quick.notes) == (close.problems, close.notes)
+    expected = translate_or_fail(PRESET, event, settings)
+    assert translate_or_fail(PRESET, wrap(event), settings) == expected
 
 
 @given(translators, any_events | json_events, all_settings)
 def test_an_explanation_tells_what_the_translator_does(
     translator: MappedTranslator, event: Any, settings: Settings
 ) -> None:
-    found = result(translator, event, settings)
+    found = translate_or_fail(translator, event, settings)
     try:
         explained = explain(event, translator.subscriptions, settings)
     except InvalidEvent as error:

@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from iterable_destination import InvalidEvent, Settings, translate
-from tests.support.golden_cases import CLASSIC, cases, refusal
+from tests.support.golden_cases import CLASSIC, cases, describe_error
 
 CASES = cases(CLASSIC)
 
@@ -26,7 +26,7 @@ def line(event: Any, settings: dict[str, Any]) -> dict[str, Any]:
     try:
         result = translate(event, chosen)
     except InvalidEvent as error:
-        return {"messageId": error.message_id, "error": refusal(error)}
+        return {"messageId": error.message_id, "error": describe_error(error)}
     if result.skipped is not None:
         return {"messageId": result.message_id, "skipped": result.skipped}
     calls = [

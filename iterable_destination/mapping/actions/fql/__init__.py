@@ -1,5 +1,5 @@
-"""FQL, the language in which a subscription says which events fire it.
+"""FQL, the language of triggers: which events a subscription is for.
 
-``lexer`` splits a trigger into tokens, ``parser`` reads them, ``conditions`` evaluates what comes
-of that.
+``lexer`` splits a trigger into tokens, ``parser`` builds conditions from them, and ``conditions``
+evaluates these for an event.
 """

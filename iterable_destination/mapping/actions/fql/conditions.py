@@ -1,7 +1,4 @@
-"""Clauses: what a trigger asks of an event, as values.
-
-What may live here: what each comparison means, and how an event is judged by them.
-"""
+"""Conditions: a trigger as a tree of clauses, evaluated for an event."""
 
 from __future__ import annotations
 
@@ -19,29 +16,29 @@ Test = Callable[[Any], bool]
 
 @attrs.frozen(slots=False)
 class Clause:
-    """One question to an event: a field, and what is asked of it."""
+    """One condition on an event: a field, and a test of its value."""
 
     #: The field's name, as it is written.
     field: str
     get: Get = attrs.field(eq=False, repr=False)
     test: Test = attrs.field(eq=False, repr=False)
-    #: Where it stands in the trigger.
+    #: Its first character in the trigger, and the one after its last, counted from 0.
     start: int
     end: int
-    #: Returns whether an event is as the clause says.
+    #: Returns whether an event meets the condition.
     holds: Callable[[dict[Any, Any]], bool] = attrs.field(init=False, eq=False, repr=False)
 
     @holds.default
     def _holds(self) -> Callable[[dict[Any, Any]], bool]:
-        get, test = self.get, self.test  # bound once, since this is asked of every event
+        get, test = self.get, self.test  # bound once, since this is called for every event
         return lambda event: test(get(event))
 
-    def given(self, known: Mapping[str, Any]) -> Trigger | bool:
-        """Return what is left to ask where some fields are known already."""
+    def simplify(self, known: Mapping[str, Any]) -> Trigger | bool:
+        """Return the result if the field's value is known already, else the clause itself."""
         return self.test(known[self.field]) if self.field in known else self
 
-    def deciding(self, event: dict[Any, Any]) -> tuple[bool, Trigger]:
-        """Return whether it holds, and the part that decides it: itself."""
+    def evaluate(self, event: dict[Any, Any]) -> tuple[bool, Trigger]:
+        """Return whether it holds, and the part of the trigger that decides: the clause itself."""
         return self.holds(event), self
 
 
@@ -50,22 +47,22 @@ class Group:
     """Clauses joined by ``and`` or by ``or``."""
 
     parts: tuple[Trigger, ...]
-    #: The verdict of one part that is that of all: False of ``and``, True of ``or``.
+    #: The result of a part that decides the whole group: False for ``and``, True for ``or``.
     stops_at: bool
     start: int
     end: int
 
     def holds(self, event: dict[Any, Any]) -> bool:
-        """Whether the event is as the clauses say together."""
+        """Whether the event meets the conditions together."""
         stop = self.stops_at
         for part in self.parts:
             if part.holds(event) is stop:
                 return stop
         return not stop
 
-    def given(self, known: Mapping[str, Any]) -> Trigger | bool:
-        """Return what is left to ask where some fields are known already."""
-        rest = [part.given(known) for part in self.parts]
+    def simplify(self, known: Mapping[str, Any]) -> Trigger | bool:
+        """Return the result, or what remains to be evaluated, for some known field values."""
+        rest = [part.simplify(known) for part in self.parts]
         if self.stops_at in rest:
             return self.stops_at
         open_parts = tuple([part for part in rest if not isinstance(part, bool)])
@@ -73,10 +70,10 @@ class Group:
             return not self.stops_at
         return open_parts[0] if len(open_parts) == 1 else attrs.evolve(self, parts=open_parts)
 
-    def deciding(self, event: dict[Any, Any]) -> tuple[bool, Trigger]:
-        """Return whether it holds, and the part that decides it: one, or all together."""
+    def evaluate(self, event: dict[Any, Any]) -> tuple[bool, Trigger]:
+        """Return whether it holds, and the part that decides: one part, or the whole group."""
         for part in self.parts:
-            holds, decided = part.deciding(event)
+            holds, decided = part.evaluate(event)
             if holds is self.stops_at:
                 return holds, decided
         return not self.stops_at, self
@@ -93,12 +90,12 @@ def _plain(value: Any) -> Any:
     return value if type(value) in _PLAIN else scalar(value)
 
 
-#: Types that stand for themselves; quicker to ask for than what :func:`scalar` does.
+#: Types that need no conversion by :func:`scalar`; this check is quicker.
 _PLAIN: Final = SCALARS | {type(NOTHING), dict, list}
 
 
-def same_text(text: str) -> Test:
-    """Ask for this text."""
+def equals_text(text: str) -> Test:
+    """Build a test that a value is this text."""
 
     def test(value: Any) -> bool:
         plain = value if type(value) in _PLAIN else scalar(value)
@@ -107,18 +104,18 @@ def same_text(text: str) -> Test:
     return test
 
 
-def same_number(number: float) -> Test:
-    """Ask for this number; a text of digits is none."""
-    return compared(operator.eq, number)
+def equals_number(number: float) -> Test:
+    """Build a test that a value is this number; a text of digits is not a number."""
+    return compares(operator.eq, number)
 
 
-def other_number(number: float) -> Test:
-    """Ask for a number that is another one; what is no number is not."""
-    return compared(operator.ne, number)
+def differs_from_number(number: float) -> Test:
+    """Build a test that a value is a number, but not this one."""
+    return compares(operator.ne, number)
 
 
-def compared(compare: Callable[[Any, Any], bool], number: float) -> Test:
-    """Ask for a number that compares so with this one."""
+def compares(compare: Callable[[Any, Any], bool], number: float) -> Test:
+    """Build a test that a value is a number that compares so with this one."""
 
     def test(value: Any) -> bool:
         plain = _plain(value)
@@ -127,8 +124,8 @@ def compared(compare: Callable[[Any, Any], bool], number: float) -> Test:
     return test
 
 
-def same_constant(constant: bool | None) -> Test:  # noqa: FBT001 - one of three constants
-    """Ask for true or false; or for null, which a missing field is too."""
+def equals_constant(constant: bool | None) -> Test:  # noqa: FBT001 - one of three constants
+    """Build a test that a value is true, false or null; a missing field counts as null."""
 
     def test(value: Any) -> bool:
         return (None if value is NOTHING else _plain(value)) is constant
@@ -136,8 +133,8 @@ def same_constant(constant: bool | None) -> Test:  # noqa: FBT001 - one of three
     return test
 
 
-def opposite(test: Test) -> Test:
-    """Ask for what another test denies."""
+def negate(test: Test) -> Test:
+    """Build a test that passes where another test fails."""
 
     def opposed(value: Any) -> bool:
         return not test(value)
@@ -145,8 +142,8 @@ def opposite(test: Test) -> Test:
     return opposed
 
 
-def of_text(wanted: Callable[[str], bool], *, negated: bool) -> Test:
-    """Ask something of a text; what is no text is neither so nor otherwise."""
+def text_satisfies(wanted: Callable[[str], bool], *, negated: bool) -> Test:
+    """Build a test of a text; it fails for what is not a text, also if it is negated."""
 
     def test(value: Any) -> bool:
         plain = _plain(value)
@@ -156,15 +153,14 @@ def of_text(wanted: Callable[[str], bool], *, negated: bool) -> Test:
 
 
 def contains(part: str) -> Callable[[str], bool]:
-    """Return whether a text contains another."""
+    """Build a function that returns whether a text contains this part."""
     return lambda text: part in text
 
 
 def matches(pattern: str) -> Callable[[str], bool]:
-    """Return whether a text matches a pattern, in which ``*`` stands for any text.
+    """Build a function that returns whether a text matches a pattern; ``*`` is any text.
 
-    What stands between two ``*`` is looked for once, from the left, so the time it takes grows
-    with the length of the text and no faster.
+    Each part between two ``*`` is searched once, from the left, without backtracking.
     """
     first, *others = pattern.split("*")
     if not others:

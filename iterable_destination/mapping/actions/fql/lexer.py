@@ -1,8 +1,4 @@
-"""Tokens: a trigger's text cut into pieces, each with its place.
-
-What may live here: what the pieces of a trigger look like. What they mean together is decided in
-:mod:`~iterable_destination.mapping.actions.fql.parser`.
-"""
+"""The lexer of FQL: split a trigger into tokens, each with its place."""
 
 from __future__ import annotations
 
@@ -15,15 +11,15 @@ MAX_TRIGGER_LENGTH: Final = 10_000
 
 
 class BadTrigger(ValueError):
-    """A text is no trigger."""
+    """A text is not a trigger."""
 
     def __init__(self, message: str, place: int) -> None:
-        """Say what is wrong at a place in the trigger, counted from 0."""
+        """``place`` is the mistake's character in the trigger, counted from 0."""
         super().__init__(f"at character {place + 1}: {message}")
 
 
 class Kind(Enum):
-    """What a piece is; the value is what a message calls it."""
+    """What a token is; the value is its name in messages."""
 
     TEXT = "a text in quotes"
     NUMBER = "a number"
@@ -37,18 +33,18 @@ class Kind(Enum):
 
 
 class Token(NamedTuple):
-    """A piece of a trigger."""
+    """A token of a trigger."""
 
     kind: Kind
-    #: The piece as it is written; of a text in quotes what is between them.
+    #: The token as it is written; for a text in quotes, the text between them.
     text: str
     start: int
     end: int
 
 
-#: The pieces, the first that fits. Names may have a backslash before a character that would end
-#: them. Each is tried once at a place and none looks back, so a text of any kind is read quickly.
-_PIECE: Final = re.compile(
+#: The tokens; the first alternative that matches counts. Names may have a backslash before a
+#: character that would end them. No alternative backtracks, so no text takes long.
+_TOKEN: Final = re.compile(
     r"(?P<space>\s+)"
     r'|"(?P<TEXT>[^"\\]*(?:\\.[^"\\]*)*)"'
     r"|(?P<NUMBER>-?[0-9]+(?:\.[0-9]+)?(?![\w.\\]))"
@@ -60,25 +56,25 @@ _PIECE: Final = re.compile(
 _ESCAPED: Final = re.compile(r'\\(["\\])')
 
 
-def tokens(trigger: str) -> list[Token]:
-    """Return the pieces of a trigger, the end included; raises :exc:`BadTrigger`."""
+def tokenize(trigger: str) -> list[Token]:
+    """Split a trigger into tokens, with one for its end; raises :exc:`BadTrigger`."""
     if len(trigger) > MAX_TRIGGER_LENGTH:
         message = f"a trigger has at most {MAX_TRIGGER_LENGTH:,} characters"
         raise BadTrigger(message, MAX_TRIGGER_LENGTH)
-    found, place = [], 0
+    tokens, place = [], 0
     while place < len(trigger):
-        piece = _PIECE.match(trigger, place)
+        piece = _TOKEN.match(trigger, place)
         if piece is None:
-            raise BadTrigger(_unreadable(trigger[place]), place)
+            raise BadTrigger(_describe_character(trigger[place]), place)
         if piece.lastgroup != "space":
             kind = Kind[str(piece.lastgroup)]
             text = _ESCAPED.sub(r"\1", piece["TEXT"]) if kind is Kind.TEXT else piece[0]
-            found.append(Token(kind, text, place, piece.end()))
+            tokens.append(Token(kind, text, place, piece.end()))
         place = piece.end()
-    return [*found, Token(Kind.END, "", place, place)]
+    return [*tokens, Token(Kind.END, "", place, place)]
 
 
-def _unreadable(character: str) -> str:
+def _describe_character(character: str) -> str:
     if character == '"':
         return "the text in quotes has no end"
     if character == "'":

@@ -1,7 +1,7 @@
-"""Mappings: objects in which some objects are directives, made ready once.
+"""The mapping compiler: turn a mapping into one function, which is called for every event.
 
-How a mapping is read, and the table of directives. Those that change texts stand in
-``text_directives``, those that change objects and lists in ``object_directives``.
+It also has the table of directives, and those that look something up. ``text_directives`` has
+those that change texts, ``object_directives`` those that change objects and lists.
 """
 
 from __future__ import annotations
@@ -10,29 +10,34 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from iterable_destination.errors import Problem
-from iterable_destination.mapping.actions.mapping_kit import object_directives as shapes
-from iterable_destination.mapping.actions.mapping_kit import text_directives as texts
+from iterable_destination.mapping.actions.mapping_kit import object_directives, text_directives
 from iterable_destination.mapping.actions.mapping_kit.directive_options import (
     METADATA,
-    Make,
+    DirectiveBuilder,
     Options,
     Reader,
     Resolve,
 )
-from iterable_destination.mapping.actions.mapping_kit.limits import bounded
-from iterable_destination.mapping.actions.paths import NOTHING, BadPath, OneKey, getter, read_path
+from iterable_destination.mapping.actions.mapping_kit.limits import check_size
+from iterable_destination.mapping.actions.paths import (
+    NOTHING,
+    BadPath,
+    OneKey,
+    build_getter,
+    read_path,
+)
 from iterable_destination.model.dates import TEXTS_STAY
 from iterable_destination.model.json_copy import data_fields
 from iterable_destination.model.json_values import describe_type, scalar
 
 #: Values in a mapping, objects and lists included. Ours: Segment documents no limit.
 MAX_VALUES: Final = 10_000
-#: From here on what a mapping makes is counted for each event.
+#: A mapping with more values than this may grow: its result is counted for each event.
 _MANY_VALUES: Final = 500
 
 
-class ReadMapping(Reader):
-    """Reads a mapping, and writes down every mistake in it with its place."""
+class MappingCompiler(Reader):
+    """Compiles a mapping, and adds a problem with its place for every mistake in it."""
 
     def __init__(self, problems: list[Problem]) -> None:
         self._problems = problems
@@ -41,7 +46,7 @@ class ReadMapping(Reader):
 
     @property
     def may_grow(self) -> bool:
-        """Whether what it makes of an event can be out of all proportion to the event."""
+        """Whether the result for an event can be far larger than the event."""
         return self._feeds_itself or self._count > _MANY_VALUES
 
     def add_problem(self, path: str, message: str) -> None:
@@ -49,37 +54,43 @@ class ReadMapping(Reader):
         self._problems.append(Problem(path, message))
 
     def read(self, value: Any, path: str) -> Resolve:
-        """Return the function that gives what a part of the mapping says, for an event."""
+        """Return the function that resolves a part of the mapping for an event."""
         self._count += 1
         if self._count == MAX_VALUES + 1:
             self.add_problem(path, f"a mapping has at most {MAX_VALUES:,} values")
         if self._count > MAX_VALUES:
             return Constant(None)
         if isinstance(value, list):
-            return self._list(value, path)
+            return self._read_list(value, path)
         if not isinstance(value, dict):
             return Constant(value)
         directives = [key for key in value if key.startswith("@")]
-        return self._directive(directives, value, path) if directives else self._object(value, path)
+        return (
+            self._read_directive(directives, value, path)
+            if directives
+            else self._read_object(value, path)
+        )
 
-    def _list(self, elements: list[Any], path: str) -> Resolve:
+    def _read_list(self, elements: list[Any], path: str) -> Resolve:
         parts = [self.read(element, f"{path}[{index}]") for index, element in enumerate(elements)]
 
         def resolve(data: Any) -> list[Any]:
-            found = [part(data) for part in parts]
-            return [None if value is NOTHING else value for value in found]
+            values = [part(data) for part in parts]
+            return [None if value is NOTHING else value for value in values]
 
         return resolve
 
-    def _object(self, fields: dict[str, Any], path: str) -> Resolve:
+    def _read_object(self, fields: dict[str, Any], path: str) -> Resolve:
         parts = {key: self.read(value, f"{path}.{key}") for key, value in fields.items()}
         names = {key: part.key for key, part in parts.items() if isinstance(part, OneKey)}
         if len(names) == len(parts):
-            return _copied(list(names.items()))
+            return _build_renamed(list(names.items()))
         constants = {key: part.value for key, part in parts.items() if isinstance(part, Constant)}
-        return _made(constants, [part for part in parts.items() if part[0] not in constants])
+        return _build_object(
+            constants, [part for part in parts.items() if part[0] not in constants]
+        )
 
-    def _directive(self, names: list[str], value: dict[str, Any], path: str) -> Resolve:
+    def _read_directive(self, names: list[str], value: dict[str, Any], path: str) -> Resolve:
         name = names[0]
         if value.keys() - {name, METADATA}:
             self.add_problem(path, f"{name} must be the only key of its object")
@@ -88,13 +99,13 @@ class ReadMapping(Reader):
             self._feeds_itself |= name == "@transform" or options.begins_with_directive
             return DIRECTIVES[name](options)
         else:
-            reason = _REFUSED.get(name, "there is no such directive")
+            reason = _UNSUPPORTED.get(name, "there is no such directive")
             self.add_problem(f"{path}.{name}", reason)
         return Constant(None)
 
 
 class Constant:
-    """Gives the same value for every event."""
+    """Resolves to the same value for every event."""
 
     __slots__ = ("value",)
 
@@ -106,37 +117,40 @@ class Constant:
         return self.value
 
 
-def _made(constants: dict[str, Any], parts: list[tuple[str, Resolve]]) -> Resolve:
-    """Return a function that makes an object of these parts."""
+def _build_object(constants: dict[str, Any], parts: list[tuple[str, Resolve]]) -> Resolve:
+    """Build a function that resolves to an object of these parts."""
 
     def resolve(data: Any) -> dict[str, Any]:
-        made = constants.copy()
+        result = constants.copy()
         for key, part in parts:
             value = part(data)
             if value is not NOTHING:
-                made[key] = value
-        return made
+                result[key] = value
+        return result
 
     return resolve
 
 
-def _copied(names: list[tuple[str, str]]) -> Resolve:
-    """Return a function that makes an object of another's fields, under other names: quicker."""
-    made = _made({}, [(key, OneKey(name)) for key, name in names])
+def _build_renamed(names: list[tuple[str, str]]) -> Resolve:
+    """Build a function that copies fields of an object under other names.
+
+    It is a quicker case of :func:`_build_object`.
+    """
+    resolve_other = _build_object({}, [(key, OneKey(name)) for key, name in names])
 
     def resolve(data: Any) -> Any:
         if type(data) is not dict:
-            return made(data)
+            return resolve_other(data)
         return {key: data[name] for key, name in names if name in data}
 
     return resolve
 
 
 def read_mapping(mapping: Any, path: str, problems: list[Problem]) -> tuple[Any, Resolve]:
-    """Return a copy of a mapping, and the function that gives what it says for an event.
+    """Return a copy of a mapping, and the function that resolves it for an event.
 
-    What is wrong with it is added to ``problems``, with the place; then the function is not to be
-    used. ``path`` is what the mapping itself is called.
+    Mistakes are added to ``problems``, with their places; then do not call the function. ``path``
+    is the place of the mapping itself.
     """
     before = len(problems)
     if not isinstance(mapping, Mapping):
@@ -145,27 +159,27 @@ def read_mapping(mapping: Any, path: str, problems: list[Problem]) -> tuple[Any,
     copy = data_fields({path: mapping}, "", problems, TEXTS_STAY)[path]
     if len(problems) > before:
         return copy, Constant(NOTHING)
-    reader = ReadMapping(problems)
+    reader = MappingCompiler(problems)
     resolve = reader.read(copy, path)
-    return copy, (lambda data: bounded(resolve(data))) if reader.may_grow else resolve
+    return copy, (lambda data: check_size(resolve(data))) if reader.may_grow else resolve
 
 
 # --- The directives that look something up -----------------------------------------------------
 
 
 def _path(options: Options) -> Resolve:
-    if isinstance(options.given, str):
+    if isinstance(options.value, str):
         try:
-            return getter(read_path(options.given))
+            return build_getter(read_path(options.value))
         except BadPath as error:
             options.add_problem(str(error))
             return Constant(NOTHING)
-    wanted = options.text_or_directive()
+    wanted = options.read_text_or_directive()
 
     def resolve(data: Any) -> Any:
         text = scalar(wanted(data))
         try:
-            return getter(read_path(text))(data) if isinstance(text, str) else NOTHING
+            return build_getter(read_path(text))(data) if isinstance(text, str) else NOTHING
         except BadPath:
             return NOTHING
 
@@ -173,24 +187,27 @@ def _path(options: Options) -> Resolve:
 
 
 def _literal(options: Options) -> Resolve:
-    return options.whole()
+    return options.read_whole()
 
 
 def _if(options: Options) -> Resolve:
-    options.is_object("exists", "blank", "then", "else")
+    options.require_object("exists", "blank", "then", "else")
     exists = options.has("exists")
     if not exists and not options.has("blank"):
         options.add_problem("needs exists or blank")
-    says = _is_there if exists else _is_not_blank
-    asked = options.part("exists" if exists else "blank")
-    then, otherwise = options.part("then"), options.part("else")
+    is_given = _is_present if exists else _is_not_blank
+    asked = options.read_part("exists" if exists else "blank")
+    then, otherwise = options.read_part("then"), options.read_part("else")
     if exists and options.get("then") == options.get("exists"):
-        return _first(asked, otherwise)
-    return lambda data: (then if says(asked(data)) else otherwise)(data)
+        return _build_fallback(asked, otherwise)
+    return lambda data: (then if is_given(asked(data)) else otherwise)(data)
 
 
-def _first(wanted: Resolve, otherwise: Resolve) -> Resolve:
-    """Return a function that gives a value if it is there, and else another: the usual ``@if``."""
+def _build_fallback(wanted: Resolve, otherwise: Resolve) -> Resolve:
+    """Build a function that resolves to a value if there is one, and else to another one.
+
+    This is the most common ``@if``.
+    """
 
     def resolve(data: Any) -> Any:
         value = wanted(data)
@@ -199,34 +216,34 @@ def _first(wanted: Resolve, otherwise: Resolve) -> Resolve:
     return resolve
 
 
-def _is_there(value: Any) -> bool:
+def _is_present(value: Any) -> bool:
     return value is not NOTHING and value is not None
 
 
 def _is_not_blank(value: Any) -> bool:
-    """Whether a value counts: blank are nothing, null, ``""``, 0, false and an empty list."""
+    """Whether a value is not blank; nothing, null, ``""``, 0, false and ``[]`` are blank."""
     plain = scalar(value)
-    return _is_there(plain) and (isinstance(plain, Mapping) or not _is_empty(plain))
+    return _is_present(plain) and (isinstance(plain, Mapping) or not _is_empty(plain))
 
 
 def _is_empty(value: Any) -> bool:
     return isinstance(value, str | bool | int | float | list | tuple) and not value
 
 
-#: Every directive, and what makes a function of it.
-DIRECTIVES: Final[dict[str, Make]] = {
+#: The directives, and the functions that build their resolvers.
+DIRECTIVES: Final[dict[str, DirectiveBuilder]] = {
     "@path": _path,
-    "@template": texts.template,
+    "@template": text_directives.template,
     "@literal": _literal,
     "@if": _if,
-    "@case": texts.case,
-    "@replace": texts.replace,
-    "@json": texts.json,
-    "@arrayPath": shapes.array_path,
-    "@flatten": shapes.flatten,
-    "@merge": shapes.merge,
-    "@transform": shapes.transform,
-    "@excludeWhenNull": shapes.exclude_when_null,
+    "@case": text_directives.case,
+    "@replace": text_directives.replace,
+    "@json": text_directives.json,
+    "@arrayPath": object_directives.array_path,
+    "@flatten": object_directives.flatten,
+    "@merge": object_directives.merge,
+    "@transform": object_directives.transform,
+    "@excludeWhenNull": object_directives.exclude_when_null,
 }
-#: Directives of Segment's that are known and not taken.
-_REFUSED: Final = {"@liquid": "is not supported: write it with the other directives"}
+#: Segment's directives that are not supported.
+_UNSUPPORTED: Final = {"@liquid": "is not supported: write it with the other directives"}

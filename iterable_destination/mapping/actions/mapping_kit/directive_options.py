@@ -1,6 +1,6 @@
-"""Options: what stands behind a directive's name, checked while it is read.
+"""Options: the value of a directive, checked while it is read.
 
-What may live here: the few forms that an option can have, and the words for one that has another.
+This module knows the forms that an option can have, and the messages for one in another form.
 """
 
 from __future__ import annotations
@@ -11,68 +11,68 @@ from typing import Any, Final, Protocol
 from iterable_destination.mapping.actions.paths import NOTHING
 from iterable_destination.model.json_values import describe_type
 
-#: Gives what a part of a mapping says for an event, or :data:`~paths.NOTHING`.
+#: Resolves a part of a mapping for an event; may return :data:`~paths.NOTHING`.
 Resolve = Callable[[Any], Any]
 
-#: What tools write beside a directive or its options; it means nothing here.
+#: A key that tools write beside a directive or its options; it is ignored.
 METADATA: Final = "_metadata"
 
 
 class Unmappable(Exception):
-    """What a mapping says of this event cannot be made; the message says why."""
+    """A mapping cannot be resolved for this event; the message says why."""
 
 
 class Reader(Protocol):
-    """What a directive needs of whoever reads the mapping."""
+    """What a directive needs of the mapping compiler."""
 
     def read(self, value: Any, path: str) -> Resolve:
-        """Return the function for a part of the mapping."""
+        """Return the function that resolves a part of the mapping."""
 
     def add_problem(self, path: str, message: str) -> None:
         """Add a problem."""
 
 
-def nothing(_: Any) -> Any:
-    """Give nothing for every event."""
+def resolve_nothing(_: Any) -> Any:
+    """Resolve to nothing for every event."""
     return NOTHING
 
 
 class Options:
-    """What is given to one directive, and where it stands."""
+    """The value of one directive, and its place."""
 
-    def __init__(self, reader: Reader, name: str, given: Any, path: str) -> None:
+    def __init__(self, reader: Reader, name: str, value: Any, path: str) -> None:
         self._reader = reader
         self.name: Final = name
-        self.given: Final = given
+        self.value: Final = value
         self.path: Final = path
 
     @property
     def _fields(self) -> dict[str, Any]:
-        return self.given if isinstance(self.given, dict) else {}
+        return self.value if isinstance(self.value, dict) else {}
 
     @property
     def begins_with_directive(self) -> bool:
-        """Whether a list is given whose first element is made by a directive."""
-        return isinstance(self.given, list) and any(map(is_directive, self.given[:1]))
+        """Whether the value is a list whose first element is a directive."""
+        return isinstance(self.value, list) and any(map(is_directive, self.value[:1]))
 
     def add_problem(self, message: str, place: str = "") -> None:
-        """Add a problem of the directive, or of a place below it."""
+        """Add a problem at the directive, or at a place below it."""
         self._reader.add_problem(f"{self.path}{place}", message)
 
-    def whole(self) -> Resolve:
-        """Read what is given as a part of the mapping."""
-        return self._reader.read(self.given, self.path)
+    def read_whole(self) -> Resolve:
+        """Read the value as a part of the mapping."""
+        return self._reader.read(self.value, self.path)
 
-    def text_or_directive(self) -> Resolve:
-        """Read what is given, which must be a text or a directive."""
-        if not isinstance(self.given, str) and not is_directive(self.given):
-            self.add_problem(f"must be a string or a directive, not {describe_type(self.given)}")
-        return self.whole()
+    def read_text_or_directive(self) -> Resolve:
+        """Read the value as a part of the mapping; add a problem if it is no text or directive."""
+        if not isinstance(self.value, str) and not is_directive(self.value):
+            self.add_problem(f"must be a string or a directive, not {describe_type(self.value)}")
+        return self.read_whole()
 
-    def is_object(self, *known: str) -> None:
-        """Make sure that an object is given, with no other keys than these."""
-        if not isinstance(self.given, dict):
-            self.add_problem(f"must be an object, not {describe_type(self.given)}")
+    def require_object(self, *known: str) -> None:
+        """Add a problem if the value is no object, and one for each key other than these."""
+        if not isinstance(self.value, dict):
+            self.add_problem(f"must be an object, not {describe_type(self.value)}")
         for key in self._fields:
             if key not in {*known, METADATA}:
                 self.add_problem(f"unknown; there are {', '.join(known)}", f".{key}")
@@ -82,31 +82,34 @@ class Options:
         return key in self._fields
 
     def get(self, key: str) -> Any:
-        """Return an option as it is given, or None."""
+        """Return an option unread, or None."""
         return self._fields.get(key)
 
-    def part(self, key: str, *, required: bool = False) -> Resolve:
-        """Read an option as a part of the mapping; where it is not given it gives nothing."""
+    def read_part(self, key: str, *, required: bool = False) -> Resolve:
+        """Read an option as a part of the mapping; one that is absent resolves to nothing."""
         if key in self._fields:
             return self._reader.read(self._fields[key], f"{self.path}.{key}")
         if required:
             self.add_problem("missing", f".{key}")
-        return nothing
+        return resolve_nothing
 
-    def element(self, index: int) -> Resolve:
-        """Read an element of the list that is given."""
-        return self._reader.read(self.given[index], f"{self.path}[{index}]")
+    def read_element(self, index: int) -> Resolve:
+        """Read an element of the value, a list, as a part of the mapping."""
+        return self._reader.read(self.value[index], f"{self.path}[{index}]")
 
-    def choice(self, key: str, choices: Sequence[str]) -> str:
-        """Return an option that must be one of these words."""
+    def read_choice(self, key: str, choices: Sequence[str]) -> str:
+        """Return an option that must be one of these choices; add a problem if it is not."""
         value = self._fields.get(key)
         if isinstance(value, str) and value in choices:
             return value
         self.add_problem(f"must be {' or '.join(choices)}", f".{key}")
         return choices[0]
 
-    def text(self, key: str, default: str | None = None) -> str:
-        """Return an option that must be a text; one without a default must not be empty."""
+    def read_text(self, key: str, default: str | None = None) -> str:
+        """Return an option that must be a text; without a default it must not be empty.
+
+        Otherwise add a problem, and return ``""``.
+        """
         value = self._fields.get(key, default)
         if isinstance(value, str) and (value or default is not None):
             return value
@@ -115,16 +118,16 @@ class Options:
         self.add_problem(problem, f".{key}")
         return ""
 
-    def flag(self, key: str, *, default: bool) -> bool:
-        """Return an option that must be true or false."""
+    def read_flag(self, key: str, *, default: bool) -> bool:
+        """Return an option that must be true or false; add a problem if it is not."""
         value = self._fields.get(key, default)
         if not isinstance(value, bool):
             self.add_problem(f"must be true or false, not {describe_type(value)}", f".{key}")
         return value is True
 
 
-#: Makes the function of one directive.
-Make = Callable[[Options], Resolve]
+#: Builds the function that resolves one directive.
+DirectiveBuilder = Callable[[Options], Resolve]
 
 
 def is_directive(value: Any) -> bool:

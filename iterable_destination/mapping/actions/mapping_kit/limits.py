@@ -1,8 +1,7 @@
-"""Sizes: how large what a mapping makes may become.
+"""Limits: how large the result of a mapping may become.
 
-What may live here: the bound, and how a value is counted. A mapping can name the same part of an
-event again and again, and what it made as well, so a few lines could make more than there is
-memory for.
+A mapping can use the same part of an event many times, and its own results too, so without a limit
+a few lines could exhaust the memory.
 """
 
 from __future__ import annotations
@@ -12,13 +11,13 @@ from typing import Any, Final
 from iterable_destination.mapping.actions.mapping_kit.directive_options import Unmappable
 from iterable_destination.model.json_values import SCALARS, as_list, as_object
 
-#: Values in what one directive hands to another; 32 characters of a text count as one more. Ours:
-#: an event of Segment's has at most 32 KB, and so some thousand.
+#: Values in what one directive passes to another; 32 characters of a text count as one more value.
+#: Ours: a Segment event has at most 32 KB, and so some thousand values.
 MAX_SIZE: Final = 200_000
 
 
-def bounded(value: Any) -> Any:
-    """Return a value as it is; raises :exc:`Unmappable` if it holds too many."""
+def check_size(value: Any) -> Any:
+    """Return a value unchanged; raises :exc:`Unmappable` if it holds more than the limit."""
     waiting, count = [value], 0
     while waiting:
         fields = as_object(inner := waiting.pop())

@@ -1,7 +1,7 @@
-"""Directives that make objects and lists of others.
+"""Directives that build objects and lists.
 
-What may live here: ``@arrayPath``, ``@flatten``, ``@merge``, ``@transform`` and
-``@excludeWhenNull``. What a directive is given by another is counted first, see
+They are ``@arrayPath``, ``@flatten``, ``@merge``, ``@transform`` and ``@excludeWhenNull``. The size
+of what another directive passes to them is checked first, see
 :mod:`~iterable_destination.mapping.actions.mapping_kit.limits`.
 """
 
@@ -16,27 +16,27 @@ from iterable_destination.mapping.actions.mapping_kit.directive_options import (
     Unmappable,
     is_directive,
 )
-from iterable_destination.mapping.actions.mapping_kit.limits import bounded
-from iterable_destination.mapping.actions.paths import NOTHING, BadPath, getter, read_path
+from iterable_destination.mapping.actions.mapping_kit.limits import check_size
+from iterable_destination.mapping.actions.paths import NOTHING, BadPath, build_getter, read_path
 from iterable_destination.model.endpoints import MAX_BODY_BYTES
 from iterable_destination.model.json_copy import MAX_NESTING, TOO_DEEP
 from iterable_destination.model.json_values import as_list, as_object, describe_type, scalar
 
 
 def array_path(options: Options) -> Resolve:
-    """``@arrayPath``: a list, and what each of its elements becomes."""
-    given = options.given
-    if not isinstance(given, list) or not 1 <= len(given) <= 2:  # noqa: PLR2004 - path and shape
+    """``@arrayPath``: a list, each element of which is mapped to a shape."""
+    value = options.value
+    if not isinstance(value, list) or not 1 <= len(value) <= 2:  # noqa: PLR2004 - path and shape
         options.add_problem("must be a list of a path and perhaps a shape")
         return lambda _: NOTHING
-    source = _source(options)
-    shape = options.element(1) if len(given) > 1 and given[1] != {} else None
+    source = _read_source(options)
+    shape = options.read_element(1) if len(value) > 1 and value[1] != {} else None
     if shape is None:
         return source
 
     def resolve(data: Any) -> Any:
         found = source(data)
-        elements = found if type(found) is list else _elements(found)
+        elements = found if type(found) is list else _list_elements(found)
         if elements is None:
             return found
         shaped = [shape(element) for element in elements]
@@ -45,50 +45,50 @@ def array_path(options: Options) -> Resolve:
     return resolve
 
 
-def _elements(found: Any) -> list[Any] | None:
-    """Return the elements of any list; a lone object is one of one, and all else is none."""
+def _list_elements(found: Any) -> list[Any] | None:
+    """Return the elements of a list, or a single object as a list of one; None of other values."""
     plain = scalar(found)
     return as_list(plain) if as_object(plain) is None else [plain]
 
 
-def _source(options: Options) -> Resolve:
-    """Read the first element: a path, or a directive that gives the list itself."""
-    path = options.given[0]
+def _read_source(options: Options) -> Resolve:
+    """Read the first element: a path, or a directive that resolves to the list itself."""
+    path = options.value[0]
     if isinstance(path, str):
         try:
-            return getter(read_path(path))
+            return build_getter(read_path(path))
         except BadPath as error:
             options.add_problem(str(error), "[0]")
     elif not is_directive(path):
         options.add_problem(f"must be a string or a directive, not {describe_type(path)}", "[0]")
-    wanted = options.element(0)
-    return lambda data: bounded(wanted(data))
+    wanted = options.read_element(0)
+    return lambda data: check_size(wanted(data))
 
 
 def flatten(options: Options) -> Resolve:
-    """``@flatten``: an object in one level, the keys of each way joined by the separator."""
-    options.is_object("value", "separator", "omitArrays")
-    separator = options.text("separator")
-    keeps_lists = options.flag("omitArrays", default=False)
-    wanted = options.part("value", required=True)
+    """``@flatten``: an object of one level, whose keys are paths joined by the separator."""
+    options.require_object("value", "separator", "omitArrays")
+    separator = options.read_text("separator")
+    keeps_lists = options.read_flag("omitArrays", default=False)
+    wanted = options.read_part("value", required=True)
 
     def resolve(data: Any) -> Any:
-        value = scalar(bounded(wanted(data)))
-        if _inside(value, keeps_lists=keeps_lists) is None:
+        value = scalar(check_size(wanted(data)))
+        if _list_children(value, keeps_lists=keeps_lists) is None:
             return value
-        flat, room = {}, MAX_BODY_BYTES
-        for key, inner in _flat(value, (), separator, keeps_lists=keeps_lists):
+        flat, remaining = {}, MAX_BODY_BYTES
+        for key, inner in _flatten_value(value, (), separator, keeps_lists=keeps_lists):
             flat[key] = inner
-            room -= len(key)
-            if room < 0:
+            remaining -= len(key)
+            if remaining < 0:
                 raise Unmappable(f"makes keys of more than {MAX_BODY_BYTES:,} characters")
         return flat
 
     return resolve
 
 
-def _inside(value: Any, *, keeps_lists: bool) -> Iterable[tuple[Any, Any]] | None:
-    """Return keys and values of what is to be flattened further; None of anything else."""
+def _list_children(value: Any, *, keeps_lists: bool) -> Iterable[tuple[Any, Any]] | None:
+    """Return the keys and values of a value that can be flattened; None of any other."""
     fields = as_object(value)
     if fields is not None:
         for key in fields:
@@ -99,27 +99,29 @@ def _inside(value: Any, *, keeps_lists: bool) -> Iterable[tuple[Any, Any]] | Non
     return None if elements is None else enumerate(elements)
 
 
-def _flat(
+def _flatten_value(
     value: Any, keys: tuple[str, ...], separator: str, *, keeps_lists: bool
 ) -> Iterator[tuple[str, Any]]:
-    inside = _inside(value, keeps_lists=keeps_lists)
-    if inside is None:
+    children = _list_children(value, keeps_lists=keeps_lists)
+    if children is None:
         yield separator.join(keys), value
         return
     if len(keys) >= MAX_NESTING:
         raise Unmappable(TOO_DEEP)
-    for key, inner in inside:
-        yield from _flat(scalar(inner), (*keys, str(key)), separator, keeps_lists=keeps_lists)
+    for key, inner in children:
+        yield from _flatten_value(
+            scalar(inner), (*keys, str(key)), separator, keeps_lists=keeps_lists
+        )
 
 
 def merge(options: Options) -> Resolve:
-    """``@merge``: several objects in one; of a key in two the right one's value, or the left's."""
-    options.is_object("objects", "direction")
-    direction = options.choice("direction", ("right", "left"))
+    """``@merge``: several objects in one; ``direction`` says which value of a key counts."""
+    options.require_object("objects", "direction")
+    direction = options.read_choice("direction", ("right", "left"))
     objects = options.get("objects")
     if not isinstance(objects, list):
         options.add_problem(f"must be a list of objects, not {describe_type(objects)}", ".objects")
-    wanted = options.part("objects")
+    wanted = options.read_part("objects")
 
     def resolve(data: Any) -> dict[Any, Any]:
         found = [fields for value in wanted(data) if (fields := as_object(scalar(value)))]
@@ -132,34 +134,34 @@ def merge(options: Options) -> Resolve:
 
 
 def transform(options: Options) -> Resolve:
-    """``@transform``: a mapping of what another mapping gives."""
-    options.is_object("apply", "mapping")
+    """``@transform``: a mapping of the result of another mapping."""
+    options.require_object("apply", "mapping")
     for key in ("apply", "mapping"):
         value = options.get(key)
         if options.has(key) and not isinstance(value, dict):
             options.add_problem(f"must be an object, not {describe_type(value)}", f".{key}")
-    apply = options.part("apply", required=True)
-    mapping = options.part("mapping", required=True)
-    return lambda data: mapping(bounded(apply(data)))
+    apply = options.read_part("apply", required=True)
+    mapping = options.read_part("mapping", required=True)
+    return lambda data: mapping(check_size(apply(data)))
 
 
 def exclude_when_null(options: Options) -> Resolve:
-    """``@excludeWhenNull``: a value without the nulls in its objects, or nothing for null."""
-    wanted = options.whole()
+    """``@excludeWhenNull``: a value without the nulls in its objects; null becomes nothing."""
+    wanted = options.read_whole()
 
     def resolve(data: Any) -> Any:
-        value = _without_nulls(bounded(wanted(data)), MAX_NESTING)
+        value = _remove_nulls(check_size(wanted(data)), MAX_NESTING)
         return NOTHING if value is None else value
 
     return resolve
 
 
-def _without_nulls(value: Any, room: int) -> Any:
+def _remove_nulls(value: Any, remaining: int) -> Any:
     plain = scalar(value)
     fields = as_object(plain)
     if fields is None:
         return plain
-    if not room:
+    if not remaining:
         raise Unmappable(TOO_DEEP)
-    kept = {key: _without_nulls(inner, room - 1) for key, inner in fields.items()}
-    return {key: inner for key, inner in kept.items() if inner is not None}
+    cleaned = {key: _remove_nulls(inner, remaining - 1) for key, inner in fields.items()}
+    return {key: inner for key, inner in cleaned.items() if inner is not None}
