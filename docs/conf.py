@@ -35,11 +35,11 @@ nitpick_ignore_regex = [
     ("py:class", r"collections\.abc\.(Callable|Collection|Iterable|Iterator|Mapping|Sequence)"),
     ("py:class", r"collections\.Counter|datetime\.datetime|os\.PathLike"),
     # How validation learns where an item's fields came from: no caller's business.
-    ("py:class", r"iterable_destination\.calls\.ItemPlace"),
+    ("py:class", r"iterable_destination\.model\.calls\.ItemPlace"),
     # What an application is made of: webhook_app makes both.
-    ("py:class", r"iterable_destination\.receiving\.Receiving"),
+    ("py:class", r"iterable_destination\.receivers\.base\.Receiver"),
     # What an outcome keeps of its calls until somebody asks for them: likewise.
-    ("py:class", r"iterable_destination\.calls\.Mark"),
+    ("py:class", r"iterable_destination\.model\.calls\.EncodedCall"),
 ]
 
 
