@@ -58,7 +58,7 @@ def surrogate_problem(text: str) -> str | None:
     try:
         text.encode()
     except UnicodeEncodeError:
-        return "has half of a surrogate pair, which is no Unicode character"
+        return "contains an unpaired surrogate (invalid Unicode)"
     return None
 
 

@@ -229,7 +229,7 @@ class SegmentEvent(EventHeader):
         moment = read(value)
         if moment is None:
             self.add_problem(
-                "timestamp", "is no date: give ISO 8601, or unix seconds or milliseconds"
+                "timestamp", "not a date; use ISO 8601, or Unix seconds or milliseconds"
             )
         return moment
 

@@ -139,7 +139,7 @@ def email_problem(value: Any) -> str | None:
     if not isinstance(value, str):
         return f"must be a string, not {describe_type(value)}"
     if not reads_like_email(value):
-        return "is no email address: it must read like name@host.domain, without spaces"
+        return "not a valid email address (expected name@host.domain)"
     return text_problem(value)
 
 

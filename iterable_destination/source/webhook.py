@@ -149,6 +149,6 @@ class Webhook:
             return None
         moment = read_as_iso(created)
         if moment is None:
-            message = "is no date: give ISO 8601, or unix seconds or milliseconds"
+            message = "not a date; use ISO 8601, or Unix seconds or milliseconds"
             self.add_problem("dataFields.createdAt", message)
         return moment

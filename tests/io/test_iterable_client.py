@@ -321,7 +321,7 @@ def test_update_email_says_who_the_user_is_and_the_new_email(
     assert json.loads(sent) == body | {"newEmail": "new@b.co"}
 
 
-NO_EMAIL = "is no email address: it must read like name@host.domain, without spaces"
+NO_EMAIL = "not a valid email address (expected name@host.domain)"
 
 
 @responses.activate

@@ -276,7 +276,7 @@ INVALID: list[tuple[Any, list[Problem]]] = [
             Problem("userId", "Must set either userId or email"),
             Problem(
                 "newEmail",
-                "is no email address: it must read like name@host.domain, without spaces",
+                "not a valid email address (expected name@host.domain)",
             ),
         ],
     ),

@@ -40,7 +40,7 @@ from tests.support.strategies import nest_deeply
 #: A text larger than any request.
 HUGE_TEXT = "x" * 20_000_000
 TOO_LONG = "is 20,000,000 characters long; a request has at most 4,000,000 bytes"
-HALF = "has half of a surrogate pair, which is no Unicode character"
+HALF = "contains an unpaired surrogate (invalid Unicode)"
 
 NAMED_PAGES = Settings(map_all_pages_to_single_event_name=False)
 

@@ -162,8 +162,8 @@ REFUSED: list[tuple[Any, str]] = [
     (object(), "is a value of type object, which JSON cannot hold"),
     (iter([1]), "is a value of type list_iterator, which JSON cannot hold"),
     (time(1), "is a value of type time, which JSON cannot hold"),
-    ("\ud800", "has half of a surrogate pair, which is no Unicode character"),
-    ("2023-02-05\udfff", "has half of a surrogate pair, which is no Unicode character"),
+    ("\ud800", "contains an unpaired surrogate (invalid Unicode)"),
+    ("2023-02-05\udfff", "contains an unpaired surrogate (invalid Unicode)"),
     ("x" * (MOST + 1), "is 4,000,001 characters long; a request has at most 4,000,000 bytes"),
     (
         datetime.max.replace(tzinfo=timezone(timedelta(minutes=-1))),
@@ -174,7 +174,7 @@ REFUSED: list[tuple[Any, str]] = [
     ({b"k": 2}, "has a key that is a value of type bytes; JSON's keys are strings"),
     (
         {"\ud800": 1},
-        "has a key that has half of a surrogate pair, which is no Unicode character",
+        "has a key that contains an unpaired surrogate (invalid Unicode)",
     ),
 ]
 
@@ -390,7 +390,7 @@ def test_problems_are_added_to_those_there() -> None:
         ("x" * MOST, None),
         ("ë" * MOST, None),  # counted in characters
         ("x" * (MOST + 1), "is 4,000,001 characters long; a request has at most 4,000,000 bytes"),
-        ("a\udc00b", "has half of a surrogate pair, which is no Unicode character"),
+        ("a\udc00b", "contains an unpaired surrogate (invalid Unicode)"),
     ],
     ids=["empty", "unicode", "longest", "longest in characters", "too long", "surrogate"],
 )

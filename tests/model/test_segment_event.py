@@ -446,7 +446,7 @@ def test_a_number_as_user_id_is_noted(user_id: Any) -> None:
     ],
 )
 def test_a_bad_email_is_named_as_found(event: dict[str, Any], path: str) -> None:
-    said = "is no email address: it must read like name@host.domain, without spaces"
+    said = "not a valid email address (expected name@host.domain)"
     assert problems({**event, "userId": "u-1"}) == [(path, said)]
 
 
@@ -564,5 +564,5 @@ def test_a_key_beside_that_is_no_string_is_no_lookalike() -> None:
     "timestamp", ["", "soon", "2023-02-31", True, math.nan, [], {}, b"2023", 10**5000], ids=type
 )
 def test_a_timestamp_that_is_no_date_is_invalid(event: dict[str, Any], timestamp: Any) -> None:
-    said = "is no date: give ISO 8601, or unix seconds or milliseconds"
+    said = "not a date; use ISO 8601, or Unix seconds or milliseconds"
     assert problems({**event, "userId": "u-1", "timestamp": timestamp}) == [("timestamp", said)]

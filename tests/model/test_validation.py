@@ -20,10 +20,10 @@ from iterable_destination.model.validation import email_problem, problems, user_
 
 ADA = Identity("ada@example.com", "u-1")
 
-NO_EMAIL = "is no email address: it must read like name@host.domain, without spaces"
+NO_EMAIL = "not a valid email address (expected name@host.domain)"
 NO_USER_ID = "must be printable ASCII, not empty, and not end with a space"
 NO_NUMBER = "must be a number, or a string of digits with at most one dot"
-HALF = "has half of a surrogate pair, which is no Unicode character"
+HALF = "contains an unpaired surrogate (invalid Unicode)"
 TOO_LONG = "is 4,000,001 characters long; a request has at most 4,000,000 bytes"
 TOO_LARGE = "is a number too large for Iterable"
 LONGEST = "x" * 4_000_000

@@ -61,8 +61,8 @@ HOSTILE: list[tuple[Any, list[str]]] = [
     (
         build_webhook(a="\ud800", createdAt="x"),
         [
-            "dataFields.a: has half of a surrogate pair, which is no Unicode character",
-            "dataFields.createdAt: is no date: give ISO 8601, or unix seconds or milliseconds",
+            "dataFields.a: contains an unpaired surrogate (invalid Unicode)",
+            "dataFields.createdAt: not a date; use ISO 8601, or Unix seconds or milliseconds",
         ],
     ),
     (
@@ -84,7 +84,7 @@ HOSTILE: list[tuple[Any, list[str]]] = [
     ({**WEBHOOK, "eventName": ""}, ["eventName: missing"]),
     (
         build_webhook(createdAt=True),
-        ["dataFields.createdAt: is no date: give ISO 8601, or unix seconds or milliseconds"],
+        ["dataFields.createdAt: not a date; use ISO 8601, or Unix seconds or milliseconds"],
     ),
 ]
 

@@ -91,7 +91,7 @@ def coerce_email(value: Any, path: str, found: Findings) -> str | None:
     if text is None or reads_like_email(text):
         return text
     found.add_problem(
-        path, "is no email address: it must read like name@host.domain, without spaces"
+        path, "not a valid email address (expected name@host.domain)"
     )
     return None
 
@@ -195,5 +195,5 @@ def coerce_date(value: Any, path: str, found: Findings) -> int | None:
     else:
         seconds = read_as_unix_seconds(plain)
     if seconds is None:
-        found.add_problem(path, "is no date: give ISO 8601, or milliseconds since 1970 as a number")
+        found.add_problem(path, "not a date; use ISO 8601, or milliseconds since 1970 as a number")
     return seconds

@@ -190,7 +190,7 @@ def test_a_value_is_taken_or_refused(coerce: Any, value: Any, expected: Any) -> 
         (
             coercion.coerce_text,
             "\ud800",
-            "has half of a surrogate pair, which is no Unicode character",
+            "contains an unpaired surrogate (invalid Unicode)",
         ),
         (coercion.coerce_integer, 12.5, "must be a whole number, not one with a fraction"),
         (coercion.coerce_integer, "x", "must be a whole number, not a string that says none"),
@@ -202,7 +202,7 @@ def test_a_value_is_taken_or_refused(coerce: Any, value: Any, expected: Any) -> 
         (
             coercion.coerce_date,
             "soon",
-            "is no date: give ISO 8601, or milliseconds since 1970 as a number",
+            "not a date; use ISO 8601, or milliseconds since 1970 as a number",
         ),
         (coercion.coerce_object, 5, "must be an object, not a number"),
     ],

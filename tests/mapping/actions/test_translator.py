@@ -133,7 +133,7 @@ def test_what_grows_out_of_proportion_fails_its_own_subscription_only() -> None:
         (float("nan"), "is NaN, which JSON cannot hold"),
         ({1: 2}, "has a key that is a number; JSON's keys are strings"),
         (b"x", "is a value of type bytes, which JSON cannot hold"),
-        ("\ud800", "has half of a surrogate pair, which is no Unicode character"),
+        ("\ud800", "contains an unpaired surrogate (invalid Unicode)"),
     ],
 )
 def test_what_json_cannot_hold_is_refused_with_its_place(value: Any, message: str) -> None:
