@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 import attrs
 import click
 
+from iterable_destination import __version__
 from iterable_destination.cli import console
 from iterable_destination.cli.explain import explain_line
 from iterable_destination.cli.options import (
@@ -58,7 +59,7 @@ _NO_AUTHENTICATION: Final = (
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="iterable-destination")
+@click.version_option(__version__)
 def command_line() -> None:
     """Segment events in, Iterable requests out.
 

@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
-from importlib.metadata import version
 from typing import Any, Final
 
 import attrs
 import requests
 import urllib3
 
+from iterable_destination import __version__
 from iterable_destination.errors import AmbiguousAnswer, ApiError, NotConnected, WrongAddress
 from iterable_destination.io.lifecycle import Closeable, ForkSafe
 from iterable_destination.model.endpoints import Endpoint
@@ -232,7 +232,7 @@ class HttpTransport(Closeable, ForkSafe):
             {
                 "Content-Type": "application/json",
                 "Accept": "application/json",
-                "User-Agent": f"iterable_destination/{version('iterable-destination')}",
+                "User-Agent": f"iterable_destination/{__version__}",
                 **self._headers,
             }
         )

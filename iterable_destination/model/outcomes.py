@@ -1,18 +1,19 @@
-"""Outcomes: what became of an event that was handed in for delivery. There is one for each.
+"""Outcomes: what became of an event that was handed in for delivery, one of five kinds.
 
-What may live here: the five ways it can end, as values. They have no slots, because a frozen class
-without them is quicker to make.
+The classes have no slots, because a frozen class without them is quicker to make.
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import attrs
 
 from iterable_destination.errors import ApiError, Invalid, IterableDestinationError, Note
 from iterable_destination.model.calls import Call, EncodedCall
 
+#: The names of the five kinds of outcome.
+OutcomeName = Literal["delivered", "skipped", "rejected", "retryable", "unknown"]
 #: Calls, or encoded calls, which are decoded when somebody asks.
 Calls = tuple[Call, ...] | tuple[EncodedCall, ...]
 
@@ -43,11 +44,11 @@ class Failure:
 
 
 @attrs.frozen(kw_only=True, slots=False)
-class Outcome:
-    """What became of one event. Always one of the five subclasses."""
+class BaseOutcome:
+    """What all outcomes have in common. Each is one of the five subclasses."""
 
     #: ``delivered``, ``skipped``, ``rejected``, ``retryable`` or ``unknown``.
-    name: ClassVar[str]
+    name: ClassVar[OutcomeName]
 
     #: The event's ``messageId``, or None if it has none.
     message_id: str | None = None
@@ -113,35 +114,40 @@ class Outcome:
 
 
 @attrs.frozen(kw_only=True, slots=False)
-class Delivered(Outcome):
+class Delivered(BaseOutcome):
     """Iterable accepted every call."""
 
-    name = "delivered"
+    name: ClassVar[Literal["delivered"]] = "delivered"
 
 
 @attrs.frozen(kw_only=True, slots=False)
-class Skipped(Outcome):
+class Skipped(BaseOutcome):
     """There was nothing to send; ``message`` says why."""
 
-    name = "skipped"
+    name: ClassVar[Literal["skipped"]] = "skipped"
 
 
 @attrs.frozen(kw_only=True, slots=False)
-class Rejected(Outcome):
+class Rejected(BaseOutcome):
     """It will never be accepted as it is: refused here (:exc:`InvalidEvent`) or by Iterable."""
 
-    name = "rejected"
+    name: ClassVar[Literal["rejected"]] = "rejected"
 
 
 @attrs.frozen(kw_only=True, slots=False)
-class Retryable(Outcome):
+class Retryable(BaseOutcome):
     """It was not accepted, but may be later: hand it in again."""
 
-    name = "retryable"
+    name: ClassVar[Literal["retryable"]] = "retryable"
 
 
 @attrs.frozen(kw_only=True, slots=False)
-class Unknown(Outcome):
+class Unknown(BaseOutcome):
     """It may have been accepted or not: no answer could be read, and time ran out."""
 
-    name = "unknown"
+    name: ClassVar[Literal["unknown"]] = "unknown"
+
+
+#: What became of one event: one of the five, so that a type checker knows when a ``match`` is
+#: complete.
+Outcome = Delivered | Skipped | Rejected | Retryable | Unknown

@@ -787,7 +787,7 @@ def test_an_outcome_cannot_be_changed() -> None:
 )
 def test_every_outcome_has_its_name(kind: type[Outcome], name: str) -> None:
     assert kind().summary() == {"index": 0, "messageId": None, "outcome": name}
-    assert set(Outcome.__subclasses__()) == {Delivered, Skipped, Rejected, Retryable, Unknown}
+    assert set(get_args(Outcome)) == {Delivered, Skipped, Rejected, Retryable, Unknown}
 
 
 # Over real connections ---------------------------------------------------------------------------

@@ -32,7 +32,7 @@ from iterable_destination.errors import (
 from iterable_destination.io.dead_letters import DeadLetter, DeadLetters
 from iterable_destination.io.json_lines import open_lines
 from iterable_destination.model import json_codec
-from iterable_destination.model.outcomes import Outcome, Rejected, Unknown
+from iterable_destination.model.outcomes import Rejected, Unknown
 from iterable_destination.model.records import LineRecord
 from tests.support import strategies
 
@@ -214,7 +214,7 @@ def test_every_letter_is_one_line_that_is_an_event(
 
 
 def test_the_event_of_a_letter_shows_in_no_repr(letters: DeadLetters, path: Path) -> None:
-    letter = DeadLetter(Outcome(), {"email": "ada@x.test"}, b"ada@x.test")
+    letter = DeadLetter(Unknown(), {"email": "ada@x.test"}, b"ada@x.test")
     assert "ada" not in repr(letter)
     assert repr(letters) == f"DeadLetters({str(path)!r})"
 

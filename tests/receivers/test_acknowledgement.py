@@ -89,7 +89,7 @@ def test_problems_of_the_first_refused_are_told() -> None:
 def test_errors_are_counted_by_their_names() -> None:
     """So that a response of 503 names its cause."""
     kinds = (NotSent, NotSent, BadRequest)
-    outcomes = [Delivered(), *(Retryable(error=kind("any words")) for kind in kinds)]
+    outcomes: list[Outcome] = [Delivered(), *(Retryable(error=kind("any words")) for kind in kinds)]
     assert summarize(outcomes) == {
         "delivered": 1,
         "retryable": 3,
@@ -98,7 +98,7 @@ def test_errors_are_counted_by_their_names() -> None:
 
 
 def test_what_iterable_said_is_not_repeated() -> None:
-    outcomes = [
+    outcomes: list[Outcome] = [
         Rejected(message="ada@example.com is wrong", error=BadRequest("ada@example.com is wrong")),
         Retryable(message="ada@example.com", error=NotSent("ada@example.com")),
         Unknown(message="ada@example.com"),

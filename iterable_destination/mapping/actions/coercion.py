@@ -90,9 +90,7 @@ def coerce_email(value: Any, path: str, found: Findings) -> str | None:
     text = value if type(value) is str else coerce_text(value, path, found)
     if text is None or reads_like_email(text):
         return text
-    found.add_problem(
-        path, "not a valid email address (expected name@host.domain)"
-    )
+    found.add_problem(path, "not a valid email address (expected name@host.domain)")
     return None
 
 
