@@ -19,5 +19,5 @@ app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/segment": application})
 
 @app.get("/health")
 def health() -> str:
-    """Say that the server is up; this is Flask's, as all of your own routes are."""
+    """Respond that the server is up; this is one of your own routes."""
     return "ok"

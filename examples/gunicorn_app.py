@@ -9,7 +9,7 @@ from iterable_destination.receivers.segment import webhook_app
 logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
 
 settings = Settings.from_environment()
-path = os.environ.get("DEAD_LETTERS")  # a file on a disk that stays; none on Cloud Run
+path = os.environ.get("DEAD_LETTERS")  # a file on a permanent disk; none on Cloud Run
 application = webhook_app(
     settings,
     shared_secret=os.environ["SEGMENT_SHARED_SECRET"].split(),

@@ -1,4 +1,4 @@
-"""A Lambda function for a rule of EventBridge. Lambda calls lambda_eventbridge.function."""
+"""A Lambda function for an EventBridge rule. Lambda calls lambda_eventbridge.function."""
 
 import logging
 

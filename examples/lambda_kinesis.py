@@ -1,4 +1,4 @@
-"""A Lambda function for a stream of Kinesis. Lambda calls lambda_kinesis.function."""
+"""A Lambda function for a Kinesis stream. Lambda calls lambda_kinesis.function."""
 
 import logging
 

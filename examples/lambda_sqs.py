@@ -1,4 +1,4 @@
-"""A Lambda function for a queue of SQS, standard or FIFO. Lambda calls lambda_sqs.function."""
+"""A Lambda function for an SQS queue, standard or FIFO. Lambda calls lambda_sqs.function."""
 
 import logging
 

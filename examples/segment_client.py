@@ -1,4 +1,4 @@
-"""Segment's own Python client, pointed at the receiver: no Segment account between."""
+"""Segment's own Python client, pointed at the receiver, without a Segment account."""
 
 import os
 import sys
@@ -19,4 +19,4 @@ analytics.on_error = lost
 
 analytics.identify("u-7", {"email": "jane@example.com", "plan": "pro"})
 analytics.track("u-7", "Trial Started", {"plan": "pro"})
-analytics.shutdown()  # sends what waits, and ends
+analytics.shutdown()  # sends the remaining events

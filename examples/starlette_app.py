@@ -19,7 +19,7 @@ application = webhook_app(
 
 
 async def health(_: Request) -> PlainTextResponse:
-    """Say that the server is up; this is Starlette's, as all of your own routes are."""
+    """Respond that the server is up; this is one of your own routes."""
     return PlainTextResponse("ok")
 
 

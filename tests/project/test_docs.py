@@ -773,14 +773,14 @@ def test_every_status_has_the_messages_that_the_pages_say() -> None:
 
 def test_the_limits_of_the_receiver_are_those_that_are_held() -> None:
     limits = {row[0]: row[1] for row in rows(section(HOSTS, "## Limits"))}
-    assert limits["seconds until the answer, the body's coming in included"] == (
+    assert limits["seconds until the response, with the reading of the body"] == (
         f"{base.TIME_LIMIT:g}"
     )
-    assert limits["bytes of a body, before and after unpacking"] == f"{base.MAX_BODY:,}"
+    assert limits["bytes of a body, before and after decompression"] == f"{base.MAX_BODY:,}"
     assert limits["events in a request"] == f"{base._MAX_EVENTS:,}"
     largest = "bytes of an array in which its first element must end, to be signed"
     assert limits[largest] == f"{auth._MAX_ELEMENT:,}"
-    assert limits["calls that could go in one bulk, and up to which each goes singly"] == str(
+    assert limits["calls for one bulk endpoint that are sent as single requests"] == str(
         acknowledgement.MIN_BULK_SIZE - 1
     )
     assert f"{base._MAX_EVENTS:,} events" in REFERENCE["reference/limits.md"]

@@ -68,7 +68,7 @@ def test_what_is_no_signature_does_not_fit(given: str) -> None:
     assert not auth.is_signed(EVENT, given, [SECRET])
 
 
-def _mutated(jitter: random.Random, text: bytes) -> bytes:
+def _mutate(jitter: random.Random, text: bytes) -> bytes:
     """Return a text with a random change."""
     place = jitter.randrange(len(text))
     kind = jitter.randrange(5)
@@ -83,7 +83,7 @@ def _mutated(jitter: random.Random, text: bytes) -> bytes:
     return text + jitter.choice((b" ", b"\n", b"\0", text[:1], text))
 
 
-def _other_signature(jitter: random.Random, body: bytes) -> str:
+def _make_other_signature(jitter: random.Random, body: bytes) -> str:
     kind = jitter.randrange(6)
     if kind == 0:
         return OF_EVENT.upper()
@@ -93,20 +93,20 @@ def _other_signature(jitter: random.Random, body: bytes) -> str:
     if kind == 2:
         return sign(EVENT, jitter.choice((SECRET[:-1], SECRET + " ", SECRET.upper(), "")))
     if kind == 3:
-        return sign(_mutated(jitter, body))
+        return sign(_mutate(jitter, body))
     if kind == 4:
         return jitter.choice((" ", "", "\t")) + OF_EVENT + jitter.choice((" ", "\n", "\0", "0"))
-    return _mutated(jitter, OF_EVENT.encode()).decode("latin-1")
+    return _mutate(jitter, OF_EVENT.encode()).decode("latin-1")
 
 
-def _mutations(jitter: random.Random) -> Iterator[tuple[bytes, str]]:
+def _make_mutations(jitter: random.Random) -> Iterator[tuple[bytes, str]]:
     """Yield bodies with signatures that are not theirs."""
     alone, array = EVENT, b"[%b,%b]" % (EVENT, OTHER)
     while True:
-        yield alone, _other_signature(jitter, alone)
-        yield array, _other_signature(jitter, array)
-        yield _mutated(jitter, alone), OF_EVENT
-        yield b"[%b,%b]" % (_mutated(jitter, EVENT), OTHER), OF_EVENT
+        yield alone, _make_other_signature(jitter, alone)
+        yield array, _make_other_signature(jitter, array)
+        yield _mutate(jitter, alone), OF_EVENT
+        yield b"[%b,%b]" % (_mutate(jitter, EVENT), OTHER), OF_EVENT
         yield b"[%b,%b]" % (OTHER, EVENT), OF_EVENT
         yield jitter.choice((b" ", b"\n", b"{", b'"')) + alone, OF_EVENT
         yield b"[[%b]]" % EVENT, OF_EVENT
@@ -123,7 +123,7 @@ def test_of_a_hundred_thousand_mutations_none_is_accepted() -> None:
     jitter = random.Random(7)  # noqa: S311 - chance, not secrecy
     tried = 0
     accepted = []
-    for body, given_one in islice(_mutations(jitter), 110_000):
+    for body, given_one in islice(_make_mutations(jitter), 110_000):
         if given_one == OF_EVENT and _is_untouched(body):
             continue  # what was added stands outside of what is signed
         tried += 1

@@ -56,7 +56,7 @@ def iterable() -> Iterator[LocalIterable]:
         yield started
 
 
-def delivered(iterable: LocalIterable) -> list[int]:
+def list_delivered(iterable: LocalIterable) -> list[int]:
     return sorted(number_of(effect) for effect in iterable.project.effects)
 
 
@@ -74,7 +74,7 @@ def test_what_aws_hands_over_is_answered_as_its_golden_case_says(
             assert said == [case["raises"], case["message"]]
         else:
             assert run(case["event"], Context(20)) == case["output"]
-    assert delivered(iterable) == case["delivered"]
+    assert list_delivered(iterable) == case["delivered"]
 
 
 def messages(*bodies: Any, queue: str = "segment") -> dict[str, Any]:
@@ -92,7 +92,7 @@ def messages(*bodies: Any, queue: str = "segment") -> dict[str, Any]:
     }
 
 
-def given_back(answer: Any) -> list[str]:
+def read_failures(answer: Any) -> list[str]:
     return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
 
@@ -107,13 +107,13 @@ def test_a_slow_iterable_leaves_time_to_give_messages_back(seconds: float) -> No
         began = time.monotonic()
         answer = run(messages(track(1), track(2, "u-2")), Context(seconds))
         assert time.monotonic() - began < seconds
-        assert given_back(answer) == ["0", "1"]
+        assert read_failures(answer) == ["0", "1"]
 
 
 def test_a_message_is_given_back_if_iterable_fails_on_it(iterable: LocalIterable) -> None:
     with delivering(iterable, key="wrong") as to:
-        assert given_back(aws_lambda.sqs_handler(to)(messages(track(1)))) == ["0"]
-    assert delivered(iterable) == []
+        assert read_failures(aws_lambda.sqs_handler(to)(messages(track(1)))) == ["0"]
+    assert list_delivered(iterable) == []
 
 
 def test_messages_of_a_fifo_queue_go_one_after_another_whosever_they_are() -> None:
@@ -124,9 +124,9 @@ def test_messages_of_a_fifo_queue_go_one_after_another_whosever_they_are() -> No
     ):
         run = aws_lambda.sqs_handler(to)
         handed = messages(*(track(n, f"u-{n}") for n in range(4)), queue="segment.fifo")
-        assert given_back(run(handed)) == ["1", "2", "3"]
-        assert delivered(iterable) == [0]
-        assert given_back(run(handed)) == []
+        assert read_failures(run(handed)) == ["1", "2", "3"]
+        assert list_delivered(iterable) == [0]
+        assert read_failures(run(handed)) == []
         assert {effect.id for effect in iterable.project.effects} == {"m-0", "m-1", "m-2", "m-3"}
 
 
@@ -136,7 +136,7 @@ def test_what_is_refused_can_be_kept_as_a_dead_letter_instead(
     path = tmp_path / "dead.jsonl"
     with DeadLetters(path) as letters, delivering(iterable, dead_letters=letters) as to:
         answer = aws_lambda.sqs_handler(to)(messages({"type": "track", "userId": "u"}, "text"))
-    assert given_back(answer) == []
+    assert read_failures(answer) == []
     lines = [json.loads(line) for line in path.read_bytes().splitlines()]
     errors = [line["deadLetter"]["error"]["type"] for line in lines]
     assert errors == ["InvalidEvent", "InvalidJSON"]
@@ -146,7 +146,7 @@ def test_many_messages_go_in_bulks(iterable: LocalIterable) -> None:
     with delivering(iterable) as to:
         aws_lambda.sqs_handler(to)(messages(*(track(n, f"u-{n}") for n in range(50))))
     assert len(iterable.project.requests) == 1
-    assert delivered(iterable) == list(range(50))
+    assert list_delivered(iterable) == list(range(50))
 
 
 @pytest.mark.parametrize("event", [None, {}, {"Records": {}}, {"Records": [{"eventSource": "x"}]}])

@@ -23,7 +23,7 @@ NO_GZIP = "incomplete gzip body, or data after its end"
 NO_JSON_TYPE = "the content type must be application/json, in UTF-8"
 
 
-def refused(act: Callable[[], Any]) -> tuple[int, Any]:
+def catch_error(act: Callable[[], Any]) -> tuple[int, Any]:
     """Return the status and the content of the error that a function raises."""
     with pytest.raises(HTTPError) as caught:
         act()
@@ -86,7 +86,7 @@ def test_json_in_utf_8_is_taken(kind: str) -> None:
     ],
 )
 def test_another_content_type_is_415(kind: str) -> None:
-    result = refused(request(content_type=kind).require_json_post)
+    result = catch_error(request(content_type=kind).require_json_post)
     assert result == (415, {"error": NO_JSON_TYPE})
 
 
@@ -124,7 +124,7 @@ def test_a_body_is_read_as_json(body: bytes, value: Any) -> None:
     ],
 )
 def test_what_is_no_json_is_400_and_not_repeated(body: bytes) -> None:
-    assert refused(lambda: parse_json(body)) == (400, {"error": "invalid JSON body"})
+    assert catch_error(lambda: parse_json(body)) == (400, {"error": "invalid JSON body"})
 
 
 @pytest.mark.parametrize("encoding", ["", " ", "identity", "Identity"])
@@ -144,7 +144,7 @@ GZIPPED = gzip.compress(b"{}", mtime=0)
 
 @pytest.mark.parametrize("encoding", ["deflate", "br", "gzip, gzip", "x-gzip", "zstd", "\xe9"])
 def test_another_encoding_is_415(encoding: str) -> None:
-    result = refused(lambda: decompress(b"", encoding, 100))
+    result = catch_error(lambda: decompress(b"", encoding, 100))
     assert result == (415, {"error": "unsupported content encoding: use gzip or none"})
 
 
@@ -162,14 +162,14 @@ def test_another_encoding_is_415(encoding: str) -> None:
     ],
 )
 def test_what_is_not_a_whole_gzip_is_400(body: bytes, words: str) -> None:
-    assert refused(lambda: decompress(body, "gzip", 100)) == (400, {"error": words})
+    assert catch_error(lambda: decompress(body, "gzip", 100)) == (400, {"error": words})
 
 
 def test_a_body_that_unpacks_to_too_much_is_413_and_is_not_unpacked() -> None:
     bomb = gzip.compress(b"0" * 50_000_000)
     tracemalloc.start()
     try:
-        result = refused(lambda: decompress(bomb, "gzip", 10_000))
+        result = catch_error(lambda: decompress(bomb, "gzip", 10_000))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

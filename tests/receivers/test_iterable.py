@@ -40,7 +40,7 @@ def destination(segment: Segment, key: str = KEY, **options: Any) -> Iterator[Se
         yield to
 
 
-def answered(
+def handle(
     to: SegmentDestination,
     body: Any = WEBHOOK,
     headers: dict[str, str] = TOKEN,
@@ -57,13 +57,13 @@ def answered(
 
 def test_a_webhook_arrives_in_segment(segment: Segment) -> None:
     with destination(segment) as to:
-        assert answered(to) == (200, {"delivered": 1})
+        assert handle(to) == (200, {"delivered": 1})
     assert [event["event"] for event in segment.events] == ["Email Opened"]
 
 
 def test_what_segment_has_no_use_for_is_taken_and_ignored(segment: Segment) -> None:
     with destination(segment) as to:
-        assert answered(to, WEBHOOK | {"eventName": "inAppDelete"}) == (200, {"skipped": 1})
+        assert handle(to, WEBHOOK | {"eventName": "inAppDelete"}) == (200, {"skipped": 1})
     assert segment.requests == []
 
 
@@ -72,14 +72,14 @@ def test_what_segment_has_no_use_for_is_taken_and_ignored(segment: Segment) -> N
 )
 def test_the_token_may_come_alone_or_after_its_type(segment: Segment, authorization: str) -> None:
     with destination(segment) as to:
-        found = answered(to, headers={"authorization": authorization}, tokens=["token", "other"])
+        found = handle(to, headers={"authorization": authorization}, tokens=["token", "other"])
     assert found == (200, {"delivered": 1})
 
 
 @pytest.mark.parametrize("authorization", ["", "Bearer", "Bearer wrong", "tok", "Bearer token x"])
 def test_a_token_that_does_not_fit_is_refused(segment: Segment, authorization: str) -> None:
     with destination(segment) as to:
-        found = answered(to, headers={"authorization": authorization})
+        found = handle(to, headers={"authorization": authorization})
     assert found == (401, {"error": "invalid token"})
     assert segment.requests == []
 
@@ -87,9 +87,9 @@ def test_a_token_that_does_not_fit_is_refused(segment: Segment, authorization: s
 def test_headers_of_the_users_own_must_be_there_too(segment: Segment) -> None:
     with destination(segment) as to:
         secrets = {"X-Secret": "shh"}
-        assert answered(to, header_secrets=secrets)[0] == 401
-        assert answered(to, header_secrets=secrets, headers=TOKEN | {"x-secret": "shh"})[0] == 200
-        alone = answered(to, tokens=None, header_secrets=secrets, headers={"x-secret": "shh"})
+        assert handle(to, header_secrets=secrets)[0] == 401
+        assert handle(to, header_secrets=secrets, headers=TOKEN | {"x-secret": "shh"})[0] == 200
+        alone = handle(to, tokens=None, header_secrets=secrets, headers={"x-secret": "shh"})
         assert alone[0] == 200
 
 
@@ -103,12 +103,12 @@ def test_headers_of_the_users_own_must_be_there_too(segment: Segment) -> None:
 )
 def test_what_is_no_webhook_is_refused(segment: Segment, body: bytes, message: str) -> None:
     with destination(segment) as to:
-        assert answered(to, body) == (400, {"error": message})
+        assert handle(to, body) == (400, {"error": message})
 
 
 def test_a_webhook_that_is_invalid_is_refused_with_every_problem(segment: Segment) -> None:
     with destination(segment) as to:
-        status, content = answered(to, {"eventName": "emailOpen"})
+        status, content = handle(to, {"eventName": "emailOpen"})
     assert status == 400
     places = [problem["path"] for problem in content["problems"][0]["problems"]]
     assert (content["rejected"], places) == (1, ["dataFields", "email"])
@@ -116,16 +116,16 @@ def test_a_webhook_that_is_invalid_is_refused_with_every_problem(segment: Segmen
 
 def test_only_post_is_taken(segment: Segment) -> None:
     with destination(segment) as to:
-        assert answered(to, method="GET")[0] == 405
+        assert handle(to, method="GET")[0] == 405
 
 
 def test_iterable_is_to_post_again_what_segment_does_not_take(segment: Segment) -> None:
     segment.answers = [500] * 5
     with destination(segment) as to:
-        assert answered(to) == (503, {"retryable": 1, "errors": {"ServerError": 1}})
-        assert answered(to) == (200, {"delivered": 1})
+        assert handle(to) == (503, {"retryable": 1, "errors": {"ServerError": 1}})
+        assert handle(to) == (200, {"delivered": 1})
     with destination(segment, key="wrong") as to:
-        assert answered(to) == (503, {"retryable": 1, "errors": {"Unauthorized": 1}})
+        assert handle(to) == (503, {"retryable": 1, "errors": {"Unauthorized": 1}})
 
 
 def test_what_is_refused_can_be_kept_instead(segment: Segment, tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_what_is_refused_can_be_kept_instead(segment: Segment, tmp_path: Path) -
         DeadLetters(tmp_path / "dead.jsonl") as letters,
         destination(segment, dead_letters=letters) as to,
     ):
-        assert answered(to, {"eventName": "emailOpen"})[0] == 200
+        assert handle(to, {"eventName": "emailOpen"})[0] == 200
     kept = json.loads((tmp_path / "dead.jsonl").read_bytes())
     assert kept["deadLetter"]["error"]["type"] == "InvalidWebhook"
 
@@ -142,7 +142,7 @@ def test_with_an_outbox_it_is_answered_as_soon_as_the_webhook_is_on_disk(
     segment: Segment, tmp_path: Path
 ) -> None:
     with Outbox(tmp_path / "outbox.db") as outbox, destination(segment) as to:
-        assert answered(to, outbox=outbox) == (200, {"kept": 1})
+        assert handle(to, outbox=outbox) == (200, {"kept": 1})
         wait_until(lambda: len(segment.events) == 1)
 
 
@@ -150,7 +150,7 @@ def test_it_does_not_start_for_anybody_unless_told_so(segment: Segment) -> None:
     with destination(segment) as to:
         with pytest.raises(InvalidSettings, match="tokens: missing, and header_secrets too"):
             source_app(to)
-        found = answered(to, tokens=None, without_authentication=True, headers={})
+        found = handle(to, tokens=None, without_authentication=True, headers={})
     assert found == (200, {"delivered": 1})
 
 

@@ -573,7 +573,7 @@ def test_a_locked_outbox_is_waited_for_no_longer_than_there_is_time(
         Outbox(path) as outbox,
         run_receiver(iterable, outbox=outbox, time_limit=0.6) as app,
     ):
-        with held(outbox, path, holder), Stopwatch() as stopwatch:
+        with hold_lock(outbox, path, holder), Stopwatch() as stopwatch:
             result = ask(app, *sign_request([track(1), track(2)])).result
         assert len(outbox) == 0
         assert ask(app, *sign_request([track(1), track(2)])).result == (200, {"kept": 2})
@@ -587,7 +587,7 @@ def test_a_locked_outbox_is_waited_for_no_longer_than_there_is_time(
 
 
 @contextmanager
-def held(outbox: Outbox, path: Path, holder: str) -> Iterator[None]:
+def hold_lock(outbox: Outbox, path: Path, holder: str) -> Iterator[None]:
     """Hold the write lock of an outbox."""
     if holder == "another thread":
         with held_by_a_thread(outbox):
@@ -602,7 +602,7 @@ def held(outbox: Outbox, path: Path, holder: str) -> Iterator[None]:
 # Whoever the server is ---------------------------------------------------------------------------
 
 
-def _request(read: Any, headers: Mapping[str, str]) -> Request:
+def _make_request(read: Any, headers: Mapping[str, str]) -> Request:
     return Request("POST", "/", {name.lower(): value for name, value in headers.items()}, read)
 
 
@@ -612,7 +612,7 @@ def test_a_body_that_cannot_be_had_is_answered_as_its_reader_says() -> None:
         raise HTTPError(503, "too slow")
 
     with SegmentReceiver(KEYED, shared_secret=SECRET, max_body=77) as receiver:
-        response = receiver.handle(_request(read, JSON), deadline=0)
+        response = receiver.handle(_make_request(read, JSON), deadline=0)
     assert (response.status, response.content) == (503, {"error": "too slow"})
 
 
@@ -625,7 +625,7 @@ def test_when_time_is_up_nothing_is_sent() -> None:
             settings_of(own), shared_secret=SECRET, destination=to, clock=lambda: 100.0
         ) as receiver,
     ):
-        response = receiver.handle(_request(lambda _: body, headers), deadline=100.05)
+        response = receiver.handle(_make_request(lambda _: body, headers), deadline=100.05)
         assert own.project.requests == []
     result = {"retryable": 2, "errors": {"NotSent": 2}}
     assert (response.status, response.content) == (503, result)
@@ -635,18 +635,20 @@ def test_when_time_is_up_events_are_not_even_translated() -> None:
     body, headers = sign_request([identify(n, f"u-{n % 9}") for n in range(5_000)])
     with (
         LocalIterable() as own,
-        delivering(own, translator=_translates_nothing) as to,
+        delivering(own, translator=_fail_to_translate) as to,
         SegmentReceiver(settings_of(own), shared_secret=SECRET, destination=to) as receiver,
         Stopwatch() as stopwatch,
     ):
-        response = receiver.handle(_request(lambda _: body, headers), deadline=time.monotonic() - 1)
+        response = receiver.handle(
+            _make_request(lambda _: body, headers), deadline=time.monotonic() - 1
+        )
         assert own.project.requests == []
     result = {"retryable": 5_000, "errors": {"NotSent": 5_000}}
     assert (response.status, response.content) == (503, result)
     assert stopwatch.seconds < 2
 
 
-def _translates_nothing(_event: Any, _settings: Settings) -> Translation:
+def _fail_to_translate(_event: Any, _settings: Settings) -> Translation:
     raise AssertionError("there is no time to translate it")
 
 

@@ -36,18 +36,18 @@ NOT_WHOLE = {"error": "incomplete body"}
 SOCKETS = ("gunicorn.socket", "werkzeug.socket", "iterable_destination.socket")
 
 
-def read(limit: int = 100, *, timeout: float = 10.0, **environ: Any) -> bytes:
+def read_body(limit: int = 100, *, timeout: float = 10.0, **environ: Any) -> bytes:
     environ = {"REQUEST_METHOD": "POST"} | environ
     return read_request(environ, time.monotonic() + timeout).read(limit)
 
 
-def refused(limit: int = 100, *, timeout: float = 10.0, **environ: Any) -> tuple[int, Any]:
+def catch_error(limit: int = 100, *, timeout: float = 10.0, **environ: Any) -> tuple[int, Any]:
     with pytest.raises(HTTPError) as caught:
-        read(limit, timeout=timeout, **environ)
+        read_body(limit, timeout=timeout, **environ)
     return caught.value.response.status, caught.value.response.content
 
 
-def of_input(stream: Any, length: str | None = None, **more: Any) -> dict[str, Any]:
+def make_environ(stream: Any, length: str | None = None, **more: Any) -> dict[str, Any]:
     said = {} if length is None else {"CONTENT_LENGTH": length}
     return {"wsgi.input": stream, **said, **more}
 
@@ -103,20 +103,20 @@ def test_a_reply_is_begun_and_its_body_returned() -> None:
 @pytest.mark.parametrize("size", [0, 1, 100, 65_536, 65_537, 200_000])
 def test_as_much_is_read_as_the_length_says(size: int) -> None:
     stream = io.BytesIO(b"a" * size + b"the next request")
-    assert read(200_000, **of_input(stream, str(size))) == b"a" * size
+    assert read_body(200_000, **make_environ(stream, str(size))) == b"a" * size
     assert stream.tell() == size
 
 
 @pytest.mark.parametrize("length", [None, ""])
 def test_where_no_length_is_said_there_is_no_body(length: str | None) -> None:
-    assert read(**of_input(io.BytesIO(b"the next request"), length)) == b""
+    assert read_body(**make_environ(io.BytesIO(b"the next request"), length)) == b""
 
 
 @pytest.mark.parametrize("more", [{"HTTP_TRANSFER_ENCODING": "Chunked"}, {}])
 def test_a_body_without_a_length_is_read_to_its_end(more: dict[str, Any]) -> None:
     said = {"wsgi.input_terminated": True} | more
-    assert read(**of_input(io.BytesIO(b"a" * 100), **said)) == b"a" * 100
-    too_long = refused(**of_input(io.BytesIO(b"a" * 101), **said))
+    assert read_body(**make_environ(io.BytesIO(b"a" * 100), **said)) == b"a" * 100
+    too_long = catch_error(**make_environ(io.BytesIO(b"a" * 101), **said))
     assert too_long == (413, {"error": "the body must have at most 100 bytes"})
 
 
@@ -124,30 +124,30 @@ def test_a_body_without_a_length_is_read_to_its_end(more: dict[str, Any]) -> Non
 @pytest.mark.parametrize("length", [None, ""])
 def test_chunks_that_the_server_does_not_read_are_411(coding: str, length: str | None) -> None:
     """Otherwise reading would wait for the end of a connection that stays open."""
-    result = refused(**of_input(None, length, HTTP_TRANSFER_ENCODING=coding))
+    result = catch_error(**make_environ(None, length, HTTP_TRANSFER_ENCODING=coding))
     words = "Content-Length is required: chunked bodies are not supported"
     assert result == (411, {"error": words})
 
 
 @pytest.mark.parametrize("stream", [io.BytesIO(b"a" * 9), io.BytesIO(b"a" * 10)])
 def test_a_body_that_is_late_is_to_be_sent_again_whole_or_not(stream: io.BytesIO) -> None:
-    assert refused(timeout=0, **of_input(stream, "10")) == (503, NOT_WHOLE)
+    assert catch_error(timeout=0, **make_environ(stream, "10")) == (503, NOT_WHOLE)
 
 
 def test_what_is_too_long_by_its_length_is_not_read_at_all() -> None:
     for length in ("101", "9" * 19, "9" * 400):
-        result = refused(**of_input(None, length))
+        result = catch_error(**make_environ(None, length))
         assert result == (413, {"error": "the body must have at most 100 bytes"})
 
 
 @pytest.mark.parametrize("length", ["-1", "+1", "1.0", "0x10", "1e3", "ten", " 1", "٣", "1_0"])
 def test_a_length_that_is_no_number_is_400(length: str) -> None:
-    result = refused(**of_input(io.BytesIO(b"a" * 16), length))
+    result = catch_error(**make_environ(io.BytesIO(b"a" * 16), length))
     assert result == (400, {"error": "invalid Content-Length"})
 
 
 def test_a_body_that_ends_too_soon_is_400() -> None:
-    assert refused(**of_input(io.BytesIO(b"a" * 9), "10")) == (400, NOT_WHOLE)
+    assert catch_error(**make_environ(io.BytesIO(b"a" * 9), "10")) == (400, NOT_WHOLE)
 
 
 class _Breaks:
@@ -162,7 +162,7 @@ class _Breaks:
 
 @pytest.mark.parametrize("error", [ConnectionResetError(), TimeoutError(), ValueError("odd")])
 def test_a_connection_that_breaks_is_400(error: Exception) -> None:
-    assert refused(**of_input(_Breaks(error), "10")) == (400, NOT_WHOLE)
+    assert catch_error(**make_environ(_Breaks(error), "10")) == (400, NOT_WHOLE)
 
 
 class _Drips:
@@ -178,7 +178,7 @@ class _Drips:
 
 def test_a_body_that_drips_is_given_up_in_time_and_is_to_be_sent_again() -> None:
     with Stopwatch() as stopwatch:
-        result = refused(timeout=0.2, **of_input(_Drips(0.01), "100"))
+        result = catch_error(timeout=0.2, **make_environ(_Drips(0.01), "100"))
     assert result == (503, NOT_WHOLE)
     assert 0.2 <= stopwatch.seconds < 1
 
@@ -191,8 +191,8 @@ def test_a_body_in_chunks_that_stalls_is_to_be_sent_again(error: Exception) -> N
             return super().read(size)
 
     more: dict[str, Any] = {"wsgi.input_terminated": True}
-    environ = of_input(Stalls(error), **more)
-    assert refused(timeout=0.05, **environ) == (503, NOT_WHOLE)
+    environ = make_environ(Stalls(error), **more)
+    assert catch_error(timeout=0.05, **environ) == (503, NOT_WHOLE)
 
 
 @pytest.mark.parametrize("name", SOCKETS)
@@ -201,7 +201,7 @@ def test_a_body_that_never_comes_is_given_up_in_time(name: str) -> None:
     with ours, theirs, ours.makefile("rb") as stream:
         theirs.sendall(b"half")
         with Stopwatch() as stopwatch:
-            result = refused(timeout=0.2, **of_input(stream, "8", **{name: ours}))
+            result = catch_error(timeout=0.2, **make_environ(stream, "8", **{name: ours}))
         assert result == (503, NOT_WHOLE)
         assert 0.2 <= stopwatch.seconds < 2
         ours.sendall(b"the answer")
@@ -210,9 +210,9 @@ def test_a_body_that_never_comes_is_given_up_in_time(name: str) -> None:
 
 def test_what_is_no_connection_is_left_alone() -> None:
     stream = io.BytesIO(b"a" * 10)
-    assert read(**of_input(stream, "10", **{"gunicorn.socket": object()})) == b"a" * 10
+    assert read_body(**make_environ(stream, "10", **{"gunicorn.socket": object()})) == b"a" * 10
     with pytest.raises(HTTPError):
-        read(timeout=0.05, **of_input(_Drips(0.1), "10", **{"gunicorn.socket": object()}))
+        read_body(timeout=0.05, **make_environ(_Drips(0.1), "10", **{"gunicorn.socket": object()}))
 
 
 def test_a_connection_can_be_used_again_and_no_thread_waits_for_it() -> None:
@@ -221,8 +221,8 @@ def test_a_connection_can_be_used_again_and_no_thread_waits_for_it() -> None:
     with ours, theirs, ours.makefile("rb") as stream:
         for number in range(3):
             theirs.sendall(b"body%d" % number)
-            environ = of_input(stream, "5", **{"gunicorn.socket": ours})
-            assert read(timeout=0.1, **environ) == b"body%d" % number
+            environ = make_environ(stream, "5", **{"gunicorn.socket": ours})
+            assert read_body(timeout=0.1, **environ) == b"body%d" % number
             time.sleep(0.15)
     leaks.check()
 

@@ -38,12 +38,12 @@ TRACK = "/api/events/track"
 PATIENCE = 10.0
 
 
-def scripted(*entries: Fault | None) -> LocalIterable:
+def make_scripted(*entries: Fault | None) -> LocalIterable:
     return LocalIterable(faults=Script(entries))
 
 
 @contextmanager
-def client(iterable: LocalIterable, timeout: float = PATIENCE) -> Iterator[HTTPConnection]:
+def open_client(iterable: LocalIterable, timeout: float = PATIENCE) -> Iterator[HTTPConnection]:
     connection = HTTPConnection(urlsplit(iterable.url).netloc, timeout=timeout)
     try:
         yield connection
@@ -62,21 +62,21 @@ def send(
     return connection.getresponse()
 
 
-def answered(iterable: LocalIterable, path: str = UPDATE) -> tuple[int, bytes]:
+def send_update(iterable: LocalIterable, path: str = UPDATE) -> tuple[int, bytes]:
     """The status and body of one update, by a connection of its own."""
-    with client(iterable) as connection:
+    with open_client(iterable) as connection:
         response = send(connection, iterable, path)
         return response.status, response.read()
 
 
-def applied(iterable: LocalIterable) -> bool:
+def is_applied(iterable: LocalIterable) -> bool:
     return iterable.project.user(ADA) is not None
 
 
-def error(iterable: LocalIterable, path: str = UPDATE) -> type[Exception]:
+def catch_error(iterable: LocalIterable, path: str = UPDATE) -> type[Exception]:
     """What one update comes to that has no answer, or none to its end."""
     with pytest.raises((OSError, IncompleteRead)) as raised:
-        answered(iterable, path)
+        send_update(iterable, path)
     return raised.type
 
 
@@ -101,14 +101,14 @@ def error(iterable: LocalIterable, path: str = UPDATE) -> type[Exception]:
 def test_an_answer_without_an_effect(
     fault: Fault, status: int, kind: str, wait: str | None
 ) -> None:
-    with scripted(fault) as iterable, client(iterable) as connection:
+    with make_scripted(fault) as iterable, open_client(iterable) as connection:
         response = send(connection, iterable)
         body = response.read()
         first = connection.sock
         headers = response.headers
         assert (response.status, headers["Content-Type"]) == (status, kind)
         assert headers["Retry-After"] == wait
-        assert not applied(iterable)
+        assert not is_applied(iterable)
         assert iterable.project.requests == []
         assert (
             send(connection, iterable).read() == json.dumps(SUCCESS, separators=(",", ":")).encode()
@@ -132,9 +132,9 @@ def test_an_answer_without_an_effect(
     ids=str,
 )
 def test_an_answer_that_hides_an_effect(fault: Fault, status: int) -> None:
-    with scripted(fault) as iterable:
-        assert answered(iterable)[0] == status
-        assert applied(iterable)
+    with make_scripted(fault) as iterable:
+        assert send_update(iterable)[0] == status
+        assert is_applied(iterable)
         assert [request.status for request in iterable.project.requests] == [200]
         assert iterable.faulted == {0: fault}
     assert fault.ambiguous
@@ -143,7 +143,7 @@ def test_an_answer_that_hides_an_effect(fault: Fault, status: int) -> None:
 @pytest.mark.parametrize("status", faults.REDIRECTS)
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_a_redirect_leads_to_a_success_that_is_none(status: int, method: str) -> None:
-    with scripted(faults.redirect(status)) as iterable, client(iterable) as connection:
+    with make_scripted(faults.redirect(status)) as iterable, open_client(iterable) as connection:
         response = send(connection, iterable)
         assert (response.status, response.read()) == (status, b"")
         assert iterable.followed == []
@@ -151,12 +151,12 @@ def test_a_redirect_leads_to_a_success_that_is_none(status: int, method: str) ->
         followed = connection.getresponse()
         assert (followed.status, json.loads(followed.read())) == (200, SUCCESS)
         assert [(each.method, each.body) for each in iterable.followed] == [(method, b"{}")]
-        assert not applied(iterable)
+        assert not is_applied(iterable)
 
 
 def test_nothing_is_where_redirects_lead_unless_there_are_faults() -> None:
     with LocalIterable() as iterable:
-        assert answered(iterable, faults.REDIRECTED)[0] == 404
+        assert send_update(iterable, faults.REDIRECTED)[0] == 404
         assert iterable.followed == []
 
 
@@ -166,19 +166,19 @@ def test_nothing_is_where_redirects_lead_unless_there_are_faults() -> None:
 @pytest.mark.parametrize("yes", [False, True])
 def test_a_reset_comes_before_or_after_applying(*, yes: bool) -> None:
     fault = faults.reset(applied=yes)
-    with scripted(fault) as iterable:
-        assert error(iterable) is ConnectionResetError
-        assert applied(iterable) is yes
-        assert answered(iterable)[0] == 200
+    with make_scripted(fault) as iterable:
+        assert catch_error(iterable) is ConnectionResetError
+        assert is_applied(iterable) is yes
+        assert send_update(iterable)[0] == 200
     assert fault.ambiguous is yes
 
 
 @pytest.mark.parametrize("yes", [False, True])
 def test_a_close_comes_before_or_after_applying(*, yes: bool) -> None:
     fault = faults.close(applied=yes)
-    with scripted(fault) as iterable:
-        assert error(iterable) is RemoteDisconnected
-        assert applied(iterable) is yes
+    with make_scripted(fault) as iterable:
+        assert catch_error(iterable) is RemoteDisconnected
+        assert is_applied(iterable) is yes
     assert fault.ambiguous is yes
 
 
@@ -192,15 +192,15 @@ def test_a_close_comes_before_or_after_applying(*, yes: bool) -> None:
     ids=str,
 )
 def test_half_an_answer_after_applying(fault: Fault, expected: type[Exception]) -> None:
-    with scripted(fault) as iterable:
-        assert error(iterable) is expected
-        assert applied(iterable)
+    with make_scripted(fault) as iterable:
+        assert catch_error(iterable) is expected
+        assert is_applied(iterable)
         assert iterable.faulted == {0: fault}
     assert fault.ambiguous
 
 
 def test_half_an_answer_has_the_length_of_the_whole() -> None:
-    with scripted(faults.cut()) as iterable, client(iterable) as connection:
+    with make_scripted(faults.cut()) as iterable, open_client(iterable) as connection:
         response = send(connection, iterable)
         whole = int(response.headers["Content-Length"])
         with pytest.raises(IncompleteRead) as raised:
@@ -210,28 +210,28 @@ def test_half_an_answer_has_the_length_of_the_whole() -> None:
 
 @pytest.mark.parametrize("yes", [False, True])
 def test_a_stall_of_some_time_ends_without_a_byte(*, yes: bool) -> None:
-    with scripted(faults.stall(0.05, applied=yes)) as iterable:
+    with make_scripted(faults.stall(0.05, applied=yes)) as iterable:
         before = time.monotonic()
-        assert error(iterable) is RemoteDisconnected
+        assert catch_error(iterable) is RemoteDisconnected
         assert time.monotonic() - before >= 0.05
-        assert applied(iterable) is yes
+        assert is_applied(iterable) is yes
 
 
 @pytest.mark.parametrize("fault", [faults.stall(applied=True), faults.stall_midway()], ids=str)
 def test_a_stall_lasts_as_long_as_the_client_waits(fault: Fault) -> None:
-    with scripted(fault) as iterable:
+    with make_scripted(fault) as iterable:
         before = threading.active_count()
-        with client(iterable, timeout=0.05) as connection, pytest.raises(TimeoutError):
+        with open_client(iterable, timeout=0.05) as connection, pytest.raises(TimeoutError):
             send(connection, iterable).read()
-        assert applied(iterable)
-        assert eventually(lambda: threading.active_count() == before)
+        assert is_applied(iterable)
+        assert wait_for(lambda: threading.active_count() == before)
 
 
 def test_a_client_that_sends_on_meanwhile_ends_no_stall() -> None:
     script = Script([faults.stall(0.05, applied=True)])
-    with LocalIterable(faults=script) as iterable, client(iterable) as connection:
+    with LocalIterable(faults=script) as iterable, open_client(iterable) as connection:
         connection.request("POST", UPDATE, "{}", {"Api-Key": iterable.api_key})
-        assert eventually(lambda: iterable.project.received == 1)
+        assert wait_for(lambda: iterable.project.received == 1)
         before = time.monotonic()
         connection.sock.sendall(b"GET /api/webhooks HTTP/1.1\r\n\r\n")
         with pytest.raises((RemoteDisconnected, ConnectionResetError)):
@@ -242,7 +242,7 @@ def test_a_client_that_sends_on_meanwhile_ends_no_stall() -> None:
 
 def test_a_drip_comes_byte_by_byte_and_whole() -> None:
     fault = faults.drip(0.001)
-    with scripted(fault) as iterable, client(iterable) as connection:
+    with make_scripted(fault) as iterable, open_client(iterable) as connection:
         before = time.monotonic()
         response = send(connection, iterable)
         body = response.read()
@@ -255,23 +255,23 @@ def test_a_drip_comes_byte_by_byte_and_whole() -> None:
 @pytest.mark.parametrize("first", [False, True])
 def test_latency_is_before_or_after_applying(*, first: bool) -> None:
     fault = faults.latency(0.2, applied_first=first)
-    with scripted(fault) as iterable, ThreadPoolExecutor() as pool:
+    with make_scripted(fault) as iterable, ThreadPoolExecutor() as pool:
         before = time.monotonic()
-        done = pool.submit(answered, iterable)
+        done = pool.submit(send_update, iterable)
         if first:
-            assert eventually(lambda: applied(iterable))
+            assert wait_for(lambda: is_applied(iterable))
             assert not done.done()
         assert done.result()[0] == 200
         assert time.monotonic() - before >= 0.2
-        assert applied(iterable)
+        assert is_applied(iterable)
     assert not fault.ambiguous
 
 
 def test_nothing_is_applied_during_a_latency_before() -> None:
     script = Script([faults.latency(inf)])
-    with LocalIterable(faults=script) as iterable, client(iterable) as connection:
+    with LocalIterable(faults=script) as iterable, open_client(iterable) as connection:
         connection.request("POST", UPDATE, "{}", {"Api-Key": iterable.api_key})
-        assert eventually(lambda: script.counts != {})
+        assert wait_for(lambda: script.counts != {})
         iterable.stop()
         with pytest.raises((RemoteDisconnected, ConnectionResetError)):
             connection.getresponse()
@@ -279,16 +279,16 @@ def test_nothing_is_applied_during_a_latency_before() -> None:
 
 
 def test_what_a_fault_applies_may_be_refused() -> None:
-    with scripted(faults.latency(0), faults.reset(applied=True)) as iterable:
-        with client(iterable) as connection:
+    with make_scripted(faults.latency(0), faults.reset(applied=True)) as iterable:
+        with open_client(iterable) as connection:
             assert send(connection, iterable, TRACK, {}).status == 400
-        assert error(iterable, TRACK) is ConnectionResetError
+        assert catch_error(iterable, TRACK) is ConnectionResetError
         assert [request.status for request in iterable.project.requests] == [400, 400]
         assert iterable.project.effects == []
         assert set(iterable.faulted) == {0, 1}
 
 
-def eventually(holds: Callable[[], bool]) -> bool:
+def wait_for(holds: Callable[[], bool]) -> bool:
     """Whether something comes to hold soon."""
     end = time.monotonic() + PATIENCE
     while not holds() and time.monotonic() < end:
@@ -309,7 +309,7 @@ ENDLESS = [
 ]
 
 
-def request_of(iterable: LocalIterable) -> bytes:
+def encode_request(iterable: LocalIterable) -> bytes:
     head = (f"POST {UPDATE} HTTP/1.1", f"Api-Key: {iterable.api_key}", "Content-Length: 2")
     return "\r\n".join([*head, "", "{}"]).encode()
 
@@ -320,27 +320,27 @@ needs_descriptors = pytest.mark.skipif(
 )
 
 
-def descriptors() -> int:
+def count_descriptors() -> int:
     gc.collect()
     return len(list(DESCRIPTORS.iterdir()))
 
 
 @needs_descriptors
 def test_stopping_ends_whatever_waits_and_leaves_nothing() -> None:
-    threads, before = threading.active_count(), descriptors()
+    threads, before = threading.active_count(), count_descriptors()
     script = Script(ENDLESS * 3)
     with LocalIterable(faults=script) as iterable:
         address = urlsplit(iterable.url)
         waiting = [socket.create_connection((address.hostname, address.port)) for _ in ENDLESS * 3]
         for connection in waiting:
-            connection.sendall(request_of(iterable))
-        assert eventually(lambda: sum(script.counts.values()) == len(waiting))
+            connection.sendall(encode_request(iterable))
+        assert wait_for(lambda: sum(script.counts.values()) == len(waiting))
         start = time.monotonic()
         iterable.stop()
         assert time.monotonic() - start < PATIENCE / 2
     for connection in waiting:
         connection.close()
-    assert (threading.active_count(), descriptors()) == (threads, before)
+    assert (threading.active_count(), count_descriptors()) == (threads, before)
 
 
 @needs_descriptors
@@ -356,11 +356,13 @@ def test_faults_leave_no_thread_and_no_descriptor() -> None:
         faults.stall_midway(0.001),
     ]
     with LocalIterable(faults=Script(every * 5)) as iterable:
-        threads, before = threading.active_count(), descriptors()
+        threads, before = threading.active_count(), count_descriptors()
         for _ in every * 5:
-            with client(iterable) as connection, suppress(OSError, IncompleteRead):
+            with open_client(iterable) as connection, suppress(OSError, IncompleteRead):
                 send(connection, iterable).read()
-        assert eventually(lambda: (threading.active_count(), descriptors()) == (threads, before))
+        assert wait_for(
+            lambda: (threading.active_count(), count_descriptors()) == (threads, before)
+        )
 
 
 # Functions of your own
@@ -375,9 +377,9 @@ def test_a_function_may_answer_apply_or_return_a_fault() -> None:
         return apply()
 
     with LocalIterable(faults=of_mine) as iterable:
-        with client(iterable) as connection, pytest.raises(ConnectionResetError):
+        with open_client(iterable) as connection, pytest.raises(ConnectionResetError):
             send(connection, iterable, TRACK, {"email": ADA, "eventName": "x"})
-        with client(iterable) as connection:
+        with open_client(iterable) as connection:
             assert send(connection, iterable).read() != b""
             connection.request("GET", "/api/webhooks")
             assert connection.getresponse().status == 418
@@ -387,7 +389,7 @@ def test_a_function_may_answer_apply_or_return_a_fault() -> None:
 
 def test_a_fault_of_my_own_goes_through_its_fields_in_order() -> None:
     mine = Fault("mine", applied=True, answer=Response(200, {"X": "y"}, b"0123456789"), sent=0.3)
-    with scripted(mine) as iterable, client(iterable) as connection:
+    with make_scripted(mine) as iterable, open_client(iterable) as connection:
         response = send(connection, iterable)
         assert (response.headers["X"], response.headers["Content-Length"]) == ("y", "10")
         with pytest.raises(IncompleteRead) as raised:
@@ -406,7 +408,7 @@ def fine() -> Response:
     return Response(200, {}, b"fine")
 
 
-def decided(faults_of: Script | RandomFaults, times: int, path: str = UPDATE) -> list[object]:
+def decide(faults_of: Script | RandomFaults, times: int, path: str = UPDATE) -> list[object]:
     """What befalls requests: a fault, or None."""
     decisions = [faults_of(received(path), fine) for _ in range(times)]
     return [each if isinstance(each, Fault) else None for each in decisions]
@@ -415,13 +417,13 @@ def decided(faults_of: Script | RandomFaults, times: int, path: str = UPDATE) ->
 def test_a_script_is_played_in_order_and_then_all_goes_well() -> None:
     entries = [faults.reset(), None, faults.cut(), faults.reset(), None]
     script = Script(entries)
-    assert decided(script, 8) == [*entries, None, None, None]
+    assert decide(script, 8) == [*entries, None, None, None]
     assert script.counts == {faults.reset(): 2, faults.cut(): 1}
     assert script.ambiguous == 1
 
 
 def test_a_script_may_be_endless() -> None:
-    assert decided(Script(repeat(faults.drip(1))), 3) == [faults.drip(1)] * 3
+    assert decide(Script(repeat(faults.drip(1))), 3) == [faults.drip(1)] * 3
 
 
 @pytest.mark.parametrize("asked", [TRACK, f"{TRACK}?x=y"])
@@ -429,9 +431,9 @@ def test_faults_of_some_paths_leave_others_alone(asked: str) -> None:
     script = Script([faults.reset()], paths={TRACK})
     jitter = RandomFaults({faults.reset(): 1}, seed=1, paths=[TRACK])
     for each in (script, jitter):
-        assert decided(each, 2, UPDATE) == [None, None]
+        assert decide(each, 2, UPDATE) == [None, None]
         assert each.counts == {}
-        assert decided(each, 1, asked) == [faults.reset()]
+        assert decide(each, 1, asked) == [faults.reset()]
 
 
 def test_one_path_is_no_collection_of_paths() -> None:
@@ -445,14 +447,14 @@ SHARES = {faults.reset(): 0.2, faults.cut(): 0.1, faults.reset(applied=True): 0.
 
 
 def test_chance_is_the_same_for_the_same_seed() -> None:
-    first, again, other = (decided(RandomFaults(SHARES, seed=seed), 200) for seed in (7, 7, 8))
+    first, again, other = (decide(RandomFaults(SHARES, seed=seed), 200) for seed in (7, 7, 8))
     assert first == again
     assert first != other
 
 
 def test_chance_keeps_to_its_shares_and_counts_what_it_does() -> None:
     jitter = RandomFaults(SHARES, seed=7)
-    chosen = decided(jitter, 10_000)
+    chosen = decide(jitter, 10_000)
     for fault, share in SHARES.items():
         assert jitter.counts[fault] == chosen.count(fault)
         assert chosen.count(fault) == pytest.approx(10_000 * share, rel=0.1)
@@ -462,7 +464,7 @@ def test_chance_keeps_to_its_shares_and_counts_what_it_does() -> None:
 @pytest.mark.parametrize("count", [1, 3, 10])
 def test_shares_may_be_all(count: int) -> None:
     shares = {faults.latency(number): 1 / count for number in range(count)}
-    assert None not in decided(RandomFaults(shares, seed=3), 1000)
+    assert None not in decide(RandomFaults(shares, seed=3), 1000)
 
 
 @pytest.mark.parametrize(
@@ -484,10 +486,10 @@ def test_shares_are_probabilities(shares: list[float], message: str) -> None:
 )
 def test_deciding_is_for_many_threads_at_once(make: Callable[[], Script | RandomFaults]) -> None:
     alone, shared = make(), make()
-    expected = decided(alone, 8000)
+    expected = decide(alone, 8000)
     with ThreadPoolExecutor(8) as pool:
         decisions = [
-            each for part in pool.map(lambda _: decided(shared, 1000), range(8)) for each in part
+            each for part in pool.map(lambda _: decide(shared, 1000), range(8)) for each in part
         ]
     assert len(decisions) == 8000
     assert shared.counts == alone.counts
@@ -581,7 +583,7 @@ def test_doubles_are_no_more_than_ambiguous_requests() -> None:
 
 
 def tracked(iterable: LocalIterable, body: dict[str, Any]) -> bool:
-    with client(iterable) as connection:
+    with open_client(iterable) as connection:
         try:
             response = send(connection, iterable, TRACK, body)
             return response.status == 200 and bool(json.loads(response.read()))

@@ -19,7 +19,7 @@ VALUES = st.recursive(
 FIELDS = st.dictionaries(NAMES, VALUES, max_size=3)
 
 
-def refused(types: FieldTypes, fields: dict[str, Any]) -> bool:
+def is_refused(types: FieldTypes, fields: dict[str, Any]) -> bool:
     try:
         types.check(USER, fields)
     except Refusal:
@@ -42,7 +42,7 @@ def test_what_is_known_is_neither_refused_nor_new(
         types.learn(USER, each)
     before = snapshot(types)
     known = types.knows(USER, fields)
-    nothing_wrong = not refused(types, fields) and types.new(USER, fields) == []
+    nothing_wrong = not is_refused(types, fields) and types.new(USER, fields) == []
     types.learn(USER, fields)
     assert known == (nothing_wrong and snapshot(types) == before)
 

@@ -20,7 +20,7 @@ def bulk(project: Project, *events: dict[str, Any]) -> tuple[int, Any]:
     return post(project, "events/trackBulk", {"events": events})
 
 
-def seen(project: Project) -> list[tuple[int, str, str | None, bool]]:
+def list_effects(project: Project) -> list[tuple[int, str, str | None, bool]]:
     """Each effect's request, the end of its path, its id, and whether it made something."""
     return [
         (effect.request, effect.path.rpartition("/")[2], effect.id, effect.created)
@@ -68,7 +68,7 @@ def test_every_kind_of_effect_is_put_down() -> None:
     device = {"token": "t", "platform": "APNS", "applicationName": "a"}
     post(project, "users/registerDeviceToken", {"email": "new@example.com", "device": device})
     post(project, "users/updateEmail", {"currentEmail": BOB, "newEmail": "bo@example.com"})
-    assert seen(project) == [
+    assert list_effects(project) == [
         (0, "update", None, True),
         (1, "update", None, False),
         (2, "track", "e", True),
@@ -105,7 +105,7 @@ def test_a_bulk_has_an_effect_for_each_item_that_was_applied() -> None:
         {"email": BOB, "eventName": "x", "id": "5"},
     )
     assert (status, answer["successCount"], answer["failCount"]) == (200, 3, 3)
-    assert seen(project)[1:] == [
+    assert list_effects(project)[1:] == [
         (1, "trackBulk", "1", True),
         (1, "trackBulk", "1", False),
         (1, "trackBulk", "5", True),
@@ -116,7 +116,9 @@ def test_a_bulk_of_users_likewise() -> None:
     project = Project()
     items = [{"email": ADA}, {"email": "no email"}, {"email": ADA}, {"userId": "u1"}]
     post(project, "users/bulkUpdate", {"users": items})
-    assert seen(project) == [(0, "bulkUpdate", None, created) for created in (True, False, True)]
+    assert list_effects(project) == [
+        (0, "bulkUpdate", None, created) for created in (True, False, True)
+    ]
     assert [effect.body for effect in project.effects] == [items[0], items[2], items[3]]
 
 
@@ -150,7 +152,7 @@ def test_reading_and_deleting_are_no_effects() -> None:
     get(project, f"users/{ADA}")
     post(project, "webhooks", {"id": 1})
     ask(project, "DELETE", f"/api/users/{ADA}")
-    assert seen(project) == [(0, "update", None, True)]
+    assert list_effects(project) == [(0, "update", None, True)]
 
 
 def test_the_request_of_an_effect_is_in_the_other_ledger() -> None:

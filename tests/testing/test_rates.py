@@ -12,12 +12,12 @@ from tests.support.asking import NOW, post, track
 ADA = "ada@example.com"
 
 
-def taken(rate_limits: Rates, limit: float, *moments: float) -> list[bool]:
+def check_all(rate_limits: Rates, limit: float, *moments: float) -> list[bool]:
     """Whether each request, at its moment, was let through."""
-    return [let_through(rate_limits, limit, moment) for moment in moments]
+    return [is_accepted(rate_limits, limit, moment) for moment in moments]
 
 
-def let_through(rate_limits: Rates, limit: float, moment: float) -> bool:
+def is_accepted(rate_limits: Rates, limit: float, moment: float) -> bool:
     try:
         rate_limits.check("POST /x", limit, NOW + moment)
     except Refusal as refused:
@@ -28,17 +28,17 @@ def let_through(rate_limits: Rates, limit: float, moment: float) -> bool:
 def test_no_burst_slips_through_between_two_seconds() -> None:
     whole = round(NOW) - NOW
     moments = [whole - 0.1, whole - 0.1, whole + 0.1, whole + 0.1]
-    assert taken(Rates(), 2, *moments) == [True, True, False, False]
+    assert check_all(Rates(), 2, *moments) == [True, True, False, False]
 
 
 def test_a_request_makes_room_when_its_second_is_over() -> None:
     moments = [0, 0.5, 0.75, 1, 1.25, 1.5]
-    assert taken(Rates(), 2, *moments) == [True, True, False, True, False, True]
+    assert check_all(Rates(), 2, *moments) == [True, True, False, True, False, True]
 
 
 def test_a_request_that_is_refused_does_not_count() -> None:
     rate_limits = Rates()
-    assert taken(rate_limits, 1, 0, *[each / 10 for each in range(1, 10)], 1) == [
+    assert check_all(rate_limits, 1, 0, *[each / 10 for each in range(1, 10)], 1) == [
         True,
         *[False] * 9,
         True,
@@ -49,7 +49,7 @@ def test_a_request_that_is_refused_does_not_count() -> None:
 def test_any_second_has_no_more_than_the_limit() -> None:
     rate_limits = Rates()
     moments = [each * 7 % 1000 / 1000 + each / 250 for each in range(3000)]
-    through = [moment for moment in sorted(moments) if let_through(rate_limits, 20, moment)]
+    through = [moment for moment in sorted(moments) if is_accepted(rate_limits, 20, moment)]
     assert all(late - early >= 1 for early, late in zip(through, through[20:], strict=False))
     assert len(through) > 150
     assert rate_limits.refused == 3000 - len(through)
@@ -57,11 +57,11 @@ def test_any_second_has_no_more_than_the_limit() -> None:
 
 @pytest.mark.parametrize(("limit", "expected"), [(0, 0), (0.5, 0), (1, 1), (1.5, 1), (2, 2)])
 def test_a_limit_may_be_a_fraction(limit: float, expected: int) -> None:
-    assert taken(Rates(), limit, 0, 0, 0).count(True) == expected
+    assert check_all(Rates(), limit, 0, 0, 0).count(True) == expected
 
 
 def test_a_clock_that_goes_back_opens_no_window() -> None:
-    assert taken(Rates(), 1, 0, -0.5, -2) == [True, False, False]
+    assert check_all(Rates(), 1, 0, -0.5, -2) == [True, False, False]
 
 
 def test_each_endpoint_has_a_second_of_its_own() -> None:

@@ -83,25 +83,26 @@ DOCUMENTED = {
 }
 
 
-def name_of(kind: Type) -> str:
+def describe_type(kind: Type) -> str:
     if isinstance(kind, ListOf):
-        return f"[{name_of(kind.item)}]"
+        return f"[{describe_type(kind.item)}]"
     assert isinstance(kind, Scalar | Definition)
     return kind.name
 
 
-def tables() -> dict[str, dict[str, str]]:
+def read_tables() -> dict[str, dict[str, str]]:
     definitions = [value for value in vars(schema).values() if isinstance(value, Definition)]
     return {
         definition.name: {
-            field.name + "!" * field.required: name_of(field.type) for field in definition.fields
+            field.name + "!" * field.required: describe_type(field.type)
+            for field in definition.fields
         }
         for definition in definitions
     }
 
 
 def test_the_tables_are_the_documented_ones() -> None:
-    assert tables() == DOCUMENTED
+    assert read_tables() == DOCUMENTED
 
 
 ITEM = {"id": "1", "name": "Tea", "price": 1.5, "quantity": 1}

@@ -26,14 +26,14 @@ def iterable() -> Iterator[LocalIterable]:
 
 
 @contextmanager
-def connected(iterable: LocalIterable) -> Iterator[socket.socket]:
+def connect(iterable: LocalIterable) -> Iterator[socket.socket]:
     address = urlsplit(iterable.url)
     with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
         yield connection
 
 
 @contextmanager
-def client(iterable: LocalIterable) -> Iterator[HTTPConnection]:
+def open_client(iterable: LocalIterable) -> Iterator[HTTPConnection]:
     connection = HTTPConnection(urlsplit(iterable.url).netloc, timeout=10)
     try:
         yield connection
@@ -50,9 +50,9 @@ def ask(
     return response.status, json.loads(response.read())
 
 
-def raw(iterable: LocalIterable, request: bytes) -> tuple[int, bytes, bool]:
+def send_raw(iterable: LocalIterable, request: bytes) -> tuple[int, bytes, bool]:
     """The status, the body, and whether the server ends the connection after it."""
-    with connected(iterable) as connection:
+    with connect(iterable) as connection:
         connection.sendall(request)
         response = HTTPResponse(connection)
         response.begin()
@@ -66,13 +66,13 @@ def raw(iterable: LocalIterable, request: bytes) -> tuple[int, bytes, bool]:
         return response.status, body, ended
 
 
-def head(iterable: LocalIterable, *lines: str) -> bytes:
+def encode_head(iterable: LocalIterable, *lines: str) -> bytes:
     first = ["POST /api/users/update HTTP/1.1", "Host: x", f"Api-Key: {iterable.api_key}"]
     return "\r\n".join([*first, *lines, "", ""]).encode()
 
 
 def test_one_connection_serves_many_requests(iterable: LocalIterable) -> None:
-    with client(iterable) as connection:
+    with open_client(iterable) as connection:
         body = {"email": ADA, "dataFields": {"plan": "pro"}}
         updated = ask(connection, iterable, "POST", "/api/users/update", body)
         first = connection.sock
@@ -86,7 +86,7 @@ def test_one_connection_serves_many_requests(iterable: LocalIterable) -> None:
 
 
 def test_an_answer_has_its_length_and_its_headers(iterable: LocalIterable) -> None:
-    with client(iterable) as connection:
+    with open_client(iterable) as connection:
         connection.request("GET", "/api/webhooks", headers={"Api-Key": iterable.api_key})
         response = connection.getresponse()
         assert (response.version, response.reason, response.getheaders(), response.read()) == (
@@ -103,7 +103,7 @@ def test_an_answer_has_its_length_and_its_headers(iterable: LocalIterable) -> No
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
 def test_an_unknown_path_is_an_html_page(iterable: LocalIterable, method: str) -> None:
-    with client(iterable) as connection:
+    with open_client(iterable) as connection:
         connection.request(method, "/nowhere", b"{}")
         response = connection.getresponse()
         assert response.read().startswith(b"<!DOCTYPE html>")
@@ -114,37 +114,37 @@ def test_an_unknown_path_is_an_html_page(iterable: LocalIterable, method: str) -
 
 
 def test_a_wrong_key_is_refused(iterable: LocalIterable) -> None:
-    with client(iterable) as connection:
+    with open_client(iterable) as connection:
         connection.request("GET", "/api/webhooks", headers={"Api-Key": "wrong"})
         response = connection.getresponse()
         assert (response.status, json.loads(response.read())["code"]) == (401, "BadApiKey")
 
 
 def test_malformed_json_is_answered(iterable: LocalIterable) -> None:
-    with client(iterable) as connection:
+    with open_client(iterable) as connection:
         status, answer = ask(connection, iterable, "POST", "/api/users/update", b"{nope")
     assert (status, answer["code"]) == (400, "BadJsonBody")
 
 
 @pytest.mark.parametrize("size", [4_000_001, 9_000_000])
 def test_a_body_that_is_too_large_is_read_and_refused(iterable: LocalIterable, size: int) -> None:
-    with client(iterable) as connection:
+    with open_client(iterable) as connection:
         status, answer = ask(connection, iterable, "POST", "/api/users/update", b" " * size)
         assert (status, answer["code"]) == (413, "BatchTooLarge")
         assert ask(connection, iterable, "GET", "/api/webhooks")[0] == 200
 
 
 def test_a_body_of_monstrous_length_is_refused_unread(iterable: LocalIterable) -> None:
-    request = head(iterable, "Content-Length: 64000001")
-    assert raw(iterable, request) == (413, b"", True)
+    request = encode_head(iterable, "Content-Length: 64000001")
+    assert send_raw(iterable, request) == (413, b"", True)
 
 
 @pytest.mark.parametrize("length", ["x", "-1", "1e3", "", "9" * 19, "²"])
 def test_a_length_that_is_no_number_ends_the_connection(
     iterable: LocalIterable, length: str
 ) -> None:
-    request = head(iterable, f"Content-Length: {length}")
-    assert raw(iterable, request) == (400, b"", True)
+    request = encode_head(iterable, f"Content-Length: {length}")
+    assert send_raw(iterable, request) == (400, b"", True)
 
 
 def test_a_body_may_come_in_chunks(iterable: LocalIterable) -> None:
@@ -152,7 +152,7 @@ def test_a_body_may_come_in_chunks(iterable: LocalIterable) -> None:
         yield b'{"email": '
         yield b'"ada@example.com"}'
 
-    with client(iterable) as connection:
+    with open_client(iterable) as connection:
         connection.request(
             "POST",
             "/api/users/update",
@@ -167,9 +167,9 @@ def test_a_body_may_come_in_chunks(iterable: LocalIterable) -> None:
 
 
 def test_chunks_may_have_extensions_and_trailers(iterable: LocalIterable) -> None:
-    request = head(iterable, "Transfer-Encoding: chunked")
+    request = encode_head(iterable, "Transfer-Encoding: chunked")
     request += b'3;x=y\r\n{"e\r\n18\r\nmail":"ada@example.com"}\r\n0\r\nTrailer: x\r\n\r\n'
-    status, _, ended = raw(iterable, request)
+    status, _, ended = send_raw(iterable, request)
     assert (status, ended) == (200, False)
 
 
@@ -186,15 +186,15 @@ def test_chunks_may_have_extensions_and_trailers(iterable: LocalIterable) -> Non
 def test_chunks_that_cannot_be_read_end_the_connection(
     iterable: LocalIterable, coding: str, body: bytes, status: int
 ) -> None:
-    request = head(iterable, f"Transfer-Encoding: {coding}") + body
-    assert raw(iterable, request) == (status, b"", True)
+    request = encode_head(iterable, f"Transfer-Encoding: {coding}") + body
+    assert send_raw(iterable, request) == (status, b"", True)
 
 
 @pytest.mark.parametrize("request_line", [b"nonsense\r\n\r\n", b"GET / HTTP/9\r\n\r\n"])
 def test_what_is_no_http_is_refused_quietly(
     iterable: LocalIterable, request_line: bytes, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with connected(iterable) as connection:
+    with connect(iterable) as connection:
         connection.sendall(request_line)
         assert connection.recv(65536) != b""
     iterable.stop()
@@ -213,12 +213,12 @@ def test_what_is_no_http_is_refused_quietly(
 def test_a_client_that_goes_away_leaves_no_trace(
     iterable: LocalIterable, sent: bytes, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with connected(iterable) as connection:
+    with connect(iterable) as connection:
         connection.sendall(sent)
-    with connected(iterable) as connection:
+    with connect(iterable) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
         connection.sendall(sent)
-    with client(iterable) as asking:
+    with open_client(iterable) as asking:
         assert ask(asking, iterable, "GET", "/api/webhooks")[0] == 200
     iterable.stop()
     assert capfd.readouterr() == ("", "")
@@ -227,7 +227,7 @@ def test_a_client_that_goes_away_leaves_no_trace(
 
 def test_many_clients_at_once_lose_nothing(iterable: LocalIterable) -> None:
     def send(number: int) -> None:
-        with client(iterable) as connection:
+        with open_client(iterable) as connection:
             for count in range(25):
                 event = {"email": ADA, "eventName": "x", "id": f"{number}-{count}"}
                 assert ask(connection, iterable, "POST", "/api/events/track", event)[0] == 200
@@ -246,7 +246,7 @@ def test_many_clients_at_once_lose_nothing(iterable: LocalIterable) -> None:
 
 def test_nothing_is_left_running() -> None:
     before = threading.active_count()
-    with LocalIterable() as iterable, connected(iterable), client(iterable) as connection:
+    with LocalIterable() as iterable, connect(iterable), open_client(iterable) as connection:
         ask(connection, iterable, "GET", "/api/webhooks")
         assert threading.active_count() > before
         url = iterable.url
@@ -280,7 +280,7 @@ def test_a_port_that_is_taken_is_an_error() -> None:
 def test_it_can_be_started_again_with_what_it_knows() -> None:
     iterable = LocalIterable()
     for _ in range(2):
-        with iterable, client(iterable) as connection:
+        with iterable, open_client(iterable) as connection:
             ask(connection, iterable, "GET", "/api/webhooks")
     assert len(iterable.project.requests) == 2
 
@@ -314,7 +314,7 @@ def test_faults_decide_before_and_after_the_project() -> None:
         apply()
         return Response(500, {"X": "y"}, b"{}")
 
-    with LocalIterable(faults=faults) as iterable, client(iterable) as connection:
+    with LocalIterable(faults=faults) as iterable, open_client(iterable) as connection:
         connection.request("GET", "/api/webhooks")
         response = connection.getresponse()
         assert (response.status, response.read()) == (599, b"")
