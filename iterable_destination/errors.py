@@ -53,6 +53,51 @@ from typing import Any, ClassVar, Final
 
 import attrs
 
+__all__ = [
+    "AmbiguousAnswer",
+    "ApiError",
+    "BadRequest",
+    "CheckpointInUse",
+    "ConfigurationError",
+    "DropEvent",
+    "EventDisallowed",
+    "EventNotSupported",
+    "Forbidden",
+    "ForgottenUser",
+    "FunctionError",
+    "FunctionFailed",
+    "IdentityConflict",
+    "Invalid",
+    "InvalidCall",
+    "InvalidCheckpoint",
+    "InvalidEvent",
+    "InvalidEventPayload",
+    "InvalidJSON",
+    "InvalidSettings",
+    "InvalidSubscription",
+    "InvalidWebhook",
+    "IterableDestinationError",
+    "NetworkError",
+    "NotAccepted",
+    "NotConnected",
+    "NotSent",
+    "Note",
+    "OutboxError",
+    "OutboxInUse",
+    "Problem",
+    "QueueFull",
+    "RateLimited",
+    "RequestRefused",
+    "RetryError",
+    "ServerError",
+    "TooLarge",
+    "Unauthorized",
+    "UnreadableInput",
+    "UnwritableFile",
+    "ValidationError",
+    "WrongAddress",
+]
+
 #: Longer paths are cut in the middle, since people read them.
 _LONGEST_PATH: Final = 200
 

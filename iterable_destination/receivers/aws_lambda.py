@@ -25,6 +25,14 @@ from iterable_destination.receivers.acknowledgement import (
 from iterable_destination.receivers.http import HTTPError, Request, too_large
 from iterable_destination.receivers.wsgi import WebhookApp
 
+__all__ = [
+    "LambdaHandler",
+    "eventbridge_handler",
+    "http_handler",
+    "kinesis_handler",
+    "sqs_handler",
+]
+
 
 class LambdaHandler(Protocol):
     """What Lambda calls with an event of AWS, and with a context, which knows the time left.

@@ -7,6 +7,8 @@ from typing import Any
 
 from iterable_destination.receivers.wsgi import WebhookApp
 
+__all__ = ["http_function"]
+
 
 def http_function(application: WebhookApp) -> Callable[[Any], WebhookApp]:
     """Make a function for ``functions-framework``, to be decorated with its ``http``.

@@ -13,6 +13,8 @@ from threading import Thread
 from typing import Any, Final
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
+__all__ = ["serve"]
+
 _log: Final = logging.getLogger("iterable_destination.receivers")
 
 #: Seconds that a connection may be idle.
