@@ -64,4 +64,4 @@ def test_the_package_gives_what_it_names() -> None:
     for name in testing.__all__:
         assert getattr(testing, name) is not None
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
-        _ = testing.nothing
+        _ = testing.nothing  # type: ignore[attr-defined]
