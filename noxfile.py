@@ -27,18 +27,18 @@ def find_pythons() -> list[str]:
     A shim of pyenv exists for each version that is installed, but fails for one that is not
     selected. The programs themselves always work.
     """
-    versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    root = os.environ.get("PYENV_ROOT") or str(Path.home() / ".pyenv")
+    versions = Path(root) / "versions"
     found: list[str] = []
     for version in SUPPORTED:
         name = f"python{version}"
-        [*_, folder] = [None, *sorted(path.parent for path in versions.glob(f"*/bin/{name}"))]
-        if folder is not None:
-            os.environ["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"
-        if folder is not None or shutil.which(name) is not None:
+        folders = sorted(path.parent for path in versions.glob(f"*/bin/{name}"))
+        if folders:
+            os.environ["PATH"] = f"{folders[-1]}{os.pathsep}{os.environ['PATH']}"
+        if folders or shutil.which(name) is not None:
             found.append(version)
-    if not found:  # this one has another name, such as python3
-        found.append(".".join(map(str, sys.version_info[:2])))
-    return found
+    running = ".".join(map(str, sys.version_info[:2]))
+    return found or [running]  # it has another name, such as python3
 
 
 FULL = find_pythons()[0]
@@ -108,14 +108,18 @@ def docs(session: nox.Session) -> None:
 def wheel(session: nox.Session) -> None:
     """Build the wheel, and run the demo and the command line from it, away from the checkout."""
     session.install("build")
-    dist = Path(session.create_tmp()) / "dist"
+    dist, fresh = Path(session.create_tmp()) / "dist", Path(session.create_tmp()) / "fresh"
     shutil.rmtree(dist, ignore_errors=True)
+    session.run("python", "-m", "venv", "--clear", str(fresh))
+    programs = fresh.resolve() / ("Scripts" if os.name == "nt" else "bin")
     session.run("python", "-m", "build", "--quiet", "--outdir", str(dist))
     [built] = dist.glob("*.whl")
-    session.install("--force-reinstall", f"{built}[cli]")
+    install = (str(programs / "python"), "-m", "pip", "install", "--quiet", f"{built}[cli]")
+    session.run(*install, external=True)
     session.cd(dist)
-    demo = session.run("iterable-destination", "demo", silent=True)
+    command = str(programs / "iterable-destination")
+    demo = session.run(command, "demo", silent=True, external=True)
     if "The event history of bruno@example.com" not in str(demo):
         session.error("the demo shows no event history")
     Path("event.json").write_text(ONE_EVENT, "utf-8")
-    session.run("iterable-destination", "translate", "event.json")
+    session.run(command, "translate", "event.json", external=True)

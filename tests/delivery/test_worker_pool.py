@@ -375,3 +375,34 @@ def test_a_job_has_the_same_body_each_time() -> None:
     assert {outcome.attempts for outcome in outcomes} == {4}
     assert len(bodies) == 4
     assert len(set(bodies)) == 1
+
+
+# Where no thread can be started ------------------------------------------------------------------
+
+
+def test_where_no_thread_can_be_started_requests_are_sent_in_the_calling_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As at the end of the interpreter from Python 3.12 on; what is retried waits there, too."""
+    events = [order(n, f"u-{n % 3}") for n in range(20)]
+    threads = set()
+
+    class Noting(Answering):
+        def respond(self, *arguments: Any) -> HttpResponse:
+            threads.add(threading.current_thread())
+            self.status = 200 if self.status == 503 or len(self.paths) > 5 else 503
+            return super().respond(*arguments)
+
+    def fails(_: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr(threading.Thread, "start", fails)
+    with (
+        Noting(200, BODIES["success"]) as client,
+        Destination(SETTINGS, client=client, retry=QUICK, rate_limits=RATES) as to,
+    ):
+        outcomes = by_index(to.send_all(events))
+        assert names(to.send_all(events, timeout=0)) == ["retryable"] * 20
+    assert names(outcomes) == ["delivered"] * 20
+    assert len(client.paths) > 20
+    assert threads == {threading.current_thread()}
