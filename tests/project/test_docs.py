@@ -327,7 +327,7 @@ def test_every_example_is_shown_and_nothing_else_is() -> None:
 #: What stands in a page itself: installing, single lines that are cut from a longer whole, and
 #: directives of Sphinx, which hold no code.
 FENCES = {"bash", "text", "{code-block}", "{toctree}", "{eval-rst}", "{glossary}", "{include}"}
-INSTALLING = ("python3.11 -m venv ", ". .venv/bin/activate", "pip install ", "python -m ")
+INSTALLING = ("python3 -m venv ", ". .venv/bin/activate", "pip install ", "python -m ")
 
 
 @pytest.mark.parametrize("page", PAGES)
