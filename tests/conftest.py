@@ -1,18 +1,25 @@
-"""How the property tests search: by chance at home, the same way every time in CI."""
+"""How the property tests search: by chance at home, the same way every time in CI.
+
+By default they try a few examples each. ``--hypothesis-profile heavy`` tries many; nox does that.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import Any, Final
 
 import pytest
 from hypothesis import settings
 
 from iterable_destination.model import json_codec
+from tests.support.examples import HEAVY
 
-settings.register_profile("dev", deadline=None, max_examples=60)
-settings.register_profile("ci", settings.get_profile("dev"), derandomize=True, database=None)
-settings.load_profile("ci" if os.environ.get("CI") else "dev")
+_SEARCH: Final[dict[str, Any]] = {"derandomize": True, "database": None}
+_OPTIONS: Final = {"deadline": None, **(_SEARCH if os.environ.get("CI") else {})}
+settings.register_profile("light", max_examples=15, **_OPTIONS)
+settings.register_profile("heavy", max_examples=HEAVY, **_OPTIONS)
+settings.load_profile("light")
 
 
 @pytest.fixture(params=[True, False], ids=["orjson", "json"])

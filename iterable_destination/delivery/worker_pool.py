@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from functools import partial
 from math import inf
 from typing import Final
@@ -156,6 +156,8 @@ class WorkerPool:
         If that is nothing, waits for something: at most ``wait`` seconds, and not if nothing is
         pending; or ``for_ever``, which is until the pool is closed.
         """
+        if wait and not self._threads:
+            self._send_here(wait)
         with self._results:
             if for_ever:
                 self._results.wait_for(lambda: self._scheduler.settled or self._is_closed)
@@ -198,7 +200,7 @@ class WorkerPool:
             self._work.notify()
         elif len(self._threads) < self._max_workers and not self._is_closed:
             thread = threading.Thread(target=self._run, name="iterable-worker", daemon=True)
-            with suppress(RuntimeError) if self._threads else nullcontext():  # at the very end
+            with suppress(RuntimeError):  # none can be started while the interpreter ends
                 thread.start()
                 self._threads.append(thread)
 
@@ -215,6 +217,25 @@ class WorkerPool:
                 self._is_closed = True
                 self._work.notify_all()
                 self._results.notify_all()
+
+    def _send_here(self, wait: float) -> None:
+        """Send batches in the calling thread until something is settled, or for some seconds.
+
+        This is for the end of the interpreter, where no thread can be started any more.
+        """
+        stop_at = self._clock() + wait
+        while True:
+            with self._work:
+                now = self._clock()
+                if self._has_reason_to_wake() or self._is_closed or now >= stop_at:
+                    return
+                found = self._scheduler.next(now)
+                if not isinstance(found, Batch):
+                    if not self._scheduler.settled:
+                        until = min(stop_at, inf if found is None else found)
+                        self._work.wait(None if until == inf else until - now)
+                    continue
+            make_request(self._scheduler, found, self._send, self._lock, self._clock)
 
     def _next_batch(self) -> Batch | None:
         """Wait for a batch; None if there will be no more."""

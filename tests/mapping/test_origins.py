@@ -13,6 +13,7 @@ from iterable_destination import InvalidEvent, Settings, translate
 from iterable_destination.mapping.actions import MappedTranslator, Subscription
 from iterable_destination.mapping.origins import MAX_TRIED, Origin, origins
 from tests.support import strategies
+from tests.support.examples import examples
 
 
 def trace_fields(event: Any, *given: Any) -> dict[str, tuple[str, ...]]:
@@ -130,7 +131,7 @@ def test_values_beyond_the_bound_are_not_tried() -> None:
     assert found[f"dataFields.t{MAX_TRIED - 2}"] == ()
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(strategies.json_events)
 def test_every_field_is_told_and_no_event_is_changed(event: Any) -> None:
     before = copy.deepcopy(event)

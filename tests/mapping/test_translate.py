@@ -97,10 +97,10 @@ class Array:
 
 def problems(event: Any, settings: Settings | None = None) -> list[tuple[str, str]]:
     """Return why an event is refused; it has to be, and quickly, and no text may be repeated."""
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(InvalidEvent) as caught:
         translate(event, settings)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
     assert len(str(caught.value)) < 2_000
     return [(problem.path, problem.message) for problem in caught.value.problems]
 
@@ -351,11 +351,11 @@ def test_a_huge_event_name_is_refused_at_once(name: str) -> None:
 
 @pytest.mark.parametrize("price", [" ", "1", "0.", ".0"])
 def test_a_huge_text_in_place_of_a_number_is_judged_at_once(price: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     for text in (price * 5_000_000, price * 5_000_000 + "x"):
         with pytest.raises(InvalidEvent):
             translate(cart(price=text))
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_a_huge_message_id_is_kept_out_of_the_message() -> None:

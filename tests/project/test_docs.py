@@ -7,6 +7,7 @@ import inspect
 import json
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from typing import Any, get_args
 import attrs
 import click
 import pytest
+from click.testing import CliRunner
 
 import iterable_destination
 from iterable_destination import Settings, errors, source, testing
@@ -28,7 +30,7 @@ from iterable_destination.model import settings as settings_module
 from iterable_destination.model.json_copy import MAX_NESTING
 from iterable_destination.receivers import acknowledgement, auth, aws_lambda, base, cloud_functions
 from iterable_destination.source import collections
-from iterable_destination.testing import LocalIterable
+from iterable_destination.testing import LocalIterable, Project
 from tests.mapping.classic.test_golden import line
 from tests.support.golden_cases import CLASSIC, cases
 
@@ -65,6 +67,8 @@ RECEIVED_BY = {
 }
 #: Examples that are run by a console or by pytest.
 RUN_OTHERWISE = {"golden.py", "signup.py", "test_signup.py"}
+#: Examples that set up a whole process, such as its log.
+PROCESSES = ["watch.py"]
 ALONE = [name for name in names(".py") if name not in RUN_OTHERWISE]
 
 
@@ -118,8 +122,28 @@ def shown(name: str) -> str:
     return (EXAMPLES / name).read_text("utf-8")
 
 
-@pytest.mark.parametrize("name", ALONE)
+@pytest.mark.parametrize("name", [name for name in ALONE if name not in PROCESSES])
 def test_an_example_prints_what_is_shown(
+    name: str,
+    beside: Path,
+    local_iterable: LocalIterable,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(beside)
+    monkeypatch.syspath_prepend(beside)
+    for variable in os.environ.keys() - environment().keys():
+        monkeypatch.delenv(variable)
+    monkeypatch.setenv("ITERABLE_API_KEY", local_iterable.api_key)
+    monkeypatch.setenv("ITERABLE_BASE_URL", local_iterable.url)
+    runpy.run_path(name, run_name="__main__")
+    printed = capsys.readouterr()
+    expected = shown(name.replace(".py", ".out"))
+    assert (stripped(printed.out), printed.err) == (stripped(expected), "")
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_an_example_of_a_whole_process_prints_what_is_shown(
     name: str, beside: Path, local_iterable: LocalIterable
 ) -> None:
     done = subprocess.run(
@@ -138,7 +162,44 @@ def test_an_example_prints_what_is_shown(
     assert (stripped(done.stdout), done.stderr) == (stripped(expected), "")
 
 
-@pytest.mark.parametrize("name", [name for name in CONSOLES if name not in SERVERS])
+def is_simple(text: str) -> bool:
+    """Whether a console needs no shell: it runs nothing but the command line, and pipes nothing."""
+    return all(
+        command.startswith("iterable-destination ") and not set(command) & set("|<>$&;'\"")
+        for command in commands(text)
+    )
+
+
+SIMPLE = [name for name in CONSOLES if name not in SERVERS and is_simple(shown(name))]
+IN_A_SHELL = [
+    pytest.param(name, marks=pytest.mark.slow) if name in AT_THE_ROOT else name
+    for name in CONSOLES
+    if name not in SERVERS and name not in SIMPLE
+]
+
+
+@pytest.mark.parametrize("name", SIMPLE)
+def test_a_simple_console_shows_what_is_printed(
+    name: str, beside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(beside)
+    for variable in os.environ.keys() - environment().keys():
+        monkeypatch.delenv(variable)
+    printed = []
+    for command in commands(shown(name)):
+        result = CliRunner().invoke(command_line, command.split()[1:])
+        printed += [f"$ {command}", *stripped(result.output)]
+    assert printed == stripped(shown(name))
+
+
+def test_the_local_iterable_prints_what_is_shown() -> None:
+    ports = {SHOWN_PORT: "0"}
+    with started("emulate.console", ports, EXAMPLES) as port:
+        found = played(with_ports(shown("tutorial-send.console"), {SHOWN_PORT: port}), EXAMPLES)
+    assert '{"index":1,"messageId":"m-2","outcome":"delivered"}' in found.splitlines()
+
+
+@pytest.mark.parametrize("name", IN_A_SHELL)
 def test_a_console_shows_what_is_printed(name: str, beside: Path) -> None:
     text = shown(name)
     for tool in ("curl", "openssl"):
@@ -165,11 +226,12 @@ def with_ports(text: str, ports: dict[str, str], *, back: bool = False) -> str:
 
 @contextmanager
 def emulated(*, needed: bool, seed: bool = False) -> Iterator[str]:
-    """Run the server that the pages run, if it is needed, and give its port."""
+    """Run a local Iterable as the pages do, if it is needed, and give its port."""
     if not needed:
         yield SHOWN_PORT
         return
-    with started("emulate.console", {SHOWN_PORT: "0"}, EXAMPLES) as port:
+    with LocalIterable(Project(api_key=None)) as iterable:
+        port = iterable.url.rpartition(":")[2]
         if seed:  # what the page has had sent by then
             played(shown("tutorial-send.console").replace(SHOWN_PORT, port), EXAMPLES)
         yield port
@@ -265,7 +327,7 @@ def test_every_example_is_shown_and_nothing_else_is() -> None:
 #: What stands in a page itself: installing, single lines that are cut from a longer whole, and
 #: directives of Sphinx, which hold no code.
 FENCES = {"bash", "text", "{code-block}", "{toctree}", "{eval-rst}", "{glossary}", "{include}"}
-INSTALLING = ("python3.11 -m venv ", ". .venv/bin/activate", "pip install ", "python -m ")
+INSTALLING = ("python3 -m venv ", ". .venv/bin/activate", "pip install ", "python -m ")
 
 
 @pytest.mark.parametrize("page", PAGES)

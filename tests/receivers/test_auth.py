@@ -227,7 +227,7 @@ def test_a_larger_first_element_fits_no_signature_and_costs_little() -> None:
         assert auth.find_first_element(body) is None
         assert not auth.is_signed(body, sign(element), [SECRET])
     assert auth.is_signed(body, sign(body), [SECRET])
-    assert stopwatch.seconds < 0.5
+    assert stopwatch.seconds < 1
 
 
 def test_a_letter_may_end_where_the_looking_ends() -> None:

@@ -234,7 +234,7 @@ def sends_and_stalls(data: bytes) -> Script:
     return script
 
 
-def drips(before: bytes, dripped: bytes, pause: float = 0.04) -> Script:
+def drips(before: bytes, dripped: bytes, pause: float = 0.01) -> Script:
     """Read the request, send some bytes at once and then the others one by one."""
 
     def script(exchange: Exchange) -> None:

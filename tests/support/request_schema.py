@@ -149,6 +149,9 @@ COMMERCE_ITEM = structure(
 )
 BODIES: dict[str, Check] = {
     "/api/users/update": API_USER,
+    "/api/users/updateEmail": structure(
+        {"currentEmail": string, "currentUserId": user_id, "newEmail": string}, "newEmail"
+    ),
     "/api/events/track": somebody(
         structure(
             {

@@ -303,8 +303,8 @@ ENDLESS = [
     faults.stall(),
     faults.stall(applied=True),
     faults.stall_midway(),
-    faults.drip(60),
-    faults.latency(60),
+    faults.drip(inf),
+    faults.latency(inf),
     faults.latency(1e300, applied_first=True),
 ]
 
@@ -327,7 +327,7 @@ def count_descriptors() -> int:
 
 @needs_descriptors
 def test_stopping_ends_whatever_waits_and_leaves_nothing() -> None:
-    threads, before = threading.active_count(), count_descriptors()
+    threads, before = set(threading.enumerate()), count_descriptors()
     script = Script(ENDLESS * 3)
     with LocalIterable(faults=script) as iterable:
         address = urlsplit(iterable.url)
@@ -335,12 +335,10 @@ def test_stopping_ends_whatever_waits_and_leaves_nothing() -> None:
         for connection in waiting:
             connection.sendall(encode_request(iterable))
         assert wait_for(lambda: sum(script.counts.values()) == len(waiting))
-        start = time.monotonic()
         iterable.stop()
-        assert time.monotonic() - start < PATIENCE / 2
     for connection in waiting:
         connection.close()
-    assert (threading.active_count(), count_descriptors()) == (threads, before)
+    assert (set(threading.enumerate()) - threads, count_descriptors()) == (set(), before)
 
 
 @needs_descriptors

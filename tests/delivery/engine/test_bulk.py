@@ -25,6 +25,7 @@ from iterable_destination.model.calls import Call, Identity, TrackEvent, UpdateU
 from iterable_destination.model.endpoints import MAX_BODY_BYTES, MAX_BULK_ITEMS
 from iterable_destination.model.json_codec import encode
 from iterable_destination.model.responses import ApiResponse
+from tests.support.examples import examples
 
 EVENTS = ITERABLE_BULK_ENDPOINTS[endpoints.EVENTS_TRACK.path]
 USERS = ITERABLE_BULK_ENDPOINTS[endpoints.USERS_UPDATE.path]
@@ -401,7 +402,7 @@ def excuses(told: Told) -> list[tuple[int, Sent, str | None, errors.ApiError | N
 
 
 @given(seeds)
-@settings(max_examples=4_000)
+@settings(max_examples=examples(4_000))
 def test_what_failed_is_never_called_accepted(seed: int) -> None:
     told = gapped(seed)
     for _, item, cause, error in excuses(told):
@@ -409,7 +410,7 @@ def test_what_failed_is_never_called_accepted(seed: int) -> None:
 
 
 @given(seeds)
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 def test_no_verdict_repeats_who_it_is_about(seed: int) -> None:
     for _, item, _, error in excuses(gapped(seed)):
         if error is None:
@@ -420,7 +421,7 @@ def test_no_verdict_repeats_who_it_is_about(seed: int) -> None:
 
 
 @given(seeds)
-@settings(max_examples=2_000)
+@settings(max_examples=examples(2_000))
 def test_a_whole_and_true_answer_leaves_no_doubt_about_separate_users(seed: int) -> None:
     """Users that share no name are told apart for certain, however often each occurs."""
     told = whole(seed)
@@ -442,7 +443,7 @@ def test_a_whole_and_true_answer_leaves_no_doubt_about_separate_users(seed: int)
 
 
 @given(seeds)
-@settings(max_examples=2_000)
+@settings(max_examples=examples(2_000))
 def test_what_is_refused_for_certain_did_fail(seed: int) -> None:
     for _, item, cause, error in excuses(whole(seed)):
         if error is not None and not isinstance(error, DOUBT):
@@ -461,7 +462,7 @@ bodies = st.dictionaries(
 
 
 @given(bodies, seeds)
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @example({"successCount": 1, "failCount": 0}, 3)
 def test_any_json_object_is_read_and_accepts_only_what_it_counts(
     body: dict[str, Any], seed: int

@@ -15,6 +15,7 @@ from iterable_destination.delivery.engine.envelope import Envelope, UserQueue
 from iterable_destination.model import endpoints
 from iterable_destination.model.calls import EncodedCall, Identity, TrackEvent, encode_call
 from iterable_destination.model.endpoints import MAX_BODY_BYTES, MAX_BULK_ITEMS
+from tests.support.examples import examples
 
 EVENTS = ITERABLE_BULK_ENDPOINTS[endpoints.EVENTS_TRACK.path]
 USERS = ITERABLE_BULK_ENDPOINTS[endpoints.USERS_UPDATE.path]
@@ -76,7 +77,7 @@ def check(endpoint_queue: EndpointQueue) -> None:
 
 
 @given(st.integers(0, 2**64))
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 def test_requests_are_formed_as_a_slow_model_has_them(seed: int) -> None:
     dice = random.Random(seed)  # noqa: S311 - chance, not secrecy
     sizes = dice.choice(

@@ -1005,18 +1005,19 @@ def test_what_goes_elsewhere_ends_a_users_run_in_a_bulk() -> None:
 
 @pytest.mark.parametrize("max_workers", [1, 2, 8, 64])
 @pytest.mark.parametrize("kind", [track, update, buy])
+@pytest.mark.parametrize("count", [500, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_a_wrong_key_costs_ten_requests_at_most(
-    kind: Callable[..., Call], max_workers: int
+    kind: Callable[..., Call], max_workers: int, count: int
 ) -> None:
     made = world(
-        *(envelope_of(index, kind(f"u-{index}")) for index in range(10_000)),
+        *(envelope_of(index, kind(f"u-{index}")) for index in range(count)),
         send=lambda _: said(errors.Unauthorized, status=401),
         max_workers=max_workers,
         limits=NO_LIMITS,
     )
     made.run()
     assert len(made.batches) <= 10
-    assert made.names == {"retryable": 10_000}
+    assert made.names == {"retryable": count}
     assert all(isinstance(each.error, errors.Unauthorized) for each in made.outcomes.values())
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from iterable_destination.delivery.engine.envelope import Envelope, UserQueue
 from iterable_destination.delivery.engine.user_queues import UserQueues, ordering_keys
 from iterable_destination.model.calls import Identity, TrackEvent, encode_call
+from tests.support.examples import examples
 
 NAMES = ["@a@x.com", "#a", "@b@x.com", "#b", "#c", "#d", "#e"]
 
@@ -150,7 +151,7 @@ class Model:
 
 
 @given(st.integers(0, 2**64), st.integers(1, 60))
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 def test_lanes_are_as_a_slow_model_has_them(seed: int, steps: int) -> None:
     model = Model(seed)
     for _ in range(steps):

@@ -1,0 +1,125 @@
+"""Everything that must hold of the project: ``nox`` checks all of it, ``nox -s NAME`` one part.
+
+The oldest Python found runs the whole test suite; every other one found runs what a developer
+runs by default. A Python that is missing is skipped.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+
+SUPPORTED = ("3.11", "3.12", "3.13", "3.14")
+#: The packages whose own tests cover each of their branches, by directory.
+CORE = ("model", "mapping", "source", "delivery/engine")
+ONE_EVENT = '{"type": "track", "event": "Ci Passed", "userId": "u1"}\n'
+
+
+def find_pythons() -> list[str]:
+    """Return the supported versions that this machine has, and put pyenv's first on the PATH.
+
+    A shim of pyenv exists for each version that is installed, but fails for one that is not
+    selected. The programs themselves always work.
+    """
+    root = os.environ.get("PYENV_ROOT") or str(Path.home() / ".pyenv")
+    versions = Path(root) / "versions"
+    found: list[str] = []
+    for version in SUPPORTED:
+        name = f"python{version}"
+        folders = sorted(path.parent for path in versions.glob(f"*/bin/{name}"))
+        if folders:
+            os.environ["PATH"] = f"{folders[-1]}{os.pathsep}{os.environ['PATH']}"
+        if folders or shutil.which(name) is not None:
+            found.append(version)
+    running = ".".join(map(str, sys.version_info[:2]))
+    return found or [running]  # it has another name, such as python3
+
+
+FULL = find_pythons()[0]
+
+nox.options.default_venv_backend = "venv"
+nox.options.reuse_venv = "yes"
+nox.options.error_on_missing_interpreters = False
+
+
+def dependencies(group: str) -> tuple[str, ...]:
+    """Return what is to be installed for a group of the project's dependency groups."""
+    return nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), group)
+
+
+@nox.session(python=FULL)
+def tests(session: nox.Session) -> None:
+    """Run every test, the slow ones too, with many examples for each property."""
+    session.install("-e", ".[test]")
+    heavy = ("--hypothesis-profile", "heavy", "-m", "")
+    session.run("python", "-m", "pytest", *heavy, *session.posargs)
+
+
+@nox.session(python=[version for version in SUPPORTED if version != FULL])
+def tests_light(session: nox.Session) -> None:
+    """Run the tests that run by default."""
+    session.install("-e", ".[test]")
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session(python=FULL)
+def core_coverage(session: nox.Session) -> None:
+    """Ask that the pure packages' own tests cover each of their branches."""
+    session.install("-e", ".[test]")
+    # In one process, since coverage does not see pytest-xdist's.
+    run = ("-m", "coverage", "run", "-m", "pytest", "-q", "-n", "0")
+    session.run("python", *run, "tests/test_errors.py", *(f"tests/{name}" for name in CORE))
+    names = [*(f"iterable_destination/{name}/*" for name in CORE), "iterable_destination/errors.py"]
+    report = ("-m", "coverage", "report", "--fail-under=100")
+    session.run("python", *report, f"--include={','.join(names)}")
+
+
+@nox.session(python=FULL)
+def lint(session: nox.Session) -> None:
+    """Check the style, the format, and which package imports which."""
+    session.install(*dependencies("lint"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("lint-imports")
+
+
+@nox.session(python=FULL)
+def types(session: nox.Session) -> None:
+    """Check the types of the package, the tests and the benchmarks."""
+    session.install("-e", ".[test]", *dependencies("types"))
+    session.run("mypy")
+
+
+@nox.session(python=FULL)
+def docs(session: nox.Session) -> None:
+    """Build the documentation, in which every reference leads somewhere."""
+    session.install("-e", ".[cli]", *dependencies("docs"))
+    build = ("-m", "sphinx", "-W", "-n", "--keep-going", "-q", "-b", "html")
+    session.run("python", *build, "docs", "docs/_build/html")
+
+
+@nox.session(python=FULL)
+def wheel(session: nox.Session) -> None:
+    """Build the wheel, and run the demo and the command line from it, away from the checkout."""
+    session.install("build")
+    dist, fresh = Path(session.create_tmp()) / "dist", Path(session.create_tmp()) / "fresh"
+    shutil.rmtree(dist, ignore_errors=True)
+    session.run("python", "-m", "venv", "--clear", str(fresh))
+    programs = fresh.resolve() / ("Scripts" if os.name == "nt" else "bin")
+    session.run("python", "-m", "build", "--quiet", "--outdir", str(dist))
+    [built] = dist.glob("*.whl")
+    install = (str(programs / "python"), "-m", "pip", "install", "--quiet", f"{built}[cli]")
+    session.run(*install, external=True)
+    session.cd(dist)
+    command = str(programs / "iterable-destination")
+    demo = session.run(command, "demo", silent=True, external=True)
+    if "The event history of bruno@example.com" not in str(demo):
+        session.error("the demo shows no event history")
+    Path("event.json").write_text(ONE_EVENT, "utf-8")
+    session.run(command, "translate", "event.json", external=True)
