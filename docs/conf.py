@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from typing import Any
 
 import attrs
@@ -11,10 +10,12 @@ from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
+from iterable_destination import __version__
+
 project = "iterable_destination"
 author = "The iterable_destination developers"
 project_copyright = author
-release = importlib.metadata.version("iterable-destination")
+release = __version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 exclude_patterns = ["_build", "examples"]
@@ -38,6 +39,10 @@ nitpick_ignore_regex = [
     ("py:class", r"iterable_destination\.model\.calls\.ItemPlace"),
     # What an application is made of: webhook_app makes both.
     ("py:class", r"iterable_destination\.receivers\.base\.Receiver"),
+    # What Destination and SegmentDestination have in common, described with each of them.
+    ("py:class", r"iterable_destination\.delivery\.base\.(BaseDestination|Runtime)"),
+    # What carries an event into delivery.
+    ("py:class", r"iterable_destination\.model\.records\.(EventRecord|LineRecord)"),
     # What an outcome keeps of its calls until somebody asks for them: likewise.
     ("py:class", r"iterable_destination\.model\.calls\.EncodedCall"),
 ]

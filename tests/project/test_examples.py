@@ -27,6 +27,7 @@ import functions_framework
 import pytest
 import requests
 
+import iterable_destination
 from iterable_destination import Destination, InvalidSettings, Settings
 from iterable_destination.receivers.dev_server import serve
 from iterable_destination.receivers.segment import webhook_app
@@ -274,7 +275,7 @@ def test_what_the_google_function_requires_is_what_there_is() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     lines = (EXAMPLES / "cloud_function" / "requirements.txt").read_text("utf-8").splitlines()
     name = project["name"].replace("-", "_")
-    assert lines[0] == f"./{name}-{project['version']}-py3-none-any.whl"
+    assert lines[0] == f"./{name}-{iterable_destination.__version__}-py3-none-any.whl"
     extras = project["optional-dependencies"]
     assert set(lines[1:]) <= {*extras["fast"], *extras["test"]}
 
