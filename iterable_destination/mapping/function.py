@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import deepcopy
 from typing import Any, Final
 
 import attrs
@@ -125,7 +126,7 @@ class DestinationFunction:
 
     def _call_method(self, name: str, reading: SegmentEvent, settings: Settings) -> Translation:
         """Call a method with an event, and return its translation; its own errors are wrapped."""
-        own = _copy(serialize_event(reading.raw).value)
+        own = deepcopy(serialize_event(reading.raw).value)
         try:
             returned = getattr(self, name)(own, settings)
             if isinstance(returned, Translation):
@@ -138,15 +139,6 @@ class DestinationFunction:
             raise
         except Exception as error:
             raise FunctionFailed(f"{name} failed with {type(error).__name__}") from error
-
-
-def _copy(value: Any) -> Any:
-    """Return a deep copy of a JSON value."""
-    if type(value) is dict:
-        return {key: _copy(inner) for key, inner in value.items()}
-    if type(value) is list:
-        return [_copy(inner) for inner in value]
-    return value
 
 
 def _check_calls(returned: Any, name: str) -> tuple[Call, ...]:

@@ -1,10 +1,9 @@
-"""``dataFields``: a copy of what an event carries, as plain JSON with Iterable's dates.
+"""Deep copies of Python values as plain JSON, such as ``dataFields`` with Iterable's dates.
 
-What may live here: the one place where every value of an event is looked at. It is written twice:
 :func:`quick_copy` copies what is plain JSON already, which is nearly everything, and gives up at
-the first thing that is not; :class:`CarefulCopy` then takes any Python value, converts it, and
-names the place of everything that cannot be sent. A property test holds the two to the same
-result.
+the first thing that is not. A :class:`JsonCopier` then takes any Python value, and names the place
+of everything that JSON cannot hold; its subclasses say how single values are converted, and what
+stands in place of what cannot be held. A property test holds the two to the same result.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ def data_fields(
     try:
         return quick_copy(fields, dates)
     except NOT_PLAIN:
-        return JsonCopier(problems, dates).of(fields, path)
+        return DataFieldsCopier(problems, dates).copy_object(fields, path)
 
 
 def text_problem(text: str) -> str | None:
@@ -156,94 +155,130 @@ def finish(  # noqa: C901, PLR0912 - the hot path
 _LONG: Final = 2.0**63
 #: What is wrong with what is nested deeper than can be sent.
 TOO_DEEP: Final = f"is nested more than {MAX_NESTING} levels deep"
+#: What is wrong with a date that cannot be written.
+OUT_OF_YEARS: Final = "is a date outside the years 1 to 9999"
 
 
 class JsonCopier:
-    """Copies any Python value, and writes down every problem with its place.
+    """Copies any Python value as plain JSON, and records every problem with its place.
 
-    What is wrong with a single value, and what becomes of it, is for a subclass to change.
+    What JSON cannot hold is None in the copy, and a key that it cannot hold is left out. Subclasses
+    change what is wrong with a single value, how it is converted, and what stands in its place.
     """
 
-    def __init__(self, problems: list[Problem], dates: DateForm = WITH_TIME) -> None:
-        self._problems = problems
-        self._dates = dates
-        self._inside: set[int] = set()
+    def __init__(self, problems: list[Problem], max_nesting: int = MAX_NESTING) -> None:
+        self.problems: Final = problems
+        self._max_nesting: Final = max_nesting
+        self._inside: Final[set[int]] = set()
 
-    def of(self, fields: dict[Any, Any], path: str) -> dict[str, Any]:
+    def copy_object(self, fields: dict[Any, Any], path: str) -> dict[str, Any]:
         """Copy the object that stands at ``path``, ``""`` for the whole of what came in."""
         try:
-            copy: dict[str, Any] = self._copy(fields, path, MAX_NESTING) or {}
+            copy: dict[str, Any] = self.copy(fields, path, self._max_nesting) or {}
         except RecursionError:  # the caller is deep in calls itself
-            self._refuse(path, TOO_DEEP)
+            self.replace(fields, path, TOO_DEEP)
             return {}
         return copy
 
-    def problem(self, value: Any) -> str | None:
-        """Say why a value that is no object and no list cannot be sent; None if it can."""
-        return _problem(value)
-
-    def converted(self, value: Any) -> Any:
-        """Return such a value as it is sent, if it can be."""
-        if isinstance(value, date):
-            return self._dates.moment(value)
-        return self._dates.text(value) if isinstance(value, str) else value
-
-    def _copy(self, value: Any, path: str, depth: int) -> Any:
-        """Copy a value that stands ``MAX_NESTING - depth`` levels deep; None if it cannot go."""
+    def copy(self, value: Any, path: str, depth: int) -> Any:
+        """Copy a value below which there may be ``depth`` more levels of objects and lists."""
         value = scalar(value)
         if (fields := as_object(value)) is not None:
-            return self._container(value, fields.items(), path, depth, self._object)
+            return self._copy_container(value, fields.items(), path, depth, self._copy_entries)
         if (elements := as_list(value)) is not None:
-            return self._container(value, enumerate(elements), path, depth, self._list)
-        problem = self.problem(value)
+            return self._copy_container(value, enumerate(elements), path, depth, self._copy_list)
+        problem = self.find_problem(value)
         if problem is not None:
-            self._refuse(path, problem)
-            return None
-        return self.converted(value)
+            return self.replace(value, path, problem)
+        return self.convert(value, path, depth)
 
-    def _container(
+    def find_problem(self, value: Any) -> str | None:
+        """Return why JSON cannot hold a value that is no object and no list; None if it can."""
+        if isinstance(value, str):
+            return surrogate_problem(value)
+        return _find_problem(value, "is a number too large for a double")
+
+    def convert(self, value: Any, path: str, depth: int) -> Any:  # noqa: ARG002 - for subclasses
+        """Return such a value as it stands in the copy."""
+        return value
+
+    def convert_key(self, key: Any, path: str) -> str | None:
+        """Return a key of the object at ``path`` as it stands in the copy; None leaves it out."""
+        if not isinstance(key, str):
+            reason = f"has a key that is {describe_type(key)}; JSON's keys are strings"
+        elif problem := text_problem(key):
+            reason = f"has a key that {problem}"
+        else:
+            return str.__str__(key)
+        self.add_problem(path, reason)
+        return None
+
+    def replace(self, value: Any, path: str, reason: str) -> Any:  # noqa: ARG002 - for subclasses
+        """Record a problem, and return what stands in place of a value."""
+        self.add_problem(path, reason)
+
+    def add_problem(self, path: str, reason: str) -> None:
+        """Record a problem."""
+        self.problems.append(Problem(path or "$", reason))
+
+    def _copy_container(
         self, value: Any, entries: Iterable[Any], path: str, depth: int, copy: Callable[..., Any]
     ) -> Any:
-        if id(value) in self._inside or not depth:
-            self._refuse(path, "contains itself" if id(value) in self._inside else TOO_DEEP)
-            return None
+        if id(value) in self._inside:
+            return self.replace(value, path, "contains itself")
+        if not depth:
+            reason = f"is nested more than {self._max_nesting} levels deep"
+            return self.replace(value, path, reason)
         self._inside.add(id(value))
         try:
             return copy(entries, path, depth - 1)
         finally:
             self._inside.discard(id(value))
 
-    def _object(self, items: Iterable[tuple[Any, Any]], path: str, depth: int) -> dict[str, Any]:
-        copy = {}
-        for key, value in items:
-            if not isinstance(key, str):
-                self._refuse(
-                    path, f"has a key that is {describe_type(key)}; JSON's keys are strings"
-                )
-            elif text_problem(key):
-                self._refuse(path, f"has a key that {text_problem(key)}")
-            else:
-                place = f"{path}.{key}" if path else key
-                copy[str.__str__(key)] = self._copy(value, place, depth)
+    def _copy_entries(
+        self, entries: Iterable[tuple[Any, Any]], path: str, depth: int
+    ) -> dict[str, Any]:
+        copy: dict[str, Any] = {}
+        for key, value in entries:
+            name = self.convert_key(key, path)
+            if name is not None:
+                while name in copy:  # only what stands in place of a key can be there already
+                    name += "'"
+                copy[name] = self.copy(value, f"{path}.{name}" if path else name, depth)
         return copy
 
-    def _list(self, items: Iterable[tuple[int, Any]], path: str, depth: int) -> list[Any]:
-        return [self._copy(value, f"{path}[{index}]", depth) for index, value in items]
-
-    def _refuse(self, path: str, message: str) -> None:
-        self._problems.append(Problem(path or "$", message))
+    def _copy_list(self, entries: Iterable[tuple[int, Any]], path: str, depth: int) -> list[Any]:
+        return [self.copy(value, f"{path}[{index}]", depth) for index, value in entries]
 
 
-def _problem(value: Any) -> str | None:
-    """Say why a single value cannot be sent, or None if it can."""
-    if isinstance(value, str):
-        return text_problem(value)
-    if isinstance(value, date):
-        return _date_problem(value)
+class DataFieldsCopier(JsonCopier):
+    """Copies values as Iterable takes them, with its dates; what cannot be sent is None."""
+
+    def __init__(self, problems: list[Problem], dates: DateForm) -> None:
+        super().__init__(problems)
+        self._dates: Final = dates
+
+    def find_problem(self, value: Any) -> str | None:
+        """Return why a value that is no object and no list cannot be sent; None if it can."""
+        if isinstance(value, str):
+            return text_problem(value)
+        if isinstance(value, date):
+            return _date_problem(value)
+        return _find_problem(value, "is a number too large for Iterable")
+
+    def convert(self, value: Any, path: str, depth: int) -> Any:  # noqa: ARG002 - no place matters
+        """Return such a value as it is sent."""
+        if isinstance(value, date):
+            return self._dates.moment(value)
+        return self._dates.text(value) if isinstance(value, str) else value
+
+
+def _find_problem(value: Any, too_large: str) -> str | None:
+    """Return why JSON cannot hold a value that is no string, or None if it can."""
     if type(value) not in SCALARS or (isinstance(value, float) and not isfinite(value)):
         return f"is {describe_type(value)}, which JSON cannot hold"
     if isinstance(value, int) and not -TOO_LARGE < value < TOO_LARGE:
-        return "is a number too large for Iterable"
+        return too_large
     return None
 
 
@@ -251,23 +286,5 @@ def _date_problem(value: date) -> str | None:
     try:
         to_iterable(value)
     except (ValueError, OverflowError):
-        return "is a date outside the years 1 to 9999"
+        return OUT_OF_YEARS
     return None
-
-
-class PlainCopy(JsonCopier):
-    """Copies any Python value as it is, and writes down every problem with its place."""
-
-    def problem(self, value: Any) -> str | None:
-        """Say why JSON cannot hold a value that is no object and no list; None if it can."""
-        if isinstance(value, str):
-            return surrogate_problem(value)
-        if type(value) not in SCALARS or (isinstance(value, float) and not isfinite(value)):
-            return f"is {describe_type(value)}, which JSON cannot hold"
-        if isinstance(value, int) and not -TOO_LARGE < value < TOO_LARGE:
-            return "is a number too large for a double"
-        return None
-
-    def converted(self, value: Any) -> Any:
-        """Return such a value as it is."""
-        return value

@@ -1,10 +1,10 @@
 """Any event as plain JSON, to be kept in a file or a queue and translated later.
 
-What may live here: how each Python value is written so that nothing is lost of it that the
-translation would have seen. An event that can be sent is translated from its plain form to the
-same calls. One that cannot be sent stays one that cannot: what JSON has no words for is written
-as a list of what it looked like and a NaN, which is read again and refused wherever it matters,
-and which can be taken for no object, text or number. An event is never changed.
+Each Python value is written so that nothing is lost that the translation would have seen. An event
+that can be sent is translated from its plain form to the same calls. One that cannot be sent stays
+one that cannot: what JSON has no words for is written as a list of what it looked like and a NaN,
+which is read again and refused wherever it matters, and which can be taken for no object, text or
+number. An event is never changed.
 """
 
 from __future__ import annotations
@@ -12,27 +12,24 @@ from __future__ import annotations
 import json
 import math
 import reprlib
-from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from typing import Any, Final
 
 import attrs
 
 from iterable_destination.errors import Problem
-from iterable_destination.model import json_copy as data_fields
+from iterable_destination.model import json_copy
 from iterable_destination.model.dates import in_utc
 from iterable_destination.model.json_codec import encode
+from iterable_destination.model.json_copy import OUT_OF_YEARS, JsonCopier
 from iterable_destination.model.json_values import (
     SCALARS,
-    as_list,
-    as_object,
     describe_type,
-    scalar,
 )
 
 #: Objects and lists inside each other, counted from the event itself: ``dataFields`` may begin a
 #: few levels down, and all of them are to be kept.
-MAX_NESTING: Final = data_fields.MAX_NESTING + 12
+MAX_NESTING: Final = json_copy.MAX_NESTING + 12
 #: Whole numbers of more bits cannot always be written by Python. They are far above what is sent.
 _MOST_BITS: Final = 2_000
 #: What is shown of a value that JSON cannot hold, in characters.
@@ -77,9 +74,9 @@ def serialize_event(event: Any) -> SerializedEvent:
     """
     if _is_plain(event, MAX_NESTING):
         return SerializedEvent(event)
-    copying = _Copying()
-    value = copying.copy(event, "", MAX_NESTING)
-    return SerializedEvent(value, tuple(copying.problems), copying.is_finite)
+    copier = _StorageCopier()
+    value = copier.copy(event, "", MAX_NESTING)
+    return SerializedEvent(value, tuple(copier.problems), copier.is_finite)
 
 
 def unreadable(event: Any, reason: str) -> SerializedEvent:
@@ -107,75 +104,53 @@ def _is_plain(value: Any, depth: int) -> bool:
     return its_type in SCALARS
 
 
-class _Copying:
-    """Copies any Python value, and writes down what could not be copied."""
+class _StorageCopier(JsonCopier):
+    """Copies values so that nothing is lost; what JSON cannot hold is described in words."""
 
     def __init__(self) -> None:
-        self.problems: list[Problem] = []
+        super().__init__([], MAX_NESTING)
         self.is_finite = True
-        self._inside: set[int] = set()
 
-    def copy(self, value: Any, path: str, depth: int) -> Any:
-        """Copy a value that stands ``MAX_NESTING - depth`` levels deep in the event."""
-        value = scalar(value)
-        if (fields := as_object(value)) is not None:
-            return self._container(value, fields.items(), path, depth, self._object)
-        if (elements := as_list(value)) is not None:
-            return self._container(value, enumerate(elements), path, depth, self._list)
-        if isinstance(value, date) and not (depth == MAX_NESTING - 1 and path in _NEVER_DATES):
-            text = _written(value)
-            return self._refused(value, path, _NO_DATE) if text is None else text
+    def find_problem(self, value: Any) -> str | None:
+        """Return why JSON cannot hold a value that is no object and no list; None if it can."""
+        if isinstance(value, date):
+            return None  # it depends on the place
         if isinstance(value, int) and value.bit_length() > _MOST_BITS:
-            return self._refused(value, path, "is a number too large to be written")
+            return "is a number too large to be written"
         if type(value) not in SCALARS:
-            return self._refused(value, path, f"is {describe_type(value)}, which JSON cannot hold")
+            return _describe(value)
+        return None
+
+    def convert(self, value: Any, path: str, depth: int) -> Any:
+        """Return such a value as it is kept."""
+        if isinstance(value, date):
+            if depth == MAX_NESTING - 1 and path in _NEVER_DATES:
+                return self.replace(value, path, _describe(value))
+            text = _format_date(value)
+            return self.replace(value, path, OUT_OF_YEARS) if text is None else text
         if isinstance(value, float) and not math.isfinite(value):
             self.is_finite = False
         return value
 
-    def _container(
-        self, value: Any, entries: Iterable[Any], path: str, depth: int, copy: Callable[..., Any]
-    ) -> Any:
-        if id(value) in self._inside:
-            return self._refused(value, path, "contains itself")
-        if not depth:
-            return self._refused(value, path, f"is nested more than {MAX_NESTING} levels deep")
-        self._inside.add(id(value))
-        try:
-            return copy(entries, path, depth - 1)
-        finally:
-            self._inside.discard(id(value))
-
-    def _object(self, items: Iterable[tuple[Any, Any]], path: str, depth: int) -> dict[str, Any]:
-        copy: dict[str, Any] = {}
-        for key, value in items:
-            name = str.__str__(key) if isinstance(key, str) else self._name(key, path)
-            while name in copy:
-                name += "'"
-            copy[name] = self.copy(value, f"{path}.{name}" if path else name, depth)
-        return copy
-
-    def _list(self, items: Iterable[tuple[int, Any]], path: str, depth: int) -> list[Any]:
-        return [self.copy(value, f"{path}[{index}]", depth) for index, value in items]
-
-    def _name(self, key: Any, path: str) -> str:
+    def convert_key(self, key: Any, path: str) -> str:
         """Return a key that is refused like the one it stands for, and never looked up."""
-        self._note(path, f"has a key that is {describe_type(key)}; JSON's keys are strings")
+        if isinstance(key, str):
+            return str.__str__(key)
+        self.add_problem(path, f"has a key that is {describe_type(key)}; JSON's keys are strings")
         return f"\ud800not a string: {_excerpt(key)}"
 
-    def _refused(self, value: Any, path: str, reason: str) -> list[Any]:
-        self._note(path, reason)
+    def replace(self, value: Any, path: str, reason: str) -> list[Any]:
+        """Record a problem, and return the value in words."""
+        self.add_problem(path, reason)
         self.is_finite = False
         return _in_words(reason, value)
 
-    def _note(self, path: str, reason: str) -> None:
-        self.problems.append(Problem(path or "$", reason))
+
+def _describe(value: Any) -> str:
+    return f"is {describe_type(value)}, which JSON cannot hold"
 
 
-_NO_DATE: Final = "is a date outside the years 1 to 9999"
-
-
-def _written(moment: date) -> str | None:
+def _format_date(moment: date) -> str | None:
     """Return a date as ISO 8601, or None if it is none that can be written."""
     try:
         utc = in_utc(moment)

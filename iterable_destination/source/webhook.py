@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from iterable_destination.errors import InvalidWebhook, Note, Problem
 from iterable_destination.model.dates import read_as_iso
-from iterable_destination.model.json_copy import PlainCopy
+from iterable_destination.model.json_copy import JsonCopier
 from iterable_destination.model.json_values import as_object, describe_type, is_blank, scalar
 from iterable_destination.model.segment_event import as_id
 from iterable_destination.model.serialization import DEAD_LETTER
@@ -53,7 +53,7 @@ class Webhook:
         #: The notes made so far: what was changed or looks wrong.
         self.notes: list[Note] = []
         #: A deep copy of the webhook as plain JSON.
-        self.body = PlainCopy(self.problems).of(body, "")
+        self.body = JsonCopier(self.problems).copy_object(body, "")
         self._read_text("eventName", required=True)
         #: The event's ``dataFields``; empty if these are no object.
         self.fields: dict[str, Any] = self._read_fields()
