@@ -187,6 +187,26 @@ def test_profiles_that_must_be_there_go_in_bulks_that_say_so(iterable: LocalIter
     ]
 
 
+@pytest.mark.parametrize("how", ["send", "send_all"])
+def test_a_profile_that_must_be_there_creates_no_user(iterable: LocalIterable, how: str) -> None:
+    only = Subscription(
+        "Only",
+        "updateUser",
+        'type = "track"',
+        {**WHO, "updateOnly": True, "dataFields": {"seen": True}},
+    )
+    with delivering(iterable) as classic:
+        classic.send({"type": "identify", "traits": {"email": "u-1@x.com"}})
+    handed = [event(user=user) for user in ("u-1", "u-2")]
+    with mapped(iterable, only) as to:
+        outcomes = by_index(to.send_all(handed)) if how == "send_all" else map(to.send, handed)
+        assert [outcome.name for outcome in outcomes] == ["delivered", "delivered"]
+    known, unknown = map(iterable.project.user, ("u-1@x.com", "u-2@x.com"))
+    assert known is not None
+    assert (known["dataFields"]["seen"], unknown) == (True, None)
+    assert {request.path for request in iterable.project.requests[1:]} == {"/api/users/bulkUpdate"}
+
+
 def test_profiles_that_are_blamed_for_their_bulk_go_in_bulks_of_their_own() -> None:
     fields = {"plan": {"@path": "$.properties.plan"}}
     mapping = {**WHO, "updateOnly": True, "dataFields": fields}
