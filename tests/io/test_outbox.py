@@ -400,6 +400,21 @@ def test_others_are_waited_for_no_longer_than_there_is_time(path: Path, timeout:
         assert box.add(EVENT) == 2
 
 
+@pytest.mark.parametrize("is_locked", [True, False])
+def test_a_short_wait_is_that_of_one_write_only(path: Path, *, is_locked: bool) -> None:
+    other = sqlite3.connect(path, isolation_level=None)
+    with Outbox(path, lock_timeout=20) as box:
+        if is_locked:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(OutboxError):
+                box.add_all([EVENT], timeout=0)
+        else:
+            assert box.add_all([EVENT], timeout=0) == [1]
+        with box._connected() as connection:
+            assert connection.execute("PRAGMA busy_timeout").fetchone() == (20_000,)
+    other.close()
+
+
 def test_other_threads_are_waited_for_no_longer_than_there_is_time(path: Path) -> None:
     with Outbox(path, lock_timeout=3_600) as box:
         began = time.monotonic()

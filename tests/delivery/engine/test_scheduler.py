@@ -1219,6 +1219,18 @@ def test_the_window_bounds_how_many_are_taken() -> None:
     assert is_full(made) is False
 
 
+def test_outcomes_that_nobody_has_taken_count_for_the_window() -> None:
+    made = World(max_pending=3)
+    scheduler = made.scheduler
+    for index in range(2):
+        scheduler.add(*ended_envelope(index), made.now)
+    assert (scheduler.pending, scheduler.is_full) == (0, False)
+    scheduler.add(envelope_of(2, track("u-2")), {"#u-2"}, made.now)
+    assert (scheduler.pending, scheduler.is_full) == (1, True)
+    made.collect()
+    assert (scheduler.pending, scheduler.is_full) == (1, False)
+
+
 def test_bytes_bound_how_much_is_taken() -> None:
     made = World()
     for index in range(15):
