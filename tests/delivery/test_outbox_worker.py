@@ -202,6 +202,36 @@ def test_a_retryable_event_has_its_turn_again_although_new_events_keep_coming(
     assert tried[:6] == [1, 2, 3, 4, 1, 5]
 
 
+def test_waits_between_passes_that_deliver_nothing_double_up_to_a_minute(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits, is_done = list[float | None](), threading.Event()
+
+    class Waiting(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            waits.append(timeout)
+            if len(waits) == 8:
+                is_done.set()
+            return super().wait(0 if len(waits) < 8 else PATIENCE)
+
+    monkeypatch.setattr(worker, "_INITIAL_BACKOFF", 1.0)
+    monkeypatch.setattr(worker, "_MAX_BACKOFF", 60.0)
+    one_pass: Any = SimpleNamespace(
+        run=lambda records: iter([[Retryable(index=record.index) for record in records]]),
+        pool=SimpleNamespace(abandon=lambda: None),
+    )
+    outbox.add(track(0))
+    running = worker.OutboxWorker(outbox, lambda: one_pass, lambda _: None)
+    running.close(0)
+    monkeypatch.setattr(running, "_stopping", Waiting())
+    again = threading.Thread(target=running._deliver)
+    again.start()
+    assert is_done.wait(PATIENCE)
+    running._stopping.set()
+    again.join(PATIENCE)
+    assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
+
+
 def test_what_ended_unknown_is_tried_again_with_its_id(outbox: Outbox) -> None:
     lost = Script([faults.cut()] * 45)
     with LocalIterable(faults=lost) as iterable, delivering(iterable) as to:

@@ -415,6 +415,16 @@ def test_a_short_wait_is_that_of_one_write_only(path: Path, *, is_locked: bool) 
     other.close()
 
 
+def test_a_longer_wait_for_one_write_is_cut_to_the_lock_timeout(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    with Outbox(path, lock_timeout=0.1) as box:
+        monkeypatch.setattr(outbox, "_wait_for", lambda _, seconds: waits.append(seconds))
+        assert box.add_all([EVENT], timeout=20) == [1]
+    assert max(waits) <= 0.1
+
+
 def test_other_threads_are_waited_for_no_longer_than_there_is_time(path: Path) -> None:
     with Outbox(path, lock_timeout=3_600) as box:
         began = time.monotonic()

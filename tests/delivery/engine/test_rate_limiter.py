@@ -192,6 +192,15 @@ def test_a_429_slows_and_without_another_the_pace_is_regained() -> None:
     assert most_in_a_second(gone) <= 100
 
 
+def test_nothing_is_regained_during_a_pause() -> None:
+    after = []
+    for pause in (1.0, 20.0):
+        limiter = RateLimiter(100)
+        limiter.on_rate_limited(0.0, pause)
+        after.append(len(acquire(limiter, 1.0, start=pause)))
+    assert after[1] == after[0] < 80
+
+
 def test_several_429_at_once_count_once() -> None:
     one, several = RateLimiter(100), RateLimiter(100)
     for limiter in (one, several):
