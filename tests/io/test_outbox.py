@@ -344,6 +344,18 @@ def test_a_file_that_was_large_becomes_small_again(
     assert path.stat().st_size < 1_000_000 < large
 
 
+def test_free_pages_of_a_file_that_is_mostly_in_use_are_kept(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "_FEW_PAGES", 10)
+    with Outbox(path) as box:
+        box.add_all([{"x": "y" * 1_000}] * 1_000)
+        box.remove(range(1, 401))
+        with box._connected() as connection:
+            [free] = connection.execute("PRAGMA freelist_count").fetchone()
+    assert free > 100
+
+
 # --- Faults of the disk --------------------------------------------------------------------------
 
 
