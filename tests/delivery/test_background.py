@@ -26,6 +26,7 @@ from iterable_destination import (
     Settings,
     Translation,
     errors,
+    translate,
 )
 from iterable_destination.testing import LocalIterable, Project, Received, Response, Script, faults
 from tests.support.delivering import (
@@ -199,6 +200,20 @@ def test_a_user_is_not_held_for_good_in_the_background() -> None:
         to.enqueue(track(1))
         assert to.flush() == 0
     assert names(told) == ["retryable", "delivered"]
+
+
+def test_an_event_that_is_translated_while_the_destination_closes_is_not_taken() -> None:
+    told: list[Outcome] = []
+
+    def closes(event: Any, settings: Settings) -> Translation:
+        to.close()
+        return translate(event, settings)
+
+    with LocalIterable() as iterable, delivering(iterable, translator=closes) as to:
+        to.start(told.append)
+        with pytest.raises(NotSent, match=r"\Athe destination is closed\Z"):
+            to.enqueue(track(0))
+    assert told == []
 
 
 def test_what_a_translator_raises_is_raised_to_whoever_hands_in() -> None:

@@ -37,7 +37,7 @@ from iterable_destination.model.calls import (
     UpdateCart,
     UpdateUser,
 )
-from iterable_destination.model.endpoints import Endpoint
+from iterable_destination.model.endpoints import EVENTS_TRACK, Endpoint
 from iterable_destination.model.json_codec import decode
 from iterable_destination.model.responses import ApiResponse
 from iterable_destination.model.translation import Translation
@@ -704,6 +704,17 @@ def broken(time: Time, *replies: Reply) -> tuple[Destination, FakeClient]:
     return Destination(
         SETTINGS, client=client, _runtime=Runtime(clock=time.clock), retry=retry
     ), client
+
+
+def test_an_event_whose_turn_comes_after_the_deadline_is_not_sent() -> None:
+    time = Time()
+    client = FakeClient(ACCEPTED)
+    rates = {EVENTS_TRACK.path: 1 / 60.5}
+    with Destination(SETTINGS, client=client, rate_limits=rates, _runtime=time.runtime) as to:
+        outcomes = [to.send(EVENT), to.send(EVENT)]
+    assert [type(outcome) for outcome in outcomes] == [Delivered, Retryable]
+    assert str(outcomes[1].error) == "not sent: too many requests wait for this endpoint"
+    assert (len(client.sent), time.waits) == (1, [])
 
 
 def test_nothing_is_sent_for_a_while_after_a_wrong_key() -> None:

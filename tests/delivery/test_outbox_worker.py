@@ -10,12 +10,15 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from iterable_destination import DeadLetters, NotSent, Outbox, OutboxError, Outcome, QueueFull
 from iterable_destination.delivery import outbox_worker as worker
+from iterable_destination.model.outcomes import Delivered, Retryable
+from iterable_destination.model.records import OutboxRecord
 from iterable_destination.testing import (
     Fault,
     LocalIterable,
@@ -159,6 +162,74 @@ def test_what_is_retryable_is_tried_again_in_its_order(outbox: Outbox) -> None:
     delivered = [outcome.index for outcome in told if outcome.name == "delivered"]
     assert sorted(delivered) == sorted(set(delivered))
     assert len(delivered) == 30
+
+
+def test_a_retryable_event_has_its_turn_again_although_new_events_keep_coming(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pass goes on for two seconds after its first retryable event; each event takes one."""
+    now, tried, is_done = 0.0, list[int](), threading.Event()
+    monkeypatch.setattr(worker, "time", SimpleNamespace(monotonic=lambda: now, sleep=time.sleep))
+    monkeypatch.setattr(worker, "_PASS_TIME", 2.0)
+    monkeypatch.setattr(worker, "_PAGE_SIZE", 1)
+
+    class Pool:
+        def run(self, records: Iterator[OutboxRecord]) -> Iterator[list[Outcome]]:
+            nonlocal now
+            for record in records:
+                now += 1
+                tried.append(record.index)
+                if len(tried) < 10:
+                    outbox.add(track(len(tried)))
+                else:
+                    is_done.set()
+                yield [(Delivered if len(tried) > 1 else Retryable)(index=record.index)]
+
+        def close(self) -> None:
+            """Do nothing."""
+
+        abandon = close
+
+    one_pass: Any = worker.OutboxPass(
+        cast("Any", Pool()),
+        cast("Any", SimpleNamespace(prepare=lambda _, record: record)),
+        cast("Any", list),
+    )
+    outbox.add(track(0))
+    with worker.OutboxWorker(outbox, lambda: one_pass, lambda _: None) as running:
+        assert is_done.wait(PATIENCE)
+        running.close(0)
+    assert tried[:6] == [1, 2, 3, 4, 1, 5]
+
+
+def test_waits_between_passes_that_deliver_nothing_double_up_to_a_minute(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits, is_done = list[float | None](), threading.Event()
+
+    class Waiting(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            waits.append(timeout)
+            if len(waits) == 8:
+                is_done.set()
+            return super().wait(0 if len(waits) < 8 else PATIENCE)
+
+    monkeypatch.setattr(worker, "_INITIAL_BACKOFF", 1.0)
+    monkeypatch.setattr(worker, "_MAX_BACKOFF", 60.0)
+    one_pass: Any = SimpleNamespace(
+        run=lambda records: iter([[Retryable(index=record.index) for record in records]]),
+        pool=SimpleNamespace(abandon=lambda: None),
+    )
+    outbox.add(track(0))
+    running = worker.OutboxWorker(outbox, lambda: one_pass, lambda _: None)
+    running.close(0)
+    monkeypatch.setattr(running, "_stopping", Waiting())
+    again = threading.Thread(target=running._deliver)
+    again.start()
+    assert is_done.wait(PATIENCE)
+    running._stopping.set()
+    again.join(PATIENCE)
+    assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
 
 
 def test_what_ended_unknown_is_tried_again_with_its_id(outbox: Outbox) -> None:

@@ -20,6 +20,8 @@ from typing import Any
 import pytest
 
 from iterable_destination import (
+    ApiResponse,
+    Client,
     DeadLetters,
     Destination,
     NotSent,
@@ -30,6 +32,7 @@ from iterable_destination import (
     errors,
     translate,
 )
+from iterable_destination.delivery.base import Runtime
 from iterable_destination.model import endpoints
 from iterable_destination.model.calls import Identity, TrackEvent, UpdateUser
 from iterable_destination.model.records import LineRecord
@@ -596,6 +599,57 @@ def test_when_the_time_given_runs_out_everything_has_its_outcome() -> None:
             assert (outcome.name == "unknown") == (outcome.attempts > 0)
 
 
+class HangingClient(Client):
+    """Responds to no request before it may."""
+
+    def __init__(self) -> None:
+        super().__init__(Settings(api_key="the-key"))
+        self.begun, self.may_end = threading.Event(), threading.Event()
+        self.timeouts: list[float | None] = []
+
+    def request(
+        self,
+        endpoint: endpoints.Endpoint,
+        body: bytes | None = None,
+        *,
+        timeout: float | None = None,
+        expects_code: bool = False,
+    ) -> ApiResponse:
+        del endpoint, body, expects_code
+        self.timeouts.append(timeout)
+        self.begun.set()
+        assert self.may_end.wait(PATIENCE)
+        return ApiResponse(200, {}, "Success", "ok", "r-1")
+
+
+def test_after_the_time_given_a_response_that_hangs_is_awaited_no_more() -> None:
+    """The client may not keep to its timeout; its response comes too late to matter."""
+    now = 100.0
+    threads = threading.enumerate()
+
+    def events() -> Iterator[dict[str, Any]]:
+        nonlocal now
+        yield order(0)
+        yield order(1)
+        assert client.begun.wait(PATIENCE)
+        now += 5.1
+
+    with (
+        HangingClient() as client,
+        Destination(
+            Settings(api_key="the-key"), client=client, _runtime=Runtime(clock=lambda: now)
+        ) as to,
+    ):
+        outcomes = by_index(to.send_all(events(), timeout=5.0))
+        client.may_end.set()
+        for thread in set(threading.enumerate()) - set(threads):
+            thread.join(PATIENCE)
+        assert names(outcomes) == ["unknown", "retryable"]
+        assert str(outcomes[0].error) == "deadline exceeded before the response came"
+        assert client.timeouts == [5.0]
+        assert to.counters.outcomes == Counter(names(outcomes))
+
+
 def test_what_was_sent_in_the_time_given_is_delivered() -> None:
     with LocalIterable() as iterable, delivering(iterable) as to:
         outcomes = by_index(to.send_all(history(300, 30), timeout=PATIENCE))
@@ -898,8 +952,10 @@ def test_where_dead_letters_cannot_be_written_outcomes_are_retryable(
             assert os.strerror(errno.ENOSPC) in str(outcome.message)
         assert path.read_bytes() == b""
         assert "dead letters cannot be written" in caplog.text
+        assert to.counters.outcomes == Counter(delivered=2, retryable=3)
         again = by_index(to.send_all([track(1), {}]))
         assert names(again) == ["rejected", "rejected"]
+        assert to.counters.outcomes == Counter(delivered=2, retryable=3, rejected=2)
     assert len(read_letters(path)) == 2
 
 

@@ -344,6 +344,18 @@ def test_a_file_that_was_large_becomes_small_again(
     assert path.stat().st_size < 1_000_000 < large
 
 
+def test_free_pages_of_a_file_that_is_mostly_in_use_are_kept(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "_FEW_PAGES", 10)
+    with Outbox(path) as box:
+        box.add_all([{"x": "y" * 1_000}] * 1_000)
+        box.remove(range(1, 401))
+        with box._connected() as connection:
+            [free] = connection.execute("PRAGMA freelist_count").fetchone()
+    assert free > 100
+
+
 # --- Faults of the disk --------------------------------------------------------------------------
 
 
@@ -398,6 +410,31 @@ def test_others_are_waited_for_no_longer_than_there_is_time(path: Path, timeout:
         assert str(caught.value) == f"{path}: database is locked"
         threading.Timer(0.5, other.close).start()  # as patient as ever when nothing is said
         assert box.add(EVENT) == 2
+
+
+@pytest.mark.parametrize("is_locked", [True, False])
+def test_a_short_wait_is_that_of_one_write_only(path: Path, *, is_locked: bool) -> None:
+    other = sqlite3.connect(path, isolation_level=None)
+    with Outbox(path, lock_timeout=20) as box:
+        if is_locked:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(OutboxError):
+                box.add_all([EVENT], timeout=0)
+        else:
+            assert box.add_all([EVENT], timeout=0) == [1]
+        with box._connected() as connection:
+            assert connection.execute("PRAGMA busy_timeout").fetchone() == (20_000,)
+    other.close()
+
+
+def test_a_longer_wait_for_one_write_is_cut_to_the_lock_timeout(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    with Outbox(path, lock_timeout=0.1) as box:
+        monkeypatch.setattr(outbox, "_wait_for", lambda _, seconds: waits.append(seconds))
+        assert box.add_all([EVENT], timeout=20) == [1]
+    assert max(waits) <= 0.1
 
 
 def test_other_threads_are_waited_for_no_longer_than_there_is_time(path: Path) -> None:

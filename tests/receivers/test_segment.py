@@ -51,6 +51,7 @@ NOTHING_HERE = (404, {"error": "not found"})
 NO_SIGNATURE = (401, {"error": "the signature does not fit"})
 NO_HEADER = (401, {"error": "missing or invalid secret"})
 NO_KEY = (401, {"error": "invalid write key"})
+TOO_LARGE = (413, {"error": "the body must have at most 600,000 bytes"})
 
 
 @pytest.fixture(scope="module")
@@ -488,6 +489,48 @@ def test_so_many_events_are_taken_and_no_more() -> None:
         assert (status, content["rejected"]) == (400, 5_000)
         assert own.project.requests == []
     assert stopwatch.seconds < 1
+
+
+def _pad(event: Mapping[str, Any], size: int) -> bytes:
+    """Return a body of so many bytes: spaces after the JSON mean nothing."""
+    return to_json(event).ljust(size)
+
+
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize(("size", "result"), [(600_000, DELIVERED), (600_001, TOO_LARGE)])
+def test_without_a_header_a_body_has_at_most_600_000_bytes(
+    size: int, result: Any, iterable: LocalIterable, *, packed: bool
+) -> None:
+    """Its sender is authenticated by what is in it, so it is read before that."""
+    body, headers = _pad(track(1) | {"writeKey": WRITE_KEY}, size), JSON
+    if packed:
+        body, headers = gzip.compress(body), headers | {"Content-Encoding": "gzip"}
+    with run_receiver(iterable, write_keys=WRITE_KEY) as app:
+        assert ask(app, body, headers, "/v1/track").result == result
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_an_authenticated_client_may_send_more(iterable: LocalIterable, *, packed: bool) -> None:
+    body, headers = _pad(track(1), 600_001), make_client_request(None)[1]
+    if packed:
+        body, headers = gzip.compress(body), headers | {"Content-Encoding": "gzip"}
+    with run_receiver(iterable, write_keys=WRITE_KEY) as app:
+        assert ask(app, body, headers, "/v1/track").result == DELIVERED
+
+
+@pytest.mark.parametrize("headers", [JSON, make_client_request(None)[1]])
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_smaller_limit_holds_for_all_clients(
+    headers: dict[str, str], iterable: LocalIterable, *, packed: bool
+) -> None:
+    event, results = track(1) | {"writeKey": WRITE_KEY}, []
+    with run_receiver(iterable, write_keys=WRITE_KEY, max_body=1_000) as app:
+        for body in (_pad(event, 1_000), _pad(event, 1_001)):
+            sent = (body, headers)
+            if packed:
+                sent = (gzip.compress(body), headers | {"Content-Encoding": "gzip"})
+            results.append(ask(app, *sent, "/v1/track").result)
+    assert results == [DELIVERED, (413, {"error": "the body must have at most 1,000 bytes"})]
 
 
 def test_many_profiles_of_one_user_in_one_request_are_all_delivered_in_time() -> None:

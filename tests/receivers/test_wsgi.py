@@ -113,6 +113,14 @@ def test_where_no_length_is_said_there_is_no_body(length: str | None) -> None:
     assert read_body(**make_environ(io.BytesIO(b"the next request"), length)) == b""
 
 
+def test_of_a_body_without_a_length_no_more_is_read_than_shows_that_it_is_too_large() -> None:
+    stream = io.BytesIO(b"a" * 200_000)
+    said: dict[str, Any] = {"wsgi.input_terminated": True}
+    too_long = refused(**of_input(stream, **said))
+    assert too_long == (413, {"error": "the body must have at most 100 bytes"})
+    assert stream.tell() == 101
+
+
 @pytest.mark.parametrize("more", [{"HTTP_TRANSFER_ENCODING": "Chunked"}, {}])
 def test_a_body_without_a_length_is_read_to_its_end(more: dict[str, Any]) -> None:
     said = {"wsgi.input_terminated": True} | more

@@ -9,7 +9,7 @@ from hypothesis import given
 
 from iterable_destination.source.names import to_snake_case
 from tests.support.source_strategies import webhooks
-from tests.support.webhooks import build_webhook, translate_or_none
+from tests.support.webhooks import WEBHOOK, build_webhook, translate_or_none
 
 
 @given(webhooks)
@@ -34,3 +34,19 @@ def test_an_id_is_written_without_an_exponent() -> None:
     track = translate_or_none(build_webhook(campaignId=1e20))
     assert track is not None
     assert track.properties["campaign_id"] == "100000000000000000000"
+
+
+@pytest.mark.parametrize(
+    ("email", "traits"),
+    [
+        ("u-7@placeholder.email", None),
+        ("U-7@PLACEHOLDER.EMAIL", None),
+        ("u-7@Placeholder.Email", None),
+        ("u-7@placeholder.email.org", {"email": "u-7@placeholder.email.org"}),
+        ("u-7@myplaceholder.email", {"email": "u-7@myplaceholder.email"}),
+    ],
+)
+def test_an_email_that_iterable_generated_is_no_trait_in_any_case(email: str, traits: Any) -> None:
+    track = translate_or_none({**WEBHOOK, "email": email})
+    assert track is not None
+    assert track.context.get("traits") == traits

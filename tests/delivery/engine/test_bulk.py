@@ -257,6 +257,11 @@ def test_if_fewer_succeeded_than_are_not_listed_those_are_in_doubt() -> None:
     assert judged(body, ANN, BOB, CY) == [DOUBT, DOUBT, DOUBT]
 
 
+def test_what_is_listed_stays_refused_if_too_few_succeeded_of_the_others() -> None:
+    body = {"successCount": 0, "failCount": 1, "failedUpdates": {"invalidEmails": ["ann@x.com"]}}
+    assert judged(body, ANN, BOB, CY) == [errors.BadRequest, DOUBT, DOUBT]
+
+
 def test_if_fewer_failed_than_are_listed_those_are_in_doubt() -> None:
     body = {"successCount": 2, "failCount": 1, "failedUpdates": {"invalidEmails": ["ann@x.com"]}}
     found = judged(body, seen("a", "ann@x.com"), seen("b", "ann@x.com"), seen("c", "b@x.com"))

@@ -119,6 +119,21 @@ def test_others_keep_their_distance_from_a_request_that_was_held_up(
     assert len(arrived) >= used * limit * 30
 
 
+@pytest.mark.parametrize("is_answered", [True, False])
+def test_a_request_that_hangs_keeps_others_back_for_half_a_second_more_at_most(
+    *, is_answered: bool
+) -> None:
+    """Whenever its response comes, the request itself arrived long before."""
+    limiter = RateLimiter(1)
+    limiter.release(limiter.acquire(0.0), 0.1)
+    hanging = limiter.acquire(2.0)
+    assert limiter.available_at(2.4) == pytest.approx(3.305)  # 0.3 seconds late so far
+    assert limiter.available_at(3.0) == pytest.approx(3.505)
+    if is_answered:
+        limiter.release(hanging, 12.0)
+    assert limiter.available_at(12.0) == 12.0
+
+
 def test_the_first_request_goes_at_once_and_the_next_in_its_time() -> None:
     limiter = RateLimiter(10)
     assert limiter.available_at(7.0) == 7.0
@@ -175,6 +190,15 @@ def test_a_429_slows_and_without_another_the_pace_is_regained() -> None:
     assert len(acquire(limiter, 1.0, start=8.0)) == pytest.approx(before, abs=4)
     gone = acquire(limiter, 10.0, start=9.0)
     assert most_in_a_second(gone) <= 100
+
+
+def test_nothing_is_regained_during_a_pause() -> None:
+    after = []
+    for pause in (1.0, 20.0):
+        limiter = RateLimiter(100)
+        limiter.on_rate_limited(0.0, pause)
+        after.append(len(acquire(limiter, 1.0, start=pause)))
+    assert after[1] == after[0] < 80
 
 
 def test_several_429_at_once_count_once() -> None:

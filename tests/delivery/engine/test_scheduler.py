@@ -737,15 +737,16 @@ def test_a_single_one_that_is_too_large_is_rejected() -> None:
     assert made.counters.requests == {TRACK_BULK: 1, TRACK: 3}
 
 
-def test_a_whole_bulk_that_is_refused_after_the_deadline_rejects_nobody() -> None:
+@pytest.mark.parametrize("count", [2, 20])
+def test_a_whole_bulk_that_is_refused_after_the_deadline_rejects_nobody(count: int) -> None:
     refusal = said(errors.BadRequest, status=400)
     made = world(
-        *(envelope_of(i, track(f"u-{i}")) for i in range(20)),
+        *(envelope_of(i, track(f"u-{i}")) for i in range(count)),
         send=lambda _: refusal,
         takes=lambda _: 61.0,
     )
     made.run()
-    assert made.names == {"retryable": 20}
+    assert made.names == {"retryable": count}
     assert made.outcomes[0].error is refusal
 
 
@@ -776,6 +777,17 @@ def test_what_an_answer_left_open_and_nothing_settles_is_unknown() -> None:
     made = world(envelope_of(0, update("ann")), send=server)
     made.run()
     assert made.names == {"unknown": 1}
+
+
+def test_a_profile_that_only_a_bulk_can_update_is_unknown_if_its_own_leaves_it_open() -> None:
+    calls = [UpdateUser(who(name), {"plan": "free"}, update_only=True) for name in ("ann", "bob")]
+    made = world(
+        *(envelope_of(index, call) for index, call in enumerate(calls)),
+        send=lambda _: ApiResponse(200, {}),
+    )
+    made.run()
+    assert made.sent() == [[0, 1], [0], [1]]
+    assert made.names == {"unknown": 2}
 
 
 def test_what_is_listed_is_rejected_and_the_rest_is_delivered() -> None:
@@ -897,6 +909,13 @@ def test_no_try_begins_after_the_deadline_however_long_the_endpoint_is_paused() 
     assert made.outcomes[1].name == "delivered"
 
 
+@pytest.mark.parametrize("call", [buy("ann"), track("ann")])
+def test_a_deadline_of_no_time_lets_one_attempt_through(call: Call) -> None:
+    made = world(envelope_of(0, call), retry=RetryPolicy(deadline=0.0))
+    made.run()
+    assert made.names == {"delivered": 1}
+
+
 def test_a_bulk_that_iterable_fails_on_twice_goes_in_halves() -> None:
     made = world(
         *(envelope_of(i, track(f"u-{i}")) for i in range(4)),
@@ -930,6 +949,14 @@ def test_a_retry_is_told_and_counted() -> None:
     assert made.counters.requests == {PURCHASE: 3}
     assert made.counters.outcomes == {"delivered": 1}
     assert made.outcomes[0].attempts == 3
+
+
+def test_a_429_after_the_last_attempt_pauses_its_endpoint_for_a_second() -> None:
+    made = world(envelope_of(0, buy("ann")), retry=RetryPolicy(max_attempts=1))
+    made.answer(made.batch(), said(errors.RateLimited))
+    assert made.names == {"retryable": 1}
+    made.add(envelope_of(1, buy("bob")))
+    assert made.when() == pytest.approx(1_001.0, abs=0.02)
 
 
 def test_a_429_pauses_its_endpoint_and_no_other() -> None:
@@ -1217,6 +1244,18 @@ def test_the_window_bounds_how_many_are_taken() -> None:
     assert len(batch.envelopes) == 3
     made.answer(batch, bulk_answer(batch))
     assert is_full(made) is False
+
+
+def test_outcomes_that_nobody_has_taken_count_for_the_window() -> None:
+    made = World(max_pending=3)
+    scheduler = made.scheduler
+    for index in range(2):
+        scheduler.add(*ended_envelope(index), made.now)
+    assert (scheduler.pending, scheduler.is_full) == (0, False)
+    scheduler.add(envelope_of(2, track("u-2")), {"#u-2"}, made.now)
+    assert (scheduler.pending, scheduler.is_full) == (1, True)
+    made.collect()
+    assert (scheduler.pending, scheduler.is_full) == (1, False)
 
 
 def test_bytes_bound_how_much_is_taken() -> None:

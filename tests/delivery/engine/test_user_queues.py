@@ -208,6 +208,12 @@ def test_no_more_are_remembered_than_asked_and_the_oldest_are_forgotten_first() 
     assert kept == [47, 49]
 
 
+def test_twenty_thousand_idle_users_are_remembered() -> None:
+    queues = UserQueues(keeps_paused=True)
+    users(queues, *([f"#{number}", f"@{number}"] for number in range(20_001)))
+    assert len(queues) == 2 * 20_000
+
+
 def is_one(queues: UserQueues, *names: str) -> bool:
     return len({id(queues._by_key.get(name, name)) for name in names}) == 1
 
