@@ -37,6 +37,6 @@ class Translation:
     subscriptions: tuple[str, ...] = ()
     #: Subscriptions that failed beside those that did not; empty in the classic mapping.
     errors: tuple[FailedSubscription, ...] = ()
-    #: Who a skipped event is about, so that its outcome has its turn; None if there are calls,
-    #: which say it themselves.
+    #: Who a skipped event is about, so that its outcome has its turn; None if that was not read, or
+    #: if there are calls, which say it themselves.
     identity: Identity | None = attrs.field(default=None, eq=False, repr=False)

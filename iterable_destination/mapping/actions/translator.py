@@ -16,7 +16,7 @@ from iterable_destination.mapping.actions.explain import Explanation, explain
 from iterable_destination.mapping.actions.fql.conditions import Trigger
 from iterable_destination.mapping.actions.paths import NOTHING
 from iterable_destination.mapping.actions.subscriptions import PRESETS, Subscription, too_many
-from iterable_destination.model.segment_event import EventHeader, SegmentEvent, read_header
+from iterable_destination.model.segment_event import EventHeader, SegmentEvent
 from iterable_destination.model.settings import Settings
 from iterable_destination.model.translation import FailedSubscription, Translation
 
@@ -61,7 +61,7 @@ class MappedTranslator:
         header = EventHeader(event)
         reason = header.mapped_skip_reason()
         if reason is not None:
-            return _skip(header, reason)
+            return Translation(header.message_id, skipped=reason)
         try:
             return self._translate(header, settings or _DEFAULTS)
         except RecursionError:  # the caller is deep in calls itself
@@ -128,11 +128,6 @@ def _shortlist(
     return tuple(found)
 
 
-def _skip(header: EventHeader, reason: str, notes: tuple[Note, ...] = ()) -> Translation:
-    identity = read_header(header.raw)[1]
-    return Translation(header.message_id, skipped=reason, notes=notes, identity=identity)
-
-
 def _combine(fired: Sequence[Mapped], header: EventHeader) -> Translation:
     """Return what the subscriptions of one event gave together; raises :exc:`InvalidEvent`."""
     calls = tuple([call for made in fired for call in made.calls])
@@ -142,10 +137,10 @@ def _combine(fired: Sequence[Mapped], header: EventHeader) -> Translation:
         if made.problems
     ]
     if errors and not calls:
-        raise InvalidEvent(_problems(errors), header.message_id, read_header(header.raw)[1])
+        raise InvalidEvent(_problems(errors), header.message_id)
     notes = tuple([note for made in fired for note in _notes(made)])
     if not calls:
-        return _skip(header, _reason(fired), notes)
+        return Translation(header.message_id, skipped=_reason(fired), notes=notes)
     return Translation(
         header.message_id,
         calls,
