@@ -202,6 +202,14 @@ def test_a_user_is_not_held_for_good_in_the_background() -> None:
     assert names(told) == ["retryable", "delivered"]
 
 
+def test_after_a_flush_bulks_wait_for_more_events_again() -> None:
+    with LocalIterable() as iterable, delivering(iterable) as to:
+        to.start()
+        to.enqueue(track(0))
+        assert to.flush() == 0
+        assert to._background._pool._scheduler.finished is False  # type: ignore[union-attr]
+
+
 def test_an_event_that_is_translated_while_the_destination_closes_is_not_taken() -> None:
     told: list[Outcome] = []
 

@@ -29,6 +29,7 @@ from iterable_destination.errors import (
     Problem,
     UnwritableFile,
 )
+from iterable_destination.io import dead_letters
 from iterable_destination.io.dead_letters import DeadLetter, DeadLetters
 from iterable_destination.io.json_lines import open_lines
 from iterable_destination.model import json_codec
@@ -470,3 +471,31 @@ def test_an_answer_that_was_lost_is_told_in_the_line(letters: DeadLetters, path:
         "message": "cut off",
         "requestId": "r-1",
     }
+
+
+def test_a_new_file_is_made_known_to_its_directory_and_an_old_one_is_not_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[str] = []
+    monkeypatch.setattr(dead_letters, "fsync_directory", flushed.append)
+    for _ in range(2):
+        DeadLetters(path).close()
+    assert flushed == [os.path.realpath(path)]
+
+
+def test_others_are_locked_out_while_lines_are_written(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+
+    @contextmanager
+    def lock(_: int) -> Iterator[None]:
+        steps.append("locked")
+        yield
+        steps.append("released")
+
+    monkeypatch.setattr(dead_letters, "lock_file", lock)
+    monkeypatch.setattr(dead_letters, "_append", lambda *_: steps.append("written"))
+    with DeadLetters(path) as letters:
+        letters.write([DeadLetter(make_rejected(), EVENT)])
+    assert steps == ["locked", "written", "released"]

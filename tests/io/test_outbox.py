@@ -350,10 +350,27 @@ def test_free_pages_of_a_file_that_is_mostly_in_use_are_kept(
     monkeypatch.setattr(outbox, "_FEW_PAGES", 10)
     with Outbox(path) as box:
         box.add_all([{"x": "y" * 1_000}] * 1_000)
-        box.remove(range(1, 401))
-        with box._connected() as connection:
-            [free] = connection.execute("PRAGMA freelist_count").fetchone()
-    assert free > 100
+        pages = []
+        for numbers in (range(1), range(1, 401)):
+            box.remove(numbers)
+            with box._connected() as connection:
+                pages += connection.execute("PRAGMA page_count").fetchone()
+    assert pages[0] == pages[1] > 200
+
+
+def test_a_log_that_was_large_is_cut_to_8_mb(box: Outbox) -> None:
+    with box._connected() as connection:
+        assert connection.execute("PRAGMA journal_size_limit").fetchone() == (8_388_608,)
+
+
+def test_a_new_file_is_made_known_to_its_directory_and_an_old_one_is_not_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[str] = []
+    monkeypatch.setattr(outbox, "fsync_directory", flushed.append)
+    for _ in range(2):
+        Outbox(path).close()
+    assert flushed == [os.path.realpath(path)]
 
 
 # --- Faults of the disk --------------------------------------------------------------------------

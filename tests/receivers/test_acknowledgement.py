@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from itertools import product
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -15,7 +17,12 @@ from iterable_destination.model.outcomes import (
     Skipped,
     Unknown,
 )
-from iterable_destination.receivers.acknowledgement import http_status, is_acknowledged, summarize
+from iterable_destination.receivers.acknowledgement import (
+    deliver_batch,
+    http_status,
+    is_acknowledged,
+    summarize,
+)
 
 ALL: tuple[type[Outcome], ...] = (Delivered, Skipped, Rejected, Retryable, Unknown)
 
@@ -109,3 +116,16 @@ def test_what_iterable_said_is_not_repeated() -> None:
         "unknown": 1,
         "errors": {"BadRequest": 1, "NotSent": 1},
     }
+
+
+@pytest.mark.parametrize(
+    ("kind", "level"), [(Delivered, "INFO"), (Rejected, "WARNING"), (Retryable, "WARNING")]
+)
+def test_a_batch_that_is_not_acknowledged_is_a_warning_in_the_log(
+    kind: type[Outcome], level: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    to: Any = SimpleNamespace(send_all=lambda *_, **__: [kind()], keeps_dead_letters=False)
+    deliver_batch(to, [{}], 1.0)
+    message = f"1 events: {{'{kind.name}': 1}}"
+    assert [(each.levelname, each.getMessage()) for each in caplog.records] == [(level, message)]

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from math import inf
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import attrs
@@ -171,3 +172,11 @@ def test_eventbridge_may_hand_over_several(iterable: LocalIterable) -> None:
     events = [{"detail-type": "track", "detail": track(n)} for n in range(2)]
     with delivering(iterable) as to:
         assert aws_lambda.eventbridge_handler(to)(events, None) == {"delivered": 2}
+
+
+@pytest.mark.parametrize(("left", "used"), [(300.0, 299.0), (5.0, 4.0), (1.0, 0.8), (0.5, 0.4)])
+def test_a_handler_stops_a_second_or_a_fifth_of_its_time_before_its_end(
+    left: float, used: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aws_lambda, "time", SimpleNamespace(monotonic=lambda: 100.0))
+    assert aws_lambda._read_deadline(Context(left)) == pytest.approx(100.0 + used)

@@ -116,7 +116,7 @@ def test_where_no_length_is_said_there_is_no_body(length: str | None) -> None:
 def test_of_a_body_without_a_length_no_more_is_read_than_shows_that_it_is_too_large() -> None:
     stream = io.BytesIO(b"a" * 200_000)
     said: dict[str, Any] = {"wsgi.input_terminated": True}
-    too_long = refused(**of_input(stream, **said))
+    too_long = catch_error(**make_environ(stream, **said))
     assert too_long == (413, {"error": "the body must have at most 100 bytes"})
     assert stream.tell() == 101
 
