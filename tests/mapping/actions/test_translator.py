@@ -317,3 +317,13 @@ def test_the_reason_of_a_skip_is_told_without_translating(
     event = {**EVENT, "integrations": integrations}
     assert PRESET.skip_reason(SegmentEvent(event)) == reason
     assert reason is None or PRESET(event).skipped == reason
+
+
+def test_a_translator_explains_with_its_own_subscriptions() -> None:
+    translator = MappedTranslator([build_subscription("One"), build_subscription("Two")])
+    explained = translator.explain(EVENT, Settings())
+    assert explained == explain(EVENT, translator.subscriptions, Settings())
+    assert [each.subscription for each in explained] == ["One", "Two"]
+    assert [call.body()["eventName"] for each in explained for call in each.calls] == [
+        *("Seen", "Seen")
+    ]
