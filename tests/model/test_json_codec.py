@@ -16,6 +16,7 @@ from iterable_destination.model import json_codec
 from iterable_destination.model.json_codec import (
     canonical,
     decode,
+    decode_quickly,
     encode,
     is_usual,
     quickly_canonical,
@@ -211,3 +212,19 @@ def test_a_float_with_an_exponent_is_not_usual(number: float) -> None:
 def test_a_float_without_one_is_usual(number: float) -> None:
     assert is_usual(number)
     assert b"e" not in canonical(number)
+
+
+@pytest.mark.parametrize(("text", "expected"), [(b'{"a": [1, "x", null]}', {"a": [1, "x", None]})])
+def test_the_quick_way_reads_the_same(text: bytes, expected: Any) -> None:
+    assert decode_quickly(text) == decode(text) == expected
+
+
+def test_the_quick_way_may_read_a_long_number_as_a_float() -> None:
+    expected = 1e22 if json_codec.HAS_ORJSON else 10**22 + 1
+    assert repr(decode_quickly(b"10000000000000000000001")) == repr(expected)
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b'"\xff"'])
+def test_the_quick_way_refuses_what_is_no_json(text: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - each library has its own words
+        decode_quickly(text)

@@ -12,12 +12,14 @@ import pytest
 
 from iterable_destination.errors import InvalidEvent
 from iterable_destination.mapping.translate import translate
+from iterable_destination.model.calls import Identity
 from iterable_destination.model.segment_event import (
     LOOKALIKE_EMAILS,
     LOOKALIKE_USER_IDS,
     as_id,
     fold,
     looks_like_email,
+    read_header,
 )
 
 TRACK: dict[str, Any] = {"type": "track", "event": "Signed Up"}
@@ -566,3 +568,25 @@ def test_a_key_beside_that_is_no_string_is_no_lookalike() -> None:
 def test_a_timestamp_that_is_no_date_is_invalid(event: dict[str, Any], timestamp: Any) -> None:
     said = "not a date; use ISO 8601, or Unix seconds or milliseconds"
     assert problems({**event, "userId": "u-1", "timestamp": timestamp}) == [("timestamp", said)]
+
+
+# --- The header --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        (
+            {**IDENTIFY, "messageId": "m-1", "traits": {"email": "a@x.com"}},
+            ("m-1", Identity("a@x.com", "u-1")),
+        ),
+        ({"type": "track", "messageId": 5}, ("5", Identity())),
+        ({"messageId": "m-2", "userId": "u-1"}, ("m-2", None)),
+        ("an event", (None, None)),
+    ],
+    ids=["whole", "anonymous", "no type", "no object"],
+)
+def test_a_header_is_read_from_any_event(
+    event: Any, expected: tuple[str | None, Identity | None]
+) -> None:
+    assert read_header(event) == expected

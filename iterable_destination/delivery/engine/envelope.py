@@ -128,8 +128,8 @@ class Batch:
     attempts: Attempts
     #: None for a single call.
     bulk: BulkEndpoint | None = None
-    #: The rate limiter's permit for the last attempt; None before the first.
-    permit: Permit | None = None
+    #: The rate limiter's permit for the last attempt; set when that begins.
+    permit: Permit = attrs.field(init=False, repr=False)
     #: What went wrong at the last attempt; None if nothing did yet.
     error: ApiError | None = None
     #: How often the items that Iterable blamed for refusing it were taken out.

@@ -382,8 +382,7 @@ class Scheduler:
 
     def _end_flight(self, batch: Batch, now: float) -> bool:
         """Record that a batch is no longer in flight; return whether its response matters."""
-        if batch.permit is not None:
-            self._policy.rate_limiters.of(batch.endpoint).release(batch.permit, now)
+        self._policy.rate_limiters.of(batch.endpoint).release(batch.permit, now)
         self._in_flight.discard(batch)
         self._is_proven = True
         return not batch.is_abandoned

@@ -281,3 +281,9 @@ def test_a_mapping_of_limits_may_be_changed_afterwards() -> None:
     limiter = rate_limits.of(endpoints.EVENTS_TRACK)
     limiter.acquire(0.0)
     assert limiter.available_at(0.0) == 0.0
+
+
+def test_a_limit_for_a_path_that_no_request_goes_to_is_refused() -> None:
+    message = r"^/api/x: no path that requests go to; the paths are /api/a, /api/b$"
+    with pytest.raises(ValueError, match=message):
+        RateLimiters({"/api/a": 1.0, "/api/x": 1.0}, paths={"/api/b", "/api/a"})

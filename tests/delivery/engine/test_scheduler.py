@@ -14,7 +14,7 @@ import attrs
 import pytest
 
 from iterable_destination import errors
-from iterable_destination.delivery.engine.bulk import ITERABLE_BULK_ENDPOINTS
+from iterable_destination.delivery.engine.bulk import ITERABLE_BULK_ENDPOINTS, BulkEndpoint
 from iterable_destination.delivery.engine.circuit_breaker import CircuitBreaker
 from iterable_destination.delivery.engine.counters import Counters
 from iterable_destination.delivery.engine.envelope import Batch, Envelope
@@ -1540,3 +1540,168 @@ def test_thousands_of_retries_whose_deadline_passed_while_the_process_was_frozen
     assert made.ask() is None
     assert {outcome.name for outcome in made.outcomes.values()} == {"unknown"}
     assert len(made.outcomes) == count
+
+
+# --- Subscriptions go on after each other's failures ---------------------------------------------
+
+
+def envelope_with_subscriptions(index: int, subscriptions: Iterable[str], *calls: Call) -> Envelope:
+    """Return the envelope of an event whose calls come from these subscriptions."""
+    envelope = envelope_of(index, *calls)
+    envelope.subscriptions = tuple(subscriptions)
+    return envelope
+
+
+def list_failures(outcome: Outcome) -> list[tuple[str, str]]:
+    return [(failure.subscription, failure.outcome) for failure in outcome.failures]
+
+
+def test_a_refused_item_does_not_stop_other_subscriptions() -> None:
+    event = envelope_with_subscriptions(
+        0, ("Profile", "Seen", "Bought"), update("ann"), track("ann"), buy("ann")
+    )
+    made = world(event, envelope_of(1, track("ann")))
+    made.send = lambda batch: (
+        bulk_answer(batch, batch.envelopes) if batch.endpoint.path == BULK_UPDATE else plain(batch)
+    )
+    made.run()
+    assert [batch.endpoint.path for _, batch, _ in made.batches] == [
+        *(BULK_UPDATE, TRACK_BULK, PURCHASE, TRACK_BULK)
+    ]
+    assert made.sent() == [[0], [0], [0], [1]]
+    assert made.order == [0, 1]
+    assert [made.outcomes[index].name for index in range(2)] == ["rejected", "delivered"]
+    assert made.outcomes[0].attempts == 3
+    assert made.outcomes[0].message == "the answer to a bulk request lists it under invalidUserIds"
+    assert list_failures(made.outcomes[0]) == [("Profile", "rejected")]
+    assert made.scheduler._bytes == 0
+
+
+def test_a_refused_single_call_does_not_stop_other_subscriptions() -> None:
+    made = world(envelope_with_subscriptions(0, ("Bought", "Seen"), buy("ann"), track("ann")))
+    made.send = lambda batch: said(errors.BadRequest) if batch.bulk is None else plain(batch)
+    made.run()
+    assert [batch.endpoint.path for _, batch, _ in made.batches] == [PURCHASE, TRACK_BULK]
+    assert type(made.outcomes[0]) is Rejected
+    assert list_failures(made.outcomes[0]) == [("Bought", "rejected")]
+
+
+def test_each_subscription_has_attempts_of_its_own_and_the_gravest_failure_counts() -> None:
+    made = world(
+        envelope_with_subscriptions(0, ("Bought", "Seen"), buy("ann"), track("ann")),
+        envelope_of(1, buy("ann")),
+    )
+    made.send = lambda batch: (
+        said(errors.ServerError) if batch.bulk is None else bulk_answer(batch, batch.envelopes)
+    )
+    made.run()
+    assert made.sent() == [[0]] * 6
+    assert made.order == [0, 1]
+    assert made.outcomes[0].attempts == 6
+    assert type(made.outcomes[0].error) is errors.ServerError
+    assert list_failures(made.outcomes[0]) == [("Bought", "retryable"), ("Seen", "rejected")]
+    assert made.names == {"retryable": 2}
+    assert (
+        made.outcomes[1].message == "not sent: an earlier event for this user must be retried first"
+    )
+
+
+def test_no_subscription_goes_on_when_nothing_more_may_be_sent() -> None:
+    made = world(envelope_with_subscriptions(0, ("Bought", "Seen"), buy("ann"), track("ann")))
+    made.answer(made.batch(), said(errors.Unauthorized))
+    assert made.ask() is None
+    assert made.names == {"retryable": 1}
+    assert list_failures(made.outcomes[0]) == [("Bought", "retryable")]
+    assert made.outcomes[0].attempts == 1
+
+
+def test_a_bulk_goes_on_with_the_subscriptions_of_some_of_its_events() -> None:
+    made = world(
+        envelope_with_subscriptions(0, ("Seen", "Bought"), track("ann"), buy("ann")),
+        envelope_with_subscriptions(1, ("Seen", "Bought"), track("bob"), buy("bob")),
+        envelope_of(2, track("cy")),
+    )
+    made.send = lambda batch: (
+        ACCEPTED if batch.bulk is None else bulk_answer(batch, [batch.envelopes[0]])
+    )
+    made.run()
+    assert (made.sent(TRACK_BULK), made.sent(PURCHASE)) == ([[0, 1, 2]], [[0], [1]])
+    assert [made.outcomes[index].name for index in range(3)] == [
+        *("rejected", "delivered", "delivered")
+    ]
+
+
+# --- Other bulk endpoints ------------------------------------------------------------------------
+
+
+def update_only(name: str, *, value: bool) -> UpdateUser:
+    return UpdateUser(who(name), update_only=value)
+
+
+def test_profiles_with_update_only_go_in_bulks_of_their_own() -> None:
+    made = world(
+        envelope_of(0, update_only("ann", value=True)),
+        envelope_of(1, update_only("bob", value=False)),
+        envelope_of(2, update("cy")),
+        envelope_of(3, update_only("dan", value=True)),
+    )
+    made.run()
+    assert made.names == {"delivered": 4}
+    assert {batch.endpoint.path for _, batch, _ in made.batches} == {BULK_UPDATE}
+    ann, dan = (b'{"userId":"%b","dataFields":{}}' % name for name in (b"ann", b"dan"))
+    assert [batch.body() for _, batch, _ in made.batches] == [
+        b'{"updateOnly":true,"users":[' + ann + b"," + dan + b"]}",
+        b'{"updateOnly":false,"users":[{"userId":"bob","dataFields":{}}]}',
+        b'{"users":[{"userId":"cy","dataFields":{}}]}',
+    ]
+
+
+def test_profiles_with_update_only_go_singly_in_bulks_of_one() -> None:
+    made = world(*(envelope_of(n, update_only(f"u-{n}", value=True)) for n in range(2)))
+    made.send = lambda batch: (
+        bulk_answer(batch, failCount=1)
+        if "u-0" in {call.user_id for call in batch.calls}
+        else plain(batch)
+    )
+    made.run()
+    assert made.sent(BULK_UPDATE) == [[0, 1], [0], [1]]
+    assert made.batches[2][1].body() == (
+        b'{"updateOnly":true,"users":[{"userId":"u-1","dataFields":{}}]}'
+    )
+    assert [made.outcomes[index].name for index in range(2)] == ["unknown", "delivered"]
+
+
+@pytest.mark.parametrize(
+    ("count", "path"), [(2, TRACK), (3, TRACK_BULK)], ids=["too few", "enough"]
+)
+def test_calls_that_are_too_few_for_a_bulk_go_singly(count: int, path: str) -> None:
+    made = World()
+    made.scheduler = Scheduler(attrs.evolve(made.scheduler._policy, min_bulk_size=3))
+    for index in range(count):
+        made.add(envelope_of(index, track(f"u-{index}")))
+    made.scheduler.finished = True
+    had_more = made.scheduler.has_more
+    made.run()
+    assert (had_more, made.scheduler.has_more) == (True, False)
+    assert {batch.endpoint.path for _, batch, _ in made.batches} == {path}
+    assert made.names == {"delivered": count}
+
+
+@pytest.mark.parametrize(("reports_items", "requests"), [(False, [[0, 1]]), (True, [[0, 1], [0]])])
+def test_a_bulk_endpoint_that_does_not_report_items_accepts_all_or_none(
+    *, reports_items: bool, requests: list[list[int]]
+) -> None:
+    made = World()
+    bulk = BulkEndpoint(
+        endpoints.EVENTS_TRACK_BULK, b'{"batch":[', one_per_user=False, reports_items=reports_items
+    )
+    policy = attrs.evolve(made.scheduler._policy, bulk_endpoints={TRACK: bulk})
+    made.scheduler = Scheduler(policy)
+    for index, name in enumerate(("ann", "bob")):
+        made.add(envelope_of(index, track(name)))
+    made.scheduler.finished = True
+    made.answer(made.batch(), ApiResponse(200, {"success": True}))
+    if reports_items:  # the response says nothing of them, so each is sent again
+        made.batch()
+    assert made.sent() == requests
+    assert made.names == ({} if reports_items else {"delivered": 2})

@@ -22,6 +22,7 @@ from iterable_destination.mapping.actions import (
 )
 from iterable_destination.mapping.actions import translator as translator_module
 from iterable_destination.model import validation
+from iterable_destination.model.segment_event import SegmentEvent
 from iterable_destination.model.translation import FailedSubscription
 from tests.mapping.test_properties import iterate_containers, take_snapshot, wrap
 from tests.support import strategies
@@ -296,3 +297,33 @@ def test_an_explanation_tells_what_the_translator_does(
     else:
         assert calls == ()
         assert len(found[0]) == sum(len(each.problems) for each in explained)
+
+
+@pytest.mark.parametrize(
+    ("integrations", "reason"),
+    [
+        (None, None),
+        ({"Iterable (Actions)": True, "All": False}, None),
+        ({"Iterable (Actions)": False}, "integrations.Iterable (Actions) is false"),
+        (
+            {"All": False},
+            "integrations.All is false and integrations.Iterable (Actions) is absent",
+        ),
+    ],
+)
+def test_the_reason_of_a_skip_is_told_without_translating(
+    integrations: Any, reason: str | None
+) -> None:
+    event = {**EVENT, "integrations": integrations}
+    assert PRESET.skip_reason(SegmentEvent(event)) == reason
+    assert reason is None or PRESET(event).skipped == reason
+
+
+def test_a_translator_explains_with_its_own_subscriptions() -> None:
+    translator = MappedTranslator([build_subscription("One"), build_subscription("Two")])
+    explained = translator.explain(EVENT, Settings())
+    assert explained == explain(EVENT, translator.subscriptions, Settings())
+    assert [each.subscription for each in explained] == ["One", "Two"]
+    assert [call.body()["eventName"] for each in explained for call in each.calls] == [
+        *("Seen", "Seen")
+    ]
