@@ -51,10 +51,10 @@ class Background(Closeable):
         """Return the worker pool; a new one if there is none in this process."""
         with self._lock:
             if self._pool is None:
-                #: Events whose outcome was not reported yet.
+                #: How many events have no reported outcome yet.
                 self._left = 0
                 self._changed = threading.Condition(self._lock)
-                #: What went wrong in the callback or in our own threads.
+                #: The error of the callback or of the reporting thread; None if there is none.
                 self._failure: BaseException | None = None
                 self._pool = self._make_pool()
                 self._pool.warm_up()
@@ -65,14 +65,14 @@ class Background(Closeable):
             return self._pool
 
     def forget(self) -> None:
-        """Begin anew in a child process, with nothing: the parent sends what waits."""
+        """Start with an empty queue in a child process: the parent sends what waits."""
         self._pool = None
 
     def enqueue(self, event: Any) -> int:
         """Take an event, and return its number, which is the ``index`` of its outcome.
 
         The event is read here, and may be changed afterwards. Raises :exc:`~errors.QueueFull` if
-        there is no room; nothing was taken then.
+        the queue is full; the event was not taken then.
         """
         self._check()
         pool = self._ensure_running()
@@ -87,7 +87,7 @@ class Background(Closeable):
         raise QueueFull(f"{pool.pending:,} events wait to be delivered; no more are taken")
 
     def put(self, event: Any) -> None:
-        """Take an event, and wait before it until there is room."""
+        """Take an event; while the queue is full, wait."""
         self._check()
         pool = self._ensure_running()
         envelope, keys = self._preparer.prepare(next(self._numbers), event)
@@ -97,7 +97,7 @@ class Background(Closeable):
                 if pool.try_submit(envelope, keys):
                     self._left += 1
                     return
-            pool.wait_for_room()
+            pool.wait_for_capacity()
 
     def _check(self) -> None:
         if self._failure is not None:
@@ -108,7 +108,7 @@ class Background(Closeable):
     def flush(self, timeout: float | None = None) -> int:
         """Send what waits without waiting for more; return how many events are left then.
 
-        ``timeout`` is seconds, at least 0; None is as long as it takes.
+        ``timeout`` is seconds, at least 0; None waits until nothing is left.
         """
         pool = self._pool
         if pool is None:
@@ -130,7 +130,7 @@ class Background(Closeable):
     def close(self, timeout: float | None = CLOSE_TIMEOUT) -> int:
         """Take no more events, send what waits, and return how many were left when time ran out.
 
-        Those end as retryable, or as unknown if they may have been applied. A second time does
+        Those end as retryable, or as unknown if they may have been applied. A second call does
         nothing.
         """
         with self._lock:

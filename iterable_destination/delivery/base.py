@@ -45,12 +45,12 @@ _SINGLE: Final = 2
 _DEAD: Final = frozenset({Rejected.name, Unknown.name})
 
 _STARTED: Final = "start() was already called"
-_NO_TURN: Final = "not sent: too many requests wait for this endpoint"
+_ENDPOINT_BUSY: Final = "not sent: too many requests wait for this endpoint"
 _ONE_EVENT: Final = "send_all() takes an iterable of events; give a single event to send()"
 
 
 class RequestClient(Protocol):
-    """What makes one request, as :class:`~iterable_destination.Client` does."""
+    """Makes single requests, as :class:`~iterable_destination.Client` does."""
 
     def request(
         self,
@@ -68,7 +68,7 @@ class RequestClient(Protocol):
 
 @attrs.frozen
 class Runtime:
-    """The clock, the sleep and the chance of a destination, which tests replace."""
+    """The clock, the sleep and the jitter of a destination, which tests replace."""
 
     #: Returns seconds that never go back.
     clock: Callable[[], float] = time.monotonic
@@ -77,11 +77,11 @@ class Runtime:
     jitter: Callable[[float, float], float] = random.uniform
 
 
-def check_count(name: str, value: int, most: int | None = None) -> None:
-    """Raise :exc:`ValueError` unless a number is whole, at least 1, and at most ``most``."""
+def check_count(name: str, value: int, maximum: int | None = None) -> None:
+    """Raise :exc:`ValueError` unless a number is whole, at least 1, and at most ``maximum``."""
     is_count = type(value) is int and value >= 1
-    if most is not None and not (is_count and value <= most):
-        raise ValueError(f"{name}: must be a whole number from 1 to {most}")
+    if maximum is not None and not (is_count and value <= maximum):
+        raise ValueError(f"{name}: must be a whole number from 1 to {maximum}")
     if not is_count:
         raise ValueError(f"{name}: must be a whole number, at least 1")
 
@@ -139,13 +139,13 @@ class BaseDestination(Closeable, ForkSafe):
         super().__init__()
 
     def after_fork(self) -> None:
-        """Begin anew in a child process: threads and what waits for them are the parent's."""
+        """Start afresh in a child process: the threads and their events stay in the parent."""
         if self._background is not None:
             self._background.forget()
 
     @property
     def counters(self) -> Counters:
-        """What was done so far, as a copy."""
+        """A copy of the counters."""
         with self.lock:
             return self._policy.counters.copy()
 
@@ -170,16 +170,16 @@ class BaseDestination(Closeable, ForkSafe):
             scheduler.add(envelope, keys, self._clock())
             scheduler.finished = True
         while not scheduler.settled:
-            self._take_a_step(scheduler, deadline)
+            self._make_next_request(scheduler, deadline)
         return self._conclude(list(scheduler.settled))[0]
 
-    def _take_a_step(self, scheduler: Scheduler, deadline: float) -> None:
-        """Make the next request of a scheduler in this thread, or sleep until it may go."""
+    def _make_next_request(self, scheduler: Scheduler, deadline: float) -> None:
+        """Make the next request of a scheduler in this thread, or sleep until it may be sent."""
         with self.lock:
             now = self._clock()
             step = scheduler.next(now)
             if not isinstance(step, Batch | None) and step > deadline:
-                scheduler.stop(NotSent(_NO_TURN))
+                scheduler.stop(NotSent(_ENDPOINT_BUSY))
                 return
         if isinstance(step, Batch):
             make_request(scheduler, step, self._request, self.lock, self._clock)
@@ -211,7 +211,7 @@ class BaseDestination(Closeable, ForkSafe):
         may have been applied. None sets no bound but :class:`RetryPolicy`.
 
         ``min_bulk_size`` calls, at least 1, make a bulk; fewer go singly. A larger number suits
-        a caller who waits for a few events: single requests have rates a hundred times higher.
+        a caller who waits for a few events: single requests have limits a hundred times higher.
 
         What reading the events raises is raised, after the outcomes of all that were read.
         Leaving the iterator early ends delivery; an event without an outcome was sent or was not.
@@ -251,7 +251,7 @@ class BaseDestination(Closeable, ForkSafe):
         return map(prepare, count(), events)
 
     def _take_results(self, pool: WorkerPool, stop_at: float) -> Results:
-        """Wait for results, or for the end of the time given."""
+        """Wait for results until some moment; abandon what is pending then."""
         wait = stop_at - self._clock() + _GRACE
         if wait <= 0:
             pool.abandon()
@@ -274,9 +274,10 @@ class BaseDestination(Closeable, ForkSafe):
     # Outcomes ------------------------------------------------------------------------------------
 
     def _conclude(self, results: Results, dead: frozenset[str] = _DEAD) -> list[Outcome]:
-        """Return the outcomes of what was settled, when dead letters are written.
+        """Write dead letters, and return the outcomes of results.
 
-        Outcomes named in ``dead`` are kept as dead letters; if they cannot be, they are retryable.
+        Events whose outcome is named in ``dead`` are kept as dead letters. If they cannot be
+        written, these outcomes become retryable.
         """
         outcomes = [outcome for _, outcome in results]
         if self._dead_letters is None:
@@ -368,7 +369,7 @@ class BaseDestination(Closeable, ForkSafe):
         capacity: int | None = None,
         keeps_paused: bool = True,
     ) -> Background:
-        """Begin as :meth:`start` does, for a program that reads events and may wait for room.
+        """Begin as :meth:`start` does, for a program that reads events and may wait.
 
         Returns a queue whose ``put`` waits where :meth:`enqueue` would raise. ``on_outcomes``
         gets lists of outcomes; if it raises, delivery ends, and ``put`` and ``flush`` raise the
@@ -392,22 +393,22 @@ class BaseDestination(Closeable, ForkSafe):
         """Take an event to be delivered in the background; return its number at once.
 
         The number is the ``index`` of its outcome. The event is read here, and may be changed
-        afterwards. Raises :exc:`~errors.QueueFull` if there is no room, and
+        afterwards. Raises :exc:`~errors.QueueFull` if the queue is full, and
         :exc:`~errors.NotSent` if the destination is closed; the event was not taken then. Raises
         :exc:`RuntimeError` before :meth:`start`.
         """
-        return self._started().enqueue(event)
+        return self._require_background().enqueue(event)
 
     def flush(self, timeout: float | None = None) -> int:
         """Send what waits, and return how many events are not settled when time runs out.
 
-        ``timeout`` is seconds, at least 0; None is as long as it takes. Raises
+        ``timeout`` is seconds, at least 0; None waits until nothing is left. Raises
         :exc:`RuntimeError` before :meth:`start`, and :exc:`ValueError` for a timeout below 0.
         """
         check_timeout(timeout)
-        return self._started().flush(timeout)
+        return self._require_background().flush(timeout)
 
-    def _started(self) -> Background | OutboxWorker:
+    def _require_background(self) -> Background | OutboxWorker:
         if self._background is None:
             raise RuntimeError("start() was not called")
         return self._background
@@ -415,8 +416,8 @@ class BaseDestination(Closeable, ForkSafe):
     def close(self, timeout: float | None = CLOSE_TIMEOUT) -> int:
         """Deliver what waits in the background, and close the connections.
 
-        Returns how many events were left after ``timeout`` seconds, at least 0; None is however
-        long it takes, the default half a minute. Those in flight or waiting in memory end as
+        Returns how many events were left after ``timeout`` seconds, at least 0; None waits until
+        nothing is left, the default is half a minute. Those in flight or waiting in memory end as
         retryable or unknown; those in an outbox stay there. 0 if nothing was started. Raises
         :exc:`ValueError` for a timeout below 0.
         """
@@ -430,7 +431,7 @@ class BaseDestination(Closeable, ForkSafe):
 
 
 def _log_retry(endpoint: Endpoint, error: ApiError, delay: float) -> None:
-    """Log a retry. Iterable's own words may repeat parts of a request, so these are for DEBUG."""
+    """Log a retry. Iterable's message may repeat parts of a request, so its level is DEBUG."""
     _log.info(
         "%s: %s, status %s, code %s, request %s; again in %.2f s",
         endpoint.path,

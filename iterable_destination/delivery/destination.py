@@ -43,8 +43,8 @@ class Destination(BaseDestination):
     ) -> None:
         """Make a destination; nothing is sent yet.
 
-        ``client`` None makes one from ``settings``, and closes it; a client that is handed in is
-        its owner's to close. ``translator`` None is the classic mapping, or the ``mappings`` of
+        ``client`` None makes one from ``settings``, and closes it; a client that is passed in is
+        closed by its owner. ``translator`` None is the classic mapping, or the ``mappings`` of
         ``settings``. ``retry`` None is the default :class:`RetryPolicy`. ``rate_limits`` are
         requests per second by path, above 0, such as ``{"/api/users/bulkUpdate": 2.5}`` where
         others send to the same project; None is no limit, and paths that are not named have
@@ -58,7 +58,7 @@ class Destination(BaseDestination):
         ``api_key``, :exc:`~errors.InvalidSubscription` for mistakes in ``mappings``, and
         :exc:`ValueError` for a number out of bounds or a path that is not known.
         """
-        by_settings = translator_for(settings)  # mistakes in their mappings are raised now
+        by_settings = translator_for(settings)  # raises for mistakes in the mappings
         runtime = _runtime or Runtime()
         self._url: Final = settings.url
         self._owns_client: Final = client is None
@@ -97,8 +97,8 @@ class _Project:
     def translate_line(self, text: bytes) -> tuple[str, Call] | None:
         return None if self._classic is None else self._classic.translate_line(text, self._settings)
 
-    def encode(self, call: Call, its_id: str | None) -> EncodedCall:
-        return encode_call(call, its_id)
+    def encode(self, call: Call, default_id: str | None) -> EncodedCall:
+        return encode_call(call, default_id)
 
     def read_header(self, event: Any) -> Header:
         return read_header(event)

@@ -26,7 +26,7 @@ from iterable_destination.model.records import OutboxRecord
 
 _log: Final = logging.getLogger("iterable_destination.delivery")
 
-#: Outcomes of events that stay in the outbox: only a certain one removes an event.
+#: Outcomes of events that stay in the outbox, to be tried again.
 _STAYS: Final = frozenset({Retryable.name, Unknown.name})
 #: Events that are read from the file at once.
 _PAGE_SIZE: Final = 500
@@ -43,7 +43,7 @@ _EXIT_TIMEOUT: Final = 5.0
 
 @attrs.frozen
 class OutboxPass:
-    """One pass through what is to be delivered."""
+    """What one pass through an outbox needs."""
 
     pool: WorkerPool
     preparer: Preparer
@@ -143,7 +143,7 @@ class OutboxWorker(Closeable):
         return number
 
     def flush(self, timeout: float | None = None) -> int:
-        """Wait until the outbox is empty, whoever delivers; return how many events are left."""
+        """Wait until the outbox is empty, whichever process delivers; return how many are left."""
         until = None if timeout is None else time.monotonic() + timeout
         self._wake.set()
         while (left := len(self._outbox)) and (until is None or time.monotonic() < until):
@@ -153,7 +153,7 @@ class OutboxWorker(Closeable):
     def close(self, timeout: float | None = _EXIT_TIMEOUT) -> int:
         """Send what waits for so many seconds, then stop; return how many events are left on disk.
 
-        A second time does nothing.
+        A second call does nothing.
         """
         if self._is_closed:
             return 0

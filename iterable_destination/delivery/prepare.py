@@ -37,12 +37,12 @@ from iterable_destination.model.translation import FailedSubscription
 
 _log: Final = logging.getLogger("iterable_destination.delivery")
 
-#: Who an event is about: its ``messageId`` and its identity, None for what is not known.
+#: An event's ``messageId`` and its identity, None for what is not known.
 Header = tuple[str | None, Identity | None]
 
 
 class Translated(Protocol):
-    """What an event became, as :class:`~iterable_destination.Translation` says it."""
+    """A translation, such as :class:`~iterable_destination.Translation`."""
 
     @property
     def message_id(self) -> str | None:
@@ -70,7 +70,7 @@ class Translated(Protocol):
 
     @property
     def identity(self) -> Identity | None:
-        """Who a skipped event is about."""
+        """The identity of a skipped event."""
 
 
 class Target(Protocol):
@@ -80,20 +80,20 @@ class Target(Protocol):
         """Translate an event; raises :exc:`Invalid` or :exc:`FunctionError` if it refuses it."""
 
     def translate_line(self, text: bytes) -> tuple[str, Any] | None:
-        """Return the ``messageId`` and the one call of a line, where that is quick to say."""
+        """Return the ``messageId`` and the one call of a line; None if it needs the full path."""
 
-    def encode(self, call: Any, its_id: str | None) -> EncodedCall:
+    def encode(self, call: Any, default_id: str | None) -> EncodedCall:
         """Encode a call, with an id if it has none of its own."""
 
     def read_header(self, event: Any) -> Header:
-        """Return who an event is about that is not translated."""
+        """Return the ``messageId`` and identity of an event that is not translated."""
 
 
 class Preparer:
     """Makes envelopes of events and of records that carry them.
 
-    ``stamp_ids`` gives calls the event's ``messageId`` as their id; ``keeps_records`` keeps what
-    was handed in with the envelope, for dead letters.
+    ``stamp_ids`` gives calls the event's ``messageId`` as their id; ``keeps_records`` keeps the
+    record with its envelope, for dead letters.
     """
 
     def __init__(self, target: Target, *, stamp_ids: bool, keeps_records: bool) -> None:
@@ -109,9 +109,9 @@ class Preparer:
         """
         record = as_record(index, source)
         if isinstance(record, LineRecord):
-            quick = self._prepare_quickly(record)
-            if quick is not None:
-                return quick
+            prepared = self._prepare_quickly(record)
+            if prepared is not None:
+                return prepared
         try:
             event = record.event()
         except InvalidJSON as error:
@@ -144,22 +144,22 @@ class Preparer:
         return envelope, keys
 
     def _prepare_quickly(self, record: LineRecord) -> Prepared | None:
-        """Return the same as :meth:`prepare`; None for a line that needs a closer look."""
+        """Prepare a line by the fast path; None for a line that needs the full path."""
         found = self._target.translate_line(record.text)
         if found is None:
             return None
         message_id, call = found
-        calls = (self._target.encode(call, self._its_id(message_id)),)
+        calls = (self._target.encode(call, self._call_id(message_id)),)
         envelope = Envelope(record.index, message_id, calls=calls, record=self._keep(record))
         return envelope, ordering_keys(calls)
 
     def _encode(self, envelope: Envelope, calls: tuple[Any, ...]) -> set[str]:
         """Give an envelope its encoded calls, and return the ordering keys of its user."""
-        its_id, encode = self._its_id(envelope.message_id), self._target.encode
+        call_id, encode = self._call_id(envelope.message_id), self._target.encode
         if len(calls) == 1 and not isinstance(calls[0], UpdateEmail):  # as nearly always
-            envelope.calls = (encode(calls[0], its_id),)
+            envelope.calls = (encode(calls[0], call_id),)
             return ordering_keys(envelope.calls)
-        envelope.calls = tuple(map(encode, calls, _number_ids(calls, its_id)))
+        envelope.calls = tuple(map(encode, calls, _number_ids(calls, call_id)))
         return ordering_keys([*envelope.calls, *_new_identities(calls)])
 
     def _refuse(
@@ -186,13 +186,13 @@ class Preparer:
         return record.snapshot() if self._keeps_records else None
 
     def _read_header(self, event: Any, error: Invalid | FunctionError) -> Header:
-        """Return who a refused event is about: as its error says, else as the event itself does."""
+        """Return the header of a refused event: from its error, else from the event itself."""
         if error.identity is not None:
             return error.message_id, error.identity
         message_id, identity = self._target.read_header(event)
         return error.message_id or message_id, identity
 
-    def _its_id(self, message_id: str | None) -> str | None:
+    def _call_id(self, message_id: str | None) -> str | None:
         """Return the id that the calls of an event with this ``messageId`` are to have, if any."""
         return message_id if self._stamp_ids and _is_id(message_id) else None
 
@@ -208,16 +208,16 @@ def _add_subscriptions(envelope: Envelope, translation: Translated) -> None:
 
 
 def _new_identities(calls: tuple[Any, ...]) -> Iterator[HasIdentity]:
-    """Yield who users become by calls, so that later events under the new name wait for them."""
+    """Yield the identities that calls give to users, so that later events under them wait."""
     return (Identity(call.new_email) for call in calls if isinstance(call, UpdateEmail))
 
 
-def _number_ids(calls: tuple[Any, ...], its_id: str | None) -> Iterator[str | None]:
+def _number_ids(calls: tuple[Any, ...], call_id: str | None) -> Iterator[str | None]:
     """Yield an id for each call: two of one event must not be one record in Iterable."""
     count = 0
     for call in calls:
         count += isinstance(call, WITH_ID)
-        numbered = its_id if its_id is None or count < 2 else f"{its_id}#{count}"  # noqa: PLR2004
+        numbered = call_id if call_id is None or count < 2 else f"{call_id}#{count}"  # noqa: PLR2004
         yield numbered if _is_id(numbered) else None
 
 

@@ -79,7 +79,7 @@ class SegmentDestination(BaseDestination):
 
 @attrs.frozen
 class _TranslatedWebhook:
-    """What a webhook became, with the fields of a translation."""
+    """The translation of a webhook."""
 
     message_id: str | None = None
     calls: tuple[SegmentTrack, ...] = ()
@@ -109,5 +109,5 @@ class _SegmentSource:
         return encode_track(track)
 
     def read_header(self, _: Any) -> Header:
-        """Return nothing: a webhook that is not sent needs no turn."""
+        """Return nothing: a webhook that is not sent need not be ordered."""
         return None, None

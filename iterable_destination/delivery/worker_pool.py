@@ -38,7 +38,7 @@ def make_request(
 
 
 class WorkerPool:
-    """Envelopes go in at one end, outcomes come out at the other; threads make the requests.
+    """Takes envelopes, makes their requests in threads, and gives results.
 
     ``send`` makes a batch's request, and returns the response or raises an :exc:`ApiError`.
     ``lock`` guards the scheduler and all that it shares. At most ``max_workers`` threads are
@@ -59,12 +59,12 @@ class WorkerPool:
         self._clock: Final = clock
         self._max_workers: Final = max_workers
         self._lock: Final = lock
-        #: Idle workers wait on the first, and callers who want results on the second.
+        #: Idle workers wait on the first, callers that want results on the second.
         self._work: Final = threading.Condition(lock)
         self._results: Final = threading.Condition(lock)
         self._threads: Final[list[threading.Thread]] = []
         self._idle = 0
-        #: When the next idle worker wakes up by itself.
+        #: When the next idle worker wakes up without being notified.
         self._wakes_at = inf
         self._is_closed = False
         self._is_abandoned = False
@@ -91,7 +91,7 @@ class WorkerPool:
             self._call_worker()
 
     def try_submit(self, envelope: Envelope, keys: set[str]) -> bool:
-        """Submit an envelope of the user with these ordering keys; False if there is no room."""
+        """Submit an envelope of the user with these ordering keys; False if the pool is full."""
         with self._lock:
             if self._scheduler.is_full:
                 return False
@@ -100,7 +100,7 @@ class WorkerPool:
             return True
 
     def _submit(self, envelope: Envelope, keys: set[str]) -> bool:
-        """Add an envelope; return whether there are results, or no more room. Needs the lock."""
+        """Add an envelope; return whether there are results or the pool is full. Needs the lock."""
         scheduler = self._scheduler
         is_new = scheduler.add(envelope, keys, self._clock())
         is_full = scheduler.is_full
@@ -108,17 +108,17 @@ class WorkerPool:
             self._call_worker()
         return is_full or bool(scheduler.settled)
 
-    def wait_for_room(self) -> None:
-        """Wait until there is room, or the pool is closed."""
+    def wait_for_capacity(self) -> None:
+        """Wait until the pool is not full, or is closed."""
         with self._results:
             self._results.wait_for(lambda: not self._scheduler.is_full or self._is_closed)
 
     def run(
         self, envelopes: Iterator[Prepared], take: Callable[[], Results] | None = None
     ) -> Iterator[Results]:
-        """Submit all envelopes as fast as there is room; yield results until all are settled.
+        """Submit all envelopes as capacity allows; yield results until all are settled.
 
-        ``take`` waits for results and takes them; None waits for as long as it takes. What
+        ``take`` waits for results and takes them; None waits without a bound. What
         ``envelopes`` raises is raised at the end. The caller closes the pool.
         """
         wait = take or partial(self.take_results, wait=inf)
@@ -151,10 +151,10 @@ class WorkerPool:
             self._scheduler.finished = False
 
     def take_results(self, *, wait: float = 0, for_ever: bool = False) -> Results:
-        """Take what was settled since the last time.
+        """Take what was settled since the last call.
 
-        If that is nothing, waits for something: at most ``wait`` seconds, and not if nothing is
-        pending; or ``for_ever``, which is until the pool is closed.
+        If nothing was, waits: at most ``wait`` seconds, and not if nothing is pending; or, with
+        ``for_ever``, until the pool is closed.
         """
         if wait and not self._threads:
             self._send_here(wait)

@@ -26,7 +26,7 @@ from iterable_destination.io.file_lock import (
 from iterable_destination.io.lifecycle import Closeable, ForkSafe
 from iterable_destination.model.json_values import as_object
 from iterable_destination.model.outcomes import Outcome
-from iterable_destination.model.responses import redacted
+from iterable_destination.model.responses import redact
 from iterable_destination.model.serialization import (
     DEAD_LETTER,
     SerializedEvent,
@@ -143,7 +143,7 @@ class DeadLetters(Closeable, ForkSafe):
         return attrs.evolve(plain, value=whole).encoded()
 
     def _redact(self, about: dict[str, Any]) -> Any:
-        return redacted(about, self._secret) if self._secret else about
+        return redact(about, self._secret) if self._secret else about
 
 
 def _serialize(event: Any) -> SerializedEvent:

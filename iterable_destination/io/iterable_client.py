@@ -93,7 +93,7 @@ class Client(Closeable):
         :exc:`~errors.IdentityConflict` if the new email is someone else's.
         """
         call = UpdateEmail(Identity(email, user_id, "currentEmail", "currentUserId"), new_email)
-        problems = validation.problems(call)
+        problems = validation.find_problems(call)
         if problems:
             raise InvalidCall(problems)
         return self.send(call)

@@ -1,6 +1,6 @@
 """JSON lines: events from a file, a compressed file or standard input, one at a time.
 
-What may live here: files and bytes. A file of any size needs the memory of its longest line.
+A file of any size needs the memory of its longest line.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ class Lines:
     def __init__(
         self, name: str, stream: Iterable[bytes], raw: IO[bytes], size: int | None
     ) -> None:
-        #: What the input is called.
+        #: The input's name in messages.
         self.name = name
         self._stream = stream
         self._raw = raw
-        #: The input's bytes as they lie on the disk, or None if that cannot be known.
+        #: The size of the input on disk, in bytes; None if it is unknown.
         self.size = size
 
     @property

@@ -1,10 +1,9 @@
 """The outbox: a queue of events in an SQLite file, from which they are sent later.
 
-What may live here: what is in the file, and the care that an event that was taken in is in it
-until it is removed. Nothing here sends.
+An event that was added is in the file until it is removed. Nothing here sends.
 
-The file never shrinks below what is in it, and not at once: pages that become free are used
-again, and when most of a file of some size is free, removals give it back bit by bit.
+The file does not shrink at once: free pages are used again, and when most of a file of some size is
+free, each removal gives some of them back to the system.
 """
 
 from __future__ import annotations
@@ -34,9 +33,9 @@ _COUNTING: Final = (
     " BEGIN UPDATE counted SET events = events {step}; END"
 )
 _SCHEMA: Final = (
-    # AUTOINCREMENT: a number is never given again, so whoever has read up to one misses nothing.
+    # AUTOINCREMENT: no number is used twice, so a reader that has read up to one misses nothing.
     "CREATE TABLE events (number INTEGER PRIMARY KEY AUTOINCREMENT, event BLOB NOT NULL)",
-    # SQLite would count the events one by one.
+    # SQLite counts rows one by one, so triggers keep the count.
     "CREATE TABLE counted (events INTEGER NOT NULL)",
     "INSERT INTO counted VALUES (0)",
     _COUNTING.format(name="added", what="INSERT", step="+ 1"),
@@ -44,11 +43,11 @@ _SCHEMA: Final = (
     f"PRAGMA application_id = {_APPLICATION}",
     f"PRAGMA user_version = {VERSION}",
 )
-#: Pages of 4 kB: fewer free ones are left alone, and so many are given back at once.
+#: Pages of 4 kB: fewer free ones are kept, and so many are given back at once.
 _FEW_PAGES: Final = 1_000
-#: The log beside the file is cut to this when all of it is in the file, in bytes.
+#: The size, in bytes, to which the write-ahead log is cut after a checkpoint.
 _LARGEST_LOG: Final = 8 * 2**20
-#: How long is waited between two tries where SQLite does not wait itself, in seconds.
+#: Seconds between two attempts where SQLite itself does not wait.
 _MOMENT: Final = 0.01
 
 
@@ -69,8 +68,8 @@ class Outbox(Closeable, ForkSafe):
         """Open the file, or make it, for its owner alone.
 
         ``capacity`` is how many events may be in it at once, at least 1; None is as many as fit
-        on the disk. ``lock_timeout`` is how many seconds, at least 0, others are waited for that
-        write at this moment. Raises :exc:`ValueError` for a capacity below 1.
+        on the disk. ``lock_timeout`` is how many seconds, at least 0, to wait for other writers.
+        Raises :exc:`ValueError` for a capacity below 1.
         """
         if capacity is not None and capacity < 1:
             raise ValueError("capacity: must be at least 1, or None")
@@ -80,14 +79,14 @@ class Outbox(Closeable, ForkSafe):
         self._is_closed = False
         self._open: sqlite3.Connection | None = None
         super().__init__()  # a fork may come from now on
-        with self._connected():
+        with self._connect():
             pass
 
     def __repr__(self) -> str:
         return f"Outbox({self._path!r})"
 
     def close(self) -> None:
-        """Close the file; a second time nothing happens."""
+        """Close the file. A second call does nothing."""
         with self.lock:
             self._is_closed = True
             if self._open is not None:
@@ -95,35 +94,34 @@ class Outbox(Closeable, ForkSafe):
                 self._open = None
 
     def after_fork(self) -> None:
-        """Leave the connection to the parent; SQLite forbids even to close it in a child."""
+        """Leave the connection to the parent; SQLite forbids even closing it in a child."""
         if self._open is not None:
-            _OF_PARENTS.append(self._open)
+            _PARENT_CONNECTIONS.append(self._open)
             self._open = None
 
     def __len__(self) -> int:
         """How many events are in it."""
-        with self._connected() as connection:
+        with self._connect() as connection:
             return _count(connection)
 
     def __bool__(self) -> bool:
-        """Whether there is an outbox at all: an empty one is one."""
+        """Return True: an empty outbox is an outbox."""
         return True
 
     def add(self, event: Any) -> int:
         """Add an event, and return its number when it is on disk.
 
-        Any event is taken, in its plain form (see ``plain_event``): one that cannot be sent is
-        refused when it is translated, and that is its outcome. Raises :exc:`QueueFull`. After
-        an :exc:`OutboxError` the event may be in it all the same.
+        Any event is taken, in its serialized form (see ``serialize_event``): one that cannot be
+        sent is rejected when it is translated, and that is its outcome. Raises :exc:`QueueFull`
+        if the capacity is reached. After an :exc:`OutboxError` the event may be in it all the same.
         """
         return self.add_all([event])[0]
 
     def add_all(self, events: Iterable[Any], *, timeout: float | None = None) -> list[int]:
         """Add events, all or none, and return their numbers when all are on disk.
 
-        ``timeout`` is for how many seconds others are waited for that write at this moment, if
-        that is less than the outbox's patience; None does not shorten it. The rest is as with
-        :meth:`add`.
+        ``timeout`` is how many seconds to wait for other writers, if that is less than the
+        outbox's ``lock_timeout``; None does not shorten it. The rest is as with :meth:`add`.
         """
         rows = [(serialize_event(event).encoded(),) for event in events]
         if not rows:
@@ -141,26 +139,26 @@ class Outbox(Closeable, ForkSafe):
         There are at most ``limit`` of them. They stay in the outbox until they are removed. No
         event comes later with a number below one that was read.
         """
-        with self._connected() as connection:
+        with self._connect() as connection:
             rows = connection.execute(_READ, (after, limit)).fetchall()
         return [OutboxRecord(number, text) for number, text in rows]
 
     def remove(self, numbers: Iterable[int]) -> None:
-        """Remove events; numbers that are not there any more are passed over."""
+        """Remove events; numbers that are no longer there are ignored."""
         rows = [(number,) for number in numbers]
         if not rows:
             return
         with self._transaction() as connection:
             connection.executemany("DELETE FROM events WHERE number = ?", rows)
-        with self._connected() as connection, suppress(sqlite3.Error):  # or the next time
-            _give_back(connection)
+        with self._connect() as connection, suppress(sqlite3.Error):  # or the next time
+            _shrink(connection)
 
     @contextmanager
     def delivering(self) -> Iterator[None]:
-        """Have the right to deliver from this outbox, alone, until the ``with`` is left.
+        """Hold the right to deliver from this outbox, alone, until the ``with`` ends.
 
-        A process that dies loses it. It is a lock on ``<path>-deliverer``, a file that stays.
-        Raises :exc:`OutboxInUse` if someone else has the right.
+        A process that dies loses the right. It is a lock on ``<path>-deliverer``, which stays.
+        Raises :exc:`OutboxInUse` if another thread or process has it.
         """
         try:
             lock = FileLock(f"{self._path}-deliverer")
@@ -174,22 +172,22 @@ class Outbox(Closeable, ForkSafe):
             lock.release()
 
     @contextmanager
-    def _connected(self, timeout: float | None = None) -> Iterator[sqlite3.Connection]:
+    def _connect(self, timeout: float | None = None) -> Iterator[sqlite3.Connection]:
         if not self.lock.acquire(timeout=self._lock_timeout if timeout is None else timeout):
             raise OutboxError(f"{self._path}: other threads of this process do not let go of it")
         try:
-            yield self._ready()
+            yield self._ensure_open()
         except sqlite3.Error as error:
             raise OutboxError(f"{self._path}: {error}") from error
         finally:
             self.lock.release()
 
-    def _ready(self) -> sqlite3.Connection:
-        """Return the connection; the lock is held."""
+    def _ensure_open(self) -> sqlite3.Connection:
+        """Return the connection; opens it if there is none. Needs the lock."""
         if self._is_closed:
             raise OutboxError(f"{self._path}: the outbox is closed")
         if self._open is None:
-            self._open = _opened(self._path, self._lock_timeout)
+            self._open = _open_outbox(self._path, self._lock_timeout)
             self._status = _status(self._path)
         elif not os.path.samestat(self._status, _status(self._path)):
             raise OutboxError(f"{self._path}: was replaced while it was in use")
@@ -199,30 +197,30 @@ class Outbox(Closeable, ForkSafe):
     def _transaction(self, timeout: float | None = None) -> Iterator[sqlite3.Connection]:
         wait = self._lock_timeout if timeout is None else min(max(timeout, 0), self._lock_timeout)
         until = time.monotonic() + wait
-        with self._connected(wait) as connection:
-            _wait_for(connection, max(until - time.monotonic(), 0))
+        with self._connect(wait) as connection:
+            _set_timeout(connection, max(until - time.monotonic(), 0))
             try:
                 with _transaction(connection):
                     yield connection
             finally:
-                _wait_for(connection, self._lock_timeout)
+                _set_timeout(connection, self._lock_timeout)
 
 
 def _status(path: str) -> os.stat_result:
-    """Return which file is at the path: what is written to a deleted one would be lost."""
+    """Return which file is at the path: events written to a deleted file would be lost."""
     try:
         return Path(path).stat()
     except OSError as error:
         raise OutboxError(str(unwritable(path, error))) from error
 
 
-#: Connections of parents, kept so that they are never closed here.
-_OF_PARENTS: Final[list[sqlite3.Connection]] = []
+#: Connections of parent processes, kept so that they are never closed here.
+_PARENT_CONNECTIONS: Final[list[sqlite3.Connection]] = []
 
 
 @contextmanager
 def _transaction(connection: sqlite3.Connection, kind: str = "IMMEDIATE") -> Iterator[None]:
-    """Do all or nothing; nobody else writes meanwhile, or while one reads if ``DEFERRED``."""
+    """Commit all or nothing. No one else writes meanwhile; if ``DEFERRED``, from the first read."""
     connection.execute(f"BEGIN {kind}")
     try:
         yield
@@ -234,14 +232,14 @@ def _transaction(connection: sqlite3.Connection, kind: str = "IMMEDIATE") -> Ite
         raise
 
 
-def _wait_for(connection: sqlite3.Connection, seconds: float) -> None:
-    """Let a connection wait so long for others that write."""
+def _set_timeout(connection: sqlite3.Connection, seconds: float) -> None:
+    """Set how many seconds a connection waits for other writers."""
     connection.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
 
 
-def _opened(path: str, lock_timeout: float) -> sqlite3.Connection:
-    """Open an outbox, make it if there is none, and refuse what is none."""
-    _made(path)
+def _open_outbox(path: str, lock_timeout: float) -> sqlite3.Connection:
+    """Open an outbox; make it if there is none. Raises :exc:`OutboxError` for any other file."""
+    _create_file(path)
     connection = sqlite3.connect(
         path, timeout=lock_timeout, isolation_level=None, check_same_thread=False
     )
@@ -253,10 +251,10 @@ def _opened(path: str, lock_timeout: float) -> sqlite3.Connection:
     return connection
 
 
-def _made(path: str) -> None:
+def _create_file(path: str) -> None:
     """Make an empty file, if there is none.
 
-    One that is there is not even opened: to close it again would drop SQLite's locks on it.
+    An existing file is not opened: closing it again would drop SQLite's locks on it.
     """
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | BINARY, PRIVATE))
@@ -277,14 +275,17 @@ def _prepare(connection: sqlite3.Connection, path: str, lock_timeout: float) -> 
                 for statement in _SCHEMA:
                     connection.execute(statement)
     until = time.monotonic() + lock_timeout
-    while not _has_log(connection, until):
+    while not _enable_wal(connection, until):
         time.sleep(_MOMENT)
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA journal_size_limit = {_LARGEST_LOG}")
 
 
 def _is_outbox(connection: sqlite3.Connection, path: str) -> bool:
-    """Whether there is an outbox in the file; if there is nothing at all there can be one."""
+    """Whether there is an outbox in the file; False if it is empty, so that one can be made.
+
+    Raises :exc:`OutboxError` for a file of something else, or of a newer version.
+    """
     application, version, tables = (
         connection.execute(query).fetchone()[0]
         for query in (
@@ -302,10 +303,10 @@ def _is_outbox(connection: sqlite3.Connection, path: str) -> bool:
     return True
 
 
-def _has_log(connection: sqlite3.Connection, until: float) -> bool:
-    """Switch to a write-ahead log; False if another process does so at this moment.
+def _enable_wal(connection: sqlite3.Connection, until: float) -> bool:
+    """Switch to a write-ahead log; return False if another process does so at this moment.
 
-    Here SQLite itself does not wait.
+    SQLite itself does not wait here.
     """
     try:
         connection.execute("PRAGMA journal_mode = WAL")
@@ -321,7 +322,7 @@ def _count(connection: sqlite3.Connection) -> int:
     return count
 
 
-def _give_back(connection: sqlite3.Connection) -> None:
+def _shrink(connection: sqlite3.Connection) -> None:
     """Give free pages back to the system if they are most of the file, some at a time."""
     [free], [pages] = (
         connection.execute(f"PRAGMA {name}").fetchone() for name in ("freelist_count", "page_count")

@@ -1,7 +1,7 @@
-"""Clients of Segment: a track call, or a batch of them, becomes one request.
+"""Clients of Segment: each sends a track call, or a batch of them, in one request.
 
-One sends it to Segment's HTTP API, the other hands it to a client of Segment's own. Neither decides
-whether to send it again.
+``SegmentClient`` sends to Segment's HTTP API, ``AnalyticsClient`` passes events to Segment's own
+client library. Neither retries.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from iterable_destination.model.segment_track import SegmentTrack
 from iterable_destination.model.settings import DataCenter, check_key, check_url
 
 _WORDS: Final[Words] = {
-    errors.ApiError: "no answer that Segment gives",
-    errors.AmbiguousAnswer: "accepted, it seems, but the answer is no JSON object",
+    errors.ApiError: "no response that Segment gives",
+    errors.AmbiguousAnswer: "accepted, it seems, but the response is no JSON object",
     errors.BadRequest: "the request breaks a rule of Segment's",
     errors.TooLarge: "the request is too large",
     errors.IdentityConflict: "the request breaks a rule of Segment's",
@@ -37,11 +37,11 @@ _WORDS: Final[Words] = {
 
 
 class Analytics(Protocol):
-    """What has the ``track`` of ``segment.analytics.Client``."""
+    """An object with the ``track`` of ``segment.analytics.Client``."""
 
     @property
     def track(self) -> Callable[..., Any]:
-        """Takes a track call; returns a pair that begins with False if it did not take it."""
+        """Accepts a track call; returns a pair that begins with False if its queue is full."""
 
 
 class SegmentClient(Closeable):
@@ -64,7 +64,7 @@ class SegmentClient(Closeable):
         as for :class:`Client`. Raises :exc:`~errors.InvalidSettings` for a wrong key, region or
         address, and :exc:`ValueError` for a timeout out of bounds.
         """
-        self._url: Final = _check(write_key, region, base_url)
+        self._url: Final = _resolve_url(write_key, region, base_url)
         self._key: Final = write_key
         credentials = b64encode(f"{write_key}:".encode()).decode()
         self._transport: Final = HttpTransport(
@@ -112,7 +112,7 @@ class SegmentClient(Closeable):
         timeout: float | None = None,
         expects_code: bool = False,  # noqa: ARG002 - Segment gives none
     ) -> ApiResponse:
-        """Send a request with a JSON body and return what came back, as :meth:`Client.request`."""
+        """Send a request with a JSON body, and return the response, as :meth:`Client.request`."""
         response = self._transport.send(endpoint, body, timeout)
         return parse_response(
             response.status,
@@ -125,19 +125,20 @@ class SegmentClient(Closeable):
 
 
 class AnalyticsClient(Closeable):
-    """Hands events to a client of Segment's own instead, which sends them by and by.
+    """Passes events to Segment's own client library, which sends them later.
 
-    What it has taken counts as delivered; it is the client's own to lose. It is never closed.
+    An event that it has taken counts as delivered, although it can still lose it. It is never
+    closed here.
     """
 
     def __init__(self, analytics: Analytics) -> None:
         self._analytics: Final = analytics
 
     def close(self) -> None:
-        """Leave the client to its owner."""
+        """Do nothing: the owner of Segment's client closes it."""
 
     def send(self, track: SegmentTrack) -> ApiResponse:
-        """Hand over one event, as :meth:`request` does."""
+        """Pass on one event, as :meth:`request` does."""
         return self.request(track.endpoint, encode(track.batch_item()))
 
     def request(
@@ -148,17 +149,17 @@ class AnalyticsClient(Closeable):
         timeout: float | None = None,  # noqa: ARG002 - it takes no time
         expects_code: bool = False,  # noqa: ARG002 - there is none
     ) -> ApiResponse:
-        """Hand over the event, or the events, of a body.
+        """Pass on the event, or the events, of a body.
 
-        Raises :exc:`~errors.RateLimited` if there is no room for one, and
-        :exc:`~errors.BadRequest` for one that the client does not take.
+        Raises :exc:`~errors.RateLimited` if the client's queue is full, and
+        :exc:`~errors.BadRequest` for an event that the client does not take.
         """
         value = decode(body or b"{}")
         for event in value.get("batch", [value]):
-            self._hand_over(event)
+            self._pass_on(event)
         return ApiResponse(200, {})
 
-    def _hand_over(self, event: dict[str, Any]) -> None:
+    def _pass_on(self, event: dict[str, Any]) -> None:
         timestamp = event.get("timestamp")
         try:
             taken = self._analytics.track(
@@ -178,7 +179,7 @@ class AnalyticsClient(Closeable):
             raise errors.RateLimited("Segment's client has no room for another event")
 
 
-def _check(write_key: Any, region: Any, base_url: Any) -> str:
+def _resolve_url(write_key: Any, region: Any, base_url: Any) -> str:
     """Return the address to send to; raises :exc:`InvalidSettings` for a wrong value."""
     if not write_key:
         raise errors.InvalidSettings("write_key: missing; without it nothing can be sent")

@@ -21,7 +21,7 @@ from iterable_destination import __version__
 from iterable_destination.errors import AmbiguousAnswer, ApiError, NotConnected, WrongAddress
 from iterable_destination.io.lifecycle import Closeable, ForkSafe
 from iterable_destination.model.endpoints import Endpoint
-from iterable_destination.model.responses import redacted
+from iterable_destination.model.responses import redact
 
 _log: Final = logging.getLogger("iterable_destination.io")
 
@@ -259,7 +259,7 @@ class HttpTransport(Closeable, ForkSafe):
         return bytes(text)
 
     def _build_error(self, error: Exception) -> ApiError:
-        message = redacted(f"{type(error).__name__}: {_describe_reason(error)}", self._secret)
+        message = redact(f"{type(error).__name__}: {_describe_reason(error)}", self._secret)
         if isinstance(error, _BAD_ADDRESS):
             return WrongAddress(message)
         return NotConnected(message) if _was_not_sent(error) else AmbiguousAnswer(message)

@@ -183,7 +183,7 @@ def _validate(translation: Translation) -> Translation:
     problems: list[Problem] = []
     calls = tuple([_copy_fields(call, problems) for call in translation.calls])
     for call in calls:
-        problems += validation.problems(call)
+        problems += validation.find_problems(call)
     if not problems and not all(map(_is_encodable, calls)):
         problems.append(Problem("$", "a call of the function has a value that JSON cannot hold"))
     if problems:

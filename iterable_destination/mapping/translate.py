@@ -130,7 +130,7 @@ def _translate_carefully(event: Any, settings: Settings) -> Translation:
         return Translation(
             reading.message_id, skipped=call, notes=notes, identity=reading.identity()
         )
-    problems = reading.problems + validation.problems(call)
+    problems = reading.problems + validation.find_problems(call)
     if problems:
         raise InvalidEvent(problems, reading.message_id, call.identity)
     return Translation(reading.message_id, (call,), notes=notes)

@@ -1,8 +1,8 @@
 """Calls: requests to Iterable as values. Each knows its endpoint and makes its body.
 
 A translator makes a call and ``validation`` checks it; until then its fields may hold anything. A
-field that is None is left out of the body. What is said of a person does not show
-in a ``repr``. The classes have no slots, because a frozen class without them is quicker to make.
+field that is None is left out of the body. Personal data does not show in a ``repr``. The classes
+have no slots, because a frozen class without them is quicker to make.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Identity:
 
     @classmethod
     def of_body(cls, body: Mapping[str, Any]) -> Self:
-        """Return who a body, or the part of it about the user, names."""
+        """Return the identity in a request body, or in its ``user``."""
         return cls(body.get("email"), body.get("userId"))
 
     def body(self) -> dict[str, Any]:
@@ -73,7 +73,7 @@ class ItemPlace:
 
 @attrs.frozen(slots=False)
 class UpdateUser:
-    """Create a user, or lay ``data_fields`` over the profile."""
+    """Create a user, or merge ``data_fields`` into the profile."""
 
     endpoint: ClassVar[Endpoint] = endpoints.USERS_UPDATE
 
@@ -84,8 +84,8 @@ class UpdateUser:
     merge_nested_objects: bool | None = None
     #: Where fields of the body were found in the event.
     sources: Mapping[str, str] = attrs.field(default=NO_SOURCES, eq=False, repr=False)
-    #: True asks that nobody be created. Only a bulk request (``bulkUpdate``) can say so; it is not
-    #: in the body.
+    #: True updates existing users and creates none. Only a bulk request (``bulkUpdate``) can say
+    #: so; it is not in the body.
     update_only: bool | None = None
 
     def body(self) -> dict[str, Any]:
@@ -152,14 +152,14 @@ class TrackEvent:
 
 @attrs.frozen(slots=False)
 class Profile:
-    """What a cart or a purchase says of its user besides who it is."""
+    """The profile fields in a cart or a purchase."""
 
     data_fields: dict[str, Any] = attrs.field(factory=dict, repr=False)
     #: As in :class:`UpdateUser`.
     merge_nested_objects: bool | None = None
 
     def body(self) -> dict[str, Any]:
-        """Return the part of the body that says so, a new ``dict``."""
+        """Return these fields as they stand in the body's ``user``, a new ``dict``."""
         body: dict[str, Any] = {"dataFields": self.data_fields}
         if self.merge_nested_objects is not None:
             body["mergeNestedObjects"] = self.merge_nested_objects
@@ -167,7 +167,7 @@ class Profile:
 
     @classmethod
     def of_user(cls, user: Mapping[str, Any]) -> Self | None:
-        """Return what the part of a body about the user says; None if it says only who."""
+        """Return the profile fields in the ``user`` of a body; None if there are none."""
         if "dataFields" not in user:
             return None
         return cls(user["dataFields"], user.get("mergeNestedObjects"))
@@ -190,7 +190,7 @@ class UpdateCart:
     items: list[dict[str, Any]] = attrs.field(repr=False)
     #: Where the items' fields were found in the event; None if they come from elsewhere.
     places: list[ItemPlace] | None = attrs.field(default=None, eq=False, repr=False)
-    #: What is laid over the user's profile; None if nothing is.
+    #: What is merged into the user's profile; None if nothing is.
     profile: Profile | None = None
 
     def body(self) -> dict[str, Any]:
@@ -225,7 +225,7 @@ class TrackPurchase:
     sources: Mapping[str, str] = attrs.field(default=NO_SOURCES, eq=False, repr=False)
     #: Where the items' fields were found in the event; None if they come from elsewhere.
     places: list[ItemPlace] | None = attrs.field(default=None, eq=False, repr=False)
-    #: What is laid over the user's profile; None if nothing is.
+    #: What is merged into the user's profile; None if nothing is.
     profile: Profile | None = None
 
     def body(self) -> dict[str, Any]:
@@ -263,7 +263,7 @@ class UpdateEmail:
     """Change a user's email, in a project that knows its users by email.
 
     No Segment call does this by itself; it is sent with
-    :meth:`iterable_destination.Client.update_email`, by a function of one's own, or after an
+    :meth:`iterable_destination.Client.update_email`, by a function of your own, or after an
     :class:`UpdateUser` of a subscription that maps ``newEmail``.
     """
 
@@ -313,7 +313,7 @@ class EncodedCall(NamedTuple):
     kind: type[CallLike]
     email: str | None
     user_id: str | None
-    #: None for what is no event.
+    #: None for calls other than custom events.
     event_name: str | None
     #: The call's body in JSON.
     body: bytes
@@ -333,13 +333,14 @@ class EncodedCall(NamedTuple):
         return call
 
 
-def encode_call(call: Call, its_id: str | None = None) -> EncodedCall:
-    """Encode a call, with this id if it is not None and the call has none of its own."""
-    body, who = call.body(), call.identity
-    if its_id is not None and isinstance(call, WITH_ID):
-        body.setdefault("id", its_id)
+def encode_call(call: Call, default_id: str | None = None) -> EncodedCall:
+    """Encode a call, with ``default_id`` if that is not None and the call has no id of its own."""
+    body, identity = call.body(), call.identity
+    if default_id is not None and isinstance(call, WITH_ID):
+        body.setdefault("id", default_id)
     event_name = body.get("eventName")
     update_only = call.update_only if isinstance(call, UpdateUser) else None
-    # orjson leaves its bytes in a block of some kilobytes, which many that wait would fill.
+    # orjson returns bytes in a block of some kilobytes. A copy keeps the memory of pending calls
+    # small.
     text = bytes(memoryview(encode(body)))
-    return EncodedCall(type(call), who.email, who.user_id, event_name, text, update_only)
+    return EncodedCall(type(call), identity.email, identity.user_id, event_name, text, update_only)

@@ -1,7 +1,7 @@
 """Dates: recognise them, and write them as Iterable does.
 
-What may live here: everything that knows what a date looks like. Iterable can segment a field by
-date only if it is written ``yyyy-MM-dd HH:mm:ss ZZ``; event times are unix seconds.
+Iterable can segment a field by date only if it is written ``yyyy-MM-dd HH:mm:ss ZZ``; event times
+are unix seconds. No other module knows how a date is written.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import dateutil.parser
 from iterable_destination.model.json_values import scalar
 
 #: ISO 8601 as Segment reads it. The date may be shortened or without dashes only where a single
-#: field is read as a date; inside ``dataFields`` :func:`iterable_date` asks for its dashes.
+#: field is read as a date; inside ``dataFields`` :func:`iterable_date` requires the dashes.
 _ISO: Final = re.compile(
     r"(?P<year>\d{4})(?:-?(?P<month>\d\d)(?:-?(?P<day>\d\d))?)?"
     r"(?:[T ](?P<hour>\d\d):?(?P<minute>\d\d)(?::?(?P<second>\d\d)(?:[.,]\d+)?)?"
@@ -31,7 +31,7 @@ _UNIX_MILLISECONDS: Final = re.compile(r"\d{13}", re.ASCII)
 _FIRST_MILLISECONDS: Final = 31_557_600_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
-#: No date is written longer; what is longer is not even tried, so that no text can be slow.
+#: The longest text that is parsed as a date, in characters, so that no text takes long to parse.
 _LONGEST_DATE: Final = 100
 
 #: JavaScript writes ``GMT+0100 (CET)`` for one hour *ahead* of UTC, which dateutil would read the
@@ -66,7 +66,7 @@ def iterable_moment(text: str) -> str:
     """Return a full ISO 8601 date with a time as :func:`iterable_date` does; a day alone stays."""
     if len(text) == _DAY_ALONE:
         return text
-    if usual_date(text) is not None:  # as most are, and then this is quicker
+    if usual_date(text) is not None:  # as most are, and this is quicker
         return f"{text[:10]} {text[11:19]} +00:00"
     return iterable_date(text)
 
@@ -186,8 +186,8 @@ def usual_date(text: str) -> datetime | None:
     """Read a date that is written the usual way, quickly; None if it is not, or impossible.
 
     That is ``2023-02-05T20:42:10.123Z``, ``2023-02-05T20:42:10Z`` or ``2023-02-05``, as nearly
-    all dates are. Every third character from the fifth on tells them from all else, and C judges
-    them. A day alone is naive.
+    all dates are. Every third character from the fifth on distinguishes them from all else, and
+    ``datetime.fromisoformat`` checks them. A day alone is naive.
     """
     length, shape = len(text), text[4:20:3]
     if length == _WITH_MILLISECONDS:

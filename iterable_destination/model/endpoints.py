@@ -14,7 +14,7 @@ import attrs
 
 @attrs.frozen
 class Endpoint:
-    """One of Iterable's endpoints."""
+    """An endpoint of Iterable or of Segment."""
 
     #: The HTTP method.
     method: str
@@ -52,13 +52,13 @@ DELIVERY_PATHS: Final = frozenset(
         UPDATE_CART,
     )
 )
-#: The cheap call that tells whether a key works (practice).
+#: A cheap request that shows whether a key works (practice).
 WEBHOOKS: Final = Endpoint("GET", "/api/webhooks")
 
 #: The largest body, in bytes: documented for bulkUpdate as 4 MB (spec), for others not at all.
 #: Read as 4,000,000 and used for every endpoint.
 MAX_BODY_BYTES: Final = 4_000_000
-#: Items of one bulk request. No source gives a limit; so many are what others send (practice).
+#: Items of one bulk request. No source gives a limit; 1,000 is what other clients send (practice).
 MAX_BULK_ITEMS: Final = 1_000
 #: An event's or purchase's ``id``, in bytes of UTF-8 (spec).
 MAX_ID_BYTES: Final = 512
@@ -75,7 +75,7 @@ MANAGED_FIELDS: Final = frozenset(
 )
 
 #: The largest event that Segment takes, in bytes: documented as 32 KB (Segment's HTTP API). Read
-#: as 32,000, which leaves some room for what a library adds on the way.
+#: as 32,000, which leaves space for what a library adds on the way.
 MAX_SEGMENT_EVENT_BYTES: Final = 32_000
 #: The largest batch that Segment takes, in bytes: documented as 500 KB (Segment's HTTP API).
 MAX_SEGMENT_BATCH_BYTES: Final = 500_000

@@ -1,7 +1,7 @@
 """JSON to and from bytes, by orjson where it is installed and the standard library where not.
 
-What may live here: the choice between the two, and the care that both give the same values.
-orjson is asked first because it is quicker; where it differs the standard library decides.
+Both give the same values. orjson is tried first because it is quicker; where the two differ the
+standard library decides.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ except ImportError:  # the extra [fast] is not installed
 else:
     HAS_ORJSON = True
 
-#: orjson reads whole numbers of more than 64 bits as floats. To make all digits the same and look
-#: for a row of them is ten times quicker than a pattern.
+#: orjson reads whole numbers of more than 64 bits as floats. To find them, all digits are made the
+#: same and a row of them is searched: that is ten times quicker than a regular expression.
 _SAME: Final = bytes.maketrans(b"123456789", b"000000000")
 _LONG_NUMBER: Final = b"0" * 19
 
@@ -33,7 +33,7 @@ def decode(text: bytes) -> Any:
         try:
             return orjson.loads(text)
         except ValueError:
-            pass  # for the standard library to judge, and to name the place
+            pass  # the standard library decides, and names the place of an error
     try:
         return json.loads(str(text.removeprefix(codecs.BOM_UTF8), "utf-8"))
     except RecursionError:
@@ -42,7 +42,7 @@ def decode(text: bytes) -> Any:
 
 
 def decode_quickly(text: bytes) -> Any:
-    """Return the same, but whole numbers of more than 64 bits may be floats; raises likewise."""
+    """Decode as :func:`decode` does, but whole numbers of more than 64 bits may become floats."""
     return orjson.loads(text) if HAS_ORJSON else decode(text)
 
 
@@ -50,8 +50,8 @@ def encode(value: Any) -> bytes:
     """Return a JSON value as compact UTF-8.
 
     Half of a surrogate pair, which UTF-8 cannot hold, is written as its escape. Raises
-    :exc:`ValueError` or :exc:`TypeError` for what is no JSON; NaN and infinity are not to be
-    handed in.
+    :exc:`ValueError` or :exc:`TypeError` for what is no JSON. The caller must not pass NaN or
+    infinity.
     """
     if HAS_ORJSON:
         try:
@@ -70,17 +70,17 @@ _compact: Final = json.JSONEncoder(
 
 
 def canonical(value: Any) -> bytes:
-    """Return plain JSON as bytes that are the same however its keys are ordered.
+    """Return the canonical form of a JSON value: the same bytes however its keys are ordered.
 
-    Keys are in the order of their characters' numbers, there are no spaces, texts are UTF-8 with
-    as few escapes as can be, and numbers are as Python writes them. Raises :exc:`ValueError` for
+    Keys are in the order of their code points, there are no spaces, texts are UTF-8 with as few
+    escapes as possible, and numbers are as Python writes them. Raises :exc:`ValueError` for
     NaN, infinity and half of a surrogate pair.
     """
     return _in_order(value).encode()
 
 
 def quickly_canonical(value: Any) -> bytes:
-    """Return the same of plain JSON whose floats are usual ones, by orjson if it is installed.
+    """Return the canonical form of a JSON value whose floats are usual, by orjson if installed.
 
     Raises :exc:`TypeError` or :exc:`ValueError` if there may be a number of more than 64 bits, or
     half of a surrogate pair.

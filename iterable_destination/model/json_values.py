@@ -1,7 +1,4 @@
-"""Python values as JSON's: what backends hand over, in JSON's own few types.
-
-What may live here: conversions of single values, and the words for what a value is.
-"""
+"""Python values as JSON values: conversions of single values, and names for their types."""
 
 from __future__ import annotations
 
@@ -17,8 +14,8 @@ from uuid import UUID
 #: JSON's scalars, by exact type.
 SCALARS: Final = frozenset({str, int, float, bool, NoneType})
 
-#: Whole numbers from here on cannot be written as a double, and at some thousand digits not as
-#: text either.
+#: Whole numbers from here on do not fit in a double, and those of some thousand digits cannot be
+#: converted to text either.
 TOO_LARGE: Final = 10**308
 
 
@@ -46,7 +43,7 @@ def scalar(value: Any) -> Any:
 
 
 def is_blank(value: Any) -> bool:
-    """Whether a value is null or ``""``; other values are not asked how they compare."""
+    """Whether a value is null or ``""``. Its ``__eq__`` is not called."""
     return value is None or (isinstance(value, str) and not value)
 
 
@@ -69,7 +66,7 @@ def as_list(value: Any) -> list[Any] | None:
 
 
 def describe_type(value: Any) -> str:
-    """Name what a value is, in JSON's words and without repeating it: ``a list``, ``null``."""
+    """Name the JSON type of a value without repeating the value: ``a list``, ``null``."""
     if value is None:
         return "null"
     if isinstance(value, bool):

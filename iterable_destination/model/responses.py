@@ -1,6 +1,6 @@
-"""Answers: what Iterable's server said, as a value or as the error it means.
+"""Responses: what Iterable's server sent back, as a value or as the error that it means.
 
-What may live here: the reading of one answer's status, code and text. No network, no clock.
+This module reads the status, code and text of one response. It has no network and no clock.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from iterable_destination import errors
 from iterable_destination.model.json_codec import decode
 
 REDACTED: Final = "[api key]"
-#: Iterable's ``msg`` has been seen to repeat the whole request; so much of it is enough.
+#: Iterable's ``msg`` has been seen to repeat the whole request; it is cut to so many characters.
 _LONGEST_MESSAGE: Final = 500
 
 _SUCCESS: Final = "Success"
 _DISALLOWED: Final = "is disallowed from tracking"
 
-#: What a status outside 200 to 299 and 500 to 599 means; any other is no answer of Iterable's.
+#: The meaning of statuses outside 200 to 299 and 500 to 599; any other is no response of
+#: Iterable's.
 _STATUSES: Final[dict[int, type[errors.ApiError]]] = {
     400: errors.BadRequest,
     401: errors.Unauthorized,
@@ -52,13 +53,13 @@ _CODES: Final[dict[str, type[errors.ApiError]]] = {
 
 @attrs.frozen
 class ApiResponse:
-    """A plain acceptance."""
+    """A response that accepts the request."""
 
     #: The HTTP status, 200 to 299.
     status: int
-    #: The JSON object that came.
+    #: The JSON object in the response.
     body: Mapping[str, Any] = attrs.field(repr=False)
-    #: Iterable's ``code``; None for bulk and read endpoints, whose answers have none.
+    #: Iterable's ``code``; None for bulk and read endpoints, whose responses have none.
     code: str | None = None
     #: Iterable's ``msg``; None if it gave none.
     message: str | None = None
@@ -69,7 +70,7 @@ class ApiResponse:
 Words = Mapping[type[errors.ApiError], str]
 
 
-def parse_response(  # noqa: PLR0913 - what there is of an answer
+def parse_response(  # noqa: PLR0913 - the parts of a response
     status: int,
     text: bytes,
     *,
@@ -78,20 +79,20 @@ def parse_response(  # noqa: PLR0913 - what there is of an answer
     retry_after: float | None,
     words: Words | None = None,
 ) -> ApiResponse:
-    """Return what was accepted, or raise the :exc:`~errors.ApiError` that the answer means.
+    """Return a response that accepts, or raise the :exc:`~errors.ApiError` that it means.
 
-    ``secret`` is taken out of everything that is kept of it. ``words`` are said for an error of
-    which the answer says nothing; None is those for Iterable.
+    ``secret`` is removed from everything that is kept. ``words`` are the messages for errors of
+    which the response says nothing; None is those for Iterable.
     """
-    body = _object(text, secret)
-    request_id = redacted(request_id, secret)
-    code, message = _text(body, "code"), _text(body, "msg")
-    error = _meaning(status, code, message, readable=body is not None)
+    body = _decode_object(text, secret)
+    request_id = redact(request_id, secret)
+    code, message = _read_text(body, "code"), _read_text(body, "msg")
+    error = _find_error(status, code, message, readable=body is not None)
     if error is None:
         return ApiResponse(status, body or {}, code, message, request_id)
     params = (body or {}).get("params")
     raise error(
-        message or f"status {status}: {_said(error, words or _WORDS)}",
+        message or f"status {status}: {_describe(error, words or _WORDS)}",
         status=status,
         code=code,
         params=params if isinstance(params, dict) else None,
@@ -100,24 +101,24 @@ def parse_response(  # noqa: PLR0913 - what there is of an answer
     )
 
 
-def _said(error: type[errors.ApiError], words: Words) -> str:
+def _describe(error: type[errors.ApiError], words: Words) -> str:
     return words.get(error) or words[errors.ApiError]
 
 
-def redacted(value: Any, secret: str) -> Any:
-    """Return a JSON value with the secret taken out of every text and key of it."""
+def redact(value: Any, secret: str) -> Any:
+    """Return a JSON value with the secret removed from every text and key of it."""
     if isinstance(value, str):
         return value.replace(secret, REDACTED)
     if isinstance(value, dict):
-        return {redacted(key, secret): redacted(item, secret) for key, item in value.items()}
+        return {redact(key, secret): redact(item, secret) for key, item in value.items()}
     if isinstance(value, list):
-        return [redacted(item, secret) for item in value]
+        return [redact(item, secret) for item in value]
     return value
 
 
 _WORDS: Final[Words] = {
-    errors.ApiError: "no answer that Iterable gives",
-    errors.AmbiguousAnswer: "accepted, it seems, but the answer is no JSON object",
+    errors.ApiError: "no response that Iterable gives",
+    errors.AmbiguousAnswer: "accepted, it seems, but the response is no JSON object",
     errors.BadRequest: "the request breaks a rule of Iterable's",
     errors.TooLarge: "the request is too large",
     errors.ForgottenUser: "the user was forgotten",
@@ -130,7 +131,7 @@ _WORDS: Final[Words] = {
 }
 
 
-def _meaning(
+def _find_error(
     status: int, code: str | None, message: str | None, *, readable: bool
 ) -> type[errors.ApiError] | None:
     if status == 429:  # noqa: PLR2004
@@ -148,15 +149,15 @@ def _meaning(
     return None if code in (None, _SUCCESS) else errors.BadRequest
 
 
-def _object(text: bytes, secret: str) -> dict[str, Any] | None:
+def _decode_object(text: bytes, secret: str) -> dict[str, Any] | None:
     try:
-        body = redacted(decode(text), secret)
+        body = redact(decode(text), secret)
     except (ValueError, RecursionError):
         return None
     return body if isinstance(body, dict) else None
 
 
-def _text(body: Mapping[str, Any] | None, key: str) -> str | None:
+def _read_text(body: Mapping[str, Any] | None, key: str) -> str | None:
     text = (body or {}).get(key)
     if not isinstance(text, str) or not text:
         return None

@@ -1,7 +1,7 @@
-"""A Segment event, read once: who, when, for which destinations, with which options.
+"""A Segment event, read once: its identity, time, integrations and options.
 
-Every rule of precedence between Segment's paths is here, and nothing of Iterable's JSON. An event
-is never changed.
+Every rule of precedence between Segment's paths is here, and nothing of Iterable's JSON. The event
+itself is never changed.
 """
 
 from __future__ import annotations
@@ -31,14 +31,15 @@ INTEGRATION: Final = "Iterable"
 #: the classic one.
 MAPPED_INTEGRATIONS: Final = ("Iterable (Actions)", "Actions Iterable", INTEGRATION)
 
-#: Keys that look like a mistaken email or userId, folded: Iterable only ever sees the right ones.
+#: Folded keys that look like a mistaken email or userId. They are not sent as an identity.
 LOOKALIKE_EMAILS: Final = frozenset(
     {"customeremail", "useremail", "contactemail", "emailaddress", "mail"}
 )
 LOOKALIKE_USER_IDS: Final = frozenset({"userid", "uid", "customerid"})
 
 _LOOKS_LIKE_EMAIL: Final = re.compile(r".+@.+\..+")
-#: No identity is longer, see ``endpoints``; and this many characters cannot be slow to search.
+#: Longer texts are not searched for an email: the search stays quick. See ``endpoints`` for the
+#: limits of an identity.
 _LONGEST_IDENTITY: Final = 1_000
 
 
@@ -70,12 +71,15 @@ _NAMES: Final = frozenset(
 
 @lru_cache(maxsize=500)
 def names_of(keys: tuple[Any, ...]) -> dict[str, str]:
-    """Find the single fields among the keys of an object: the same keys come again and again."""
+    """Find the fields that are looked up among the keys of an object.
+
+    Cached, because most events of a source have the same keys.
+    """
     return first_keys(keys, _NAMES)
 
 
 class EventHeader:
-    """What is read of every event, whatever the mapping: its type and its ``messageId``."""
+    """The type and the ``messageId`` of an event, which every mapping reads."""
 
     __slots__ = ("message_id", "raw", "type")
 
@@ -92,7 +96,7 @@ class EventHeader:
         #: The event's ``messageId`` as a string, or None.
         self.message_id: str | None = message_id if isinstance(message_id, str) else None
         its_type = body.get("type")
-        #: The call type, whatever it says.
+        #: The call type; it may be unknown.
         self.type: str = its_type if type(its_type) is str and its_type else self._read_type()
 
     def _read_type(self) -> str:
@@ -118,13 +122,13 @@ class EventHeader:
                 return f"integrations.{name} is false" if scalar(choices[name]) is False else None
         for name in ("All", "all"):
             if scalar(choices.get(name)) is False:
-                usual = MAPPED_INTEGRATIONS[0]
-                return f"integrations.{name} is false and integrations.{usual} is absent"
+                own_name = MAPPED_INTEGRATIONS[0]
+                return f"integrations.{name} is false and integrations.{own_name} is absent"
         return None
 
 
 class SegmentEvent(EventHeader):
-    """One Segment event and what was noticed while reading it."""
+    """One Segment event, with the notes and problems found while reading it."""
 
     __slots__ = (
         "context",
@@ -155,7 +159,7 @@ class SegmentEvent(EventHeader):
         self.fields = self._own_fields()
         #: The keys of those own fields that are looked up, by folded name. Not to be changed.
         self.keys = names_of(tuple(self.fields))
-        #: Which destinations the event is for, and their options; empty if it does not say.
+        #: Which destinations the event is for, and their options; empty if there are none.
         self.integrations = self._read_object("integrations", body.get("integrations"))
         #: The name under which :attr:`context` was found.
         self.context_path = "context" if body.get("options") is None else "options"
@@ -219,9 +223,9 @@ class SegmentEvent(EventHeader):
         return None, ""
 
     def timestamp(self, read: Callable[[Any], T | None]) -> T | None:
-        """Return when it happened, as ``read`` reads it; None if the event does not say.
+        """Return when the event happened, as ``read`` reads it; None if it has no ``timestamp``.
 
-        If it says something that is no date, that is a problem.
+        Adds a problem for a ``timestamp`` that is no date.
         """
         value = self.raw.get("timestamp")
         if value is None:
@@ -234,9 +238,9 @@ class SegmentEvent(EventHeader):
         return moment
 
     def identity(self) -> Identity:
-        """Return who the event is about, with the email from the first place that has one."""
-        user_id = as_id(given := self.get("userId"))
-        if user_id is not given:
+        """Return the identity, with the email from the first place that has one."""
+        user_id = as_id(raw_id := self.get("userId"))
+        if user_id is not raw_id:
             self.add_note("userId", "a number, sent as a string")
         email = None
         if self.path != "traits" and "traits" in self.context:
@@ -258,7 +262,7 @@ class SegmentEvent(EventHeader):
         return self._read_object(f"{self.context_path}.traits", self.context.get("traits"))
 
     def _note_lookalikes(self, email: Any, source: str, user_id: Any) -> Identity:
-        """Return who the event is about if the email or the userId is not known, or neither."""
+        """Return an identity without an email or a userId, and add notes about lookalikes."""
         lookalikes = tuple(self._find_lookalikes(email, user_id))
         if email is not None or user_id is not None:
             right = "email" if email is None else "userId"
@@ -291,7 +295,7 @@ def _read_name(value: Any) -> Any:
 
 
 def looks_like_email(user_id: Any) -> bool:
-    """Whether a userId serves as the email too, as loosely as Segment judges it."""
+    """Whether a userId serves as the email too, by the loose pattern that Segment uses."""
     return (
         isinstance(user_id, str)
         and len(user_id) < _LONGEST_IDENTITY
@@ -311,7 +315,7 @@ def as_id(value: Any) -> Any:
 def read_header(event: Any) -> tuple[str | None, Identity | None]:
     """Return the ``messageId`` and the identity of an event, None for what cannot be read."""
     try:
-        reading = SegmentEvent(event)
+        segment_event = SegmentEvent(event)
     except InvalidEvent as error:
         return error.message_id, None
-    return reading.message_id, reading.identity()
+    return segment_event.message_id, segment_event.identity()

@@ -83,7 +83,8 @@ class SegmentTrack:
 def encode_track(track: SegmentTrack) -> EncodedCall:
     """Encode a track call as it is sent, alone or in a batch."""
     identity, text = track.identity, encode(track.batch_item())
-    # orjson leaves its bytes in a block of some kilobytes, which many that wait would fill.
+    # orjson returns bytes in a block of some kilobytes. A copy keeps the memory of pending calls
+    # small.
     body = bytes(memoryview(text))
     return EncodedCall(SegmentTrack, identity.email, identity.user_id, None, body)
 

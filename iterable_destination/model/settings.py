@@ -1,7 +1,4 @@
-"""Settings: what a user can choose, under Segment's names or ours, or from the environment.
-
-The key is never shown.
-"""
+"""Settings: what a user can choose, under Segment's names or ours, or from the environment."""
 
 from __future__ import annotations
 
@@ -64,13 +61,13 @@ def _check_string(name: str, value: Any) -> None:
         raise InvalidSettings(f"{name}: must be a string, not {describe_type(value)}")
 
 
-def _validate(check: Callable[[str, Any], None]) -> Any:
+def validate(check: Callable[[str, Any], None]) -> Any:
     """Return an attrs validator that checks a value by the field's name."""
     return lambda _, attribute, value: check(attribute.name, value)
 
 
 def _validate_optional(check: Callable[[str, Any], None]) -> Any:
-    return attrs.validators.optional(_validate(check))
+    return attrs.validators.optional(validate(check))
 
 
 def _convert_data_center(value: Any) -> Any:
@@ -110,18 +107,18 @@ class Settings:
     #: Send every page and screen as ``Loaded a Page`` or ``Loaded a Screen``; otherwise by its
     #: own name (``shoppingCart page``). Segment: ``mapAllPagesToSingleEventName``.
     map_all_pages_to_single_event_name: bool = attrs.field(
-        default=True, validator=_validate(check_boolean)
+        default=True, validator=validate(check_boolean)
     )
     #: Send every page and screen. Segment: ``trackAllPages``.
-    track_all_pages: bool = attrs.field(default=False, validator=_validate(check_boolean))
+    track_all_pages: bool = attrs.field(default=False, validator=validate(check_boolean))
     #: Send pages and screens that have a category. Segment: ``trackCategorizedPages``.
-    track_categorized_pages: bool = attrs.field(default=True, validator=_validate(check_boolean))
+    track_categorized_pages: bool = attrs.field(default=True, validator=validate(check_boolean))
     #: Send pages and screens that have a name. Segment: ``trackNamedPages``.
-    track_named_pages: bool = attrs.field(default=True, validator=_validate(check_boolean))
+    track_named_pages: bool = attrs.field(default=True, validator=validate(check_boolean))
     #: ``US`` or ``EU``: where the project is. Segment: ``dataCenterLocation``, with
     #: ``united_states`` or ``europe``.
     data_center: DataCenter = attrs.field(
-        default="US", converter=_convert_data_center, validator=_validate(_check_data_center)
+        default="US", converter=_convert_data_center, validator=validate(_check_data_center)
     )
     #: Another server, such as a local Iterable; None is that of the data center.
     base_url: str | None = attrs.field(default=None, validator=_validate_optional(check_url))
@@ -136,9 +133,9 @@ class Settings:
         hash=False,
         repr=_shorten,
     )
-    #: Skip events with neither email nor userId instead of refusing them: most web traffic is
+    #: Skip events with neither email nor userId instead of rejecting them: most web traffic is
     #: anonymous.
-    skip_anonymous: bool = attrs.field(default=False, validator=_validate(check_boolean))
+    skip_anonymous: bool = attrs.field(default=False, validator=validate(check_boolean))
 
     @property
     def url(self) -> str:

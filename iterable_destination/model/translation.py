@@ -1,4 +1,4 @@
-"""Translations: what one event becomes in Iterable, or why nothing, whatever the mapping."""
+"""Translations: the calls of one event, or why there are none, whatever the mapping."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from iterable_destination.model.calls import Call, Identity
 
 @attrs.frozen
 class FailedSubscription:
-    """A subscription that an event fired and that gives no call, beside others that do."""
+    """A subscription that applies to an event and fails, beside others that give calls."""
 
     #: The subscription's name.
     subscription: str
-    #: Why, with places in its mapped payload. Never empty.
+    #: Why it failed, with places in its mapped payload. Never empty.
     problems: tuple[Problem, ...]
 
 
 @attrs.frozen(slots=False)  # quick to make
 class Translation:
-    """What became of one event that is not refused."""
+    """The translation of one event that has no problem."""
 
     #: The event's ``messageId``, or None if it has none.
     message_id: str | None
-    #: The requests to make, in order; the classic mapping makes one or none. Each can be made
-    #: whatever becomes of the others, but for an ``UpdateEmail``, which goes out only when the
+    #: The requests to make, in order; the classic mapping makes one or none. Each is sent
+    #: whatever the results of the others, except an ``UpdateEmail``, which is sent only when the
     #: ``UpdateUser`` just before it was accepted.
     calls: tuple[Call, ...] = ()
     #: Why there are no calls, or None if there are.
@@ -37,6 +37,6 @@ class Translation:
     subscriptions: tuple[str, ...] = ()
     #: Subscriptions that failed beside those that did not; empty in the classic mapping.
     errors: tuple[FailedSubscription, ...] = ()
-    #: Who a skipped event is about, so that its outcome has its turn; None if that was not read, or
-    #: if there are calls, which say it themselves.
+    #: The identity of a skipped event, which keeps its outcome in order; None if it was not read,
+    #: or if there are calls, which have identities of their own.
     identity: Identity | None = attrs.field(default=None, eq=False, repr=False)

@@ -11,20 +11,14 @@ from iterable_destination.errors import InvalidSettings
 from iterable_destination.model.endpoints import MAX_SEGMENT_EVENT_BYTES
 from iterable_destination.model.json_copy import surrogate_problem
 from iterable_destination.model.json_values import as_object, describe_type
+from iterable_destination.model.settings import check_boolean, validate
 from iterable_destination.source.collections import COLLECTIONS, SEND_SKIPS, is_email
 from iterable_destination.source.names import SNAKE_CASE, UNCHANGED, Names
 
 
-def _check_boolean(_: Any, attribute: attrs.Attribute[bool], value: Any) -> None:
-    if not isinstance(value, bool):
-        raise InvalidSettings(
-            f"{attribute.name}: must be true or false, not {describe_type(value)}"
-        )
-
-
-def _check_size(_: Any, attribute: attrs.Attribute[int], value: Any) -> None:
+def _check_size(name: str, value: Any) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise InvalidSettings(f"{attribute.name}: must be a whole number of at least 1")
+        raise InvalidSettings(f"{name}: must be a whole number of at least 1")
 
 
 def _copy_names(value: Any) -> Any:
@@ -33,16 +27,16 @@ def _copy_names(value: Any) -> Any:
     return value if names is None else dict(names)
 
 
-def _check_names(_: Any, attribute: attrs.Attribute[Mapping[str, str]], value: Any) -> None:
+def _check_names(name: str, value: Any) -> None:
     if not isinstance(value, dict):
-        raise InvalidSettings(f"{attribute.name}: must be an object, not {describe_type(value)}")
-    for name in (*value, *value.values()):
-        if not isinstance(name, str) or not name:
-            raise InvalidSettings(f"{attribute.name}: names must be strings and not empty")
-        if surrogate_problem(name):
-            raise InvalidSettings(f"{attribute.name}: names must be Unicode text")
+        raise InvalidSettings(f"{name}: must be an object, not {describe_type(value)}")
+    for each in (*value, *value.values()):
+        if not isinstance(each, str) or not each:
+            raise InvalidSettings(f"{name}: names must be strings and not empty")
+        if surrogate_problem(each):
+            raise InvalidSettings(f"{name}: names must be Unicode text")
     if len({wire.lower() for wire in value}) < len(value):
-        raise InvalidSettings(f"{attribute.name}: names must differ in more than their case")
+        raise InvalidSettings(f"{name}: names must differ in more than their case")
 
 
 class Event(NamedTuple):
@@ -61,17 +55,17 @@ class SourceOptions:
     #: Additional events, or other names for known ones: from Iterable's ``eventName``, whose case
     #: does not matter, to the name of Segment's event.
     extra_names: Mapping[str, str] = attrs.field(
-        factory=dict, converter=_copy_names, validator=_check_names, hash=False
+        factory=dict, converter=_copy_names, validator=validate(_check_names), hash=False
     )
     #: Send the five events that report a message that was *not* sent, such as ``Email Send Skip``;
     #: otherwise they are ignored.
-    send_skips: bool = attrs.field(default=False, validator=_check_boolean)
+    send_skips: bool = attrs.field(default=False, validator=validate(check_boolean))
     #: Keep Iterable's spelling of fields (``campaignId``); otherwise ``campaign_id``.
-    keep_spelling: bool = attrs.field(default=False, validator=_check_boolean)
+    keep_spelling: bool = attrs.field(default=False, validator=validate(check_boolean))
     #: Add ``integrations``, so that Segment does not send the event back to Iterable.
-    loop_guard: bool = attrs.field(default=False, validator=_check_boolean)
+    loop_guard: bool = attrs.field(default=False, validator=validate(check_boolean))
     #: The maximum size of an event, in bytes of JSON. Segment takes 32 KB.
-    max_bytes: int = attrs.field(default=MAX_SEGMENT_EVENT_BYTES, validator=_check_size)
+    max_bytes: int = attrs.field(default=MAX_SEGMENT_EVENT_BYTES, validator=validate(_check_size))
     #: Every event that is sent, by its ``eventName`` in lower case.
     events: dict[str, Event] = attrs.field(init=False, eq=False, repr=False)
     #: The names of properties, by the keys of fields.

@@ -245,7 +245,7 @@ def test_the_files_are_for_their_owner_alone(box: Outbox, path: Path) -> None:
 
 
 def test_what_is_added_is_synced(box: Outbox) -> None:
-    with box._connected() as connection:
+    with box._connect() as connection:
         [[log], [synchronous]] = (
             connection.execute(f"PRAGMA {name}").fetchone()
             for name in ("journal_mode", "synchronous")
@@ -378,7 +378,7 @@ def test_a_new_file_is_made_known_to_its_directory_and_an_old_one_is_not_again(
 
 def test_a_full_disk_is_told_and_what_was_there_stays(box: Outbox, path: Path) -> None:
     box.add(EVENT)
-    with box._connected() as connection:
+    with box._connect() as connection:
         connection.execute("PRAGMA max_page_count = 20")
     with pytest.raises(OutboxError) as caught:
         box.add_all([{"x": "y" * 1_000}] * 1_000)
@@ -494,7 +494,7 @@ def test_giving_space_back_is_not_worth_an_error(
     def broken(_: Any) -> None:
         raise sqlite3.OperationalError("database is locked")
 
-    monkeypatch.setattr(outbox, "_give_back", broken)
+    monkeypatch.setattr(outbox, "_shrink", broken)
     with Outbox(path) as box:
         box.remove([box.add(EVENT)])
         assert len(box) == 0

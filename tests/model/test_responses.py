@@ -53,7 +53,7 @@ MEANINGS: dict[int, tuple[type[errors.ApiError], str]] = {
     422: (errors.BadRequest, "the request breaks a rule of Iterable's"),
     425: (errors.ServerError, "Iterable failed"),
 }
-AMBIGUOUS = (errors.AmbiguousAnswer, "accepted, it seems, but the answer is no JSON object")
+AMBIGUOUS = (errors.AmbiguousAnswer, "accepted, it seems, but the response is no JSON object")
 SERVER = (errors.ServerError, "Iterable failed")
 ADDRESS = (errors.WrongAddress, "this does not answer like Iterable's API; check the address")
 
@@ -337,7 +337,7 @@ JSON = st.recursive(
 
 @given(value=JSON)
 def test_no_json_value_keeps_the_key(value: Any) -> None:
-    redacted = answers.redacted(value, KEY)
+    redacted = answers.redact(value, KEY)
     assert KEY not in json.dumps(redacted)
     if KEY not in json.dumps(value):
         assert redacted == value

@@ -16,7 +16,7 @@ from iterable_destination.model.calls import (
     UpdateEmail,
     UpdateUser,
 )
-from iterable_destination.model.validation import email_problem, problems, user_id_problem
+from iterable_destination.model.validation import email_problem, find_problems, user_id_problem
 
 ADA = Identity("ada@example.com", "u-1")
 
@@ -30,7 +30,7 @@ LONGEST = "x" * 4_000_000
 
 
 def found(call: Call) -> list[tuple[str, str]]:
-    return [(problem.path, problem.message) for problem in problems(call)]
+    return [(problem.path, problem.message) for problem in find_problems(call)]
 
 
 # --- Emails and userIds ------------------------------------------------------------------------

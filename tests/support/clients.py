@@ -31,7 +31,7 @@ TIMEOUT = 0.2
 HASTY = 0.1
 US = "https://api.iterable.com"
 TRACK = f"{US}/api/events/track"
-NO_ACCEPTANCE = "accepted, it seems, but the answer is no JSON object"
+NO_ACCEPTANCE = "accepted, it seems, but the response is no JSON object"
 NO_API = "this does not answer like Iterable's API; check the address"
 HTML = b"<!DOCTYPE html><html><body><h1>Page not found</h1></body></html>"
 #: Faults after which a request may have been applied, each with the beginning of its message.

@@ -35,7 +35,7 @@ class BulkEndpoint:
     """How many calls of one endpoint go in one request."""
 
     endpoint: Endpoint
-    #: The body up to its first item. An item is what would be sent alone.
+    #: The body up to its first item. An item is the body of a single call.
     opening: bytes
     #: Whether a user may have one item only: of two, a response does not tell which failed.
     one_per_user: bool
@@ -98,7 +98,7 @@ UPDATE_ONLY_ENDPOINTS: Final = {
 
 
 class BatchCapacity:
-    """What still fits in the body of one bulk request."""
+    """The items and bytes that still fit in one bulk request."""
 
     def __init__(self, bulk: BulkEndpoint) -> None:
         self._items = bulk.max_items
@@ -115,22 +115,22 @@ class BatchCapacity:
 
 
 class SentItem(Protocol):
-    """What is to be known of an item to find it in a response."""
+    """The fields of an item by which it is found in a response."""
 
     @property
     def identity(self) -> Identity:
-        """Who it is about."""
+        """The user."""
 
     @property
     def event_name(self) -> str | None:
-        """The event's name; None for what is no event."""
+        """The event's name; None for calls other than custom events."""
 
 
 def item_results(response: ApiResponse, sent: Sequence[SentItem]) -> list[ApiError | None]:
     """Return for each item of a bulk its error, or None if it was accepted.
 
-    An :exc:`~errors.AmbiguousAnswer` means that the response leaves it open: the item is to be sent
-    singly, to see. ``sent`` are the items of the request, in any order.
+    An :exc:`~errors.AmbiguousAnswer` means that the response leaves it open: the item must be
+    sent singly to find out. ``sent`` are the items of the request, in any order.
     """
     listed = _list_failures(response.body)
     failures: list[ApiError | None] = [None] * len(sent)
@@ -155,20 +155,20 @@ def item_results(response: ApiResponse, sent: Sequence[SentItem]) -> list[ApiErr
 def _is_clear(sent: Sequence[SentItem], listed: _ListedFailures) -> bool:
     """Whether each listed name stands for the items of one user only.
 
-    If it stands for more, some of these may have been accepted, and so others have failed that
-    the counts would not tell of.
+    If it stands for more, some of these may have been accepted, and then others have failed that
+    the counts do not show.
     """
-    meant: dict[tuple[str, str], tuple[str | None, str | None]] = {}
+    meanings: dict[tuple[str, str], tuple[str | None, str | None]] = {}
     for item in sent if listed else ():
         email, user_id = item.identity.email, item.identity.user_id
         names = (email.lower() if email is not None else None, user_id)
         for kind, name, failed in zip("@#", names, (listed.emails, listed.user_ids), strict=True):
-            if name in failed and meant.setdefault((kind, name), names) != names:
+            if name in failed and meanings.setdefault((kind, name), names) != names:
                 return False
     return True
 
 
-_DOUBT: Final = "the answer to a bulk request does not say what became of each item"
+_DOUBT: Final = "the response to a bulk request does not say what became of each item"
 
 
 def _read_count(body: Mapping[str, Any], key: str) -> int | None:
@@ -226,7 +226,7 @@ def _error_kind(key: str) -> type[RequestRefused]:
 
 
 def _build_error(kind: type[RequestRefused], key: str, response: ApiResponse) -> ApiError:
-    message = f"the answer to a bulk request lists it under {key}"
+    message = f"the response to a bulk request lists it under {key}"
     return kind(message, status=response.status, request_id=response.request_id)
 
 
@@ -237,7 +237,8 @@ _PLACE: Final = re.compile(r"(?:obj\.)?(?:events|users)\[(\d{1,6})\]")
 def blamed_items(error: ApiError, count: int) -> frozenset[int]:
     """Return which of ``count`` items Iterable's error blames for refusing a whole bulk.
 
-    They are hints, and have been wrong. Empty if it blames none, or none that was sent.
+    They are only hints: Iterable has blamed wrong items. Empty if it blames none, or none that
+    was sent.
     """
     places = (_PLACE.match(key) for key in error.params or ())
     named = {int(place[1]) for place in places if place}

@@ -1,4 +1,4 @@
-"""Circuit breaker: after a fault of the configuration nothing is sent for a while."""
+"""Circuit breaker: nothing is sent for a while after an error of configuration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counters: what a destination has done so far, in numbers, and nothing of whom it is about."""
+"""Counters: what a destination has done so far. They hold no personal data."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class Counters:
 
     #: Events, by the name of their outcome.
     outcomes: Counter[str] = attrs.field(factory=Counter)
-    #: Requests sent, by path, repeats included.
+    #: Requests sent, by path, retries included.
     requests: Counter[str] = attrs.field(factory=Counter)
-    #: Requests that were or will be sent again, by the name of the error.
+    #: Retries, done or due, by the name of the error.
     retries: Counter[str] = attrs.field(factory=Counter)
     #: Seconds between a failure and the next attempt, by the name of the error.
     waits: dict[str, float] = attrs.field(factory=dict)

@@ -1,4 +1,4 @@
-"""Delivery policy: what a scheduler goes by, and what it shares with other schedulers."""
+"""Delivery policy: the rules of a scheduler, and what it shares with other schedulers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from iterable_destination.model.endpoints import Endpoint
 
 @attrs.frozen(kw_only=True)
 class DeliveryPolicy:
-    """What a scheduler goes by. The schedulers of one destination share all but the last four."""
+    """The rules of a scheduler. The schedulers of one destination share all but the last four."""
 
     retry: RetryPolicy
     rate_limiters: RateLimiters
@@ -36,7 +36,7 @@ class DeliveryPolicy:
     stop_at: float = inf
     #: Whether a paused user stays paused for good, or only for what waits at the time.
     keeps_paused: bool = True
-    #: The fewest calls that make a bulk; fewer go singly, at rates a hundred times higher.
+    #: The fewest calls that make a bulk; fewer go singly, under limits a hundred times higher.
     min_bulk_size: int = 1
 
     def begin(self, endpoint: Endpoint, attempts: Attempts, now: float) -> Permit:

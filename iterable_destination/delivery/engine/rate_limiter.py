@@ -20,7 +20,7 @@ _MADE_UP: Final = 0.01
 _WINDOW: Final = 1.005
 #: Seconds at most by which a request is taken to have arrived late, if its response came late.
 _LATEST: Final = 0.5
-#: So many responses tell how long one takes at least.
+#: How many responses are looked at for the shortest time that one takes.
 _USUAL: Final = 16
 #: After a 429 the rate is this part of what it was …
 _SLOWED: Final = 0.7
@@ -41,7 +41,7 @@ class Permit:
     #: When it was acquired.
     at: float
     #: When the response came; None while the request is in flight.
-    answered_at: float | None = None
+    response_at: float | None = None
 
 
 class RateLimiter:
@@ -49,7 +49,7 @@ class RateLimiter:
 
     ``limit`` is in requests per second, above 0; None is no limit, until a 429 shows that there is
     one. Requests are spread evenly, so that no second, wherever it begins, has more than the limit.
-    If a request was held up on its way, as its late response tells, others keep their distance.
+    If a request was delayed on its way, as a late response shows, later ones wait longer.
     """
 
     def __init__(self, limit: float | None) -> None:
@@ -73,8 +73,8 @@ class RateLimiter:
         return at
 
     def _latest_arrival(self, permit: Permit, now: float) -> float:
-        """Return when a request arrived at the latest, as far as is known."""
-        took = (now if permit.answered_at is None else permit.answered_at) - permit.at
+        """Return the latest moment at which a request can have arrived, as far as is known."""
+        took = (now if permit.response_at is None else permit.response_at) - permit.at
         late = took - min(self._durations, default=took)
         return permit.at + min(max(late, 0.0), _LATEST)
 
@@ -92,7 +92,7 @@ class RateLimiter:
 
     def release(self, permit: Permit, now: float) -> None:
         """Record that a request has its response, or failed, now."""
-        permit.answered_at = now
+        permit.response_at = now
         self._durations.append(now - permit.at)
 
     def on_rate_limited(self, now: float, wait: float) -> None:

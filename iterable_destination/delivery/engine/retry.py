@@ -23,9 +23,9 @@ from iterable_destination.errors import (
 #: Returns a number between two others.
 Jitter = Callable[[float, float], float]
 
-#: The least upper bound of the delay after a 429, in seconds: a rate is counted over a second.
+#: The smallest bound of the delay after a 429, in seconds: a rate is counted over a second.
 _RATE_LIMIT_BACKOFF: Final = 1.0
-#: How often the backoff doubles at most, so that it stays finite.
+#: The most doublings of the backoff, so that it stays finite.
 _MAX_DOUBLINGS: Final = 30
 #: Server errors after which a bulk is split: an item of it may be the cause.
 _SERVER_ERRORS_BEFORE_SPLIT: Final = 2
@@ -51,7 +51,7 @@ class RetryPolicy:
 
     #: From the first attempt of an event to the beginning of the last.
     deadline: float = attrs.field(default=60.0, validator=_check_seconds)
-    #: Attempts of a request, whatever becomes of them.
+    #: Attempts of a request, whatever the error.
     max_attempts: int = attrs.field(default=20, validator=_check_count)
     #: Attempts of a request that ends in a :exc:`~errors.ServerError`: the data can be the cause.
     max_server_errors: int = attrs.field(default=5, validator=_check_count)
@@ -60,8 +60,8 @@ class RetryPolicy:
     initial_backoff: float = attrs.field(default=0.5, validator=_check_seconds)
     #: … up to this.
     max_backoff: float = attrs.field(default=30.0, validator=_check_seconds)
-    #: How long nothing more is sent after a :exc:`~errors.ConfigurationError`, with which no
-    #: event would get through.
+    #: How long nothing more is sent after a :exc:`~errors.ConfigurationError`, which would fail
+    #: every event.
     breaker_timeout: float = attrs.field(default=30.0, validator=_check_seconds)
 
 

@@ -53,7 +53,7 @@ _IDLE_BEFORE_SEND: Final = 0.05
 #: Seconds after which it goes out although new events keep coming.
 _MAX_BATCHING_DELAY: Final = 1.0
 #: A refused bulk of so many envelopes is sent singly rather than in halves: single requests have
-#: rates a hundred times higher.
+#: limits a hundred times higher.
 _SMALL_BULK: Final = 8
 #: How often the items that Iterable blames for refusing a bulk are taken out of it; it has been
 #: wrong.
@@ -76,12 +76,12 @@ class Scheduler:
     """
 
     def __init__(self, policy: DeliveryPolicy) -> None:
-        """Make a scheduler of which nothing waits."""
+        """Make a scheduler without envelopes."""
         self._policy: Final = policy
         self._max_pending: Final = policy.max_pending
         self._user_queues: Final = UserQueues(keeps_paused=policy.keeps_paused)
         self._endpoint_queues: Final[dict[str, EndpointQueue]] = {}
-        #: The endpoint queue for calls of a kind, unless something of a call speaks against it.
+        #: The endpoint queue for calls of a kind, unless a call must go elsewhere.
         self._usual: Final[dict[type, EndpointQueue]] = {}
         #: Batches that wait for a retry, by the moment of it.
         self._backoff: Final[list[tuple[float, int, Batch]]] = []
@@ -95,7 +95,7 @@ class Scheduler:
         self.finished = False
         #: How many envelopes have no outcome yet.
         self.pending = 0
-        #: Envelopes with their outcomes, until someone takes them out.
+        #: Envelopes with their outcomes, until the caller takes them out.
         self.settled: deque[tuple[Envelope, Outcome]] = deque()
 
     # Envelopes come in ---------------------------------------------------------------------------
@@ -103,8 +103,8 @@ class Scheduler:
     @property
     def is_full(self) -> bool:
         """Whether no more envelopes should be added for now."""
-        untaken = len(self.settled)
-        return self.pending + untaken >= self._max_pending or self._bytes >= _MAX_PENDING_BYTES
+        not_taken = len(self.settled)
+        return self.pending + not_taken >= self._max_pending or self._bytes >= _MAX_PENDING_BYTES
 
     def add(self, envelope: Envelope, keys: set[str], now: float) -> bool:
         """Add an envelope of the user with these ordering keys.
@@ -128,7 +128,7 @@ class Scheduler:
                 each.endpoint_queue.leave(each)
         target = queue.endpoint_queue
         if target is None:
-            return not queue.in_flight and self._line_up(queue, now)
+            return not queue.in_flight and self._join_endpoint_queue(queue, now)
         if self._goes_to(envelope, target) and target.takes_more_of(queue):
             target.extend(queue, size)
             return target.is_full
@@ -161,7 +161,7 @@ class Scheduler:
             found = self._endpoint_queues[name] = EndpointQueue(endpoint, bulk)
         return found
 
-    def _line_up(self, queue: UserQueue, now: float) -> bool:
+    def _join_endpoint_queue(self, queue: UserQueue, now: float) -> bool:
         """Let a ready user queue wait where its next envelope goes.
 
         An outcome that is known already is settled in its turn; if it is retryable the rest must
@@ -286,7 +286,7 @@ class Scheduler:
             for envelope in queue.waiting[: queue.batchable]:
                 envelope.single = True
             target.leave(queue)
-            self._line_up(queue, now)
+            self._join_endpoint_queue(queue, now)
 
     @property
     def has_more(self) -> bool:
@@ -317,7 +317,7 @@ class Scheduler:
         if batch.bulk is None:
             (envelope,) = batch.envelopes
             if envelope.is_last_call:
-                self._land(envelope, build_delivered(envelope, response), now)
+                self._settle_in_flight(envelope, build_delivered(envelope, response), now)
             else:
                 self._go_on(envelope, batch.attempts, envelope.call_index + 1, now)
             return
@@ -352,18 +352,18 @@ class Scheduler:
                     envelope.outcome = build_final(envelope, outcome)
                     self._requeue([envelope], now)
                 else:
-                    self._land(envelope, outcome, now)
+                    self._settle_in_flight(envelope, outcome, now)
         self._retry_singly(doubtful, attrs.evolve(batch.attempts, is_ambiguous=True), now)
 
     def _settle_accepted(self, batch: Batch, response: ApiResponse, now: float) -> None:
-        """Settle a bulk that was accepted whole: as :meth:`_land` for each, but quicker."""
+        """Settle a bulk that was accepted whole: a quicker :meth:`_settle_in_flight` for each."""
         envelopes = batch.envelopes
         self.pending -= len(envelopes)
         self._bytes -= sum([len(call.body) for call in batch.calls])
         self._policy.counters.outcomes[Delivered.name] += len(envelopes)
         self.settled += [(envelope, build_delivered(envelope, response)) for envelope in envelopes]
         for queue in filter(None, map(self._user_queues.on_settled, envelopes)):
-            self._line_up(queue, now)
+            self._join_endpoint_queue(queue, now)
 
     def on_error(self, batch: Batch, error: ApiError, now: float) -> None:
         """Retry, split or give up a batch whose response is an error, or missing."""
@@ -432,7 +432,7 @@ class Scheduler:
         return [batch.subset(envelopes[:middle])]
 
     def _retry_singly(self, envelopes: list[Envelope], attempts: Attempts, now: float) -> None:
-        """Let envelopes go singly, each in its turn."""
+        """Requeue envelopes to be sent singly."""
         for envelope in envelopes:
             envelope.single = True
             envelope.attempts = attrs.evolve(attempts)
@@ -440,7 +440,7 @@ class Scheduler:
 
     def _requeue(self, envelopes: list[Envelope], now: float) -> None:
         for queue in self._user_queues.requeue(envelopes):
-            self._line_up(queue, now)
+            self._join_endpoint_queue(queue, now)
 
     def _goes_on_after(
         self, envelope: Envelope, outcome: Outcome, attempts: Attempts, now: float
@@ -457,7 +457,7 @@ class Scheduler:
         return True
 
     def _go_on(self, envelope: Envelope, attempts: Attempts, call_index: int, now: float) -> None:
-        """Let another call of an event be the current one, and wait for its turn."""
+        """Make another call of an event the current one, and requeue the envelope."""
         self._bytes -= len(envelope.item)
         envelope.call_index = call_index
         envelope.single = False
@@ -468,15 +468,15 @@ class Scheduler:
     def _give_up(self, batch: Batch, error: IterableDestinationError, now: float) -> None:
         kind = undelivered_kind(batch.attempts)
         if isinstance(error, RequestRefused) and len(batch.envelopes) == 1:
-            kind = Rejected  # of several, Iterable refused the whole and not each of them
+            kind = Rejected  # of several, Iterable refused the request and not each item
         for envelope in batch.envelopes:
             outcome = build_failed(kind, envelope, error)
             if not self._goes_on_after(envelope, outcome, batch.attempts, now):
-                self._land(envelope, outcome, now)
+                self._settle_in_flight(envelope, outcome, now)
 
     # Envelopes are settled -----------------------------------------------------------------------
 
-    def _land(self, envelope: Envelope, outcome: Outcome, now: float) -> None:
+    def _settle_in_flight(self, envelope: Envelope, outcome: Outcome, now: float) -> None:
         """Settle an envelope that was in flight, and let the next ones of its user go on."""
         if envelope.subscriptions or envelope.failures:
             outcome = build_final(envelope, outcome)
@@ -485,7 +485,7 @@ class Scheduler:
             envelope.queue.paused = True  # later events must not overtake it
         ready = self._user_queues.on_settled(envelope)
         if ready is not None:
-            self._line_up(ready, now)
+            self._join_endpoint_queue(ready, now)
 
     def _settle(self, envelope: Envelope, outcome: Outcome) -> None:
         self.pending -= 1
@@ -515,7 +515,7 @@ class Scheduler:
         for batch in batches:
             kind = undelivered_kind(batch.attempts)
             for envelope in batch.envelopes:
-                self._land(envelope, build_failed(kind, envelope, error), -inf)
+                self._settle_in_flight(envelope, build_failed(kind, envelope, error), -inf)
 
     def stop(self, reason: NotSent | None = None) -> None:
         """Send nothing more; what is in flight still ends by its response.

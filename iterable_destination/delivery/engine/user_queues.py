@@ -1,7 +1,7 @@
 """User queues: each user's envelopes in order of arrival, one request in flight at a time.
 
-An email and a userId that were seen in one event are one user from then on. Nothing here knows of
-time or of requests.
+An email and a userId that were seen in one event are one user from then on. This module knows no
+time and no requests.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 
 from iterable_destination.delivery.engine.envelope import Envelope, UserQueue
 
-#: Idle users that are remembered, because two keys are known of them or because they are paused.
+#: How many idle queues are kept because they have several keys or are paused.
 _MAX_IDLE: Final = 20_000
 _IN_ORDER: Final = attrgetter("sequence")
 
@@ -67,7 +67,7 @@ class UserQueues:
         merged: list[UserQueue] = []
         if len(known) > 1:
             queue, merged = self._find(keys)
-        else:  # of nearly every user all keys are known, or none is
+        else:  # nearly always all keys are known, or none is
             queue = known.pop() or self._open(keys)
         if self._idle:
             self._idle.pop(queue, None)
@@ -125,7 +125,7 @@ class UserQueues:
         return None
 
     def release(self, queue: UserQueue) -> None:
-        """Forget an idle queue, or keep it among the idle ones if anything of it matters."""
+        """Forget an idle queue; keep it if it has several keys or stays paused."""
         queue.waiting = []
         queue.paused = queue.paused and self._keeps_paused
         if len(queue.keys) == 1 and not queue.paused:

@@ -70,7 +70,7 @@ def _check_calls(made: Mapped, calls: tuple[Call, ...], settings: Settings) -> N
         made.add_problem(who.user_id_source, NO_IDENTITY)
     elif not made.is_ordinary:
         for call in calls:
-            made.problems += validation.problems(call)
+            made.problems += validation.find_problems(call)
     if not made.problems:
         made.calls = calls
 

@@ -187,7 +187,7 @@ def test_what_is_listed_is_refused_for_the_cause_it_is_listed_under(cause: str) 
     assert judged(body, ANN, BOB, CY) == [CAUSES[cause], CAUSES[cause], None]
     error = item_results(answered(body), [ANN])[0]
     assert error is not None
-    assert error.message == f"the answer to a bulk request lists it under {cause}Emails"
+    assert error.message == f"the response to a bulk request lists it under {cause}Emails"
     assert (error.status, error.request_id) == (200, "r-1")
 
 
