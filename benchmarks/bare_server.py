@@ -1,7 +1,7 @@
 """A server that accepts everything at once: the least that a client can be measured against.
 
-What may live here: just enough HTTP to answer as Iterable does when all goes well. It runs in a
-process of its own, so that its work does not count as the client's.
+It has just enough HTTP to respond as Iterable does when it accepts a request. It runs in a process
+of its own, so that its work does not count as the client's.
 """
 
 from __future__ import annotations

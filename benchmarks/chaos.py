@@ -1,9 +1,9 @@
-"""Deliver through every fault at once, and let the local Iterable's ledger be the judge.
+"""Deliver through every fault at once, and check the result in the local Iterable's ledger.
 
 Run ``python benchmarks/chaos.py``: 20,000 events of 2,000 users for each of ten seeds, with each
-fault befalling one request in ten, or as the arguments say. It prints what was found, and ends with
-status 1 if anything was lost, doubled, out of order, or told wrongly. Those that remain retryable
-are handed in again, as a caller would.
+fault in one request of ten, or as the arguments say. It prints what was found, and ends with
+status 1 if anything was lost, doubled, out of order, or reported wrongly. Events that remain
+retryable are handed in again, as a caller would.
 
 ``--without-ids`` sends without ids, and checks that no more is doubled than was sent in doubt.
 """
@@ -32,7 +32,7 @@ FAULTS: Final = (
     faults.not_json(),
     faults.latency(0.01),
 )
-#: Far above what is reached, so that what slows down after a 429 is soon as fast again.
+#: Far above what is reached, so that a rate that a 429 lowered is soon high enough again.
 RATE: Final = 100_000.0
 PATHS: Final = (
     "/api/users/update",
@@ -42,7 +42,7 @@ PATHS: Final = (
     "/api/commerce/trackPurchase",
     "/api/commerce/updateCart",
 )
-PATIENCE: Final = RetryPolicy(
+RETRY: Final = RetryPolicy(
     initial_backoff=0.01, max_backoff=0.05, max_server_errors=8, deadline=120
 )
 
@@ -56,7 +56,7 @@ def deliver(server: LocalIterable, arguments: argparse.Namespace, seed: int) -> 
         Destination(
             settings,
             client=client,
-            retry=PATIENCE,
+            retry=RETRY,
             rate_limits=dict.fromkeys(PATHS, RATE),
             stamp_ids=not arguments.without_ids,
         ) as destination,
@@ -111,8 +111,8 @@ def describe(found: Findings) -> str:
     outcomes = ", ".join(f"{count:,} {name}" for name, count in sorted(names.items()))
     return (
         f"{outcomes}; {found.effects:,} effects, {found.lost} lost, {found.doubled_ids} doubled "
-        f"ids, {found.inversions} inversions, {found.told_out_of_order} told out of order, "
-        f"{found.applied_all_the_same} told wrongly, {found.without_outcome} without outcome"
+        f"ids, {found.inversions} inversions, {found.reported_out_of_order} reported out of order, "
+        f"{found.applied_all_the_same} reported wrongly, {found.without_outcome} without outcome"
     )
 
 

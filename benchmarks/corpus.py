@@ -179,19 +179,19 @@ def new_user(rng: Random, number: int) -> User:
 def context(rng: Random, user: User, source: str) -> tuple[Json, list[Addition]]:
     """Make what a source of this kind tells of itself, and list what it may tell besides."""
     traits = {"email": user.email}
-    told: Json = {"library": {"name": SOURCES[source], "version": "2.3.4"}, "traits": traits}
+    around_it: Json = {"library": {"name": SOURCES[source], "version": "2.3.4"}, "traits": traits}
     around: Json = {"ip": f"203.0.113.{rng.randrange(256)}"}
     around |= {"locale": user.place[2], "timezone": user.place[3]}
     if source == "web":
         path = f"/{rng.choice(AISLES).lower()}/{rng.randrange(10**4)}"
         page = {"path": path, "referrer": "", "search": "", "title": "Shop", "url": SITE + path}
-        told |= {**around, "page": page, "userAgent": rng.choice(AGENTS)}
+        around_it |= {**around, "page": page, "userAgent": rng.choice(AGENTS)}
         around = {"campaign": CAMPAIGN(rng), "userAgentData": BROWSER}
     elif source == "ios":
-        told |= {"app": APP, "device": {"id": uuid(rng).upper(), **PHONE}}
+        around_it |= {"app": APP, "device": {"id": uuid(rng).upper(), **PHONE}}
         around |= {"os": {"name": "iOS", "version": "18.3"}, "screen": SCREEN, "network": NETWORK}
     first_name: Addition = [(traits, "firstName", user.names[0])]
-    return told, [first_name, *([(told, key, value)] for key, value in around.items())]
+    return around_it, [first_name, *([(around_it, key, value)] for key, value in around.items())]
 
 
 def choices(rng: Random, where: Json, table: dict[str, Maker]) -> list[Addition]:
@@ -275,14 +275,14 @@ def fill(event: Json, additions: list[Addition], target: int) -> None:
 def new_event(rng: Random, kind: str, user: User, moment: datetime) -> Json:
     """Make one event of this kind that happens at `moment`."""
     source = rng.choices(list(SOURCES), WEIGHTS)[0]
-    told, about_source = context(rng, user, source)
+    event_context, about_source = context(rng, user, source)
     event, about_event = said(rng, kind, user, source)
     sent = moment + timedelta(milliseconds=rng.randint(5, 900))
     ajs = f"ajs-next-{int(moment.timestamp() * 1000)}-" if source == "web" else ""
     event |= {"messageId": ajs + uuid(rng), "userId": user.id, "anonymousId": user.anonymous_id}
     event |= {"timestamp": iso(moment), "originalTimestamp": iso(moment), "sentAt": iso(sent)}
     event["receivedAt"] = iso(sent + timedelta(milliseconds=rng.randint(20, 300)))
-    event |= {"context": told, "integrations": {}}
+    event |= {"context": event_context, "integrations": {}}
     fill(event, about_source + about_event, rng.randint(*TARGETS))
     return event
 

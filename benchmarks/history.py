@@ -1,6 +1,6 @@
-"""Events whose delivery can be checked: each names its place in the order of all.
+"""Events whose delivery can be checked: each has its number in the order of all.
 
-What may live here: the making of events, and what the local Iterable's ledger says of them.
+Makes the events, and compares them with the local Iterable's ledger.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def person(index: int, users: int, seed: int) -> int:
 
 
 def history(count: int, users: int, seed: int) -> Iterator[Json]:
-    """Make so many events of so many users, told apart by userId, by email, or by both.
+    """Make so many events of so many users, named by userId, by email, or by both.
 
     A user's first event names both, so that all of theirs belong together.
     """
@@ -61,15 +61,15 @@ class Findings:
     outcomes: Counter[str]
     effects: int
     without_outcome: int
-    told_twice: int
+    reported_twice: int
     #: Delivered by their outcome, but not in the ledger.
     lost: int
     #: Records of one id that were made more than once.
     doubled_ids: int
     #: First applied after a later event of the same user.
     inversions: int
-    #: Told of after a later event of the same user.
-    told_out_of_order: int
+    #: Events that were reported after a later event of the same user.
+    reported_out_of_order: int
     #: Rejected or retryable by their outcome, but in the ledger.
     applied_all_the_same: int
 
@@ -83,7 +83,7 @@ def findings(
     outcomes: Sequence[Outcome], effects: Iterable[Effect], count: int, users: int, seed: int
 ) -> Findings:
     """Compare outcomes with what was really applied."""
-    told = Counter(outcome.index for outcome in outcomes)
+    reports = Counter(outcome.index for outcome in outcomes)
     applied: dict[int, int] = {}
     ids: Counter[str] = Counter()
     number = 0
@@ -96,8 +96,8 @@ def findings(
     return Findings(
         Counter(names.values()),
         number,
-        count - len(told),
-        len(outcomes) - len(told),
+        count - len(reports),
+        len(outcomes) - len(reports),
         sum(name == "delivered" and index not in applied for index, name in names.items()),
         sum(times - 1 for times in ids.values()),
         _backwards(sorted(applied, key=applied.__getitem__), people),

@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
 
-from chaos import FAULTS, PATHS, PATIENCE, RATE
+from chaos import FAULTS, PATHS, RATE, RETRY
 from history import history
 
 from iterable_destination import Client, Destination, Settings
@@ -31,7 +31,7 @@ _MOST_GROWTH: Final = 20.0
 
 
 def serve(pipe: Connection, share: float) -> None:
-    """Be an Iterable that remembers little, until told to end."""
+    """Run an Iterable that remembers little, until it is asked to end."""
     project = Project(keep_requests=0, keep_effects=0, keep_data_fields=False)
     jitter = RandomFaults(dict.fromkeys(FAULTS, share / len(FAULTS)), seed=1)
     with LocalIterable(project, faults=jitter) as server:
@@ -78,7 +78,7 @@ def main() -> None:
         with (
             Client(settings, read_timeout=2) as client,
             Destination(
-                settings, client=client, retry=PATIENCE, rate_limits=dict.fromkeys(PATHS, RATE)
+                settings, client=client, retry=RETRY, rate_limits=dict.fromkeys(PATHS, RATE)
             ) as destination,
         ):
             early = late = 0.0

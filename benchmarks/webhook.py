@@ -3,9 +3,9 @@
 Run ``python benchmarks/webhook.py``: eight clients post signed events, one after another, each on a
 connection of its own, to gunicorn with two workers: for half of the time one event a request, for
 the other half arrays of 50. The local Iterable, in a process of its own, keeps the ledger. In turn
-with it the same is posted to an application that only reads the body and answers 200, so that the
-two can be compared; making and signing bodies counts for both. Limits of rate are off. It ends with
-status 1 if an event was lost or doubled, or if an answer was not 200.
+with it the same is posted to an application that only reads the body and responds with 200, so that
+the two can be compared; making and signing bodies counts for both. Rate limits are off. It ends
+with status 1 if an event was lost or doubled, or if a response was not 200.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def gunicorn(folder: Path, name: str, source: str, **variables: str) -> Iterator
 
 
 @attrs.define
-class Told:
+class Tally:
     """What the clients of one application saw."""
 
     #: Requests of each size.
@@ -131,19 +131,19 @@ def event(name: str, user: str) -> dict[str, Any]:
 
 def client(address: str, name: str, size: int, until: float) -> list[tuple[str, list[str]]]:
     """Post until time is up; return what was answered, and the ids of the events."""
-    told: list[tuple[str, list[str]]] = []
+    posted: list[tuple[str, list[str]]] = []
     while time.monotonic() < until:
-        ids = [f"{name}-{len(told)}-{n}" for n in range(size)]
+        ids = [f"{name}-{len(posted)}-{n}" for n in range(size)]
         events = [event(each, f"u-{name}-{n}") for n, each in enumerate(ids)]
         first = json.dumps(events[0]).encode()
         signature = hmac.new(SECRET.encode(), first, "sha1").hexdigest()
         body = first if size == 1 else json.dumps(events).encode()
         headers = {"Content-Type": "application/json", "X-Signature": signature}
-        told.append((post(address, body, headers), ids))
-    return told
+        posted.append((post(address, body, headers), ids))
+    return posted
 
 
-def turn(address: str, name: str, size: int, seconds: float, told: Told) -> None:
+def turn(address: str, name: str, size: int, seconds: float, tally: Tally) -> None:
     """Have all clients post for so long."""
     began = time.monotonic()
     with ThreadPoolExecutor(CLIENTS) as pool:
@@ -152,18 +152,18 @@ def turn(address: str, name: str, size: int, seconds: float, told: Told) -> None
             for n in range(CLIENTS)
         ]
         answers = [each for found in waiting for each in found.result()]
-    told.seconds[size] += time.monotonic() - began  # type: ignore[assignment] # a fraction
-    told.requests[size] += len(answers)
+    tally.seconds[size] += time.monotonic() - began  # type: ignore[assignment] # a fraction
+    tally.requests[size] += len(answers)
     for status, ids in answers:
         if status == "200":
-            told.accepted.update(ids)
+            tally.accepted.update(ids)
         else:
-            told.errors[status] += 1
+            tally.errors[status] += 1
 
 
-def measured(folder: Path, url: str, key: str, seconds: float) -> tuple[Told, Told]:
+def measured(folder: Path, url: str, key: str, seconds: float) -> tuple[Tally, Tally]:
     """Post to ours and to the empty one in turn; return what was seen of each."""
-    ours, empty = Told(), Told()
+    ours, empty = Tally(), Tally()
     variables = {"ITERABLE_API_KEY": key, "ITERABLE_BASE_URL": url}
     with (
         gunicorn(folder, "ours", OURS, **variables) as our_address,

@@ -3,12 +3,12 @@
 from iterable_destination import Destination, Outcome, QueueFull, Settings
 
 
-def told(outcome: Outcome) -> None:
+def report(outcome: Outcome) -> None:
     """Called in another thread, for every event."""
     print(outcome.index, outcome.message_id, outcome.name)
 
 
-destination = Destination(Settings.from_environment()).start(told, capacity=5_000)
+destination = Destination(Settings.from_environment()).start(report, capacity=5_000)
 
 for message_id, name in (("m-1", "Signed Up"), ("m-2", "Trial Started")):
     event = {"messageId": message_id, "type": "track", "userId": "u-7", "event": name}

@@ -1,4 +1,4 @@
-"""Put events on disk; whoever delivers from there can be another program."""
+"""Put events on disk; another program can deliver them from there."""
 
 from iterable_destination import Outbox
 

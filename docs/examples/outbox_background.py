@@ -3,13 +3,13 @@
 from iterable_destination import Destination, Outbox, Outcome, Settings
 
 
-def told(outcome: Outcome) -> None:
-    """Called in another thread, for every try of an event."""
+def report(outcome: Outcome) -> None:
+    """Called in another thread, for every attempt of an event."""
     print(outcome.index, outcome.message_id, outcome.name)
 
 
 outbox = Outbox("background.outbox")
-destination = Destination(Settings.from_environment()).start(told, outbox=outbox)
+destination = Destination(Settings.from_environment()).start(report, outbox=outbox)
 
 number = destination.enqueue(
     {"messageId": "m-1", "type": "track", "userId": "u-7", "event": "Signed Up"}

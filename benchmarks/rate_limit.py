@@ -1,8 +1,8 @@
 """Keep to a strict limit, and use it.
 
-Run ``python benchmarks/pace.py``: for 60 seconds 8 workers send orders under a limit of 50 requests
-a second, and bulks of events under one of 5. The server, in a process of its own, refuses whatever
-exceeds the limit in any window of a second. It ends with status 1 if there was a 429, or less
+Run ``python benchmarks/rate_limit.py``: for 60 seconds 8 workers send orders under a limit of 50
+requests a second, and bulks of events under one of 5. The server, in a process of its own, refuses
+what exceeds the limit in any window of a second. It ends with status 1 if there was a 429, or less
 than 90 % of a limit was used.
 """
 
