@@ -36,8 +36,8 @@ from iterable_destination.testing import (
     faults,
 )
 from tests.support.delivering import (
-    PATIENCE,
-    RATES,
+    RATE_LIMITS,
+    WAIT_SECONDS,
     applied,
     doubled_ids,
     history,
@@ -88,7 +88,9 @@ class Faulty:
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., click.testing.Result]:
     """Run a command against a server, with short timeouts."""
-    hurried = functools.partial(Destination, retry=RetryPolicy(deadline=0.0), rate_limits=RATES)
+    hurried = functools.partial(
+        Destination, retry=RetryPolicy(deadline=0.0), rate_limits=RATE_LIMITS
+    )
     monkeypatch.setattr(options, "Destination", hurried)
 
     def run(
@@ -392,11 +394,11 @@ def start_send(iterable: LocalIterable, *arguments: str) -> Iterator[subprocess.
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as running:
-        watch = threading.Timer(PATIENCE, running.kill)
+        watch = threading.Timer(WAIT_SECONDS, running.kill)
         watch.start()
         try:
             yield running
-            running.wait(PATIENCE)
+            running.wait(WAIT_SECONDS)
         finally:
             watch.cancel()
             running.kill()
@@ -480,7 +482,7 @@ def test_ctrl_c_ends_it_soon_with_a_checkpoint_and_without_a_traceback(
         running.stdin.flush()
         first = [json.loads(running.stdout.readline()) for _ in range(5)]
         if stalls:
-            assert met.wait(PATIENCE)
+            assert met.wait(WAIT_SECONDS)
         running.send_signal(signal.SIGINT)
         assert running.wait(5) not in {0, -signal.SIGKILL}
         rest, told = parse_lines(running.stdout.read()), running.stderr.read()
@@ -498,7 +500,7 @@ def test_a_reader_of_outcomes_that_has_had_enough_is_no_reason_to_complain(
     go = threading.Event()
 
     def waits(_: Received, apply: Apply) -> Response:
-        go.wait(PATIENCE)
+        go.wait(WAIT_SECONDS)
         return apply()
 
     with (

@@ -1,4 +1,4 @@
-"""Events handed in now and sent by and by: nothing blocks, and nothing is told twice or never."""
+"""Delivery in the background: nothing blocks, and each event has one reported outcome."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from iterable_destination import (
 )
 from iterable_destination.testing import LocalIterable, Project, Received, Response, Script, faults
 from tests.support.delivering import (
-    PATIENCE,
+    WAIT_SECONDS,
     Leaks,
     applied,
     by_index,
@@ -61,7 +61,7 @@ class Gate:
 
     def __call__(self, _: Received, apply: Apply) -> Response:
         self.met.set()
-        self.opened.wait(PATIENCE)
+        self.opened.wait(WAIT_SECONDS)
         return apply()
 
 
@@ -69,36 +69,36 @@ class Gate:
 
 
 def test_every_event_has_one_outcome_in_another_thread_with_the_number_it_was_given() -> None:
-    told: list[Outcome] = []
+    reported: list[Outcome] = []
     threads = set()
 
-    def tell(outcome: Outcome) -> None:
-        told.append(outcome)
+    def report(outcome: Outcome) -> None:
+        reported.append(outcome)
         threads.add(threading.current_thread())
 
     events = [*history(400, 40), {}, None, {"type": "group"}]
     with LocalIterable() as iterable, delivering(iterable) as to:
-        assert to.start(tell) is to
+        assert to.start(report) is to
         assert [to.enqueue(event) for event in events] == list(range(403))
         assert to.flush() == 0
-        assert len(told) == 403
+        assert len(reported) == 403
         assert sorted(applied(iterable.project.effects)) == list(range(400))
         assert inversions(iterable, [f"u-{n}" for n in range(40)]) == []
         assert to.close() == 0
-    assert names(by_index(told)) == ["delivered"] * 400 + ["rejected", "rejected", "skipped"]
+    assert names(by_index(reported)) == ["delivered"] * 400 + ["rejected", "rejected", "skipped"]
     assert len(threads) == 1
     assert threading.current_thread() not in threads
     for user in range(40):
-        mine = [each.index for each in told if each.index < 400 and each.index % 40 == user]
+        mine = [each.index for each in reported if each.index < 400 and each.index % 40 == user]
         assert mine == sorted(mine)
 
 
 def test_an_event_goes_out_without_a_flush() -> None:
-    told = threading.Event()
+    reported = threading.Event()
     with LocalIterable() as iterable, delivering(iterable) as to:
-        to.start(lambda _: told.set())
+        to.start(lambda _: reported.set())
         to.enqueue(track(0))
-        assert told.wait(PATIENCE)
+        assert reported.wait(WAIT_SECONDS)
 
 
 def test_nobody_need_be_told() -> None:
@@ -115,7 +115,7 @@ def test_taking_an_event_does_not_wait_for_the_server() -> None:
         to.start()
         for n in range(500):
             to.enqueue(track(n, f"u-{n % 50}"))
-        assert gate.met.wait(PATIENCE)
+        assert gate.met.wait(WAIT_SECONDS)
         assert iterable.project.effects == []
         gate.opened.set()
         assert to.flush() == 0
@@ -123,9 +123,9 @@ def test_taking_an_event_does_not_wait_for_the_server() -> None:
 
 def test_when_there_is_no_room_nothing_is_taken() -> None:
     gate = Gate()
-    told: list[Outcome] = []
+    reported: list[Outcome] = []
     with LocalIterable(faults=gate) as iterable, delivering(iterable) as to:
-        to.start(told.append, capacity=20)
+        to.start(reported.append, capacity=20)
         for n in range(20):
             to.enqueue(track(n, f"u-{n}"))
         for n in range(20, 25):
@@ -135,9 +135,9 @@ def test_when_there_is_no_room_nothing_is_taken() -> None:
         assert to.flush() == 0
         assert to.enqueue(track(25, "u-25")) >= 20
         assert to.flush() == 0
-    assert names(told) == ["delivered"] * 21
+    assert names(reported) == ["delivered"] * 21
     assert sorted(applied(iterable.project.effects)) == [*range(20), 25]
-    assert len({outcome.index for outcome in told}) == 21
+    assert len({outcome.index for outcome in reported}) == 21
 
 
 def test_a_capacity_of_one_is_enough() -> None:
@@ -171,9 +171,9 @@ def test_an_event_may_be_changed_when_it_was_taken(tmp_path: Path) -> None:
 
 
 def test_many_threads_may_hand_in_events() -> None:
-    told: list[Outcome] = []
+    reported: list[Outcome] = []
     with LocalIterable() as iterable, delivering(iterable) as to:
-        to.start(told.append)
+        to.start(reported.append)
 
         def hands_in(part: int) -> None:
             for n in range(part * 100, part * 100 + 100):
@@ -183,23 +183,23 @@ def test_many_threads_may_hand_in_events() -> None:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(PATIENCE)
+            thread.join(WAIT_SECONDS)
         assert to.flush() == 0
         assert inversions(iterable, [f"u-{n}" for n in range(8)]) == []
-    assert names(by_index(told)) == ["delivered"] * 800
+    assert names(by_index(reported)) == ["delivered"] * 800
 
 
 def test_a_user_is_not_held_for_good_in_the_background() -> None:
-    """What was retryable is told; a later event of its user is tried again."""
+    """What was retryable is reported; a later event of its user is tried again."""
     fails = Script([faults.server_error(503)] * 5)
-    told: list[Outcome] = []
+    reported: list[Outcome] = []
     with LocalIterable(faults=fails) as iterable, delivering(iterable) as to:
-        to.start(told.append)
+        to.start(reported.append)
         to.enqueue(track(0))
         assert to.flush() == 0
         to.enqueue(track(1))
         assert to.flush() == 0
-    assert names(told) == ["retryable", "delivered"]
+    assert names(reported) == ["retryable", "delivered"]
 
 
 def test_after_a_flush_bulks_wait_for_more_events_again() -> None:
@@ -241,10 +241,10 @@ def test_what_a_translator_raises_is_raised_to_whoever_hands_in() -> None:
 def test_what_a_callback_raises_is_logged_and_stops_nothing(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    told: list[int] = []
+    reported: list[int] = []
 
     def raises(outcome: Outcome) -> None:
-        told.append(outcome.index)
+        reported.append(outcome.index)
         raise ValueError("mine")
 
     with LocalIterable() as iterable, delivering(iterable) as to:
@@ -253,19 +253,19 @@ def test_what_a_callback_raises_is_logged_and_stops_nothing(
             to.enqueue(event)
         assert to.flush() == 0
         assert sorted(applied(iterable.project.effects)) == list(range(50))
-    assert sorted(told) == list(range(50))
+    assert sorted(reported) == list(range(50))
     logged = [record for record in caplog.records if record.levelno >= logging.ERROR]
     assert [record.getMessage() for record in logged] == ["on_outcome raised"] * 50
 
 
 def test_a_callback_may_hand_in_again_what_is_retryable() -> None:
     fails = Script([faults.server_error(503)] * 5)
-    told: list[str] = []
+    reported: list[str] = []
     done = threading.Event()
     with LocalIterable(faults=fails) as iterable, delivering(iterable) as to:
 
         def again(outcome: Outcome) -> None:
-            told.append(outcome.name)
+            reported.append(outcome.name)
             if outcome.name == "retryable":
                 to.enqueue(track(0))
             else:
@@ -273,38 +273,38 @@ def test_a_callback_may_hand_in_again_what_is_retryable() -> None:
 
         to.start(again)
         to.enqueue(track(0))
-        assert done.wait(PATIENCE)
-    assert told == ["retryable", "delivered"]
+        assert done.wait(WAIT_SECONDS)
+    assert reported == ["retryable", "delivered"]
 
 
 def test_a_slow_callback_bounds_nothing_but_itself() -> None:
     go = threading.Event()
-    told: list[Outcome] = []
+    reported: list[Outcome] = []
 
     def waits(outcome: Outcome) -> None:
-        go.wait(PATIENCE)
-        told.append(outcome)
+        go.wait(WAIT_SECONDS)
+        reported.append(outcome)
 
     with LocalIterable() as iterable, delivering(iterable) as to:
         to.start(waits)
         for n in range(30):
             to.enqueue(order(n, f"u-{n}"))
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + WAIT_SECONDS
         while len(iterable.project.effects) < 30 and time.monotonic() < until:
             time.sleep(0.005)
         assert len(iterable.project.effects) == 30
-        assert told == []
+        assert reported == []
         assert to.flush(0.05) == 30
         go.set()
         assert to.flush() == 0
-    assert len(told) == 30
+    assert len(reported) == 30
 
 
 # Flushing and closing ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("timeout", [0, 0.2])
-def test_a_flush_says_what_is_left_and_leaves_it_under_way(timeout: float) -> None:
+def test_a_flush_says_what_is_left_and_leaves_it_in_flight(timeout: float) -> None:
     gate = Gate()
     with LocalIterable(faults=gate) as iterable, delivering(iterable) as to:
         to.start()
@@ -321,30 +321,30 @@ def test_a_flush_says_what_is_left_and_leaves_it_under_way(timeout: float) -> No
 def test_closing_says_what_is_left_and_tells_of_it() -> None:
     """What was under way is unknown, what waited behind it was not sent."""
     gate = Gate()
-    told: list[Outcome] = []
+    reported: list[Outcome] = []
     with LocalIterable(faults=gate) as iterable, delivering(iterable) as to:
-        to.start(told.append)
+        to.start(reported.append)
         for n in range(10):
             to.enqueue(order(n, f"u-{n % 2}"))
-        assert gate.met.wait(PATIENCE)
+        assert gate.met.wait(WAIT_SECONDS)
         assert to.close(0.2) == 10
         gate.opened.set()
-    assert len(by_index(told)) == 10
-    for outcome in told:
+    assert len(by_index(reported)) == 10
+    for outcome in reported:
         assert outcome.name == ("unknown" if outcome.attempts else "retryable")
-    assert Counter(names(told)) == {"unknown": 2, "retryable": 8}
-    kinds = {type(outcome.error) for outcome in told}
+    assert Counter(names(reported)) == {"unknown": 2, "retryable": 8}
+    kinds = {type(outcome.error) for outcome in reported}
     assert kinds == {errors.AmbiguousAnswer, NotSent}
 
 
 def test_closing_delivers_what_waits() -> None:
-    told: list[Outcome] = []
+    reported: list[Outcome] = []
     with LocalIterable() as iterable:
         with delivering(iterable) as to:
-            to.start(told.append)
+            to.start(reported.append)
             for event in history(200, 20):
                 to.enqueue(event)
-        assert names(by_index(told)) == ["delivered"] * 200
+        assert names(by_index(reported)) == ["delivered"] * 200
         assert len(iterable.project.effects) == 200
 
 
@@ -386,30 +386,30 @@ def test_a_second_start_is_refused() -> None:
 
 
 def test_sending_directly_and_in_the_background_go_side_by_side() -> None:
-    told: list[Outcome] = []
+    reported: list[Outcome] = []
     with LocalIterable() as iterable, delivering(iterable) as to:
-        to.start(told.append)
+        to.start(reported.append)
         for n in range(20):
             to.enqueue(track(n, f"u-{n}"))
             assert to.send(order(100 + n, f"u-{n}")).name == "delivered"
         assert set(names(to.send_all(track(200 + n, f"u-{n}") for n in range(20)))) == {"delivered"}
         assert to.flush() == 0
         assert len(iterable.project.effects) == 60
-    assert len(told) == 20
+    assert len(reported) == 20
 
 
 def test_a_wrong_key_is_told_of_every_event() -> None:
-    told: list[Outcome] = []
+    reported: list[Outcome] = []
     with LocalIterable() as iterable, delivering(iterable, key="another-key") as to:
-        to.start(told.append)
+        to.start(reported.append)
         for n in range(200):
             to.enqueue(track(n, f"u-{n}"))
         assert to.flush() == 0
         assert len(iterable.project.requests) <= 10
-    assert {(outcome.name, type(outcome.error)) for outcome in told} == {
+    assert {(outcome.name, type(outcome.error)) for outcome in reported} == {
         ("retryable", errors.Unauthorized)
     }
-    assert len(told) == 200
+    assert len(reported) == 200
 
 
 # The end of the interpreter ----------------------------------------------------------------------
@@ -436,13 +436,13 @@ def test_at_the_end_of_the_interpreter_what_waits_is_delivered(status: list[str]
             capture_output=True,
             check=False,
             text=True,
-            timeout=PATIENCE,
+            timeout=WAIT_SECONDS,
         )
         assert sorted(applied(iterable.project.effects)) == list(range(300))
     assert (done.returncode, done.stderr) == (int(*status) if status else 0, "")
-    told = [line.split() for line in done.stdout.splitlines()]
-    assert sorted(int(index) for index, _ in told) == list(range(300))
-    assert {name for _, name in told} == {"delivered"}
+    reported = [line.split() for line in done.stdout.splitlines()]
+    assert sorted(int(index) for index, _ in reported) == list(range(300))
+    assert {name for _, name in reported} == {"delivered"}
 
 
 def test_a_destination_that_is_forgotten_is_not_kept_alive_by_the_end() -> None:
@@ -472,5 +472,5 @@ if child == 0:
     os._exit(9)
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
-    done = subprocess.run([sys.executable, "-c", script], check=False, timeout=PATIENCE)
+    done = subprocess.run([sys.executable, "-c", script], check=False, timeout=WAIT_SECONDS)
     assert done.returncode == 7

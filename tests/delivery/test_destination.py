@@ -1,4 +1,4 @@
-"""Delivery: how often, after which waits and until when a request is repeated, and what is told."""
+"""Destination: attempts, waits and deadlines of single events, and the reported outcomes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What subscriptions make is delivered: none stops another, and the outcome says so."""
+"""Delivery of mapped events: no subscription stops another, and the outcome names each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from iterable_destination.errors import UnwritableFile
 from iterable_destination.mapping.actions import MappedTranslator, Subscription
 from iterable_destination.model.calls import UpdateUser
 from iterable_destination.testing import LocalIterable, Project, Script, faults
-from tests.support.delivering import QUICK, RATES, by_index, delivering, names
+from tests.support.delivering import QUICK, RATE_LIMITS, by_index, delivering, names
 
 WHO = {"email": {"@path": "$.context.traits.email"}}
 SUBSCRIPTIONS = (
@@ -43,16 +43,16 @@ STRICT = Subscription(
 Way = Callable[[Destination, Any], Outcome]
 
 
-def has_single_endpoint(to: Destination, event: Any) -> Outcome:
+def send_singly(to: Destination, event: Any) -> Outcome:
     return to.send(event)
 
 
-def in_bulk(to: Destination, event: Any) -> Outcome:
+def send_in_bulk(to: Destination, event: Any) -> Outcome:
     (outcome,) = to.send_all([event])
     return outcome
 
 
-@pytest.fixture(params=[has_single_endpoint, in_bulk])
+@pytest.fixture(params=[send_singly, send_in_bulk])
 def way(request: pytest.FixtureRequest) -> Way:
     chosen: Way = request.param
     return chosen
@@ -66,7 +66,7 @@ def iterable() -> Iterator[LocalIterable]:
         yield started
 
 
-def mapped(iterable: LocalIterable, *subscriptions: Subscription) -> Any:
+def open_mapped(iterable: LocalIterable, *subscriptions: Subscription) -> Any:
     return delivering(iterable, translator=MappedTranslator(subscriptions or SUBSCRIPTIONS))
 
 
@@ -91,7 +91,7 @@ def failures(outcome: Outcome) -> list[tuple[str, str, str]]:
 
 
 def test_each_subscription_makes_its_own_request(iterable: LocalIterable, way: Way) -> None:
-    with mapped(iterable) as to:
+    with open_mapped(iterable) as to:
         outcome = way(to, event(newEmail="ada@example.com"))
     assert (outcome.name, outcome.attempts, outcome.failures) == ("delivered", 3, ())
     assert iterable.project.user("ada@example.com") is not None
@@ -101,7 +101,7 @@ def test_each_subscription_makes_its_own_request(iterable: LocalIterable, way: W
 def test_one_that_iterable_refuses_does_not_stop_the_others(
     iterable: LocalIterable, way: Way
 ) -> None:
-    with mapped(iterable) as to:
+    with open_mapped(iterable) as to:
         outcome = way(to, event("Secret", newEmail="ada@example.com"))
     assert outcome.name == "rejected"
     assert failures(outcome) == [("Events", "rejected", "EventDisallowed")]
@@ -113,7 +113,7 @@ def test_one_that_iterable_refuses_does_not_stop_the_others(
 def test_a_new_email_is_not_given_to_a_profile_that_was_not_updated(
     iterable: LocalIterable, way: Way
 ) -> None:
-    with mapped(iterable, SUBSCRIPTIONS[1], SUBSCRIPTIONS[0]) as to:
+    with open_mapped(iterable, SUBSCRIPTIONS[1], SUBSCRIPTIONS[0]) as to:
         outcome = way(to, event(user="gone", newEmail="ada@example.com"))
     assert failures(outcome) == [
         ("Profiles", "rejected", "ForgottenUser"),
@@ -127,7 +127,7 @@ def test_a_new_email_is_not_given_to_a_profile_that_was_not_updated(
 def test_a_subscription_that_makes_no_request_is_named_beside_those_that_do(
     iterable: LocalIterable, way: Way
 ) -> None:
-    with mapped(iterable, SUBSCRIPTIONS[0], STRICT) as to:
+    with open_mapped(iterable, SUBSCRIPTIONS[0], STRICT) as to:
         outcome = way(to, event())
     assert outcome.name == "rejected"
     assert failures(outcome) == [("Strict", "rejected", "InvalidEvent")]
@@ -150,7 +150,7 @@ def test_the_gravest_failure_is_the_outcome(way: Way) -> None:
         LocalIterable(
             Project(project_type="email", disallowed_events=["Secret"]), faults=broken
         ) as iterable,
-        mapped(iterable) as to,
+        open_mapped(iterable) as to,
     ):
         outcome = way(to, event("Secret"))
         assert outcome.name == "retryable"
@@ -162,7 +162,7 @@ def test_the_gravest_failure_is_the_outcome(way: Way) -> None:
 
 def test_two_events_of_one_are_two_records(iterable: LocalIterable, way: Way) -> None:
     again = Subscription("Again", "trackEvent", 'type = "track"', {**WHO, "eventName": "Again"})
-    with mapped(iterable, SUBSCRIPTIONS[0], again) as to:
+    with open_mapped(iterable, SUBSCRIPTIONS[0], again) as to:
         way(to, event())
         way(to, event())
     ids = [(each["eventName"], each["id"]) for each in iterable.project.events("u-1@x.com")]
@@ -177,7 +177,7 @@ def test_profiles_that_must_be_there_go_in_bulks_that_say_so(iterable: LocalIter
         {**WHO, "updateOnly": True, "dataFields": {"seen": True}},
     )
     handed = [event(user=f"u-{number}") | {"messageId": f"m-{number}"} for number in range(9)]
-    with mapped(iterable, only, SUBSCRIPTIONS[1]) as to:
+    with open_mapped(iterable, only, SUBSCRIPTIONS[1]) as to:
         outcomes = by_index(to.send_all(handed))
     assert names(outcomes) == ["delivered"] * 9
     bodies = [request.body for request in iterable.project.requests]
@@ -198,7 +198,7 @@ def test_a_profile_that_must_be_there_creates_no_user(iterable: LocalIterable, h
     with delivering(iterable) as classic:
         classic.send({"type": "identify", "traits": {"email": "u-1@x.com"}})
     handed = [event(user=user) for user in ("u-1", "u-2")]
-    with mapped(iterable, only) as to:
+    with open_mapped(iterable, only) as to:
         outcomes = by_index(to.send_all(handed)) if how == "send_all" else map(to.send, handed)
         assert [outcome.name for outcome in outcomes] == ["delivered", "delivered"]
     known, unknown = map(iterable.project.user, ("u-1@x.com", "u-2@x.com"))
@@ -218,7 +218,7 @@ def test_profiles_that_are_blamed_for_their_bulk_go_in_bulks_of_their_own() -> N
     with (
         LocalIterable(Project(project_type="email")) as iterable,
         delivering(iterable) as classic,
-        mapped(iterable, only) as to,
+        open_mapped(iterable, only) as to,
     ):
         classic.send({"type": "identify", "traits": {"email": "u-9@x.com", "plan": "pro"}})
         outcomes = by_index(to.send_all(handed))
@@ -232,7 +232,7 @@ def test_many_events_of_many_subscriptions_keep_their_users_order(iterable: Loca
         event(f"E{number}", user=f"u-{number % 7}") | {"messageId": f"m-{number}"}
         for number in range(300)
     ]
-    with mapped(iterable) as to:
+    with open_mapped(iterable) as to:
         assert set(names(to.send_all(handed))) == {"delivered"}
     for user in range(7):
         found = [each["eventName"] for each in iterable.project.events(f"u-{user}@x.com")]
@@ -244,7 +244,7 @@ def test_many_events_of_many_subscriptions_keep_their_users_order(iterable: Loca
 AGAIN = Subscription("Again", "trackEvent", 'type = "track"', {**WHO, "eventName": "Again"})
 LAST = Subscription("Last", "trackEvent", 'type = "track"', {**WHO, "eventName": "Last"})
 #: So that a second bulk of profiles has to wait for longer than a test.
-ONE_BULK_OF_PROFILES = RATES | {"/api/users/bulkUpdate": 0.01}
+ONE_BULK_OF_PROFILES = RATE_LIMITS | {"/api/users/bulkUpdate": 0.01}
 
 
 def test_a_subscription_that_failed_is_named_though_time_ran_out_for_the_next(
@@ -285,7 +285,7 @@ def test_an_event_that_waits_for_an_earlier_one_keeps_its_failures() -> None:
     broken = Script([faults.server_error()] * 5, paths=["/api/events/trackBulk"])
     with (
         LocalIterable(Project(project_type="email"), faults=broken) as iterable,
-        mapped(iterable, SUBSCRIPTIONS[0], STRICT) as to,
+        open_mapped(iterable, SUBSCRIPTIONS[0], STRICT) as to,
     ):
         outcomes = by_index(to.send_all([event(), event() | {"messageId": "m-2"}]))
     assert names(outcomes) == ["retryable", "retryable"]
@@ -355,7 +355,7 @@ def test_dead_letters_that_cannot_be_written_take_no_failures_away(
 
 def test_in_the_background_none_stops_another(iterable: LocalIterable) -> None:
     told: list[Outcome] = []
-    with mapped(iterable) as to:
+    with open_mapped(iterable) as to:
         to.start(told.append)
         for number, name in enumerate(("Seen", "Secret", "Seen")):
             to.enqueue(event(name) | {"messageId": f"m-{number}"})
@@ -374,7 +374,7 @@ def test_an_outbox_keeps_an_event_of_which_one_subscription_is_to_be_tried_again
     with (
         LocalIterable(Project(project_type="email"), faults=broken) as iterable,
         Outbox(tmp_path / "events.outbox") as outbox,
-        mapped(iterable) as to,
+        open_mapped(iterable) as to,
     ):
         outbox.add(event())
         (first,) = to.drain(outbox)
@@ -394,7 +394,7 @@ def test_what_is_handed_in_again_is_sent_whole_and_is_no_second_record(way: Way)
     )
     with (
         LocalIterable(Project(project_type="email"), faults=broken) as iterable,
-        mapped(iterable, SUBSCRIPTIONS[0], AGAIN) as to,
+        open_mapped(iterable, SUBSCRIPTIONS[0], AGAIN) as to,
     ):
         first = way(to, event())
         again = way(to, event())
@@ -420,7 +420,7 @@ def test_an_events_requests_come_before_those_of_the_users_next_event(
     iterable: LocalIterable,
 ) -> None:
     handed = [event(f"E{number}") | {"messageId": f"m-{number}"} for number in range(5)]
-    with mapped(iterable, SUBSCRIPTIONS[0], AGAIN, LAST) as to:
+    with open_mapped(iterable, SUBSCRIPTIONS[0], AGAIN, LAST) as to:
         assert names(to.send_all(handed)) == ["delivered"] * 5
     found = [each["eventName"] for each in iterable.project.events("u-1@x.com")]
     assert found == [name for number in range(5) for name in (f"E{number}", "Again", "Last")]
@@ -430,7 +430,7 @@ def test_tries_of_one_subscription_are_not_taken_from_the_next(way: Way) -> None
     shaky = Script([faults.server_error()] * 4 + [None] + [faults.server_error()] * 4)
     with (
         LocalIterable(Project(project_type="email"), faults=shaky) as iterable,
-        mapped(iterable, SUBSCRIPTIONS[0], AGAIN) as to,
+        open_mapped(iterable, SUBSCRIPTIONS[0], AGAIN) as to,
     ):
         outcome = way(to, event())
     assert (outcome.name, outcome.attempts) == ("delivered", 10)
@@ -443,7 +443,7 @@ def test_two_subscriptions_that_map_the_same_id_make_one_record(
         attrs.evolve(each, mapping={**each.mapping, "id": {"@path": "$.messageId"}})
         for each in (SUBSCRIPTIONS[0], AGAIN)
     ]
-    with mapped(iterable, *identified) as to:
+    with open_mapped(iterable, *identified) as to:
         assert way(to, event()).name == "delivered"
     found = [(each["eventName"], each["id"]) for each in iterable.project.events("u-1@x.com")]
     assert found == [("Again", "m-1")]

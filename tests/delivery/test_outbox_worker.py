@@ -1,4 +1,4 @@
-"""Events that wait on disk: none is lost, whoever is killed, and none overtakes another."""
+"""Delivery from an outbox: a kill loses no event, and no event overtakes another."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from iterable_destination.testing import (
     faults,
 )
 from tests.support.delivering import (
-    PATIENCE,
+    WAIT_SECONDS,
     Leaks,
     applied,
     delivering,
@@ -70,15 +70,15 @@ def outbox(tmp_path: Path) -> Iterator[Outbox]:
 
 
 def test_what_is_taken_is_on_disk_delivered_told_and_removed(outbox: Outbox) -> None:
-    told: list[Outcome] = []
+    reported: list[Outcome] = []
     with LocalIterable() as iterable, delivering(iterable) as to:
-        to.start(told.append, outbox=outbox)
+        to.start(reported.append, outbox=outbox)
         numbers = [to.enqueue(event) for event in history(200, 20)]
         assert to.flush() == 0
         assert sorted(applied(iterable.project.effects)) == list(range(200))
         assert inversions(iterable, [f"u-{n}" for n in range(20)]) == []
-    assert sorted(outcome.index for outcome in told) == sorted(numbers)
-    assert set(names(told)) == {"delivered"}
+    assert sorted(outcome.index for outcome in reported) == sorted(numbers)
+    assert set(names(reported)) == {"delivered"}
     assert len(outbox) == 0
 
 
@@ -126,7 +126,7 @@ def test_only_what_is_certain_is_removed(outbox: Outbox, tmp_path: Path) -> None
 
 
 def test_an_event_is_removed_only_after_its_outcome_was_told(outbox: Outbox) -> None:
-    """Whoever is killed while being told finds it there again."""
+    """Whoever is killed while being reported finds it there again."""
     outbox.add_all(history(30, 3))
     with LocalIterable() as iterable, delivering(iterable) as to:
         drain = cast("Generator[Outcome]", to.drain(outbox))
@@ -150,17 +150,17 @@ def test_what_is_retryable_is_tried_again_in_its_order(outbox: Outbox) -> None:
                 return faults.server_error(503)
         return apply()
 
-    told: list[Outcome] = []
+    reported: list[Outcome] = []
     events = [make(n, f"u-{n % 3}") for n, make in enumerate([track, order, identify] * 10)]
     with LocalIterable(faults=fails_at_first) as iterable, delivering(iterable) as to:
-        to.start(told.append, outbox=outbox)
+        to.start(reported.append, outbox=outbox)
         for event in events:
             to.enqueue(event)
-        assert to.flush(PATIENCE) == 0
+        assert to.flush(WAIT_SECONDS) == 0
         assert sorted(applied(iterable.project.effects)) == list(range(30))
         assert inversions(iterable, ["u-0", "u-1", "u-2"]) == []
-    assert "retryable" in names(told)
-    delivered = [outcome.index for outcome in told if outcome.name == "delivered"]
+    assert "retryable" in names(reported)
+    delivered = [outcome.index for outcome in reported if outcome.name == "delivered"]
     assert sorted(delivered) == sorted(set(delivered))
     assert len(delivered) == 30
 
@@ -198,7 +198,7 @@ def test_a_retryable_event_has_its_turn_again_although_new_events_keep_coming(
     )
     outbox.add(track(0))
     with worker.OutboxWorker(outbox, lambda: one_pass, lambda _: None) as running:
-        assert is_done.wait(PATIENCE)
+        assert is_done.wait(WAIT_SECONDS)
         running.close(0)
     assert tried[:6] == [1, 2, 3, 4, 1, 5]
 
@@ -213,7 +213,7 @@ def test_waits_between_passes_that_deliver_nothing_double_up_to_a_minute(
             waits.append(timeout)
             if len(waits) == 8:
                 is_done.set()
-            return super().wait(0 if len(waits) < 8 else PATIENCE)
+            return super().wait(0 if len(waits) < 8 else WAIT_SECONDS)
 
     monkeypatch.setattr(worker, "_INITIAL_BACKOFF", 1.0)
     monkeypatch.setattr(worker, "_MAX_BACKOFF", 60.0)
@@ -227,9 +227,9 @@ def test_waits_between_passes_that_deliver_nothing_double_up_to_a_minute(
     monkeypatch.setattr(running, "_stopping", Waiting())
     again = threading.Thread(target=running._deliver)
     again.start()
-    assert is_done.wait(PATIENCE)
+    assert is_done.wait(WAIT_SECONDS)
     running._stopping.set()
-    again.join(PATIENCE)
+    again.join(WAIT_SECONDS)
     assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
 
 
@@ -239,7 +239,7 @@ def test_what_ended_unknown_is_tried_again_with_its_id(outbox: Outbox) -> None:
         to.start(outbox=outbox)
         to.enqueue(track(0))
         to.enqueue(track(1))
-        assert to.flush(PATIENCE) == 0
+        assert to.flush(WAIT_SECONDS) == 0
         effects = iterable.project.effects
         assert len(effects) > 40
         assert doubled_ids(iterable) == []
@@ -258,19 +258,19 @@ def test_the_next_start_delivers_what_was_left(outbox: Outbox) -> None:
         assert to.close() == 0
     with LocalIterable() as iterable, delivering(iterable) as to:
         to.start(outbox=outbox)
-        assert to.flush(PATIENCE) == 0
+        assert to.flush(WAIT_SECONDS) == 0
         assert sorted(applied(iterable.project.effects)) == list(range(40))
         assert inversions(iterable, [f"u-{n}" for n in range(8)]) == []
 
 
 def test_what_is_added_by_others_is_delivered_too(outbox: Outbox, tmp_path: Path) -> None:
-    told = threading.Event()
+    reported = threading.Event()
     with LocalIterable() as iterable, delivering(iterable) as to:
-        to.start(lambda _: told.set(), outbox=outbox)
+        to.start(lambda _: reported.set(), outbox=outbox)
         with Outbox(tmp_path / "outbox") as another:
             another.add(track(0))
-        assert told.wait(PATIENCE)
-        assert to.flush(PATIENCE) == 0
+        assert reported.wait(WAIT_SECONDS)
+        assert to.flush(WAIT_SECONDS) == 0
 
 
 def test_a_full_outbox_takes_nothing(tmp_path: Path) -> None:
@@ -295,7 +295,7 @@ def test_a_callback_that_raises_stops_nothing(outbox: Outbox) -> None:
         to.start(raises, outbox=outbox)
         for event in history(20, 4):
             to.enqueue(event)
-        assert to.flush(PATIENCE) == 0
+        assert to.flush(WAIT_SECONDS) == 0
         assert sorted(applied(iterable.project.effects)) == list(range(20))
 
 
@@ -315,17 +315,17 @@ def test_one_at_a_time_delivers_from_an_outbox(outbox: Outbox) -> None:
             next(two.drain(outbox))
         one.start(outbox=outbox)
         one.enqueue(track(0))
-        assert one.flush(PATIENCE) == 0
+        assert one.flush(WAIT_SECONDS) == 0
         two.start(lambda _: gone.set(), outbox=outbox)
         one.close()
         two.enqueue(track(1))
-        assert gone.wait(PATIENCE)
-        assert two.flush(PATIENCE) == 0
+        assert gone.wait(WAIT_SECONDS)
+        assert two.flush(WAIT_SECONDS) == 0
         assert applied(iterable.project.effects) == [0, 1]
 
 
 def test_closing_while_the_server_stalls_does_not_wait_for_it(outbox: Outbox) -> None:
-    told: list[Outcome] = []
+    reported: list[Outcome] = []
     met = threading.Event()
 
     def stalls(_: Received, __: Apply) -> Fault:
@@ -333,13 +333,13 @@ def test_closing_while_the_server_stalls_does_not_wait_for_it(outbox: Outbox) ->
         return faults.stall()
 
     with LocalIterable(faults=stalls) as iterable, delivering(iterable) as to:
-        to.start(told.append, outbox=outbox)
+        to.start(reported.append, outbox=outbox)
         for n in range(5):
             to.enqueue(order(n, "u-1"))
-        assert met.wait(PATIENCE)
+        assert met.wait(WAIT_SECONDS)
         assert to.close(0.1) == 5
-    assert "unknown" in names(told)
-    assert "delivered" not in names(told)
+    assert "unknown" in names(reported)
+    assert "delivered" not in names(reported)
     assert len(outbox) == 5
 
 
@@ -349,7 +349,7 @@ def test_an_outbox_that_breaks_meanwhile_is_said_and_the_thread_ends(
     with LocalIterable() as iterable, delivering(iterable) as to:
         to.start(outbox=outbox)
         to.enqueue(track(0))
-        assert to.flush(PATIENCE) == 0
+        assert to.flush(WAIT_SECONDS) == 0
         outbox.close()
         wait_until(lambda: "the outbox is closed" in caplog.text)
         with pytest.raises(OutboxError):
@@ -359,7 +359,7 @@ def test_an_outbox_that_breaks_meanwhile_is_said_and_the_thread_ends(
     # its thread looks again and again until the process ends, or so it would
     thread = to._background._thread  # type: ignore[union-attr]
     to._background._stopping.set()  # type: ignore[union-attr]
-    thread.join(PATIENCE)  # type: ignore[union-attr]
+    thread.join(WAIT_SECONDS)  # type: ignore[union-attr]
     assert not thread.is_alive()  # type: ignore[union-attr]
 
 
@@ -369,7 +369,7 @@ PROCESS = """
 import os, sys
 from iterable_destination import Destination, Outbox, RetryPolicy, Settings
 from iterable_destination.delivery import outbox_worker
-from tests.support.delivering import QUICK, RATES, history
+from tests.support.delivering import QUICK, RATE_LIMITS, history
 for name in ("_INITIAL_BACKOFF", "_MAX_BACKOFF", "_PASS_TIME", "_POLL"):
     setattr(outbox_worker, name, 0.02)
 url, path, first, last, step = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:])
@@ -378,7 +378,7 @@ def say(*words):
     os.write(1, (" ".join(map(str, words)) + "\\n").encode())  # in one piece
 with Outbox(path) as outbox:
     settings = Settings(api_key="k", base_url=url)
-    with Destination(settings, retry=QUICK, rate_limits=RATES) as to:
+    with Destination(settings, retry=QUICK, rate_limits=RATE_LIMITS) as to:
         to.start(lambda outcome: say(outcome.name, outcome.index), outbox=outbox)
         for n in range(first, last, step):
             to.enqueue(events[n])
@@ -405,8 +405,8 @@ def test_two_processes_with_one_outbox_deliver_each_event_once(tmp_path: Path) -
         assert len(effects) == 600
         assert inversions(iterable, [f"u-{n}" for n in range(30)]) == []
     assert [running.returncode for running in both] == [0, 0]
-    told = [line for lines in written for line in lines if line.startswith("delivered")]
-    assert len(told) == len(set(told)) == 600
+    reported = [line for lines in written for line in lines if line.startswith("delivered")]
+    assert len(reported) == len(set(reported)) == 600
     assert [lines[-1] for lines in written] == ["left 0", "left 0"]
 
 
@@ -425,7 +425,7 @@ def test_killed_at_any_moment_an_outbox_loses_nothing(tmp_path: Path, times: int
             running.send_signal(signal.SIGKILL)
             lines += running.stdout.readlines()
             running.stdout.close()
-            kills += running.wait(PATIENCE) == -signal.SIGKILL
+            kills += running.wait(WAIT_SECONDS) == -signal.SIGKILL
             whole = [line.split() for line in lines if line.endswith("\n")]
             taken |= {int(words[1]) for words in whole if words[0] == "taken"}
             first += 300
@@ -455,7 +455,7 @@ for n in range(50):
             [sys.executable, "-c", script, iterable.url, str(path)],
             capture_output=True,
             check=False,
-            timeout=PATIENCE,
+            timeout=WAIT_SECONDS,
         )
         assert applied(iterable.project.effects) == list(range(50))
     assert (done.returncode, done.stderr) == (0, b"")
@@ -467,7 +467,7 @@ def test_the_files_are_the_owners_alone(tmp_path: Path, outbox: Outbox) -> None:
     with LocalIterable() as iterable, delivering(iterable) as to:
         to.start(outbox=outbox)
         to.enqueue(track(0))
-        assert to.flush(PATIENCE) == 0
+        assert to.flush(WAIT_SECONDS) == 0
         made = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
     assert set(made.values()) == {0o600}
     assert {"outbox", "outbox-deliverer"} <= made.keys()

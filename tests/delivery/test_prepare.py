@@ -1,4 +1,4 @@
-"""Intake: what is handed in becomes what is sent, or is known not to be; nothing is sent here."""
+"""Preparer: each event becomes an envelope with its calls, or with its outcome."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.support.delivering import cart, identify, order, track
 WHO = Identity(None, "u-1")
 
 
-def preparer(
+def build_preparer(
     settings: Settings | None = None,
     *,
     stamp_ids: bool = True,
@@ -41,37 +41,37 @@ def preparer(
     return Preparer(project, stamp_ids=stamp_ids, keeps_records=keeps_records)
 
 
-def taken(source: Any, **options: Any) -> tuple[Envelope, set[str]]:
-    return preparer(**options).prepare(7, source)
+def prepare(source: Any, **options: Any) -> tuple[Envelope, set[str]]:
+    return build_preparer(**options).prepare(7, source)
 
 
-def calls_of(source: Any, **options: Any) -> tuple[Any, ...]:
-    return tuple(call.call() for call in preparer(**options).prepare(7, source)[0].calls)
+def decode_calls(source: Any, **options: Any) -> tuple[Any, ...]:
+    return tuple(call.call() for call in build_preparer(**options).prepare(7, source)[0].calls)
 
 
-def bodies(envelope: Envelope) -> list[Any]:
-    return [json.loads(mark.body) for mark in envelope.calls]
+def decode_bodies(envelope: Envelope) -> list[Any]:
+    return [json.loads(call.body) for call in envelope.calls]
 
 
-def test_an_event_becomes_a_parcel_with_the_body_of_its_call() -> None:
-    envelope, keys = taken(track(3, "U-1"))
-    [call] = calls_of(track(3, "U-1"))
+def test_an_event_becomes_an_envelope_with_the_body_of_its_call() -> None:
+    envelope, keys = prepare(track(3, "U-1"))
+    [call] = decode_calls(track(3, "U-1"))
     assert call == TrackEvent(Identity(None, "U-1"), "Seen", {"n": 3}, id="m-3")
-    assert bodies(envelope) == [call.body()]
+    assert decode_bodies(envelope) == [call.body()]
     assert (envelope.index, envelope.message_id, envelope.outcome) == (7, "m-3", None)
     assert keys == {"#U-1"}
 
 
 @pytest.mark.parametrize("make", [track, order])
 def test_events_and_purchases_get_their_message_id(make: Any) -> None:
-    assert calls_of(make(3))[0].id == "m-3"
-    assert calls_of(make(3), stamp_ids=False)[0].id is None
-    assert bodies(taken(make(3))[0])[0]["id"] == "m-3"
+    assert decode_calls(make(3))[0].id == "m-3"
+    assert decode_calls(make(3), stamp_ids=False)[0].id is None
+    assert decode_bodies(prepare(make(3))[0])[0]["id"] == "m-3"
 
 
 @pytest.mark.parametrize("make", [identify, cart])
 def test_what_has_no_id_gets_none(make: Any) -> None:
-    assert "id" not in bodies(taken(make(3))[0])[0]
+    assert "id" not in decode_bodies(prepare(make(3))[0])[0]
 
 
 @pytest.mark.parametrize(
@@ -90,31 +90,31 @@ def test_an_id_that_does_not_fit_is_left_out(message_id: str | None, stamped: st
     def translator(_: Any, __: Settings) -> Translation:
         return Translation(message_id, (TrackEvent(Identity(None, "u-1"), "Seen"),))
 
-    assert calls_of({}, translator=translator)[0].id == stamped
+    assert decode_calls({}, translator=translator)[0].id == stamped
 
 
 def test_an_id_of_the_callers_own_stays() -> None:
     call = TrackPurchase(Identity(None, "u-1"), [], 1, id="mine")
-    assert calls_of({}, translator=lambda *_: Translation("m-1", (call,))) == (call,)
+    assert decode_calls({}, translator=lambda *_: Translation("m-1", (call,))) == (call,)
 
 
 def test_emails_are_known_in_any_case_and_user_ids_as_they_are() -> None:
     ada = identify(0, "Ada", traits={"email": "Ada@Example.com"})
-    assert taken(ada)[1] == {"@ada@example.com", "#Ada"}
+    assert prepare(ada)[1] == {"@ada@example.com", "#Ada"}
 
 
 def test_the_names_of_all_calls_count() -> None:
     calls = (UpdateUser(Identity("a@b.c", None), {}), TrackEvent(Identity(None, "u-1"), "Seen"))
-    assert taken({}, translator=lambda *_: Translation(None, calls))[1] == {"@a@b.c", "#u-1"}
+    assert prepare({}, translator=lambda *_: Translation(None, calls))[1] == {"@a@b.c", "#u-1"}
 
 
 def test_a_new_email_is_one_of_its_users_names() -> None:
     call = UpdateEmail(Identity("old@b.co", "u-1"), "New@b.co")
-    envelope, keys = taken({}, translator=lambda *_: Translation("m-1", (call,)))
+    envelope, keys = prepare({}, translator=lambda *_: Translation("m-1", (call,)))
     assert keys == {"@old@b.co", "@new@b.co", "#u-1"}
-    assert bodies(envelope) == [call.body()]
-    assert [mark.call() for mark in envelope.calls] == [call]
-    assert calls_of({}, translator=lambda *_: Translation("m-1", (call,))) == (call,)
+    assert decode_bodies(envelope) == [call.body()]
+    assert [call.call() for call in envelope.calls] == [call]
+    assert decode_calls({}, translator=lambda *_: Translation("m-1", (call,))) == (call,)
 
 
 def test_events_and_purchases_made_of_one_event_have_ids_of_their_own() -> None:
@@ -122,15 +122,15 @@ def test_events_and_purchases_made_of_one_event_have_ids_of_their_own() -> None:
     made = (user, seen, attrs.evolve(seen, id="mine"), TrackPurchase(WHO, [], 1), user)
     options = {"translator": lambda *_: Translation("m-1", made)}
     expected = [None, "m-1", "mine", "m-1#3", None]
-    assert [call.body().get("id") for call in calls_of({}, **options)] == expected
-    assert [body.get("id") for body in bodies(taken({}, **options)[0])] == expected
-    envelope, _ = taken({}, stamp_ids=False, **options)
-    assert [body.get("id") for body in bodies(envelope)] == [None, None, "mine", None, None]
+    assert [call.body().get("id") for call in decode_calls({}, **options)] == expected
+    assert [body.get("id") for body in decode_bodies(prepare({}, **options)[0])] == expected
+    envelope, _ = prepare({}, stamp_ids=False, **options)
+    assert [body.get("id") for body in decode_bodies(envelope)] == [None, None, "mine", None, None]
 
 
 def test_an_id_of_a_further_event_that_does_not_fit_is_left_out() -> None:
     calls = (TrackEvent(WHO, "Seen"),) * 2
-    made = calls_of({}, translator=lambda *_: Translation("a" * 512, calls))
+    made = decode_calls({}, translator=lambda *_: Translation("a" * 512, calls))
     assert [call.id for call in made] == ["a" * 512, None]
 
 
@@ -148,7 +148,7 @@ def test_an_id_of_a_further_event_that_does_not_fit_is_left_out() -> None:
     ],
 )
 def test_what_is_not_sent_has_its_outcome_and_its_turn(event: Any, keys: set[str]) -> None:
-    envelope, found = taken(event)
+    envelope, found = prepare(event)
     assert envelope.outcome is not None
     assert envelope.outcome.index == 7
     assert (envelope.calls, found) == ((), keys)
@@ -156,16 +156,16 @@ def test_what_is_not_sent_has_its_outcome_and_its_turn(event: Any, keys: set[str
         assert isinstance(envelope.outcome.error, InvalidEvent)
 
 
-def test_the_index_of_a_line_counts_from_0_and_that_of_an_entry_is_its_number() -> None:
+def test_the_index_of_a_line_counts_from_0_and_that_of_an_outbox_record_is_its_number() -> None:
     text = json.dumps(track(3)).encode()
-    assert taken(LineRecord(12, text))[0].index == 11
-    assert taken(OutboxRecord(40, text))[0].index == 40
-    assert taken(LineRecord(12, text))[0].calls == taken(OutboxRecord(40, text))[0].calls
-    assert taken(OutboxRecord(40, b"damaged"))[0].outcome is not None
+    assert prepare(LineRecord(12, text))[0].index == 11
+    assert prepare(OutboxRecord(40, text))[0].index == 40
+    assert prepare(LineRecord(12, text))[0].calls == prepare(OutboxRecord(40, text))[0].calls
+    assert prepare(OutboxRecord(40, b"damaged"))[0].outcome is not None
 
 
 def test_a_line_that_is_no_json_is_rejected() -> None:
-    envelope, keys = taken(LineRecord(12, b"{"))
+    envelope, keys = prepare(LineRecord(12, b"{"))
     assert envelope.outcome is not None
     assert (envelope.outcome.name, envelope.outcome.index, keys) == ("rejected", 11, set())
     assert isinstance(envelope.outcome.error, InvalidJSON)
@@ -175,13 +175,13 @@ def test_a_line_that_is_no_json_is_rejected() -> None:
 
 def test_what_was_handed_in_is_kept_only_for_dead_letters() -> None:
     event = track(3)
-    assert taken(event)[0].record is None
-    kept = taken(event, keeps_records=True)[0].record
+    assert prepare(event)[0].record is None
+    kept = prepare(event, keeps_records=True)[0].record
     before, event["userId"] = dict(event), "u-2"
     assert kept is not None
     assert kept.event() == before
     line = LineRecord(1, b"no JSON")
-    assert taken(line, keeps_records=True)[0].record == line
+    assert prepare(line, keeps_records=True)[0].record == line
 
 
 def test_what_a_translator_raises_for_an_event_is_its_outcome_and_all_else_is_raised() -> None:
@@ -191,11 +191,11 @@ def test_what_a_translator_raises_for_an_event_is_its_outcome_and_all_else_is_ra
     def breaks(_: Any, __: Settings) -> Translation:
         raise KeyError("a bug")
 
-    envelope, _ = taken({"messageId": "m-9"}, translator=refuses)
+    envelope, _ = prepare({"messageId": "m-9"}, translator=refuses)
     assert envelope.outcome is not None
     assert (envelope.outcome.name, envelope.outcome.message_id) == ("rejected", "m-9")
     with pytest.raises(KeyError, match="a bug"):
-        taken({}, translator=breaks)
+        prepare({}, translator=breaks)
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_any_translator_may_raise_what_functions_raise(
     def raises(_: Any, __: Settings) -> Translation:
         raise error
 
-    envelope, keys = taken(track(3), translator=raises)
+    envelope, keys = prepare(track(3), translator=raises)
     assert envelope.outcome is not None
     assert (envelope.outcome.name, envelope.outcome.message) == (outcome, "mine")
     assert envelope.outcome.error is (None if outcome == "skipped" else error)
@@ -236,7 +236,7 @@ def test_the_message_id_is_known_of_whatever_a_translator_refuses(
         def raises(_: Any, __: Settings, error: Exception = error) -> Translation:
             raise error
 
-        assert taken(event, translator=raises)[0].message_id == message_id
+        assert prepare(event, translator=raises)[0].message_id == message_id
 
 
 # Lines --------------------------------------------------------------------------------------------
@@ -255,8 +255,8 @@ def known(prepare: tuple[Envelope, set[str]]) -> tuple[Any, ...]:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_line_comes_to_the_same_as_its_event(event: Any, stamp_ids: bool) -> None:  # noqa: FBT001
     line = LineRecord(8, json.dumps(event).encode())
-    mapped = taken(line.event(), stamp_ids=stamp_ids)
-    assert known(taken(line, stamp_ids=stamp_ids)) == known(mapped)
+    mapped = prepare(line.event(), stamp_ids=stamp_ids)
+    assert known(prepare(line, stamp_ids=stamp_ids)) == known(mapped)
 
 
 LONG = 12345678901234567890123
@@ -280,7 +280,7 @@ ORDER = {"product_id": "p-1", "name": "Go", "price": 2.5, "quantity": 1}
 )
 def test_no_digit_of_a_long_number_in_a_line_is_lost(event: Any) -> None:
     usual = {"timestamp": "2023-02-05T20:42:10.123Z", "context": {}} | event
-    envelope, _ = taken(LineRecord(1, json.dumps(usual).encode()))
+    envelope, _ = prepare(LineRecord(1, json.dumps(usual).encode()))
     if envelope.outcome is None:
         assert str(LONG) in envelope.item.decode()
     else:
@@ -290,7 +290,7 @@ def test_no_digit_of_a_long_number_in_a_line_is_lost(event: Any) -> None:
 @pytest.mark.parametrize("text", [b"", b"[]", b"{", b"NaN", b"\xff", b'{"type":"track"}'])
 def test_a_line_that_is_no_ordinary_event_is_read(text: bytes) -> None:
     line = LineRecord(3, text)
-    envelope, _ = taken(line)
+    envelope, _ = prepare(line)
     assert (envelope.index, envelope.outcome and envelope.outcome.name) == (2, "rejected")
 
 
@@ -299,7 +299,7 @@ def test_a_line_is_kept_for_dead_letters_if_they_are_kept(*, keeps_records: bool
     usual = {"timestamp": "2023-02-05T20:42:10.123Z", "context": {}}
     for event in (track(1), track(1) | usual):
         line = LineRecord(3, json.dumps(event).encode())
-        envelope, _ = taken(line, keeps_records=keeps_records)
+        envelope, _ = prepare(line, keeps_records=keeps_records)
         assert (envelope.record is line, envelope.index) == (keeps_records, 2)
 
 
@@ -307,6 +307,6 @@ def test_lines_go_by_the_mapping_and_the_function_that_were_chosen() -> None:
     usual = {"timestamp": "2023-02-05T20:42:10.123Z", "context": {}}
     line = LineRecord(1, json.dumps(track(1) | usual).encode())
     of_own = Settings(mappings=[])
-    assert preparer(of_own).prepare(0, line)[0].outcome
-    assert taken(line, translator=lambda *_: Translation("m-1", skipped="no"))[0].outcome
-    assert taken(line)[0].outcome is None
+    assert build_preparer(of_own).prepare(0, line)[0].outcome
+    assert prepare(line, translator=lambda *_: Translation("m-1", skipped="no"))[0].outcome
+    assert prepare(line)[0].outcome is None

@@ -1,4 +1,4 @@
-"""Webhooks of Iterable's arrive in Segment, a user's in order, or their outcome says why not."""
+"""SegmentDestination: webhooks arrive in Segment in order, or their outcome says why not."""
 
 from __future__ import annotations
 

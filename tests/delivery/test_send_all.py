@@ -47,9 +47,9 @@ from iterable_destination.testing import (
     faults,
 )
 from tests.support.delivering import (
-    PATIENCE,
     QUICK,
-    RATES,
+    RATE_LIMITS,
+    WAIT_SECONDS,
     Leaks,
     applied,
     by_index,
@@ -245,29 +245,29 @@ def test_each_users_events_are_applied_and_told_in_their_order_across_endpoints(
         LocalIterable(faults=RandomFaults(shares, seed=3)) as iterable,
         delivering(iterable) as to,
     ):
-        told = list(to.send_all(events))
-        assert set(names(told)) == {"delivered"}
+        order_of_user = list(to.send_all(events))
+        assert set(names(order_of_user)) == {"delivered"}
         assert inversions(iterable, users) == []
         assert sorted(map(number_of, iterable.project.effects)) == list(range(len(events)))
         for n in range(40):
-            mine = [outcome.index for outcome in told if outcome.index % 40 == n]
+            mine = [outcome.index for outcome in order_of_user if outcome.index % 40 == n]
             assert mine == sorted(mine)
         # users do not wait for one another
         paths = [effect.path for effect in iterable.project.effects]
         assert len([1 for a, b in pairwise(paths) if a != b]) > 10
 
 
-def test_no_user_has_two_requests_under_way() -> None:
-    lock, under_way, seen = threading.Lock(), Counter[str](), Counter[str]()
+def test_no_user_has_two_requests_in_flight() -> None:
+    lock, in_flight, seen = threading.Lock(), Counter[str](), Counter[str]()
 
     def watches(received: Received, apply: Apply) -> Response:
         users = set(re.findall(r'"userId":"([^"]+)"', received.body.decode()))
         with lock:
-            under_way.update(users)
-            seen.update({user: under_way[user] for user in users if under_way[user] > 1})
+            in_flight.update(users)
+            seen.update({user: in_flight[user] for user in users if in_flight[user] > 1})
         time.sleep(0.003)
         with lock:
-            under_way.subtract(users)
+            in_flight.subtract(users)
         return apply()
 
     with LocalIterable(faults=watches) as iterable, delivering(iterable) as to:
@@ -444,23 +444,23 @@ def test_without_ids_doubles_do_not_exceed_the_answers_that_were_lost() -> None:
 
 
 def test_an_endless_input_is_read_a_window_ahead_of_what_is_settled() -> None:
-    max_pending, read, told = 50, 0, 0
+    max_pending, read, order_of_user = 50, 0, 0
     ahead = []
 
     def endless() -> Iterator[dict[str, Any]]:
         nonlocal read
         for n in count():
             read += 1
-            ahead.append(read - told)
+            ahead.append(read - order_of_user)
             yield track(n, f"u-{n % 20}")
 
     with LocalIterable() as iterable, delivering(iterable, max_pending=max_pending) as to:
         outcomes = to.send_all(endless())
         for outcome in islice(outcomes, 3_000):
-            told += 1
+            order_of_user += 1
             assert outcome.name == "delivered"
         outcomes.close()  # type: ignore[attr-defined]
-    # one more may be read when an outcome is there that was not told yet
+    # one more may be read when an outcome is there that was not order_of_user yet
     assert max_pending <= max(ahead) <= max_pending + 1
 
 
@@ -468,7 +468,7 @@ def test_while_nothing_is_settled_a_window_is_read_and_no_more() -> None:
     go, read = threading.Event(), []
 
     def waits(_: Received, apply: Apply) -> Response:
-        go.wait(PATIENCE)
+        go.wait(WAIT_SECONDS)
         return apply()
 
     def endless() -> Iterator[dict[str, Any]]:
@@ -486,7 +486,7 @@ def test_while_nothing_is_settled_a_window_is_read_and_no_more() -> None:
         asking.join(0.2)
         assert (asking.is_alive(), len(read)) == (True, 30)
         go.set()
-        asking.join(PATIENCE)
+        asking.join(WAIT_SECONDS)
         assert names(first) == ["delivered"]
         before = len(read)
         wait_until(lambda: len(iterable.project.effects) == before)
@@ -498,7 +498,7 @@ def test_a_window_of_bytes_bounds_what_is_read_of_large_events() -> None:
     go, read = threading.Event(), []
 
     def waits(_: Received, apply: Apply) -> Response:
-        go.wait(PATIENCE)
+        go.wait(WAIT_SECONDS)
         return apply()
 
     def endless() -> Iterator[dict[str, Any]]:
@@ -514,7 +514,7 @@ def test_a_window_of_bytes_bounds_what_is_read_of_large_events() -> None:
         asking.join(0.2)
         assert (asking.is_alive(), len(read)) == (True, 64)
         go.set()
-        asking.join(PATIENCE)
+        asking.join(WAIT_SECONDS)
         outcomes.close()  # type: ignore[attr-defined]
 
 
@@ -524,7 +524,7 @@ def test_a_window_of_bytes_bounds_what_is_read_of_large_events() -> None:
 def test_requests_are_under_way_at_the_same_time() -> None:
     """Iterable responds to eight at a time, when all eight are there."""
     events = [order(n, f"u-{n}") for n in range(32)]
-    together = threading.Barrier(8, timeout=PATIENCE)
+    together = threading.Barrier(8, timeout=WAIT_SECONDS)
 
     def waits(_: Received, apply: Apply) -> Response:
         together.wait()
@@ -538,7 +538,7 @@ def test_requests_are_under_way_at_the_same_time() -> None:
 
 def test_there_are_as_many_workers_as_asked_for_and_no_more() -> None:
     lock, most, now = threading.Lock(), 0, 0
-    together = threading.Barrier(3, timeout=PATIENCE)
+    together = threading.Barrier(3, timeout=WAIT_SECONDS)
 
     def counts(_: Received, apply: Apply) -> Response:
         nonlocal most, now
@@ -618,7 +618,7 @@ class HangingClient(Client):
         del endpoint, body, expects_code
         self.timeouts.append(timeout)
         self.begun.set()
-        assert self.may_end.wait(PATIENCE)
+        assert self.may_end.wait(WAIT_SECONDS)
         return ApiResponse(200, {}, "Success", "ok", "r-1")
 
 
@@ -631,7 +631,7 @@ def test_after_the_time_given_a_response_that_hangs_is_awaited_no_more() -> None
         nonlocal now
         yield order(0)
         yield order(1)
-        assert client.begun.wait(PATIENCE)
+        assert client.begun.wait(WAIT_SECONDS)
         now += 5.1
 
     with (
@@ -643,7 +643,7 @@ def test_after_the_time_given_a_response_that_hangs_is_awaited_no_more() -> None
         outcomes = by_index(to.send_all(events(), timeout=5.0))
         client.may_end.set()
         for thread in set(threading.enumerate()) - set(threads):
-            thread.join(PATIENCE)
+            thread.join(WAIT_SECONDS)
         assert names(outcomes) == ["unknown", "retryable"]
         assert str(outcomes[0].error) == "deadline exceeded before the response came"
         assert client.timeouts == [5.0]
@@ -652,7 +652,7 @@ def test_after_the_time_given_a_response_that_hangs_is_awaited_no_more() -> None
 
 def test_what_was_sent_in_the_time_given_is_delivered() -> None:
     with LocalIterable() as iterable, delivering(iterable) as to:
-        outcomes = by_index(to.send_all(history(300, 30), timeout=PATIENCE))
+        outcomes = by_index(to.send_all(history(300, 30), timeout=WAIT_SECONDS))
         assert set(names(outcomes)) == {"delivered"}
         at_once = by_index(to.send_all(history(300, 30), timeout=0))
         assert set(names(at_once)) == {"retryable"}
@@ -677,8 +677,8 @@ def test_after_the_time_given_nothing_is_translated_and_users_are_told_in_order(
         event["messageId"]: event["messageId"] for event in events
     }
     for user in {event["userId"] for event in events}:
-        told = [each.index for each in of_events if events[each.index]["userId"] == user]
-        assert told == sorted(told)
+        order_of_user = [each.index for each in of_events if events[each.index]["userId"] == user]
+        assert order_of_user == sorted(order_of_user)
 
 
 @pytest.mark.parametrize("count", [1, 8, 9])
@@ -687,8 +687,8 @@ def test_few_calls_that_could_go_in_one_bulk_go_singly(count: int) -> None:
     with LocalIterable() as iterable, delivering(iterable) as to:
         assert set(names(to.send_all(tracks, min_bulk_size=9))) == {"delivered"}
         paths = {request.path for request in iterable.project.requests}
-        has_single_endpoint = "/api/events/track"
-        assert paths == ({has_single_endpoint} if count <= 8 else {f"{has_single_endpoint}Bulk"})
+        single_path = "/api/events/track"
+        assert paths == ({single_path} if count <= 8 else {f"{single_path}Bulk"})
         assert len(iterable.project.effects) == count
 
 
@@ -706,8 +706,8 @@ def test_few_calls_that_go_singly_are_applied_in_each_users_order() -> None:
     assert set(names(outcomes)) <= {"delivered", "skipped"}
     place = {event["messageId"]: number for number, event in enumerate(events)}
     for user in {event["userId"] for event in events}:
-        told = [place[each] for each in ids if events[place[each]]["userId"] == user]
-        assert told == sorted(told)
+        order_of_user = [place[each] for each in ids if events[place[each]]["userId"] == user]
+        assert order_of_user == sorted(order_of_user)
 
 
 def test_the_time_given_bounds_waiting_for_a_rate_too() -> None:
@@ -814,7 +814,7 @@ def test_several_threads_may_send_at_once_through_one_destination() -> None:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(PATIENCE)
+            thread.join(WAIT_SECONDS)
         assert len(iterable.project.effects) == 1_200
     assert [names(results[part]) for part in range(4)] == [["delivered"] * 300] * 4
 
@@ -1050,5 +1050,5 @@ def test_nothing_is_left_open_after_many_destinations() -> None:
     """The fixture counts threads and descriptors."""
     with LocalIterable() as iterable:
         for _ in range(10):
-            with Destination(settings_of(iterable), retry=QUICK, rate_limits=RATES) as to:
+            with Destination(settings_of(iterable), retry=QUICK, rate_limits=RATE_LIMITS) as to:
                 assert set(names(to.send_all(history(30, 10)))) == {"delivered"}

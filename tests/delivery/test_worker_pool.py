@@ -1,4 +1,4 @@
-"""Whatever a server answers, each event has one outcome, and none is called delivered in vain."""
+"""WorkerPool: each event has one outcome, and delivered ones were accepted by the server."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from iterable_destination.model import endpoints
 from iterable_destination.model.endpoints import Endpoint
 from tests.support import faulty_server as faulty
 from tests.support.delivering import (
-    PATIENCE,
     QUICK,
-    RATES,
+    RATE_LIMITS,
+    WAIT_SECONDS,
     Leaks,
     by_index,
     cart,
@@ -52,8 +52,8 @@ def _no_leaks() -> Iterator[None]:
     leaks.check()
 
 
-class Answering(Client):
-    """Gives the same answer to every request, read as a real one is."""
+class FixedResponseClient(Client):
+    """Gives the same response to every request, parsed as a real one is."""
 
     def __init__(self, status: int, text: bytes) -> None:
         super().__init__(SETTINGS)
@@ -76,20 +76,20 @@ class Answering(Client):
     def respond(
         self, endpoint: Endpoint, body: bytes | None, timeout: float | None
     ) -> HttpResponse:
-        """Stand in for the connections, too."""
+        """Stand in for the transport."""
         del endpoint, timeout
         return HttpResponse(self._status_for(body or b""), {}, self._text)
 
     def close(self) -> None:
-        """Leave what is not there."""
+        """Do nothing: there is no connection."""
 
     def _status_for(self, body: bytes) -> int:
         del body
         return self.status
 
 
-class AnsweringByNumber(Answering):
-    """Answers with the status that is the number of the event."""
+class StatusByNumberClient(FixedResponseClient):
+    """Responds with the status that is the number of the event."""
 
     def _status_for(self, body: bytes) -> int:
         return int(json.loads(body)["items"][0]["id"])
@@ -122,10 +122,12 @@ SENT: dict[str, Callable[[int, str], dict[str, Any]]] = {
 _ITEMS = {"bulkUpdate": 3, "trackBulk": 3, "trackPurchase": 1, "updateCart": 1}
 
 
-def answered(status: int, text: bytes, kind: str) -> tuple[list[Outcome], Answering]:
+def deliver_to(status: int, text: bytes, kind: str) -> tuple[list[Outcome], FixedResponseClient]:
     with (
-        Answering(status, text) as client,
-        Destination(SETTINGS, client=client, retry=NONE, rate_limits=RATES, max_workers=1) as to,
+        FixedResponseClient(status, text) as client,
+        Destination(
+            SETTINGS, client=client, retry=NONE, rate_limits=RATE_LIMITS, max_workers=1
+        ) as to,
     ):
         return by_index(to.send_all(SENT[kind](n, f"u-{n}") for n in range(_ITEMS[kind]))), client
 
@@ -145,8 +147,10 @@ def test_no_status_of_a_bulk_is_a_false_success(
 ) -> None:
     events = [SENT[kind](n, f"u-{n}") for n in range(3)]
     with (
-        Answering(0, BODIES[body]) as client,
-        Destination(SETTINGS, client=client, retry=NONE, rate_limits=RATES, max_workers=1) as to,
+        FixedResponseClient(0, BODIES[body]) as client,
+        Destination(
+            SETTINGS, client=client, retry=NONE, rate_limits=RATE_LIMITS, max_workers=1
+        ) as to,
     ):
         for client.status in statuses:
             client.paths.clear()
@@ -155,8 +159,8 @@ def test_no_status_of_a_bulk_is_a_false_success(
             # without a tally each goes singly, and there "success" is a plain acceptance
             if client.status <= 299 and body in {"tally", "success"}:
                 assert names(outcomes) == ["delivered"] * 3, client.status
-                has_single_endpoint = [path for path in client.paths if not path.endswith(kind)]
-                assert len(has_single_endpoint) == (3 if body == "success" else 0)
+                single_paths = [path for path in client.paths if not path.endswith(kind)]
+                assert len(single_paths) == (3 if body == "success" else 0)
             else:
                 assert "delivered" not in names(outcomes), client.status
 
@@ -168,8 +172,8 @@ def test_no_status_of_a_single_request_is_a_false_success(
     kind: str, body: str, statuses: Sequence[int]
 ) -> None:
     with (
-        AnsweringByNumber(0, BODIES[body]) as client,
-        Destination(SETTINGS, client=client, retry=NONE, rate_limits=RATES) as to,
+        StatusByNumberClient(0, BODIES[body]) as client,
+        Destination(SETTINGS, client=client, retry=NONE, rate_limits=RATE_LIMITS) as to,
     ):
         outcomes = by_index(to.send_all(SENT[kind](n, f"u-{n}") for n in statuses))
     assert len(outcomes) == len(client.paths) == len(statuses)
@@ -189,7 +193,7 @@ EXPECTED = {
 @pytest.mark.parametrize("kind", list(SENT))
 @pytest.mark.parametrize(("status", "name"), EXPECTED.items())
 def test_a_status_decides_where_the_body_says_nothing(status: int, name: str, kind: str) -> None:
-    outcomes, client = answered(status, BODIES["html"], kind)
+    outcomes, client = deliver_to(status, BODIES["html"], kind)
     assert names(outcomes) == [name] * _ITEMS[kind]
     assert len(client.paths) <= 7
 
@@ -217,7 +221,7 @@ CODES = {
 def test_every_code_of_iterables_has_its_meaning(status: int, kind: str) -> None:
     for code, error in CODES.items():
         text = json.dumps({"msg": "It failed.", "code": code, "params": None}).encode()
-        outcomes, _ = answered(status, text, kind)
+        outcomes, _ = deliver_to(status, text, kind)
         refused = issubclass(error, errors.RequestRefused)
         assert names(outcomes) == ["rejected" if refused else "retryable"] * _ITEMS[kind], code
         assert {type(outcome.error) for outcome in outcomes} == {error}, code
@@ -228,7 +232,7 @@ def test_a_tally_that_names_one_user_blames_that_one_alone() -> None:
     failed = {"invalidUserIds": ["u-1"]}
     text = json.dumps({"successCount": 2, "failCount": 1, "failedUpdates": failed}).encode()
     for kind in ("trackBulk", "bulkUpdate"):
-        outcomes, client = answered(200, text, kind)
+        outcomes, client = deliver_to(200, text, kind)
         assert names(outcomes) == ["delivered", "rejected", "delivered"]
         assert len(client.paths) == 1
 
@@ -297,7 +301,7 @@ def test_an_endless_answer_comes_to_an_end(kind: str) -> None:
 # The threads -------------------------------------------------------------------------------------
 
 
-class Crashing(Client):
+class CrashingClient(Client):
     """Has a bug."""
 
     def __init__(self, error: BaseException) -> None:
@@ -311,8 +315,8 @@ class Crashing(Client):
 @pytest.mark.parametrize("error", [ZeroDivisionError("a bug"), MemoryError(), SystemExit(3)])
 def test_what_nobody_expected_in_a_thread_is_raised_to_the_caller(error: BaseException) -> None:
     with (
-        Crashing(error) as client,
-        Destination(SETTINGS, client=client, retry=QUICK, rate_limits=RATES) as to,
+        CrashingClient(error) as client,
+        Destination(SETTINGS, client=client, retry=QUICK, rate_limits=RATE_LIMITS) as to,
         pytest.raises(type(error)) as caught,
     ):
         list(to.send_all(track(n, f"u-{n}") for n in range(5_000)))
@@ -322,13 +326,13 @@ def test_what_nobody_expected_in_a_thread_is_raised_to_the_caller(error: BaseExc
 def test_what_nobody_expected_ends_the_background_and_is_raised_there() -> None:
     error = ZeroDivisionError("a bug")
     with (
-        Crashing(error) as client,
-        Destination(SETTINGS, client=client, retry=QUICK, rate_limits=RATES) as to,
+        CrashingClient(error) as client,
+        Destination(SETTINGS, client=client, retry=QUICK, rate_limits=RATE_LIMITS) as to,
     ):
         to.start()
         to.enqueue(track(0))
         with pytest.raises(ZeroDivisionError):
-            to.flush(PATIENCE)
+            to.flush(WAIT_SECONDS)
         with pytest.raises(ZeroDivisionError):
             to.enqueue(track(1))
         assert to.close(0) == 1
@@ -337,14 +341,14 @@ def test_what_nobody_expected_ends_the_background_and_is_raised_there() -> None:
 def test_threads_are_started_as_they_are_needed_and_used_again() -> None:
     seen: set[threading.Thread] = set()
 
-    class Watching(Answering):
+    class Watching(FixedResponseClient):
         def respond(self, *about: Any) -> HttpResponse:
             seen.add(threading.current_thread())
             return super().respond(*about)
 
     with (
         Watching(200, BODIES["success"]) as client,
-        Destination(SETTINGS, client=client, rate_limits=RATES, max_workers=5) as to,
+        Destination(SETTINGS, client=client, rate_limits=RATE_LIMITS, max_workers=5) as to,
     ):
         outcomes = list(to.send_all(order(n, "u-1") for n in range(100)))
         assert len(seen) <= 5
@@ -356,7 +360,7 @@ def test_a_job_has_the_same_body_each_time() -> None:
     bodies: list[bytes] = []
     for_bulk = endpoints.EVENTS_TRACK_BULK.path
 
-    class Losing(Answering):
+    class Losing(FixedResponseClient):
         def respond(
             self, endpoint: Endpoint, body: bytes | None, timeout: float | None
         ) -> HttpResponse:
@@ -368,7 +372,7 @@ def test_a_job_has_the_same_body_each_time() -> None:
 
     with (
         Losing(200, BODIES["tally"]) as client,
-        Destination(SETTINGS, client=client, retry=QUICK, rate_limits=RATES) as to,
+        Destination(SETTINGS, client=client, retry=QUICK, rate_limits=RATE_LIMITS) as to,
     ):
         outcomes = list(to.send_all([track(0, "u-0"), page(1, "u-1"), track(2, "u-2")]))
     assert names(outcomes) == ["delivered"] * 3
@@ -387,7 +391,7 @@ def test_where_no_thread_can_be_started_requests_are_sent_in_the_calling_one(
     events = [order(n, f"u-{n % 3}") for n in range(20)]
     threads = set()
 
-    class Noting(Answering):
+    class Noting(FixedResponseClient):
         def respond(self, *arguments: Any) -> HttpResponse:
             threads.add(threading.current_thread())
             self.status = 200 if self.status == 503 or len(self.paths) > 5 else 503
@@ -399,7 +403,7 @@ def test_where_no_thread_can_be_started_requests_are_sent_in_the_calling_one(
     monkeypatch.setattr(threading.Thread, "start", fails)
     with (
         Noting(200, BODIES["success"]) as client,
-        Destination(SETTINGS, client=client, retry=QUICK, rate_limits=RATES) as to,
+        Destination(SETTINGS, client=client, retry=QUICK, rate_limits=RATE_LIMITS) as to,
     ):
         outcomes = by_index(to.send_all(events))
         assert names(to.send_all(events, timeout=0)) == ["retryable"] * 20

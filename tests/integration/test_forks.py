@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from iterable_destination.testing import LocalIterable, Project, Script, faults
-from tests.support.delivering import PATIENCE, applied, inversions
+from tests.support.delivering import WAIT_SECONDS, applied, inversions
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
 
@@ -23,10 +23,10 @@ warnings.filterwarnings("ignore", ".* is multi-threaded, use of fork", Deprecati
 FORK = """
 import os, sys, threading
 from iterable_destination import Destination, Outbox, Settings
-from tests.support.delivering import QUICK, RATES, track
+from tests.support.delivering import QUICK, RATE_LIMITS, track
 url, path, pause = sys.argv[1], sys.argv[2], len(sys.argv) > 3
 settings = Settings(api_key="k", base_url=url)
-to = Destination(settings, retry=QUICK, rate_limits=RATES, max_workers=4)
+to = Destination(settings, retry=QUICK, rate_limits=RATE_LIMITS, max_workers=4)
 told = []
 outbox = Outbox(path) if path else None
 to.start(lambda outcome: told.append((outcome.index, outcome.name)), outbox=outbox)
@@ -66,7 +66,7 @@ def forked(iterable: LocalIterable, path: str = "") -> str:
         capture_output=True,
         check=False,
         text=True,
-        timeout=2 * PATIENCE,
+        timeout=2 * WAIT_SECONDS,
     )
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout.strip()
@@ -100,8 +100,8 @@ def test_a_fork_in_the_middle_with_an_outbox_delivers_everything_once(tmp_path: 
 SEND_ALL = """
 import os, sys
 from iterable_destination import Destination, Settings
-from tests.support.delivering import QUICK, RATES, history, names
-to = Destination(Settings(api_key="k", base_url=sys.argv[1]), retry=QUICK, rate_limits=RATES)
+from tests.support.delivering import QUICK, RATE_LIMITS, history, names
+to = Destination(Settings(api_key="k", base_url=sys.argv[1]), retry=QUICK, rate_limits=RATE_LIMITS)
 assert names(to.send_all(history(60, 6))) == ["delivered"] * 60
 children = []
 for part in range(3):
@@ -123,7 +123,7 @@ def test_connections_are_not_shared_with_children() -> None:
             capture_output=True,
             check=False,
             text=True,
-            timeout=PATIENCE,
+            timeout=WAIT_SECONDS,
         )
         assert (done.stdout.strip(), done.stderr) == ("True [0, 0, 0]", "")
         assert len(iterable.project.effects) == 5 * 60

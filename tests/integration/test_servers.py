@@ -20,7 +20,7 @@ from starlette.routing import Mount
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from iterable_destination.testing import LocalIterable
-from tests.support.delivering import PATIENCE, track, wait_until
+from tests.support.delivering import WAIT_SECONDS, track, wait_until
 from tests.support.receiving import (
     SECRET,
     connect,
@@ -59,7 +59,7 @@ def gunicorn(folder: Path, iterable: LocalIterable) -> Iterator[str]:
             yield address[1]
         finally:
             process.terminate()
-            assert process.wait(PATIENCE) == 0
+            assert process.wait(WAIT_SECONDS) == 0
 
 
 def test_gunicorn_delivers_and_slow_bodies_hold_no_worker(tmp_path: Path) -> None:

@@ -353,13 +353,13 @@ def test_free_pages_of_a_file_that_is_mostly_in_use_are_kept(
         pages = []
         for numbers in (range(1), range(1, 401)):
             box.remove(numbers)
-            with box._connected() as connection:
+            with box._connect() as connection:
                 pages += connection.execute("PRAGMA page_count").fetchone()
     assert pages[0] == pages[1] > 200
 
 
 def test_a_log_that_was_large_is_cut_to_8_mb(box: Outbox) -> None:
-    with box._connected() as connection:
+    with box._connect() as connection:
         assert connection.execute("PRAGMA journal_size_limit").fetchone() == (8_388_608,)
 
 
@@ -439,7 +439,7 @@ def test_a_short_wait_is_that_of_one_write_only(path: Path, *, is_locked: bool) 
                 box.add_all([EVENT], timeout=0)
         else:
             assert box.add_all([EVENT], timeout=0) == [1]
-        with box._connected() as connection:
+        with box._connect() as connection:
             assert connection.execute("PRAGMA busy_timeout").fetchone() == (20_000,)
     other.close()
 
@@ -449,7 +449,7 @@ def test_a_longer_wait_for_one_write_is_cut_to_the_lock_timeout(
 ) -> None:
     waits: list[float] = []
     with Outbox(path, lock_timeout=0.1) as box:
-        monkeypatch.setattr(outbox, "_wait_for", lambda _, seconds: waits.append(seconds))
+        monkeypatch.setattr(outbox, "_set_timeout", lambda _, seconds: waits.append(seconds))
         assert box.add_all([EVENT], timeout=20) == [1]
     assert max(waits) <= 0.1
 

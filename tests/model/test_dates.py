@@ -1,4 +1,4 @@
-"""Dates: what is one, and what it becomes."""
+"""Dates: which values are dates, and how they are written."""
 
 from __future__ import annotations
 

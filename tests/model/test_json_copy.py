@@ -1,4 +1,4 @@
-"""The deep copy of what an event carries."""
+"""The deep copy of the values in an event."""
 
 from __future__ import annotations
 

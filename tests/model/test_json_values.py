@@ -1,4 +1,4 @@
-"""Python values as JSON's."""
+"""Python values as JSON values."""
 
 from __future__ import annotations
 

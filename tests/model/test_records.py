@@ -7,8 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from iterable_destination.errors import InvalidJSON
+from iterable_destination.model import json_codec
 from iterable_destination.model.records import EventRecord, LineRecord, OutboxRecord, as_record
 
 
@@ -106,3 +109,84 @@ def test_a_record_is_taken_as_it_is(record: Any) -> None:
 @pytest.mark.parametrize("event", [{"type": "track"}, b"{}", None], ids=type)
 def test_anything_else_is_an_event(event: Any) -> None:
     assert as_record(9, event) == EventRecord(9, event)
+
+
+# --- Lines by either JSON library ------------------------------------------------------------
+
+BOM = b"\xef\xbb\xbf"
+CODECS = ["standard library", "orjson"] if json_codec.HAS_ORJSON else ["standard library"]
+
+
+@pytest.fixture(params=CODECS)
+def _either_codec(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_codec, "HAS_ORJSON", request.param == "orjson")
+
+
+@pytest.mark.usefixtures("_either_codec")
+@pytest.mark.parametrize(
+    ("text", "event"),
+    [
+        (b"{}", {}),
+        (b' {"a": [1, 2.5, null, true, "\\u00e9"]} \r\n', {"a": [1, 2.5, None, True, "é"]}),
+        ('{"é":"😀"}\n'.encode(), {"é": "😀"}),
+        (b'{"a":1,"a":2}', {"a": 2}),
+        (b'{"a":123456789012345678901234567890}', {"a": 123456789012345678901234567890}),
+        (b'{"a":"\\ud800"}', {"a": "\ud800"}),
+        (b'{"a":Infinity}', {"a": float("inf")}),
+        (BOM + b'{"a":1}', {"a": 1}),
+    ],
+)
+def test_a_line_is_read_as_its_json_object(text: bytes, event: Any) -> None:
+    assert LineRecord(1, text).event() == event
+
+
+@pytest.mark.usefixtures("_either_codec")
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (b"[]", "JSON, but no object"),
+        (b"null\n", "JSON, but no object"),
+        (b'"text"', "JSON, but no object"),
+        (b"12", "JSON, but no object"),
+        (b"NaN", "JSON, but no object"),
+        (b"secret", "no JSON: Expecting value, at character 1"),
+        (b'{"secret"}', "no JSON: Expecting ':' delimiter, at character 10"),
+        (b'{"a":"secret', "no JSON: Unterminated string starting at, at character 6"),
+        (b'{"a":1} {"b":2}', "no JSON: Extra data, at character 9"),
+        (b'{}\r{"a":1}', "no JSON: Extra data, at character 4"),
+        (b"\x00", "no JSON: Expecting value, at character 1"),
+        (b'{"a":"\xff"}', "no JSON: no UTF-8 at byte 7"),
+        (b'{"a":"\xc3', "no JSON: no UTF-8 at byte 7"),
+        ('{"a":"é"}'.encode("latin-1"), "no JSON: no UTF-8 at byte 7"),
+        (b"\xff\xfe" + '{"a":1}'.encode("utf-16-le"), "no JSON: no UTF-8 at byte 1"),
+        (b"\xfe\xff" + '{"a":1}'.encode("utf-16-be"), "no JSON: no UTF-8 at byte 1"),
+        (
+            '{"a":1}'.encode("utf-16-le"),
+            "no JSON: Expecting property name enclosed in double quotes, at character 2",
+        ),
+        ('{"a":1}'.encode("utf-16-be"), "no JSON: Expecting value, at character 1"),
+        ('{"a":1}'.encode("utf-32-be"), "no JSON: Expecting value, at character 1"),
+        (BOM, "no JSON: Expecting value, at character 1"),
+        (BOM + b"{}" + BOM, "no JSON: Extra data, at character 3"),
+        (b"[" * 100_000 + b"]" * 100_000, "no JSON: nested too deeply to be read"),
+        (b'{"a":' * 100_000, "no JSON: nested too deeply to be read"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_a_line_that_is_no_json_object_is_told_with_its_number(text: bytes, words: str) -> None:
+    with pytest.raises(InvalidJSON) as caught:
+        LineRecord(17, text).event()
+    assert str(caught.value) == f"line 17: {words}"
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+    assert "secret" not in str(caught.value)
+
+
+@given(text=st.binary())
+def test_any_line_is_an_object_or_an_invalid_one(text: bytes) -> None:
+    try:
+        event = LineRecord(1, text).event()
+    except InvalidJSON as error:
+        assert str(error).startswith("line 1: ")  # noqa: PT017 - either way is right
+    else:
+        assert isinstance(event, dict)

@@ -1,4 +1,4 @@
-"""An answer of Iterable's is an acceptance only if it plainly says so; any other is its error."""
+"""A response accepts a request only if it plainly says so; any other means an error."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iterable_destination import errors
-from iterable_destination.model import responses as answers
+from iterable_destination.model import responses
 from iterable_destination.model.responses import ApiResponse
 
 KEY = "the-key-of-no-project-0123456789"
@@ -24,19 +24,19 @@ def read(
     request_id: str | None = None,
     retry_after: float | None = None,
 ) -> ApiResponse:
-    return answers.parse_response(
+    return responses.parse_response(
         status, body, secret=secret, request_id=request_id, retry_after=retry_after
     )
 
 
-def refused(status: int, body: bytes) -> errors.ApiError:
-    """Return the error that an answer means."""
+def read_error(status: int, body: bytes) -> errors.ApiError:
+    """Return the error that a response means."""
     with pytest.raises(errors.ApiError) as caught:
         read(status, body)
     return caught.value
 
 
-def said(**body: Any) -> bytes:
+def encode_body(**body: Any) -> bytes:
     return json.dumps(body).encode()
 
 
@@ -58,7 +58,7 @@ SERVER = (errors.ServerError, "Iterable failed")
 ADDRESS = (errors.WrongAddress, "this does not answer like Iterable's API; check the address")
 
 
-def meaning(status: int) -> tuple[type[errors.ApiError], str]:
+def find_meaning(status: int) -> tuple[type[errors.ApiError], str]:
     if 200 <= status <= 299:
         return AMBIGUOUS
     if 500 <= status <= 599:
@@ -83,8 +83,8 @@ NO_OBJECTS = {
 @pytest.mark.parametrize("name", ["empty", "text", "html", "list"])
 def test_a_status_without_a_json_object_means_what_the_status_says(name: str) -> None:
     for status in range(200, 600):
-        error = refused(status, NO_OBJECTS[name])
-        kind, words = meaning(status)
+        error = read_error(status, NO_OBJECTS[name])
+        kind, words = find_meaning(status)
         assert (status, type(error)) == (status, kind)
         assert str(error) == f"status {status}: {words}"
         assert (error.status, error.code, error.params) == (status, None, None)
@@ -93,16 +93,16 @@ def test_a_status_without_a_json_object_means_what_the_status_says(name: str) ->
 @pytest.mark.parametrize("name", NO_OBJECTS)
 @pytest.mark.parametrize("status", [200, 400, 429, 500])
 def test_what_is_no_json_object_is_never_read_as_one(status: int, name: str) -> None:
-    error = refused(status, NO_OBJECTS[name])
-    kind, words = meaning(status)
+    error = read_error(status, NO_OBJECTS[name])
+    kind, words = find_meaning(status)
     assert type(error) is kind
     assert str(error) == f"status {status}: {words}"
 
 
 def test_a_status_that_is_no_acceptance_stays_none_if_the_body_says_success() -> None:
     for status in range(300, 600):
-        error = refused(status, said(msg="all well", code="Success", params={"a": 1}))
-        assert (status, type(error)) == (status, meaning(status)[0])
+        error = read_error(status, encode_body(msg="all well", code="Success", params={"a": 1}))
+        assert (status, type(error)) == (status, find_meaning(status)[0])
         assert str(error) == "all well"
         assert (error.status, error.code, error.params) == (status, "Success", {"a": 1})
 
@@ -110,13 +110,13 @@ def test_a_status_that_is_no_acceptance_stays_none_if_the_body_says_success() ->
 def test_an_acceptance_is_a_2xx_json_object_that_says_success() -> None:
     body = {"msg": "1 received", "code": "Success", "params": None}
     for status in range(200, 300):
-        answer = read(status, said(**body), request_id="r-1", retry_after=3.0)
+        answer = read(status, encode_body(**body), request_id="r-1", retry_after=3.0)
         assert answer == ApiResponse(status, body, "Success", "1 received", "r-1")
 
 
 def test_a_2xx_with_another_code_is_no_acceptance() -> None:
     for status in range(200, 300):
-        error = refused(status, said(msg="no", code="BadParams"))
+        error = read_error(status, encode_body(msg="no", code="BadParams"))
         assert type(error) is errors.BadRequest
         assert (error.status, error.code, str(error)) == (status, "BadParams", "no")
 
@@ -124,12 +124,12 @@ def test_a_2xx_with_another_code_is_no_acceptance() -> None:
 @pytest.mark.parametrize("code", [None, "", 0, 1, True, ["Success"], {"Success": 1}])
 def test_a_code_that_is_no_text_is_no_code(code: Any) -> None:
     """Bulk and read endpoints have none; the client asks for one where there has to be one."""
-    assert read(200, said(code=code)).code is None
+    assert read(200, encode_body(code=code)).code is None
 
 
 @pytest.mark.parametrize("code", ["success", "SUCCESS", " Success", "Success ", "OK", "Succes"])
 def test_nothing_but_success_to_the_letter_is_success(code: str) -> None:
-    assert type(refused(200, said(code=code))) is errors.BadRequest
+    assert type(read_error(200, encode_body(code=code))) is errors.BadRequest
 
 
 #: Every documented code but ``Success``; what it means with a status of 200 or 400, and of 409.
@@ -174,7 +174,7 @@ def test_the_table_has_every_documented_code() -> None:
 @pytest.mark.parametrize("code", CODES)
 def test_a_code_decides_where_it_says_more_than_the_status(code: str) -> None:
     for status in (200, 202, 400):
-        error = refused(status, said(msg="Because.", code=code, params={"field": "x"}))
+        error = read_error(status, encode_body(msg="Because.", code=code, params={"field": "x"}))
         assert type(error) is CODES[code][0]
         assert (str(error), error.status, error.code) == ("Because.", status, code)
         assert error.params == {"field": "x"}
@@ -182,13 +182,13 @@ def test_a_code_decides_where_it_says_more_than_the_status(code: str) -> None:
 
 @pytest.mark.parametrize("code", CODES)
 def test_a_conflict_is_one_whatever_the_code_unless_it_says_more(code: str) -> None:
-    assert type(refused(409, said(code=code))) is CODES[code][1]
+    assert type(read_error(409, encode_body(code=code))) is CODES[code][1]
 
 
 @pytest.mark.parametrize("code", [*CODES, "Success"])
 def test_a_limit_or_a_failure_stays_one_whatever_the_code(code: str) -> None:
     for status, kind in LIMITED_OR_FAILED:
-        assert type(refused(status, said(code=code))) is kind
+        assert type(read_error(status, encode_body(code=code))) is kind
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 413, 302])
@@ -196,12 +196,12 @@ def test_a_limit_or_a_failure_stays_one_whatever_the_code(code: str) -> None:
 def test_a_code_that_says_nothing_more_leaves_the_status_its_meaning(
     status: int, code: str
 ) -> None:
-    assert type(refused(status, said(code=code))) is meaning(status)[0]
+    assert type(read_error(status, encode_body(code=code))) is find_meaning(status)[0]
 
 
 def test_an_event_that_the_project_does_not_take_is_refused_though_the_status_is_200() -> None:
     text = "The event 'Order Completed' is disallowed from tracking."
-    error = refused(200, said(msg=text, code="Success"))
+    error = read_error(200, encode_body(msg=text, code="Success"))
     assert type(error) is errors.EventDisallowed
     assert (str(error), error.status, error.code) == (text, 200, "Success")
 
@@ -245,19 +245,19 @@ def test_what_the_headers_say_is_on_the_error() -> None:
 
 @pytest.mark.parametrize("params", [None, "text", ["a"], 1])
 def test_params_that_are_no_object_are_left_out(params: Any) -> None:
-    assert refused(400, said(code="BadParams", params=params)).params is None
+    assert read_error(400, encode_body(code="BadParams", params=params)).params is None
 
 
 @pytest.mark.parametrize("msg", [None, "", 5, ["a"], {"a": 1}])
 def test_a_message_that_is_no_text_gives_way_to_our_own_words(msg: Any) -> None:
-    error = refused(400, said(code="BadParams", msg=msg))
+    error = read_error(400, encode_body(code="BadParams", msg=msg))
     assert str(error) == "status 400: the request breaks a rule of Iterable's"
-    assert read(200, said(code="Success", msg=msg)).message is None
+    assert read(200, encode_body(code="Success", msg=msg)).message is None
 
 
 @pytest.mark.parametrize(("length", "kept"), [(500, "x" * 500), (501, "x" * 500 + "…")])
 def test_a_long_message_and_a_long_code_are_cut(length: int, kept: str) -> None:
-    error = refused(400, said(msg="x" * length, code="x" * length))
+    error = read_error(400, encode_body(msg="x" * length, code="x" * length))
     assert (str(error), error.message, error.code) == (kept, kept, kept)
 
 
@@ -270,7 +270,7 @@ def test_a_long_message_and_a_long_code_are_cut(length: int, kept: str) -> None:
     ],
 )
 def test_a_code_without_a_message_has_words_of_ours(code: str, status: int, words: str) -> None:
-    assert str(refused(status, said(code=code))) == f"status {status}: {words}"
+    assert str(read_error(status, encode_body(code=code))) == f"status {status}: {words}"
 
 
 ECHO = f"POST /api/users/update HTTP/1.1\r\nApi-Key: {KEY}\r\n\r\n{{}}"
@@ -279,7 +279,7 @@ ECHO = f"POST /api/users/update HTTP/1.1\r\nApi-Key: {KEY}\r\n\r\n{{}}"
 @pytest.mark.parametrize("status", [200, 302, 400, 401, 404, 409, 413, 429, 500])
 def test_the_key_is_taken_out_of_all_that_is_kept_of_an_answer(status: int) -> None:
     params = {"a": [{"b": [ECHO, 1, None]}, KEY], KEY: {KEY: KEY, "n": 1.5}}
-    error = refused(status, said(msg=ECHO, code=f"Bad{KEY}", params=params))
+    error = read_error(status, encode_body(msg=ECHO, code=f"Bad{KEY}", params=params))
     redacted_echo = ECHO.replace(KEY, "[api key]")
     assert (error.message, error.code) == (redacted_echo, "Bad[api key]")
     assert error.params == {
@@ -290,24 +290,24 @@ def test_the_key_is_taken_out_of_all_that_is_kept_of_an_answer(status: int) -> N
 
 
 def test_the_key_is_taken_out_of_an_acceptance_too() -> None:
-    answer = read(200, said(msg=ECHO, code="Success", params={KEY: [KEY]}, other=KEY))
+    answer = read(200, encode_body(msg=ECHO, code="Success", params={KEY: [KEY]}, other=KEY))
     assert KEY not in repr(answer) + repr(answer.body)
     assert answer.message == ECHO.replace(KEY, "[api key]")
 
 
 def test_the_key_is_taken_out_before_a_message_is_cut() -> None:
-    error = refused(400, said(msg="x" * 490 + KEY))
+    error = read_error(400, encode_body(msg="x" * 490 + KEY))
     assert str(error) == "x" * 490 + "[api key]"
 
 
 def test_a_key_written_with_json_escapes_is_taken_out() -> None:
     escaped = "".join(f"\\u{ord(character):04x}" for character in KEY)
-    error = refused(400, f'{{"msg":"a {escaped} b","code":"BadParams"}}'.encode())
+    error = read_error(400, f'{{"msg":"a {escaped} b","code":"BadParams"}}'.encode())
     assert str(error) == "a [api key] b"
 
 
 def test_the_key_is_taken_out_of_the_name_of_the_request() -> None:
-    accepted = read(200, said(code="Success"), request_id=f"request-{KEY}")
+    accepted = read(200, encode_body(code="Success"), request_id=f"request-{KEY}")
     assert accepted.request_id == "request-[api key]"
     with pytest.raises(errors.BadRequest) as caught:
         read(400, b"", request_id=f"request-{KEY}")
@@ -317,14 +317,14 @@ def test_the_key_is_taken_out_of_the_name_of_the_request() -> None:
 @pytest.mark.parametrize("depth", [600, 1_000])
 def test_an_answer_nested_deeply_is_an_api_error_like_any_other(depth: int) -> None:
     body = b'{"code":"BadParams","params":{"a":' + b"[" * depth + b"]" * depth + b"}}"
-    assert type(refused(400, body)) is errors.BadRequest
+    assert type(read_error(400, body)) is errors.BadRequest
 
 
 def test_an_answer_is_utf_8_and_may_begin_with_a_byte_order_mark() -> None:
     text = '{"code":"Success","msg":"é"}'
     assert read(200, b"\xef\xbb\xbf" + text.encode()).message == "é"
     for encoding in ("utf-16", "utf-16-le", "utf-16-be", "utf-32", "latin-1"):
-        error = refused(200, text.encode(encoding))
+        error = read_error(200, text.encode(encoding))
         assert type(error) is errors.AmbiguousAnswer
         assert str(error) == f"status 200: {AMBIGUOUS[1]}"
 
@@ -337,7 +337,7 @@ JSON = st.recursive(
 
 @given(value=JSON)
 def test_no_json_value_keeps_the_key(value: Any) -> None:
-    redacted = answers.redact(value, KEY)
+    redacted = responses.redact(value, KEY)
     assert KEY not in json.dumps(redacted)
     if KEY not in json.dumps(value):
         assert redacted == value

@@ -1,4 +1,4 @@
-"""Reading an event: folding, precedence, options, switches and who it is about."""
+"""Reading an event: folding, precedence, options, switches and identity."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ class Kind(StrEnum):
     TRACK = "track"
 
 
-def body(event: Any) -> Any:
+def build_body(event: Any) -> Any:
     return translate(event).calls[0].body()
 
 
-def notes(event: Any) -> list[tuple[str, str]]:
+def list_notes(event: Any) -> list[tuple[str, str]]:
     return [(note.path, note.message) for note in translate(event).notes]
 
 
-def problems(event: Any) -> list[tuple[str, str]]:
+def list_problems(event: Any) -> list[tuple[str, str]]:
     with pytest.raises(InvalidEvent) as caught:
         translate(event)
     return [(problem.path, problem.message) for problem in caught.value.problems]
@@ -141,7 +141,7 @@ def test_anything_else_is_no_number_to_become_a_string(value: Any) -> None:
     ],
 )
 def test_an_event_is_an_object(event: Any, message: str) -> None:
-    assert problems(event) == [("$", message)]
+    assert list_problems(event) == [("$", message)]
 
 
 @pytest.mark.parametrize(
@@ -160,18 +160,18 @@ def test_an_event_is_an_object(event: Any, message: str) -> None:
     ],
 )
 def test_an_event_has_a_type(given: dict[str, Any], message: str) -> None:
-    assert problems({**given, "userId": "u-1", "integrations": {"All": False}}) == [
+    assert list_problems({**given, "userId": "u-1", "integrations": {"All": False}}) == [
         ("type", message)
     ]
 
 
 def test_the_type_may_be_an_enum() -> None:
-    assert body({**TRACK, "type": Kind.TRACK, "userId": "u-1"})["eventName"] == "Signed Up"
+    assert build_body({**TRACK, "type": Kind.TRACK, "userId": "u-1"})["eventName"] == "Signed Up"
 
 
 def test_the_type_may_be_an_enum_that_is_no_string() -> None:
     event = {**IDENTIFY, "type": Call.IDENTIFY, "traits": {"plan": "pro"}}
-    assert body(event) == body({**event, "type": "identify"})
+    assert build_body(event) == build_body({**event, "type": "identify"})
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_what_is_no_event_has_no_message_id() -> None:
 @pytest.mark.parametrize("key", [5, None, b"type", ("a",), 1.5], ids=repr)
 def test_a_key_at_the_top_that_is_no_string_is_refused(key: Any) -> None:
     expected = [("$", "has a key that is no string, as JSON's keys are")]
-    assert problems({**TRACK, "userId": "u-1", key: 1}) == expected
+    assert list_problems({**TRACK, "userId": "u-1", key: 1}) == expected
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_traits_and_properties_are_objects(
     event: dict[str, Any], key: str, value: Any, words: str
 ) -> None:
     expected = [(key, f"must be an object, not {words}")]
-    assert problems({**event, "userId": "u-1", key: value}) == expected
+    assert list_problems({**event, "userId": "u-1", key: value}) == expected
 
 
 @pytest.mark.parametrize("key", ["context", "options", "integrations"])
@@ -236,20 +236,20 @@ def test_traits_and_properties_are_objects(
 def test_other_objects_that_are_none_are_passed_over(key: str, value: Any, words: str) -> None:
     event = {**TRACK, "userId": "u-1", key: value}
     expected = [(key, f"passed over: must be an object, not {words}")]
-    assert (body(event)["userId"], notes(event)) == ("u-1", expected)
+    assert (build_body(event)["userId"], list_notes(event)) == ("u-1", expected)
 
 
 @pytest.mark.parametrize("key", ["context", "options", "integrations", "properties", "traits"])
 def test_null_is_as_if_absent(key: str) -> None:
     event = {**TRACK, "userId": "u-1", key: None}
-    assert (body(event)["userId"], notes(event)) == ("u-1", [])
+    assert (build_body(event)["userId"], list_notes(event)) == ("u-1", [])
 
 
 @pytest.mark.parametrize("key", ["context", "options"])
 def test_traits_of_the_context_that_are_no_object_are_passed_over(key: str) -> None:
     event = {**TRACK, "userId": "u-1", key: {"traits": ["x"]}}
     expected = [(f"{key}.traits", "passed over: must be an object, not a list")]
-    assert notes(event) == expected
+    assert list_notes(event) == expected
 
 
 # --- Switches ----------------------------------------------------------------------------------
@@ -325,7 +325,7 @@ NO_MERGE = {"mergeNestedObjects": False}
     ids=str,
 )
 def test_options_are_found(event: dict[str, Any], expected: bool | None) -> None:  # noqa: FBT001
-    assert body({**IDENTIFY, **event}).get("mergeNestedObjects") is expected
+    assert build_body({**IDENTIFY, **event}).get("mergeNestedObjects") is expected
 
 
 @pytest.mark.parametrize(
@@ -339,7 +339,7 @@ def test_options_are_found(event: dict[str, Any], expected: bool | None) -> None
 )
 def test_a_bad_option_is_named_as_found(event: dict[str, Any], path: str) -> None:
     expected = [(f"{path}.mergeNestedObjects", "must be true or false, not a number")]
-    assert problems({**IDENTIFY, **event}) == expected
+    assert list_problems({**IDENTIFY, **event}) == expected
 
 
 # --- Context and options -----------------------------------------------------------------------
@@ -366,7 +366,7 @@ def test_options_wins_over_context(event: dict[str, Any], email: str | None, pat
     assert email is None or call.identity.email_source == path
 
 
-# --- Who ---------------------------------------------------------------------------------------
+# --- Identity ----------------------------------------------------------------------------------
 
 SOURCES: list[tuple[dict[str, Any], dict[str, str], str]] = [
     # an identify
@@ -435,7 +435,7 @@ def test_who_an_event_is_about(event: dict[str, Any], who: dict[str, str], sourc
 @pytest.mark.parametrize("user_id", [5, 5.0, Decimal(5)], ids=repr)
 def test_a_number_as_user_id_is_noted(user_id: Any) -> None:
     expected = [("userId", "a number, sent as a string")]
-    assert notes({**TRACK, "userId": user_id}) == expected
+    assert list_notes({**TRACK, "userId": user_id}) == expected
 
 
 @pytest.mark.parametrize(
@@ -449,12 +449,12 @@ def test_a_number_as_user_id_is_noted(user_id: Any) -> None:
 )
 def test_a_bad_email_is_named_as_found(event: dict[str, Any], path: str) -> None:
     said = "not a valid email address (expected name@host.domain)"
-    assert problems({**event, "userId": "u-1"}) == [(path, said)]
+    assert list_problems({**event, "userId": "u-1"}) == [(path, said)]
 
 
 @pytest.mark.parametrize("email", [False, 0, 5, [], {}], ids=repr)
 def test_only_null_and_the_empty_string_are_no_email(email: Any) -> None:
-    said = problems({**TRACK, "userId": "a@b.c", "properties": {"email": email}})
+    said = list_problems({**TRACK, "userId": "a@b.c", "properties": {"email": email}})
     assert [path for path, _ in said] == ["properties.email"]
 
 
@@ -462,7 +462,7 @@ def test_only_null_and_the_empty_string_are_no_email(email: Any) -> None:
 @pytest.mark.parametrize("event", [TRACK, {"type": "identify"}], ids=["track", "identify"])
 def test_nobody_is_refused(event: dict[str, Any], user_id: Any) -> None:
     expected = [("userId", "Must set either userId or email")]
-    assert problems({**event, "userId": user_id, "anonymousId": "a-1"}) == expected
+    assert list_problems({**event, "userId": user_id, "anonymousId": "a-1"}) == expected
 
 
 # --- Look-alikes -------------------------------------------------------------------------------
@@ -488,20 +488,20 @@ def hint(*paths: str) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("key", [*EMAIL_KEYS, *ID_KEYS, "userId"])
 def test_a_lookalike_in_the_fields_of_nobody_is_in_the_error(key: str) -> None:
     fields = {key: "x"}
-    assert problems({"type": "identify", "traits": fields}) == hint(f"traits.{key}")
-    assert problems({**TRACK, "properties": fields}) == hint(f"properties.{key}")
-    assert problems({**TRACK, "context": {"traits": fields}}) == hint(f"context.traits.{key}")
-    assert problems({**TRACK, "options": {"traits": fields}}) == hint(f"options.traits.{key}")
+    assert list_problems({"type": "identify", "traits": fields}) == hint(f"traits.{key}")
+    assert list_problems({**TRACK, "properties": fields}) == hint(f"properties.{key}")
+    assert list_problems({**TRACK, "context": {"traits": fields}}) == hint(f"context.traits.{key}")
+    assert list_problems({**TRACK, "options": {"traits": fields}}) == hint(f"options.traits.{key}")
 
 
 @pytest.mark.parametrize("key", ID_KEYS)
 def test_a_lookalike_of_a_user_id_at_the_top_is_in_the_error(key: str) -> None:
-    assert problems({**TRACK, key: "x"}) == hint(key)
+    assert list_problems({**TRACK, key: "x"}) == hint(key)
 
 
 @pytest.mark.parametrize("key", EMAIL_KEYS)
 def test_a_lookalike_of_an_email_at_the_top_is_none(key: str) -> None:
-    assert problems({**TRACK, key: "x"}) == [("userId", "Must set either userId or email")]
+    assert list_problems({**TRACK, key: "x"}) == [("userId", "Must set either userId or email")]
 
 
 def test_every_lookalike_is_in_the_error() -> None:
@@ -526,29 +526,29 @@ def test_every_lookalike_is_in_the_error() -> None:
 @pytest.mark.parametrize("key", EMAIL_KEYS)
 def test_a_lookalike_of_an_email_beside_a_user_id_is_a_note(key: str) -> None:
     event = {**TRACK, "userId": "u-1", "properties": {key: "x"}}
-    assert notes(event) == [(f"properties.{key}", EMAIL_NOTE)]
+    assert list_notes(event) == [(f"properties.{key}", EMAIL_NOTE)]
 
 
 @pytest.mark.parametrize("key", ID_KEYS)
 def test_a_lookalike_of_a_user_id_beside_an_email_is_a_note(key: str) -> None:
     event = {**TRACK, "properties": {"email": "a@b.c", key: "x"}, key: "y"}
-    assert sorted(notes(event)) == sorted([(key, ID_NOTE), (f"properties.{key}", ID_NOTE)])
+    assert sorted(list_notes(event)) == sorted([(key, ID_NOTE), (f"properties.{key}", ID_NOTE)])
 
 
 def test_a_lookalike_of_what_is_known_is_nothing_to_note() -> None:
     user_ids = dict.fromkeys(ID_KEYS, "x")
     emails = dict.fromkeys(EMAIL_KEYS, "x")
     known = {"userId": "u-1", "properties": {"email": "a@b.c", **user_ids, **emails}}
-    assert notes({**TRACK, **known, **user_ids}) == []
-    assert notes({**TRACK, "userId": "u-1", "properties": user_ids, **user_ids}) == []
-    assert notes({**TRACK, "properties": {"email": "a@b.c", **emails}}) == []
+    assert list_notes({**TRACK, **known, **user_ids}) == []
+    assert list_notes({**TRACK, "userId": "u-1", "properties": user_ids, **user_ids}) == []
+    assert list_notes({**TRACK, "properties": {"email": "a@b.c", **emails}}) == []
 
 
 def test_a_key_beside_that_is_no_string_is_no_lookalike() -> None:
-    assert notes({**IDENTIFY, "context": {"traits": {5: "x"}}}) == []
+    assert list_notes({**IDENTIFY, "context": {"traits": {5: "x"}}}) == []
 
 
-# --- When --------------------------------------------------------------------------------------
+# --- Time --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -567,7 +567,9 @@ def test_a_key_beside_that_is_no_string_is_no_lookalike() -> None:
 )
 def test_a_timestamp_that_is_no_date_is_invalid(event: dict[str, Any], timestamp: Any) -> None:
     said = "not a date; use ISO 8601, or Unix seconds or milliseconds"
-    assert problems({**event, "userId": "u-1", "timestamp": timestamp}) == [("timestamp", said)]
+    assert list_problems({**event, "userId": "u-1", "timestamp": timestamp}) == [
+        ("timestamp", said)
+    ]
 
 
 # --- The header --------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""An event in its plain form is translated as the event itself, and nothing of it is lost."""
+"""A serialized event is translated as the event itself, and loses nothing."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ from tests.support import strategies
 ALL_PAGES = Settings(track_all_pages=True)
 
 
-def kept(event: Any) -> Any:
-    """Return an event as it comes out of where it was kept."""
+def store(event: Any) -> Any:
+    """Return an event as it is read back from its serialized form."""
     return json_codec.decode(serialize_event(event).encoded())
 
 
-def outcome(event: Any) -> tuple[str, Any, Any]:
+def translate_or_refuse(event: Any) -> tuple[str, Any, Any]:
     try:
         result = translate(event, ALL_PAGES)
     except InvalidEvent:
@@ -50,27 +50,27 @@ def outcome(event: Any) -> tuple[str, Any, Any]:
     return "fine", (result.message_id, result.skipped, repr(bodies)), places
 
 
-def parts(value: Any) -> Iterator[Any]:
+def list_parts(value: Any) -> Iterator[Any]:
     yield value
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield key
-            yield from parts(inner)
+            yield from list_parts(inner)
     elif isinstance(value, list | tuple):
         for inner in value:
-            yield from parts(inner)
+            yield from list_parts(inner)
 
 
-# --- What is sent is the same --------------------------------------------------------------------
+# --- The translation is the same -----------------------------------------------------------------
 
 
 @given(strategies.python_events | strategies.read_events | strategies.json_events)
 def test_a_good_event_is_translated_the_same_from_its_plain_form(event: Any) -> None:
     # an Enum of null or of a list is no null or list where the translation asks for an object
-    assume(not any(isinstance(part, strategies.Mixed) for part in parts(event)))
-    expected = outcome(event)
+    assume(not any(isinstance(part, strategies.Mixed) for part in list_parts(event)))
+    expected = translate_or_refuse(event)
     assume(expected[0] == "fine")
-    assert outcome(kept(event)) == expected
+    assert translate_or_refuse(store(event)) == expected
 
 
 @given(strategies.anything)
@@ -80,7 +80,7 @@ def test_anything_at_all_has_a_plain_form_that_can_be_read_again(value: Any) -> 
     assert serialize_event(again).problems == ()
     assert b"\n" not in plain.encoded()
     assert plain.is_finite == all(
-        math.isfinite(part) for part in parts(plain.value) if isinstance(part, float)
+        math.isfinite(part) for part in list_parts(plain.value) if isinstance(part, float)
     )
 
 
@@ -99,7 +99,7 @@ not_json = st.one_of(
 
 @given(strategies.spoil(not_json))
 def test_what_was_refused_is_refused_again(event: Any) -> None:
-    assert outcome(kept(event))[0] == outcome(event)[0]
+    assert translate_or_refuse(store(event))[0] == translate_or_refuse(event)[0]
 
 
 @given(strategies.json_events)
@@ -159,7 +159,7 @@ def test_values_become_what_they_stand_for(value: Any, expected: Any) -> None:
     assert plain == SerializedEvent({"type": "x", "deep": [expected]})
     [found] = plain.value["deep"]
     assert type(found) is type(expected)
-    assert kept({"deep": value}) == {"deep": expected}
+    assert store({"deep": value}) == {"deep": expected}
 
 
 class Unshowable:
@@ -231,7 +231,7 @@ def test_keys_that_are_no_strings_stay_apart_and_are_refused_again() -> None:
         Problem("traits", "has a key that is null; JSON's keys are strings"),
     )
     with pytest.raises(InvalidEvent, match="traits: has a key that"):
-        translate(kept(event))
+        translate(store(event))
 
 
 def test_keys_that_look_the_same_stay_apart() -> None:
@@ -253,14 +253,14 @@ def test_a_date_is_no_text_where_text_is_read(key: str) -> None:
 
 @pytest.mark.parametrize("event", [None, 5, "text", [], [{}], True, 0.5])
 def test_what_is_no_object_is_kept_as_it_is(event: Any) -> None:
-    assert kept(event) == event
+    assert store(event) == event
 
 
 def test_what_is_no_json_at_all_is_kept_as_something_that_is_refused() -> None:
     plain = serialize_event(b"abc")
     assert plain.problems == (Problem("$", "is a value of type bytes, which JSON cannot hold"),)
     with pytest.raises(InvalidEvent, match="an event is an object"):
-        translate(kept(b"abc"))
+        translate(store(b"abc"))
 
 
 # --- Depth ---------------------------------------------------------------------------------------
@@ -282,8 +282,8 @@ def test_all_the_depth_that_can_be_sent_is_kept() -> None:
         "properties": MappingProxyType({"total": 1, "products": [product]}),
     }
     assert serialize_event(event).problems == ()
-    assert outcome(kept(event)) == outcome(event)
-    assert outcome(event)[0] == "fine"
+    assert translate_or_refuse(store(event)) == translate_or_refuse(event)
+    assert translate_or_refuse(event)[0] == "fine"
 
 
 def test_more_depth_is_kept_in_words() -> None:
@@ -302,7 +302,7 @@ def test_ten_thousand_levels_are_no_trouble(kind: Callable[[Any], Any]) -> None:
     event = {"type": "identify", "userId": "u-1", "traits": {"deep": value}}
     assert len(serialize_event(event).problems) == 1
     with pytest.raises(InvalidEvent, match=r"traits\.deep"):
-        translate(kept(event))
+        translate(store(event))
 
 
 def test_what_contains_itself_is_refused_again_but_not_where_nobody_looks() -> None:
@@ -312,9 +312,9 @@ def test_what_contains_itself_is_refused_again_but_not_where_nobody_looks() -> N
     plain = serialize_event(event)
     places = ["context.library[0]", "context.library[1].ring"]
     assert plain.problems == tuple(Problem(place, "contains itself") for place in places)
-    assert outcome(kept(event)) == outcome(event)
-    assert outcome(event)[0] == "fine"
-    assert outcome(kept(event | {"traits": {"a": ring}}))[0] == "invalid"
+    assert translate_or_refuse(store(event)) == translate_or_refuse(event)
+    assert translate_or_refuse(event)[0] == "fine"
+    assert translate_or_refuse(store(event | {"traits": {"a": ring}}))[0] == "invalid"
 
 
 def test_the_same_object_twice_does_not_contain_itself() -> None:

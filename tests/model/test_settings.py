@@ -1,4 +1,4 @@
-"""Settings: their names, their defaults, and what is wrong with wrong ones."""
+"""Settings: their names and defaults, and the messages for wrong values."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ TOO_LARGE = "is a number too large for Iterable"
 LONGEST = "x" * 4_000_000
 
 
-def found(call: Call) -> list[tuple[str, str]]:
+def list_problems(call: Call) -> list[tuple[str, str]]:
     return [(problem.path, problem.message) for problem in find_problems(call)]
 
 
@@ -180,7 +180,7 @@ def test_what_is_no_user_id_is_refused(user_id: Any, message: str) -> None:
 def test_every_call_is_about_somebody(
     make: Any, identity: Identity, expected: list[tuple[str, str]]
 ) -> None:
-    assert found(make(identity)) == expected
+    assert list_problems(make(identity)) == expected
 
 
 # --- Fields ------------------------------------------------------------------------------------
@@ -245,9 +245,9 @@ EVENT_NAMES = [*TEXTS, ("", "missing"), (None, "missing"), (math.nan, "must be a
 @pytest.mark.parametrize(("name", "message"), EVENT_NAMES, ids=ids(EVENT_NAMES))
 def test_an_event_has_a_name(name: Any, message: str | None) -> None:
     expected = [] if message is None else [("eventName", message)]
-    assert found(TrackEvent(ADA, name)) == expected
+    assert list_problems(TrackEvent(ADA, name)) == expected
     elsewhere = [] if message is None else [("event", message)]
-    assert found(TrackEvent(ADA, name, sources={"eventName": "event"})) == elsewhere
+    assert list_problems(TrackEvent(ADA, name, sources={"eventName": "event"})) == elsewhere
 
 
 @pytest.mark.parametrize(
@@ -263,25 +263,25 @@ def test_an_event_has_a_name(name: Any, message: str | None) -> None:
 )
 def test_nested_objects_are_merged_or_not(merge: Any, message: str | None) -> None:
     expected = [] if message is None else [("mergeNestedObjects", message)]
-    assert found(UpdateUser(ADA, {}, merge)) == expected
+    assert list_problems(UpdateUser(ADA, {}, merge)) == expected
     sources = {"mergeNestedObjects": "context.Iterable.mergeNestedObjects"}
     elsewhere = [] if message is None else [("context.Iterable.mergeNestedObjects", message)]
-    assert found(UpdateUser(ADA, {}, merge, sources)) == elsewhere
+    assert list_problems(UpdateUser(ADA, {}, merge, sources)) == elsewhere
 
 
 @pytest.mark.parametrize(("total", "message"), NUMBERS, ids=ids(NUMBERS))
 def test_a_purchase_has_a_total(total: Any, message: str | None) -> None:
     expected = [] if message is None else [("total", message)]
-    assert found(TrackPurchase(ADA, [], total)) == expected
+    assert list_problems(TrackPurchase(ADA, [], total)) == expected
     elsewhere = [] if message is None else [("properties.Total", message)]
     sources = {"total": "properties.Total"}
-    assert found(TrackPurchase(ADA, [], total, sources=sources)) == elsewhere
+    assert list_problems(TrackPurchase(ADA, [], total, sources=sources)) == elsewhere
 
 
 @pytest.mark.parametrize("value", [1e308, -1e308])
 def test_a_float_may_be_too_large(value: float) -> None:
     item = {**LEAST, "price": value, "quantity": value}
-    assert found(TrackPurchase(ADA, [item], value)) == [
+    assert list_problems(TrackPurchase(ADA, [item], value)) == [
         ("total", TOO_LARGE),
         ("items[0].price", TOO_LARGE),
         ("items[0].quantity", TOO_LARGE),
@@ -300,10 +300,10 @@ def test_a_campaign_and_a_template_are_numbers_of_32_bits(
 ) -> None:
     arguments: dict[str, Any] = {argument: value}
     expected = [] if message is None else [(name, message)]
-    assert found(TrackPurchase(ADA, [], 1, **arguments)) == expected
+    assert list_problems(TrackPurchase(ADA, [], 1, **arguments)) == expected
     elsewhere = [] if message is None else [(f"properties.{name}", message)]
     sources = {name: f"properties.{name}"}
-    assert found(TrackPurchase(ADA, [], 1, **arguments, sources=sources)) == elsewhere
+    assert list_problems(TrackPurchase(ADA, [], 1, **arguments, sources=sources)) == elsewhere
 
 
 @pytest.mark.parametrize(
@@ -311,7 +311,7 @@ def test_a_campaign_and_a_template_are_numbers_of_32_bits(
 )
 def test_a_new_email_is_an_email(email: str, message: str | None) -> None:
     expected = [] if message is None else [("newEmail", message)]
-    assert found(UpdateEmail(ADA, email)) == expected
+    assert list_problems(UpdateEmail(ADA, email)) == expected
 
 
 # --- Items -------------------------------------------------------------------------------------
@@ -349,8 +349,8 @@ ITEM_FIELDS: list[tuple[str, Any, str | None]] = [
 def test_an_item_is_as_documented(name: str, value: Any, message: str | None) -> None:
     items = [LEAST, {**LEAST, name: value}]
     expected = [] if message is None else [(f"items[1].{name}", message)]
-    assert found(UpdateCart(ADA, items)) == expected
-    assert found(TrackPurchase(ADA, items, 1)) == expected
+    assert list_problems(UpdateCart(ADA, items)) == expected
+    assert list_problems(TrackPurchase(ADA, items, 1)) == expected
 
 
 def test_every_problem_of_a_call_is_listed() -> None:
@@ -361,7 +361,7 @@ def test_every_problem_of_a_call_is_listed() -> None:
         campaign_id=True,
         template_id=2**31,
     )
-    assert [path for path, _ in found(call)] == [
+    assert [path for path, _ in list_problems(call)] == [
         "email",
         "userId",
         "total",

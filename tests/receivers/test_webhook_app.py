@@ -22,7 +22,7 @@ from iterable_destination.receivers.segment import webhook_app
 from iterable_destination.receivers.wsgi import WebhookApp
 from iterable_destination.testing import LocalIterable, Script, faults
 from tests.support import strategies
-from tests.support.delivering import PATIENCE, Leaks, history, settings_of, track
+from tests.support.delivering import WAIT_SECONDS, Leaks, history, settings_of, track
 from tests.support.examples import examples
 from tests.support.receiving import (
     JSON,
@@ -211,17 +211,17 @@ def test_a_slow_request_holds_up_no_other() -> None:
     def first_waits(_: Any, apply: Callable[[], Any]) -> Any:
         if not met.is_set():
             met.set()
-            opened.wait(PATIENCE)
+            opened.wait(WAIT_SECONDS)
         return apply()
 
     with (
         LocalIterable(faults=first_waits) as iterable,
-        run_receiver(iterable, time_limit=PATIENCE) as app,
+        run_receiver(iterable, time_limit=WAIT_SECONDS) as app,
         serve(app, "127.0.0.1", 0) as url,
         ThreadPoolExecutor(1) as pool,
     ):
         waiting = pool.submit(post, url, *sign_request(track(1)))
-        assert met.wait(PATIENCE)
+        assert met.wait(WAIT_SECONDS)
         assert post(url, *sign_request(track(2))).status == 200
         assert not waiting.done()
         opened.set()

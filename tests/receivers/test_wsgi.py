@@ -18,7 +18,7 @@ from iterable_destination.receivers.dev_server import serve
 from iterable_destination.receivers.http import HTTPError, Response
 from iterable_destination.receivers.wsgi import read_request, send_response
 from iterable_destination.testing import LocalIterable
-from tests.support.delivering import PATIENCE, Leaks, track
+from tests.support.delivering import WAIT_SECONDS, Leaks, track
 from tests.support.receiving import (
     JSON,
     SECRET,
@@ -300,7 +300,7 @@ def test_a_body_that_comes_byte_by_byte_is_503_in_time(url: str, waits: list[flo
         thread.start()
         found = read_response(connection)
         over.set()
-        thread.join(PATIENCE)
+        thread.join(WAIT_SECONDS)
     assert found.result == (503, NOT_WHOLE)
     assert [wait for wait in waits if 0 <= wait <= LIMIT] == waits != []
 

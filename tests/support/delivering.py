@@ -1,7 +1,4 @@
-"""Events in number and the ledger of what became of them, for the tests of delivery.
-
-What may live here: events of all kinds, destinations that hurry, and what an oracle asks.
-"""
+"""Events of all kinds, quick destinations, and checks of the ledger, for tests of delivery."""
 
 from __future__ import annotations
 
@@ -19,8 +16,8 @@ from iterable_destination import Client, Destination, Outbox, Outcome, RetryPoli
 from iterable_destination.model import endpoints
 from iterable_destination.testing import Effect, LocalIterable
 
-#: Rates that never make a test wait.
-RATES: Final = dict.fromkeys(
+#: Limits that never make a test wait.
+RATE_LIMITS: Final = dict.fromkeys(
     (
         endpoints.USERS_UPDATE.path,
         endpoints.USERS_BULK_UPDATE.path,
@@ -33,7 +30,7 @@ RATES: Final = dict.fromkeys(
 )
 QUICK: Final = RetryPolicy(initial_backoff=0.02, max_backoff=0.05)
 #: Seconds after which a test that waits for something gives up.
-PATIENCE: Final = 20.0
+WAIT_SECONDS: Final = 20.0
 
 
 def identify(number: int, user: str = "u-1", **more: Any) -> dict[str, Any]:
@@ -90,7 +87,7 @@ def number_of(effect: Effect) -> int:
 
 
 def applied(effects: Iterable[Effect]) -> list[int]:
-    """Return the numbers of the events that had effects, in the order of their first ones."""
+    """Return the numbers of the events that had effects, in the order of their first effects."""
     return list(dict.fromkeys(map(number_of, effects)))
 
 
@@ -119,13 +116,13 @@ def settings_of(iterable: LocalIterable | str, key: str | None = None) -> Settin
 def delivering(
     iterable: LocalIterable | str,
     *,
-    read_timeout: float = PATIENCE,
+    read_timeout: float = WAIT_SECONDS,
     key: str | None = None,
     **options: Any,
 ) -> Iterator[Destination]:
-    """Have a destination in a hurry."""
+    """Open a destination with short waits."""
     settings = settings_of(iterable, key)
-    chosen: dict[str, Any] = {"retry": QUICK, "rate_limits": RATES} | options
+    chosen: dict[str, Any] = {"retry": QUICK, "rate_limits": RATE_LIMITS} | options
     with (
         Client(settings, read_timeout=read_timeout) as client,
         Destination(settings, client=client, **chosen) as destination,
@@ -135,17 +132,17 @@ def delivering(
 
 @contextmanager
 def held_by_a_thread(outbox: Outbox) -> Iterator[None]:
-    """Have a thread that does not let go of an outbox."""
+    """Hold the lock of an outbox in another thread."""
     is_held, may_end = threading.Event(), threading.Event()
 
     def hold() -> None:
         with outbox.lock:
             is_held.set()
-            may_end.wait(PATIENCE)
+            may_end.wait(WAIT_SECONDS)
 
     thread = threading.Thread(target=hold)
     thread.start()
-    is_held.wait(PATIENCE)
+    is_held.wait(WAIT_SECONDS)
     try:
         yield
     finally:
@@ -165,11 +162,11 @@ def names(outcomes: Iterable[Outcome]) -> list[str]:
     return [outcome.name for outcome in outcomes]
 
 
-def wait_until(condition: Callable[[], Any], retry: float = PATIENCE) -> None:
-    """Wait for something that no event tells of; fail if it does not come about."""
-    until = time.monotonic() + retry
+def wait_until(condition: Callable[[], Any], timeout: float = WAIT_SECONDS) -> None:
+    """Wait for a condition; fail if it does not hold in time."""
+    until = time.monotonic() + timeout
     while not condition():
-        assert time.monotonic() < until, "it did not come about in time"
+        assert time.monotonic() < until, "the condition did not hold in time"
         time.sleep(0.002)
 
 

@@ -20,7 +20,7 @@ import attrs
 SUCCESS: Final = b'{"msg":"","code":"Success","params":null}'
 
 #: The longest wait, in seconds.
-_PATIENCE: Final = 5.0
+_WAIT_SECONDS: Final = 5.0
 
 
 @attrs.frozen
@@ -102,7 +102,7 @@ class Exchange:
 
     def stall(self) -> None:
         """Do nothing until the server is stopped."""
-        self._server.stopping.wait(_PATIENCE)
+        self._server.stopping.wait(_WAIT_SECONDS)
 
     def close(self) -> None:
         """Close the connection."""
@@ -155,14 +155,14 @@ class FaultyServer:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
-            thread.join(_PATIENCE)
+            thread.join(_WAIT_SECONDS)
 
     @property
     def bodies(self) -> list[Any]:
         """The decoded bodies of the requests."""
         return [request.json() for request in self.requests]
 
-    def saw_closed(self, count: int = 1, *, retry: float = _PATIENCE) -> bool:
+    def saw_closed(self, count: int = 1, *, retry: float = _WAIT_SECONDS) -> bool:
         """Wait until the client has closed so many connections; False if it does not."""
         return all(self.closed.acquire(timeout=retry) for _ in range(count))
 
@@ -175,7 +175,7 @@ class FaultyServer:
         with suppress(OSError):
             while not self.stopping.is_set():
                 connection, _ = self._listener.accept()
-                connection.settimeout(_PATIENCE)
+                connection.settimeout(_WAIT_SECONDS)
                 self.connections += 1
                 self._connections.append(connection)
                 self._start(self._serve, connection)
@@ -338,7 +338,7 @@ def waits(go: threading.Event, seen: threading.Event) -> Script:
     def script(exchange: Exchange) -> None:
         exchange.read()
         seen.set()
-        go.wait(_PATIENCE)
+        go.wait(_WAIT_SECONDS)
         exchange.send(response(200))
 
     return script

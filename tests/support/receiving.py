@@ -29,7 +29,7 @@ import attrs
 from iterable_destination.receivers.segment import webhook_app
 from iterable_destination.receivers.wsgi import WebhookApp
 from iterable_destination.testing import LocalIterable
-from tests.support.delivering import PATIENCE, delivering, settings_of
+from tests.support.delivering import WAIT_SECONDS, delivering, settings_of
 
 SECRET: Final = "shared-secret-0123456789"
 WRITE_KEY: Final = "write-key-0123456789"
@@ -120,7 +120,7 @@ def ask(
 
 def post(url: str, body: bytes, headers: Mapping[str, str], path: str = "/") -> Response:
     """Post a body with an ordinary HTTP client."""
-    connection = HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE)
+    connection = HTTPConnection(urlsplit(url).netloc, timeout=WAIT_SECONDS)
     try:
         connection.request("POST", path, body, dict(headers))
         response = connection.getresponse()
@@ -141,7 +141,7 @@ def encode_head(headers: Mapping[str, Any], path: str = "/") -> bytes:
 def connect(url: str) -> Iterator[socket.socket]:
     """Open a connection, to send what no client would."""
     where = urlsplit(url)
-    with socket.create_connection((where.hostname, where.port), PATIENCE) as connection:
+    with socket.create_connection((where.hostname, where.port), WAIT_SECONDS) as connection:
         yield connection
 
 
@@ -205,5 +205,5 @@ def stop_command(
 ) -> tuple[int, str, str]:
     """Stop a command, and return its exit status, standard output and standard error."""
     process.send_signal(number)
-    output, errors = process.communicate(timeout=PATIENCE)
+    output, errors = process.communicate(timeout=WAIT_SECONDS)
     return process.returncode, output, errors

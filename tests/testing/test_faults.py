@@ -35,7 +35,7 @@ ADA = "ada@example.com"
 UPDATE = "/api/users/update"
 TRACK = "/api/events/track"
 #: Seconds after which a test that waits for something gives it up.
-PATIENCE = 10.0
+WAIT_SECONDS = 10.0
 
 
 def make_scripted(*entries: Fault | None) -> LocalIterable:
@@ -43,7 +43,7 @@ def make_scripted(*entries: Fault | None) -> LocalIterable:
 
 
 @contextmanager
-def open_client(iterable: LocalIterable, timeout: float = PATIENCE) -> Iterator[HTTPConnection]:
+def open_client(iterable: LocalIterable, timeout: float = WAIT_SECONDS) -> Iterator[HTTPConnection]:
     connection = HTTPConnection(urlsplit(iterable.url).netloc, timeout=timeout)
     try:
         yield connection
@@ -290,7 +290,7 @@ def test_what_a_fault_applies_may_be_refused() -> None:
 
 def wait_for(holds: Callable[[], bool]) -> bool:
     """Whether something comes to hold soon."""
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + WAIT_SECONDS
     while not holds() and time.monotonic() < end:
         time.sleep(0.002)
     return holds()

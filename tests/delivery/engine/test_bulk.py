@@ -1,4 +1,4 @@
-"""Batching: bodies as full as they may be, and no item called accepted that was not."""
+"""BulkEndpoint: bodies are as full as they may be, and only accepted items count as accepted."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_bodies_are_filled_in_order_and_fit(lengths: list[int]) -> None:
     assert sent == len(lengths)
 
 
-# --- What became of each -----------------------------------------------------------------------
+# --- The result of each item -------------------------------------------------------------------
 
 
 @attrs.frozen
@@ -139,25 +139,25 @@ class Sent:
     event_name: str | None = None
 
 
-def sent_of(call: Call) -> Sent:
+def build_sent(call: Call) -> Sent:
     return Sent(call.identity, call.event_name if isinstance(call, TrackEvent) else None)
 
 
 def user(email: str | None = None, user_id: str | None = None) -> Sent:
-    return sent_of(UpdateUser(Identity(email, user_id)))
+    return build_sent(UpdateUser(Identity(email, user_id)))
 
 
 def seen(name: str, email: str | None = None, user_id: str | None = None) -> Sent:
-    return sent_of(TrackEvent(Identity(email, user_id), name))
+    return build_sent(TrackEvent(Identity(email, user_id), name))
 
 
-def answered(body: Mapping[str, Any]) -> ApiResponse:
+def build_response(body: Mapping[str, Any]) -> ApiResponse:
     return ApiResponse(200, body, request_id="r-1")
 
 
-def judged(body: Mapping[str, Any], *sent: Sent) -> list[type[errors.ApiError] | None]:
-    """Return the kind of each verdict."""
-    found = item_results(answered(body), sent)
+def read_kinds(body: Mapping[str, Any], *sent: Sent) -> list[type[errors.ApiError] | None]:
+    """Return the type of each result."""
+    found = item_results(build_response(body), sent)
     return [None if error is None else type(error) for error in found]
 
 
@@ -167,7 +167,7 @@ DOUBT = errors.AmbiguousAnswer
 
 def test_all_are_accepted_if_all_are_counted_and_none_is_listed() -> None:
     body = {"successCount": 3, "failCount": 0, "failedUpdates": {}, "invalidEmails": []}
-    assert judged(body, ANN, BOB, CY) == [None, None, None]
+    assert read_kinds(body, ANN, BOB, CY) == [None, None, None]
 
 
 CAUSES = {
@@ -184,8 +184,8 @@ CAUSES = {
 def test_what_is_listed_is_refused_for_the_cause_it_is_listed_under(cause: str) -> None:
     failed = {f"{cause}Emails": ["ann@x.com"], f"{cause}UserIds": ["Bob"]}
     body = {"successCount": 1, "failCount": 2, "failedUpdates": failed}
-    assert judged(body, ANN, BOB, CY) == [CAUSES[cause], CAUSES[cause], None]
-    error = item_results(answered(body), [ANN])[0]
+    assert read_kinds(body, ANN, BOB, CY) == [CAUSES[cause], CAUSES[cause], None]
+    error = item_results(build_response(body), [ANN])[0]
     assert error is not None
     assert error.message == f"the response to a bulk request lists it under {cause}Emails"
     assert (error.status, error.request_id) == (200, "r-1")
@@ -194,7 +194,7 @@ def test_what_is_listed_is_refused_for_the_cause_it_is_listed_under(cause: str) 
 @pytest.mark.parametrize("key", ["invalidEmails", "invalidUserIds"])
 def test_the_deprecated_lists_at_the_top_count_too(key: str) -> None:
     body = {"successCount": 1, "failCount": 1, key: ["cy@x.com", "cy"]}
-    assert judged(body, ANN, CY) == [None, errors.BadRequest]
+    assert read_kinds(body, ANN, CY) == [None, errors.BadRequest]
 
 
 def test_the_newer_lists_say_more_than_their_copies_at_the_top() -> None:
@@ -204,27 +204,27 @@ def test_the_newer_lists_say_more_than_their_copies_at_the_top() -> None:
         "failedUpdates": {"forgottenEmails": ["ann@x.com"]},
         "invalidEmails": ["ann@x.com"],
     }
-    assert judged(body, ANN) == [errors.ForgottenUser]
+    assert read_kinds(body, ANN) == [errors.ForgottenUser]
 
 
 @pytest.mark.parametrize("listed", ["ann@x.com", "ANN@X.COM", "Ann@X.com"])
 def test_an_email_is_found_in_any_case(listed: str) -> None:
     body = {"successCount": 0, "failCount": 1, "failedUpdates": {"invalidEmails": [listed]}}
-    assert judged(body, ANN) == [errors.BadRequest]
+    assert read_kinds(body, ANN) == [errors.BadRequest]
 
 
 def test_a_user_id_is_found_only_as_it_is_written() -> None:
     body = {"successCount": 1, "failCount": 1, "failedUpdates": {"invalidUserIds": ["bob"]}}
-    assert judged(body, user(user_id="bob"), BOB) == [errors.BadRequest, None]
+    assert read_kinds(body, user(user_id="bob"), BOB) == [errors.BadRequest, None]
 
 
 def test_an_event_name_that_is_disallowed_refuses_events_of_this_name() -> None:
     body = {"successCount": 1, "failCount": 1, "disallowedEventNames": ["Secret"]}
-    assert judged(body, seen("Secret", "a@x.com"), seen("secret", "a@x.com")) == [
+    assert read_kinds(body, seen("Secret", "a@x.com"), seen("secret", "a@x.com")) == [
         errors.EventDisallowed,
         None,
     ]
-    assert judged(body, user("a@x.com"), user("b@x.com")) == [DOUBT, DOUBT]
+    assert read_kinds(body, user("a@x.com"), user("b@x.com")) == [DOUBT, DOUBT]
 
 
 def test_what_did_nothing_is_accepted() -> None:
@@ -234,7 +234,7 @@ def test_what_did_nothing_is_accepted() -> None:
         "noOpEmails": ["ann@x.com"],
         "noOpUserIds": ["Bob"],
     }
-    assert judged(body, ANN, BOB) == [None, None]
+    assert read_kinds(body, ANN, BOB) == [None, None]
 
 
 @pytest.mark.parametrize("count", [None, "3", True, -1, 3.0, [], {}])
@@ -242,29 +242,29 @@ def test_what_did_nothing_is_accepted() -> None:
 def test_without_both_counts_what_is_not_listed_is_in_doubt(key: str, count: Any) -> None:
     failed = {"invalidEmails": ["ann@x.com"]}
     body = {"successCount": 2, "failCount": 1, "failedUpdates": failed, key: count}
-    assert judged(body, ANN, BOB, CY) == [errors.BadRequest, DOUBT, DOUBT]
+    assert read_kinds(body, ANN, BOB, CY) == [errors.BadRequest, DOUBT, DOUBT]
     del body[key]
-    assert judged(body, ANN, BOB, CY) == [errors.BadRequest, DOUBT, DOUBT]
+    assert read_kinds(body, ANN, BOB, CY) == [errors.BadRequest, DOUBT, DOUBT]
 
 
 def test_if_more_failed_than_are_listed_the_others_are_in_doubt() -> None:
     body = {"successCount": 1, "failCount": 2, "failedUpdates": {"invalidEmails": ["ann@x.com"]}}
-    assert judged(body, ANN, BOB, CY) == [errors.BadRequest, DOUBT, DOUBT]
+    assert read_kinds(body, ANN, BOB, CY) == [errors.BadRequest, DOUBT, DOUBT]
 
 
 def test_if_fewer_succeeded_than_are_not_listed_those_are_in_doubt() -> None:
     body = {"successCount": 2, "failCount": 0}
-    assert judged(body, ANN, BOB, CY) == [DOUBT, DOUBT, DOUBT]
+    assert read_kinds(body, ANN, BOB, CY) == [DOUBT, DOUBT, DOUBT]
 
 
 def test_what_is_listed_stays_refused_if_too_few_succeeded_of_the_others() -> None:
     body = {"successCount": 0, "failCount": 1, "failedUpdates": {"invalidEmails": ["ann@x.com"]}}
-    assert judged(body, ANN, BOB, CY) == [errors.BadRequest, DOUBT, DOUBT]
+    assert read_kinds(body, ANN, BOB, CY) == [errors.BadRequest, DOUBT, DOUBT]
 
 
 def test_if_fewer_failed_than_are_listed_those_are_in_doubt() -> None:
     body = {"successCount": 2, "failCount": 1, "failedUpdates": {"invalidEmails": ["ann@x.com"]}}
-    found = judged(body, seen("a", "ann@x.com"), seen("b", "ann@x.com"), seen("c", "b@x.com"))
+    found = read_kinds(body, seen("a", "ann@x.com"), seen("b", "ann@x.com"), seen("c", "b@x.com"))
     assert found[:2] == [DOUBT, DOUBT]
 
 
@@ -278,7 +278,7 @@ def test_a_name_that_is_listed_for_another_item_hides_nobody_who_is_not_listed()
         "failCount": 2,
         "failedUpdates": {"invalidEmails": ["bob@x.com"], "invalidUserIds": ["bob"]},
     }
-    found = judged(body, user(user_id="bob"), user("bob@x.com", "bob"), user("cy@x.com"))
+    found = read_kinds(body, user(user_id="bob"), user("bob@x.com", "bob"), user("cy@x.com"))
     assert found[2] is not None
 
 
@@ -295,13 +295,13 @@ def test_what_is_no_list_of_texts_lists_nobody(garbage: Any) -> None:
         "disallowedEventNames": garbage,
         "failedUpdates": {"invalidEmails": garbage, "odd": garbage, "oddUserIds": garbage},
     }
-    assert judged(body, ANN) == [None]
-    assert judged({**body, "failedUpdates": garbage}, ANN) == [None]
-    assert judged({**body, "failCount": 1, "successCount": 0}, ANN) == [DOUBT]
+    assert read_kinds(body, ANN) == [None]
+    assert read_kinds({**body, "failedUpdates": garbage}, ANN) == [None]
+    assert read_kinds({**body, "failCount": 1, "successCount": 0}, ANN) == [DOUBT]
 
 
 def test_a_doubt_says_which_answer_left_it() -> None:
-    [error] = item_results(answered({}), [ANN])
+    [error] = item_results(build_response({}), [ANN])
     assert error is not None
     assert (error.status, error.request_id) == (200, "r-1")
     assert "does not say" in error.message
@@ -316,15 +316,15 @@ GARBAGE: list[Any] = [None, "many", -1, True, 2.5, [], {}, "ann@x.com"]
 
 
 @attrs.frozen
-class Told:
-    """Items, what truly became of each (why it failed, or None), and what the answer says."""
+class ReportedBulk:
+    """Items, what truly became of each (why it failed, or None), and what the response says."""
 
     sent: list[Sent]
     truth: list[str | None]
     body: dict[str, Any]
 
 
-def items_of(dice: random.Random) -> list[Sent]:
+def choose_items(dice: random.Random) -> list[Sent]:
     sent = []
     for _ in range(dice.randint(1, 12)):
         email, user_id = dice.choice(EMAILS), dice.choice(USER_IDS)
@@ -333,7 +333,7 @@ def items_of(dice: random.Random) -> list[Sent]:
     return sent
 
 
-def truth_about(dice: random.Random, sent: list[Sent]) -> list[str | None]:
+def choose_causes(dice: random.Random, sent: list[Sent]) -> list[str | None]:
     """Say who fails: a user, or an event name, for all items alike."""
     chosen = dice.sample([email.lower() for email in EMAILS] + USER_IDS, dice.randint(0, 3))
     lost = {name: dice.choice(REASONS) for name in chosen}
@@ -346,8 +346,8 @@ def truth_about(dice: random.Random, sent: list[Sent]) -> list[str | None]:
     ]
 
 
-def lists_of(dice: random.Random, sent: list[Sent], truth: list[str | None]) -> dict[str, Any]:
-    """Return an answer's lists of those that failed, by email, by userId, or by both."""
+def list_failures(dice: random.Random, sent: list[Sent], truth: list[str | None]) -> dict[str, Any]:
+    """Return the lists of a response of those that failed, by email, by userId, or by both."""
     failed: dict[str, Any] = {}
     body: dict[str, Any] = {"failedUpdates": failed, "disallowedEventNames": []}
     old = dice.random() < 0.5
@@ -365,23 +365,23 @@ def lists_of(dice: random.Random, sent: list[Sent], truth: list[str | None]) -> 
     return body
 
 
-def whole(seed: int) -> Told:
-    """Return an answer that lists every item that failed, and counts truly."""
+def build_complete(seed: int) -> ReportedBulk:
+    """Return a response that lists every item that failed, and counts truly."""
     dice = random.Random(seed)  # noqa: S311 - chance, not secrecy
-    sent = items_of(dice)
-    truth = truth_about(dice, sent)
-    body = lists_of(dice, sent, truth)
+    sent = choose_items(dice)
+    truth = choose_causes(dice, sent)
+    body = list_failures(dice, sent, truth)
     lost = len(truth) - truth.count(None)
     body |= {"successCount": len(truth) - lost, "failCount": lost}
     body |= dice.choice([{}, {"noOpEmails": ["ann@x.com"]}, {"createdFields": ["a"]}])
-    return Told(sent, truth, body)
+    return ReportedBulk(sent, truth, body)
 
 
-def gapped(seed: int) -> Told:
-    """Return an answer that counts truly or not at all, and whose lists may lack anything."""
-    told = whole(seed)
+def build_incomplete(seed: int) -> ReportedBulk:
+    """Return a response that counts truly or not at all, and whose lists may lack anything."""
+    reported = build_complete(seed)
     dice = random.Random(seed + 1)  # noqa: S311
-    failed, body = told.body["failedUpdates"], told.body
+    failed, body = reported.body["failedUpdates"], reported.body
     for lists in (failed, body):
         for key in [key for key in lists if not key.endswith("Count")]:
             kind = dice.choice(["whole", "whole", "whole", "none", "some", "garbage"])
@@ -394,30 +394,32 @@ def gapped(seed: int) -> Told:
     for key in ("successCount", "failCount"):
         if dice.random() < 0.1:
             body[key] = dice.choice(GARBAGE)
-    return Told(told.sent, told.truth, body)
+    return ReportedBulk(reported.sent, reported.truth, body)
 
 
 seeds = st.integers(0, 2**64)
 
 
-def excuses(told: Told) -> list[tuple[int, Sent, str | None, errors.ApiError | None]]:
-    found = item_results(answered(told.body), told.sent)
-    assert len(found) == len(told.sent)
-    return list(zip(range(len(found)), told.sent, told.truth, found, strict=True))
+def pair_results(
+    reported: ReportedBulk,
+) -> list[tuple[int, Sent, str | None, errors.ApiError | None]]:
+    found = item_results(build_response(reported.body), reported.sent)
+    assert len(found) == len(reported.sent)
+    return list(zip(range(len(found)), reported.sent, reported.truth, found, strict=True))
 
 
 @given(seeds)
 @settings(max_examples=examples(4_000))
 def test_what_failed_is_never_called_accepted(seed: int) -> None:
-    told = gapped(seed)
-    for _, item, cause, error in excuses(told):
-        assert cause is None or error is not None, (item, told)
+    reported = build_incomplete(seed)
+    for _, item, cause, error in pair_results(reported):
+        assert cause is None or error is not None, (item, reported)
 
 
 @given(seeds)
 @settings(max_examples=examples(500))
-def test_no_verdict_repeats_who_it_is_about(seed: int) -> None:
-    for _, item, _, error in excuses(gapped(seed)):
+def test_no_result_repeats_who_it_is_about(seed: int) -> None:
+    for _, item, _, error in pair_results(build_incomplete(seed)):
         if error is None:
             continue
         said = " ".join([error.message, str(error), repr(error), str(error.params)]).lower()
@@ -429,16 +431,16 @@ def test_no_verdict_repeats_who_it_is_about(seed: int) -> None:
 @settings(max_examples=examples(2_000))
 def test_a_whole_and_true_answer_leaves_no_doubt_about_separate_users(seed: int) -> None:
     """Users that share no name are told apart for certain, however often each occurs."""
-    told = whole(seed)
+    reported = build_complete(seed)
     users = {
-        ((item.identity.email or "").lower(), item.identity.user_id or "") for item in told.sent
+        ((item.identity.email or "").lower(), item.identity.user_id or "") for item in reported.sent
     }
     for place in (0, 1):
         names = [names[place] for names in users if names[place]]
         if len(set(names)) < len(names):
             return
     event("separate users")
-    for _, _, cause, error in excuses(told):
+    for _, _, cause, error in pair_results(reported):
         assert (cause is None) == (error is None)
         assert not isinstance(error, DOUBT)
         if cause == "disallowed":
@@ -450,7 +452,7 @@ def test_a_whole_and_true_answer_leaves_no_doubt_about_separate_users(seed: int)
 @given(seeds)
 @settings(max_examples=examples(2_000))
 def test_what_is_refused_for_certain_did_fail(seed: int) -> None:
-    for _, item, cause, error in excuses(whole(seed)):
+    for _, item, cause, error in pair_results(build_complete(seed)):
         if error is not None and not isinstance(error, DOUBT):
             assert cause is not None, item
 
@@ -472,8 +474,8 @@ bodies = st.dictionaries(
 def test_any_json_object_is_read_and_accepts_only_what_it_counts(
     body: dict[str, Any], seed: int
 ) -> None:
-    sent = items_of(random.Random(seed))  # noqa: S311 - chance, not secrecy
-    found = item_results(answered(body), sent)
+    sent = choose_items(random.Random(seed))  # noqa: S311 - chance, not secrecy
+    found = item_results(build_response(body), sent)
     assert len(found) == len(sent)
     accepted = found.count(None)
     if accepted:
@@ -483,7 +485,7 @@ def test_any_json_object_is_read_and_accepts_only_what_it_counts(
         assert type(body["failCount"]) is int
 
 
-# --- Who is to blame ---------------------------------------------------------------------------
+# --- Blamed items ------------------------------------------------------------------------------
 
 PLACES = [
     ({"obj.events[3].eventName": ["error.path.missing"]}, {3}),

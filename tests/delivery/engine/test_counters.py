@@ -1,4 +1,4 @@
-"""Counters: what was done, in numbers."""
+"""Counters of requests, retries, waits and outcomes."""
 
 from __future__ import annotations
 

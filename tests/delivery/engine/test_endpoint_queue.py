@@ -1,4 +1,4 @@
-"""Stops: what goes together in one request, as a slow model has it."""
+"""EndpointQueue: which envelopes form one batch, checked against a slow model."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from tests.support.examples import examples
 
 EVENTS = ITERABLE_BULK_ENDPOINTS[endpoints.EVENTS_TRACK.path]
 USERS = ITERABLE_BULK_ENDPOINTS[endpoints.USERS_UPDATE.path]
-MARK = encode_call(TrackEvent(Identity("a@x.com"), "Seen"))
+CALL = encode_call(TrackEvent(Identity("a@x.com"), "Seen"))
 
 
 @cache
-def mark_of(size: int) -> EncodedCall:
-    return MARK._replace(body=b"x" * size)
+def build_call(size: int) -> EncodedCall:
+    return CALL._replace(body=b"x" * size)
 
 
-def lane_of(*sizes: int, first: int = 0) -> UserQueue:
+def build_user_queue(*sizes: int, first: int = 0) -> UserQueue:
     """Return a user queue in which envelopes with bodies of these sizes wait."""
     queue = UserQueue()
-    calls = [mark_of(size) for size in sizes]
+    calls = [build_call(size) for size in sizes]
     queue.waiting = [
         Envelope(index, None, calls=(each,), sequence=index)
         for index, each in enumerate(calls, first)
@@ -39,26 +39,29 @@ def lane_of(*sizes: int, first: int = 0) -> UserQueue:
 
 
 def join(
-    endpoint_queue: EndpointQueue, queue: UserQueue, run: int | None = None, now: float = 0.0
+    endpoint_queue: EndpointQueue, queue: UserQueue, batchable: int | None = None, now: float = 0.0
 ) -> None:
-    run = len(queue.waiting) if run is None else run
+    batchable = len(queue.waiting) if batchable is None else batchable
     endpoint_queue.join(
-        queue, run, sum(len(envelope.item) for envelope in list(queue.waiting)[:run]), now
+        queue,
+        batchable,
+        sum(len(envelope.item) for envelope in list(queue.waiting)[:batchable]),
+        now,
     )
 
 
-def track_stop() -> EndpointQueue:
+def build_track_queue() -> EndpointQueue:
     return EndpointQueue(EVENTS.endpoint, EVENTS)
 
 
-def length(envelopes: list[Envelope]) -> int:
+def measure_body(envelopes: list[Envelope]) -> int:
     """Return how long the body with these envelopes is."""
     commas = max(len(envelopes) - 1, 0)
     return len(EVENTS.body([])) + sum(len(envelope.item) for envelope in envelopes) + commas
 
 
 def fits(envelopes: list[Envelope]) -> bool:
-    return len(envelopes) <= MAX_BULK_ITEMS and length(envelopes) <= MAX_BODY_BYTES
+    return len(envelopes) <= MAX_BULK_ITEMS and measure_body(envelopes) <= MAX_BODY_BYTES
 
 
 def check(endpoint_queue: EndpointQueue) -> None:
@@ -73,7 +76,9 @@ def check(endpoint_queue: EndpointQueue) -> None:
         queue.endpoint_queue is endpoint_queue and 1 <= queue.batchable <= len(queue.waiting)
         for queue in endpoint_queue.user_queues
     )
-    assert endpoint_queue.is_full == (len(runs) >= MAX_BULK_ITEMS or length(runs) >= MAX_BODY_BYTES)
+    assert endpoint_queue.is_full == (
+        len(runs) >= MAX_BULK_ITEMS or measure_body(runs) >= MAX_BODY_BYTES
+    )
 
 
 @given(st.integers(0, 2**64))
@@ -83,21 +88,21 @@ def test_requests_are_formed_as_a_slow_model_has_them(seed: int) -> None:
     sizes = dice.choice(
         [[2, 3], [2, 900_000, 1_700_000], [EVENTS.capacity, 5, EVENTS.capacity - 6]]
     )
-    endpoint_queue, sequence = track_stop(), 0
+    endpoint_queue, sequence = build_track_queue(), 0
     for _ in range(40):
         happens = dice.choice(["join", "join", "extend", "leave", "take"])
         queues = list(endpoint_queue.user_queues)
         if happens == "join":
-            queue = lane_of(*dice.choices(sizes, k=dice.randint(1, 4)), first=sequence)
+            queue = build_user_queue(*dice.choices(sizes, k=dice.randint(1, 4)), first=sequence)
             sequence += 4
             join(endpoint_queue, queue, dice.randint(1, len(queue.waiting)))
         elif happens == "extend" and queues:
             queue = dice.choice(queues)
             others = list(queue.waiting)
-            queue.waiting.append(Envelope(sequence, None, calls=(MARK,)))
+            queue.waiting.append(Envelope(sequence, None, calls=(CALL,)))
             assert endpoint_queue.takes_more_of(queue) == (queue.batchable == len(others))
             if endpoint_queue.takes_more_of(queue):
-                endpoint_queue.extend(queue, len(MARK.body))
+                endpoint_queue.extend(queue, len(CALL.body))
         elif happens == "leave" and queues:
             queue = dice.choice(queues)
             endpoint_queue.leave(queue)
@@ -132,8 +137,8 @@ def expect_request(endpoint_queue: EndpointQueue) -> None:
 
 
 def test_a_request_has_a_thousand_items_at_most_and_leaves_the_rest_in_line() -> None:
-    endpoint_queue = track_stop()
-    queues = [lane_of(*[2] * 300, first=1_000 * number) for number in range(5)]
+    endpoint_queue = build_track_queue()
+    queues = [build_user_queue(*[2] * 300, first=1_000 * number) for number in range(5)]
     for queue in queues:
         join(endpoint_queue, queue)
     taken = endpoint_queue.take(0.0)
@@ -145,7 +150,7 @@ def test_a_request_has_a_thousand_items_at_most_and_leaves_the_rest_in_line() ->
 
 def test_what_has_no_bulk_goes_singly_in_order_of_arrival() -> None:
     endpoint_queue = EndpointQueue(endpoints.TRACK_PURCHASE, None)
-    one, other = lane_of(5, first=1), lane_of(7, first=2)
+    one, other = build_user_queue(5, first=1), build_user_queue(7, first=2)
     join(endpoint_queue, one, now=1.0)
     join(endpoint_queue, other, now=2.0)
     assert endpoint_queue.is_full
@@ -160,24 +165,24 @@ def test_what_has_no_bulk_goes_singly_in_order_of_arrival() -> None:
 def test_more_of_a_user_goes_along_only_where_many_of_a_user_may() -> None:
     for bulk, takes in [(EVENTS, True), (USERS, False), (None, False)]:
         endpoint_queue = EndpointQueue(endpoints.EVENTS_TRACK, bulk)
-        queue = lane_of(2)
+        queue = build_user_queue(2)
         join(endpoint_queue, queue)
-        queue.waiting.append(Envelope(9, None, calls=(MARK,)))
+        queue.waiting.append(Envelope(9, None, calls=(CALL,)))
         assert endpoint_queue.takes_more_of(queue) is takes
 
 
 def test_a_stop_notes_since_when_something_waits() -> None:
-    endpoint_queue = track_stop()
-    join(endpoint_queue, lane_of(2), now=5.0)
-    join(endpoint_queue, lane_of(2), now=6.0)
+    endpoint_queue = build_track_queue()
+    join(endpoint_queue, build_user_queue(2), now=5.0)
+    join(endpoint_queue, build_user_queue(2), now=6.0)
     assert endpoint_queue.since == 5.0
     for queue in list(endpoint_queue.user_queues):
         endpoint_queue.leave(queue)
-    join(endpoint_queue, lane_of(2), now=9.0)
+    join(endpoint_queue, build_user_queue(2), now=9.0)
     assert endpoint_queue.since == 9.0
 
 
-# --- Where a list may be cut -------------------------------------------------------------------
+# --- Where a list is split ---------------------------------------------------------------------
 
 A, B, C = UserQueue(), UserQueue(), UserQueue()
 

@@ -1,4 +1,4 @@
-"""Rates: never more than the limit in any second, hardly less, and slower after a 429."""
+"""RateLimiter: never more than the limit in any second, hardly less, and slower after a 429."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from iterable_destination.model import endpoints
 LIMITS = [5, 10, 50, 500, 2_000]
 
 
-def late(most: float, seed: int = 1) -> Callable[[], float]:
+def build_lateness(most: float, seed: int = 1) -> Callable[[], float]:
     dice = random.Random(seed)  # noqa: S311 - chance, not secrecy
     return lambda: dice.uniform(0, most)
 
@@ -35,8 +35,8 @@ def acquire(
     return gone
 
 
-def most_in_a_second(moments: list[float]) -> int:
-    """Return the most that came in any second, wherever it begins."""
+def count_most_in_a_second(moments: list[float]) -> int:
+    """Return the most requests in any second, wherever it begins."""
     moments = sorted(moments)
     most, first = 0, 0
     for place, moment in enumerate(moments):
@@ -51,17 +51,17 @@ def most_in_a_second(moments: list[float]) -> int:
 def test_no_second_has_more_than_the_limit_however_late_each_request_is(
     limit: int, lateness: float
 ) -> None:
-    gone = acquire(RateLimiter(limit), 5 if limit >= 500 else 30, late(lateness))
-    assert most_in_a_second(gone) <= limit
+    gone = acquire(RateLimiter(limit), 5 if limit >= 500 else 30, build_lateness(lateness))
+    assert count_most_in_a_second(gone) <= limit
 
 
 @pytest.mark.parametrize("limit", LIMITS)
 @pytest.mark.parametrize("seed", range(3))
 def test_no_second_has_more_than_the_limit_where_the_requests_arrive(limit: int, seed: int) -> None:
     """They are let go some milliseconds late, and each takes a way of its own after that."""
-    way = late(0.030, seed)
-    gone = acquire(RateLimiter(limit), 5 if limit >= 500 else 30, late(0.030, seed + 10))
-    assert most_in_a_second([moment + way() for moment in gone]) <= limit
+    way = build_lateness(0.030, seed)
+    gone = acquire(RateLimiter(limit), 5 if limit >= 500 else 30, build_lateness(0.030, seed + 10))
+    assert count_most_in_a_second([moment + way() for moment in gone]) <= limit
 
 
 @pytest.mark.parametrize("limit", LIMITS)
@@ -74,21 +74,21 @@ def test_no_second_has_more_than_the_limit_though_requests_come_in_gusts(limit: 
             limiter.acquire(now)
             gone.append(now)
         now += dice.choice([0.0, 0.01, 0.3, 1.0, 2.5])
-    assert most_in_a_second([moment + 0.03 * dice.random() for moment in gone]) <= limit
+    assert count_most_in_a_second([moment + 0.03 * dice.random() for moment in gone]) <= limit
 
 
 @pytest.mark.parametrize("limit", LIMITS)
 @pytest.mark.parametrize("lateness", [0.0, 0.001])
 def test_nine_tenths_of_the_limit_are_used_at_least(limit: int, lateness: float) -> None:
     seconds = 20 if limit >= 500 else 100
-    gone = acquire(RateLimiter(limit), seconds, late(lateness))
+    gone = acquire(RateLimiter(limit), seconds, build_lateness(lateness))
     assert len(gone) >= 0.9 * limit * seconds
 
 
 @pytest.mark.parametrize("limit", [0.5, 1.0, 1.5, 2.5, 7.9])
 def test_a_small_or_broken_limit_is_kept_and_used_as_well(limit: float) -> None:
     gone = acquire(RateLimiter(limit), 200)
-    assert most_in_a_second(gone) <= max(limit, 1)
+    assert count_most_in_a_second(gone) <= max(limit, 1)
     assert len(gone) >= 0.9 * (int(limit) or limit) * 200
 
 
@@ -103,19 +103,19 @@ def test_others_keep_their_distance_from_a_request_that_was_held_up(
     """
     limiter, now = RateLimiter(limit), 0.0
     dice = random.Random(limit)  # noqa: S311 - chance, not secrecy
-    under_way: list[tuple[float, Permit]] = []
+    in_flight: list[tuple[float, Permit]] = []
     arrived = []
     while now < 30:
-        now = min([limiter.available_at(now), *(end for end, _ in under_way)])
-        for end, release in sorted(under_way, key=lambda each: each[0]):
+        now = min([limiter.available_at(now), *(end for end, _ in in_flight)])
+        for end, release in sorted(in_flight, key=lambda each: each[0]):
             if end <= now:
                 limiter.release(release, end)
-                under_way.remove((end, release))
+                in_flight.remove((end, release))
         if limiter.available_at(now) <= now:
             held_up = longest if dice.random() < 0.1 else 0.0
-            under_way.append((now + 0.1 + held_up, limiter.acquire(now)))
+            in_flight.append((now + 0.1 + held_up, limiter.acquire(now)))
             arrived.append(now + 0.1 + held_up)
-    assert most_in_a_second(arrived) <= limit
+    assert count_most_in_a_second(arrived) <= limit
     assert len(arrived) >= used * limit * 30
 
 
@@ -156,7 +156,7 @@ def test_no_limit_lets_everything_go_at_once() -> None:
         limiter.acquire(3.0)
 
 
-def spacing(limiter: RateLimiter, now: float) -> float:
+def list_spacing(limiter: RateLimiter, now: float) -> float:
     """Return the time between two requests that follow each other as fast as they may."""
     gone = acquire(limiter, 0.0001, start=now)
     first = limiter.available_at(gone[-1])
@@ -189,7 +189,7 @@ def test_a_429_slows_and_without_another_the_pace_is_regained() -> None:
     acquire(limiter, 5.0, start=3.0)
     assert len(acquire(limiter, 1.0, start=8.0)) == pytest.approx(before, abs=4)
     gone = acquire(limiter, 10.0, start=9.0)
-    assert most_in_a_second(gone) <= 100
+    assert count_most_in_a_second(gone) <= 100
 
 
 def test_nothing_is_regained_during_a_pause() -> None:
@@ -228,7 +228,7 @@ def test_the_pace_falls_no_lower_than_a_sixteenth_of_the_limit(limit: float) -> 
         limiter.acquire(now)
         limiter.on_rate_limited(now, 0.0)
         now += 0.001
-    assert spacing(limiter, now) <= 16 / limit * 1.1
+    assert list_spacing(limiter, now) <= 16 / limit * 1.1
 
 
 def test_an_unknown_limit_is_looked_for_below_the_pace_at_which_a_429_came() -> None:
@@ -240,7 +240,7 @@ def test_an_unknown_limit_is_looked_for_below_the_pace_at_which_a_429_came() -> 
     after = len(acquire(limiter, 1.0, start=2.0))
     assert 60 < after < 100
     acquire(limiter, 10.0, start=3.0)
-    assert len(acquire(limiter, 0.2, start=20.0)) > 100  # and by and by forgotten
+    assert len(acquire(limiter, 0.2, start=20.0)) > 100  # and forgotten later
 
 
 def test_an_unknown_limit_never_makes_it_slower_than_five_in_a_second() -> None:
@@ -249,7 +249,7 @@ def test_an_unknown_limit_never_makes_it_slower_than_five_in_a_second() -> None:
     for moment in range(1, 20):
         limiter.on_rate_limited(moment, 0.0)
         limiter.acquire(moment)
-    assert spacing(limiter, 20.0) <= 0.2
+    assert list_spacing(limiter, 20.0) <= 0.2
 
 
 @pytest.mark.parametrize("limit", [0, -1, inf, nan])

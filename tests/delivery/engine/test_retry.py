@@ -1,4 +1,4 @@
-"""RetryPolicy: which faults are borne, for how long, and what is left when it ends."""
+"""RetryPolicy: which errors are retried, for how long, and what the attempts leave in doubt."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iterable_destination import errors
-from iterable_destination.delivery.engine.circuit_breaker import CircuitBreaker
 from iterable_destination.delivery.engine.retry import Attempts, RetryPolicy
 
 
@@ -22,11 +21,11 @@ def low(bound: float, _: float) -> float:
     return bound
 
 
-def said(kind: type[errors.ApiError], **about: Any) -> errors.ApiError:
+def build_error(kind: type[errors.ApiError], **about: Any) -> errors.ApiError:
     return kind("It failed.", **about)
 
 
-def waits(
+def list_delays(
     *failures: errors.ApiError, retry: RetryPolicy | None = None, deadline: float = inf
 ) -> list[float | None]:
     """Return how long is waited after each failure of one request."""
@@ -53,18 +52,18 @@ FOR_NOW = [errors.RateLimited, errors.ServerError, errors.NotConnected, errors.A
 
 @pytest.mark.parametrize("kind", FOR_GOOD)
 def test_what_will_be_refused_again_is_not_tried_again(kind: type[errors.ApiError]) -> None:
-    assert waits(said(kind, retry_after=1.0)) == [None]
+    assert list_delays(build_error(kind, retry_after=1.0)) == [None]
 
 
 @pytest.mark.parametrize("kind", FOR_NOW)
 def test_what_may_be_accepted_later_is_tried_again(kind: type[errors.ApiError]) -> None:
-    [wait] = waits(said(kind))
+    [wait] = list_delays(build_error(kind))
     assert wait == (1.0 if kind is errors.RateLimited else 0.5)
 
 
 def test_waits_double_up_to_the_longest() -> None:
-    assert waits(*[said(errors.NotConnected)] * 9) == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
-    assert waits(*[said(errors.RateLimited)] * 4) == [1.0, 1.0, 2.0, 4.0]
+    assert list_delays(*[build_error(errors.NotConnected)] * 9) == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
+    assert list_delays(*[build_error(errors.RateLimited)] * 4) == [1.0, 1.0, 2.0, 4.0]
 
 
 def test_waits_are_spread_over_the_whole_range() -> None:
@@ -76,7 +75,7 @@ def test_waits_are_spread_over_the_whole_range() -> None:
 
     attempts = Attempts(deadline=inf)
     attempts.begin()
-    assert attempts.next_delay(said(errors.NotConnected), 0.0, RetryPolicy(), jitter) == 0
+    assert attempts.next_delay(build_error(errors.NotConnected), 0.0, RetryPolicy(), jitter) == 0
     assert bounds == [(0, 0.5)]
 
 
@@ -84,50 +83,50 @@ def test_waits_are_spread_over_the_whole_range() -> None:
 def test_what_iterable_asks_for_is_waited_up_to_the_longest(asked: float, waited: float) -> None:
     attempts = Attempts(deadline=inf)
     attempts.begin()
-    error = said(errors.RateLimited, retry_after=asked)
+    error = build_error(errors.RateLimited, retry_after=asked)
     assert attempts.next_delay(error, 0.0, RetryPolicy(), low) == waited
 
 
 def test_a_longer_wait_of_ours_is_not_cut_short() -> None:
-    assert waits(said(errors.RateLimited, retry_after=0.2)) == [1.0]
+    assert list_delays(build_error(errors.RateLimited, retry_after=0.2)) == [1.0]
 
 
 def test_five_failures_of_iterables_end_it() -> None:
-    assert waits(*[said(errors.ServerError)] * 5)[-2:] == [4, None]
+    assert list_delays(*[build_error(errors.ServerError)] * 5)[-2:] == [4, None]
 
 
 def test_failures_of_iterables_count_among_others() -> None:
-    other, server = said(errors.NotConnected), said(errors.ServerError)
-    found = waits(server, other, server, other, server, other, server, other, server)
+    other, server = build_error(errors.NotConnected), build_error(errors.ServerError)
+    found = list_delays(server, other, server, other, server, other, server, other, server)
     assert found.index(None) == 8
 
 
 @pytest.mark.parametrize("kind", [errors.RateLimited, errors.NotConnected, errors.AmbiguousAnswer])
 def test_twenty_tries_end_it(kind: type[errors.ApiError]) -> None:
-    found = waits(*[said(kind)] * 20)
+    found = list_delays(*[build_error(kind)] * 20)
     assert found.index(None) == 19
 
 
 def test_a_try_that_would_begin_after_the_deadline_is_not_made() -> None:
-    error = said(errors.NotConnected)
-    assert waits(error, deadline=0.5) == [0.5]
-    assert waits(error, deadline=0.499) == [None]
-    assert waits(said(errors.RateLimited, retry_after=2.0), deadline=1.9) == [None]
+    error = build_error(errors.NotConnected)
+    assert list_delays(error, deadline=0.5) == [0.5]
+    assert list_delays(error, deadline=0.499) == [None]
+    assert list_delays(build_error(errors.RateLimited, retry_after=2.0), deadline=1.9) == [None]
 
 
 def test_an_accepted_call_lets_the_next_one_begin_anew() -> None:
     attempts, retry = Attempts(deadline=inf), RetryPolicy()
     for _ in range(4):
         attempts.begin()
-        assert attempts.next_delay(said(errors.ServerError), 0.0, retry, low) is not None
+        assert attempts.next_delay(build_error(errors.ServerError), 0.0, retry, low) is not None
     attempts.begin()
-    attempts.next_delay(said(errors.AmbiguousAnswer), 0.0, retry, low)
+    attempts.next_delay(build_error(errors.AmbiguousAnswer), 0.0, retry, low)
     attempts.begin_next_call()
     assert (attempts.total, attempts.server_errors, attempts.of_this_call) == (5, 0, 0)
     assert not attempts.is_ambiguous
     assert not attempts.needs_split
     attempts.begin()
-    assert attempts.next_delay(said(errors.ServerError), 0.0, retry, low) is not None
+    assert attempts.next_delay(build_error(errors.ServerError), 0.0, retry, low) is not None
 
 
 def test_a_bulk_goes_in_halves_after_two_failures_of_iterables() -> None:
@@ -135,7 +134,7 @@ def test_a_bulk_goes_in_halves_after_two_failures_of_iterables() -> None:
     halves = []
     for kind in (errors.ServerError, errors.NotConnected, errors.ServerError):
         attempts.begin()
-        attempts.next_delay(said(kind), 0.0, RetryPolicy(), low)
+        attempts.next_delay(build_error(kind), 0.0, RetryPolicy(), low)
         halves.append(attempts.needs_split)
     assert halves == [False, False, True]
 
@@ -160,7 +159,7 @@ def test_a_lost_answer_leaves_it_in_doubt_whatever_follows(
     attempts = Attempts(deadline=inf)
     for kind in kinds:
         attempts.begin()
-        attempts.next_delay(said(kind), 0.0, RetryPolicy(), low)
+        attempts.next_delay(build_error(kind), 0.0, RetryPolicy(), low)
     assert attempts.is_ambiguous is is_ambiguous
 
 
@@ -177,7 +176,7 @@ def test_it_ends_in_time_after_any_failures(
         attempts.begin()
         assert now <= deadline
         wait = attempts.next_delay(
-            said(kind), now, RetryPolicy(deadline=deadline), lambda a, b: a + part * (b - a)
+            build_error(kind), now, RetryPolicy(deadline=deadline), lambda a, b: a + part * (b - a)
         )
         if wait is None:
             break
@@ -193,10 +192,10 @@ def test_even_a_long_first_wait_stays_finite() -> None:
     retry = RetryPolicy(initial_backoff=1e300, max_backoff=1e308, max_attempts=10_000)
     attempts = Attempts(deadline=inf, total=5_000)
     attempts.begin()
-    assert attempts.next_delay(said(errors.NotConnected), 0.0, retry, high) == 1e308
+    assert attempts.next_delay(build_error(errors.NotConnected), 0.0, retry, high) == 1e308
 
 
-def made(name: str, value: Any) -> RetryPolicy:
+def build_policy(name: str, value: Any) -> RetryPolicy:
     about = {name: value}
     return RetryPolicy(**about)
 
@@ -205,60 +204,12 @@ def made(name: str, value: Any) -> RetryPolicy:
 @pytest.mark.parametrize("value", [-1, -0.001, inf, nan])
 def test_seconds_are_finite_and_not_negative(name: str, value: float) -> None:
     with pytest.raises(ValueError, match=name):
-        made(name, value)
-    assert getattr(made(name, 0), name) == 0
+        build_policy(name, value)
+    assert getattr(build_policy(name, 0), name) == 0
 
 
 @pytest.mark.parametrize("name", ["max_attempts", "max_server_errors"])
 def test_there_is_one_try_at_least(name: str) -> None:
     with pytest.raises(ValueError, match=name):
-        made(name, 0)
-    assert getattr(made(name, 1), name) == 1
-
-
-# --- The breaker -------------------------------------------------------------------------------
-
-WRONG_KEY = errors.Unauthorized("wrong key", status=401)
-
-
-def test_a_breaker_that_was_not_opened_refuses_nothing() -> None:
-    breaker = CircuitBreaker(30.0)
-    assert breaker.refusal(0.0) is None
-    breaker.begin(0.0)
-    assert breaker.refusal(0.0) is None
-    assert breaker.error is None
-
-
-def test_an_open_breaker_refuses_for_a_while_and_says_why() -> None:
-    breaker = CircuitBreaker(30.0)
-    breaker.open(WRONG_KEY, 100.0)
-    assert breaker.refusal(100.0) is WRONG_KEY
-    assert breaker.refusal(129.999) is WRONG_KEY
-    assert breaker.refusal(130.0) is None
-
-
-def test_a_breaker_then_lets_one_request_through_at_a_time() -> None:
-    breaker = CircuitBreaker(30.0)
-    breaker.open(WRONG_KEY, 100.0)
-    breaker.begin(131.0)
-    assert breaker.refusal(131.0) is WRONG_KEY
-    assert breaker.refusal(160.9) is WRONG_KEY
-    assert breaker.refusal(161.0) is None
-
-
-def test_a_breaker_is_closed_by_an_answer_and_opened_again_by_an_error() -> None:
-    breaker = CircuitBreaker(30.0)
-    breaker.open(WRONG_KEY, 100.0)
-    breaker.begin(131.0)
-    breaker.close()
-    assert breaker.refusal(131.0) is None
-    assert breaker.error is None
-    other = errors.Forbidden("no", status=403)
-    breaker.open(other, 132.0)
-    assert breaker.refusal(161.9) is other
-
-
-def test_a_breaker_of_no_time_lets_everything_through() -> None:
-    breaker = CircuitBreaker(0.0)
-    breaker.open(WRONG_KEY, 100.0)
-    assert breaker.refusal(100.0) is None
+        build_policy(name, 0)
+    assert getattr(build_policy(name, 1), name) == 1

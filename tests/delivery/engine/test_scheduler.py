@@ -1,4 +1,4 @@
-"""Scheduler: whatever Iterable does, each event is settled once, in its user's order, as it was."""
+"""Scheduler: whatever Iterable does, each event is settled once, in its user's order."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ Reply = ApiResponse | errors.ApiError
 # --- Envelopes -----------------------------------------------------------------------------------
 
 
-def who(*names: str) -> Identity:
+def build_identity(*names: str) -> Identity:
     """Return who has these names; one with an @ is an email."""
     emails = [name for name in names if "@" in name]
     user_ids = [name for name in names if "@" not in name]
@@ -62,18 +62,18 @@ def who(*names: str) -> Identity:
 
 
 def track(*names: str, event: str = "Seen", **fields: Any) -> TrackEvent:
-    return TrackEvent(who(*names), event, fields)
+    return TrackEvent(build_identity(*names), event, fields)
 
 
 def update(*names: str, **fields: Any) -> UpdateUser:
-    return UpdateUser(who(*names), fields)
+    return UpdateUser(build_identity(*names), fields)
 
 
 def buy(*names: str) -> TrackPurchase:
-    return TrackPurchase(who(*names), [], 1.0)
+    return TrackPurchase(build_identity(*names), [], 1.0)
 
 
-def envelope_of(index: int, *calls: Call, size: int | None = None) -> Envelope:
+def build_envelope(index: int, *calls: Call, size: int | None = None) -> Envelope:
     """Return the envelope of an event; ``size`` is that of its first item, if it matters."""
     first, *others = map(encode_call, calls)
     if size is not None:
@@ -81,25 +81,25 @@ def envelope_of(index: int, *calls: Call, size: int | None = None) -> Envelope:
     return Envelope(index, f"m-{index}", calls=(first, *others))
 
 
-def ended_envelope(index: int, *names: str) -> tuple[Envelope, set[str]]:
+def build_ended_envelope(index: int, *names: str) -> tuple[Envelope, set[str]]:
     """Return an event of a user which ended before anything was sent."""
     outcome = Skipped(index=index, message="nothing to send")
-    return Envelope(index, f"m-{index}", outcome=outcome), ordering_keys([who(*names)])
+    return Envelope(index, f"m-{index}", outcome=outcome), ordering_keys([build_identity(*names)])
 
 
-def keys(envelope: Envelope) -> set[str]:
+def find_keys(envelope: Envelope) -> set[str]:
     return ordering_keys([each.identity for each in envelope.calls])
 
 
-# --- Iterable, and the world -------------------------------------------------------------------
+# --- The simulated Iterable ---------------------------------------------------------------------
 
 
 def said(error: type[errors.ApiError], **about: Any) -> errors.ApiError:
     return error("It failed.", **about)
 
 
-def bulk_answer(batch: Batch, lost: Iterable[Envelope] = (), **changes: Any) -> ApiResponse:
-    """Return the true answer to a bulk of which some items are refused for who they are about."""
+def build_bulk_response(batch: Batch, lost: Iterable[Envelope] = (), **changes: Any) -> ApiResponse:
+    """Return the response to a bulk of which the items of some users are refused."""
     calls = [envelope.calls[envelope.call_index] for envelope in lost]
     body = {
         "successCount": len(batch.envelopes) - len(calls),
@@ -112,19 +112,19 @@ def bulk_answer(batch: Batch, lost: Iterable[Envelope] = (), **changes: Any) -> 
     return ApiResponse(200, {**body, **changes}, request_id="r-bulk")
 
 
-def plain(batch: Batch) -> Reply:
+def accept_all(batch: Batch) -> Reply:
     """Accept everything."""
-    return ACCEPTED if batch.bulk is None else bulk_answer(batch)
+    return ACCEPTED if batch.bulk is None else build_bulk_response(batch)
 
 
 @attrs.define
 class World:
-    """A scheduler in virtual time, an Iterable, and a ledger that referees.
+    """A scheduler in virtual time, an Iterable, and a ledger that checks each outcome.
 
-    ``perform`` gives what Iterable answers to a batch; ``takes`` how long that takes.
+    ``send`` returns what Iterable responds to a batch; ``takes`` how long that takes.
     """
 
-    send: Callable[[Batch], Reply] = plain
+    send: Callable[[Batch], Reply] = accept_all
     takes: Callable[[Batch], float] = lambda _: 0.1
     retry: RetryPolicy = attrs.field(factory=RetryPolicy)
     limits: Mapping[str, float | None] | None = None
@@ -143,7 +143,7 @@ class World:
     outcomes: dict[int, Outcome] = attrs.field(factory=dict)
     settled_at: dict[int, float] = attrs.field(factory=dict)
     order: list[int] = attrs.field(factory=list)
-    under_way: list[tuple[float, int, Batch, Reply]] = attrs.field(factory=list)
+    in_flight_until: list[tuple[float, int, Batch, Reply]] = attrs.field(factory=list)
     calls_out: int = 0
 
     def __attrs_post_init__(self) -> None:
@@ -155,23 +155,27 @@ class World:
             bulk_endpoints=ITERABLE_BULK_ENDPOINTS,
             counters=self.counters,
             jitter=self.jitter,
-            on_retry=self._retried,
+            on_retry=self._record_retry,
             max_pending=self.max_pending,
             stop_at=self.stop_at,
             keeps_paused=self.keeps_paused,
         )
         self.scheduler = Scheduler(policy)
 
-    def _retried(self, endpoint: endpoints.Endpoint, error: errors.ApiError, wait: float) -> None:
+    def _record_retry(
+        self, endpoint: endpoints.Endpoint, error: errors.ApiError, wait: float
+    ) -> None:
         self.retries.append((endpoint.path, type(error).__name__, wait))
 
     def add(self, envelope: Envelope, names: set[str] | None = None) -> bool:
-        found = self.scheduler.add(envelope, keys(envelope) if names is None else names, self.now)
+        found = self.scheduler.add(
+            envelope, find_keys(envelope) if names is None else names, self.now
+        )
         self.collect()
         return found
 
     def ask(self) -> Batch | float | None:
-        """Ask for the next batch; it is noted if there is one."""
+        """Ask for the next batch, and record it if there is one."""
         found = self.scheduler.next(self.now)
         if isinstance(found, Batch):
             self.batches.append((self.now, found, list(found.envelopes)))
@@ -188,7 +192,7 @@ class World:
         assert isinstance(found, float), found
         return found
 
-    def answer(self, batch: Batch, reply: Reply) -> None:
+    def report(self, batch: Batch, reply: Reply) -> None:
         if isinstance(reply, ApiResponse):
             self.scheduler.on_response(batch, reply, self.now)
         else:
@@ -207,19 +211,19 @@ class World:
     def begin(self, batch: Batch) -> None:
         self.calls_out += 1
         end = self.now + self.takes(batch)
-        heappush(self.under_way, (end, self.calls_out, batch, self.send(batch)))
+        heappush(self.in_flight_until, (end, self.calls_out, batch, self.send(batch)))
 
     def end_next(self) -> None:
-        when, _, batch, reply = heappop(self.under_way)
+        when, _, batch, reply = heappop(self.in_flight_until)
         self.now = max(self.now, when)
-        self.answer(batch, reply)
+        self.report(batch, reply)
 
     def run(
         self, arrivals: Iterable[tuple[float, Envelope | str]] = (), deadline: float = inf
     ) -> None:
-        """Let time pass until everything is settled, or until a moment.
+        """Advance the clock until everything is settled, or until a moment.
 
-        What arrives may also be the name of something to do: ``stop`` or ``abandon``.
+        An arrival may also be the name of a method to call: ``stop`` or ``abandon``.
         """
         coming = list(arrivals)[::-1]
         for _ in range(1_000_000):
@@ -227,21 +231,23 @@ class World:
                 self.arrive(coming.pop()[1])
             self.scheduler.finished = self.scheduler.finished or not coming
             found: Batch | float | None = None
-            while len(self.under_way) < self.max_workers:
+            while len(self.in_flight_until) < self.max_workers:
                 found = self.ask()
                 if not isinstance(found, Batch):
                     break
                 self.begin(found)
-            moments = [arrival[0] for arrival in coming[-1:]] + [each[0] for each in self.under_way]
+            moments = [arrival[0] for arrival in coming[-1:]] + [
+                each[0] for each in self.in_flight_until
+            ]
             if isinstance(found, float):
                 moments.append(found)
-            if not self.scheduler.pending and not coming and not self.under_way:
+            if not self.scheduler.pending and not coming and not self.in_flight_until:
                 return
             assert moments, "nothing will ever happen"
             if min(moments) > deadline:
                 self.now = deadline
                 return
-            if self.under_way and self.under_way[0][0] <= min(moments):
+            if self.in_flight_until and self.in_flight_until[0][0] <= min(moments):
                 self.end_next()
             else:
                 self.now = max(self.now, min(moments))
@@ -268,7 +274,7 @@ class World:
         ]
 
 
-def world(*envelopes: Envelope, **policy: Any) -> World:
+def build_world(*envelopes: Envelope, **policy: Any) -> World:
     """Return a world to which these were added; nothing more will come."""
     made = World(**policy)
     for envelope in envelopes:
@@ -288,7 +294,7 @@ class Referee(World):
         super().__init__(jitter=self.dice.uniform, **policy)
         self.people: dict[str, str] = {}
         self.envelopes: dict[int, Envelope] = {}
-        self.parcels_of: defaultdict[str, list[Envelope]] = defaultdict(list)
+        self.envelopes_of: defaultdict[str, list[Envelope]] = defaultdict(list)
         #: Envelopes of two users who turned out to be one while either was under way, or later.
         self.strangers: set[frozenset[int]] = set()
         self.former_strangers: set[frozenset[int]] = set()
@@ -302,7 +308,7 @@ class Referee(World):
         #: In the order in which Iterable applied them for the first time: event and call.
         self.applied: dict[tuple[int, int], None] = {}
         self.in_flight: list[Batch] = []
-        self.verdict_step: dict[int, int] = {}
+        self.result_step: dict[int, int] = {}
 
     # Who is who
 
@@ -312,25 +318,25 @@ class Referee(World):
         return name
 
     def person_of(self, envelope: Envelope) -> str:
-        return self.person(min(keys(envelope) or {f"!{envelope.index}"}))
+        return self.person(min(find_keys(envelope) or {f"!{envelope.index}"}))
 
-    def is_under_way(self, envelope: Envelope) -> bool:
+    def is_in_flight(self, envelope: Envelope) -> bool:
         return envelope.index in self.first_begun and envelope.index not in self.outcomes
 
     def add(self, envelope: Envelope, names: set[str] | None = None) -> bool:
-        persons = sorted({self.person(name) for name in keys(envelope)})
+        persons = sorted({self.person(name) for name in find_keys(envelope)})
         for one, other in combinations(persons, 2):
-            for mine, yours in product(self.parcels_of[one], self.parcels_of[other]):
+            for mine, yours in product(self.envelopes_of[one], self.envelopes_of[other]):
                 pair = frozenset((mine.index, yours.index))
-                if self.is_under_way(mine) or self.is_under_way(yours):
+                if self.is_in_flight(mine) or self.is_in_flight(yours):
                     self.strangers.add(pair)
                 if pair & set(self.first_begun):
                     self.former_strangers.add(pair)
         for other in persons[1:]:
             self.people[other] = persons[0]
-            self.parcels_of[persons[0]] += self.parcels_of.pop(other, [])
+            self.envelopes_of[persons[0]] += self.envelopes_of.pop(other, [])
         self.envelopes[envelope.index] = envelope
-        self.parcels_of[persons[0]].append(envelope)
+        self.envelopes_of[persons[0]].append(envelope)
         return super().add(envelope, names)
 
     # What goes out
@@ -361,7 +367,7 @@ class Referee(World):
         super().begin(batch)
 
     def _check_turn(self, envelope: Envelope, inside: set[int]) -> None:
-        for other in self.parcels_of[self.person_of(envelope)]:
+        for other in self.envelopes_of[self.person_of(envelope)]:
             index, outcome = other.index, self.outcomes.get(other.index)
             if outcome is None:
                 in_turn = index >= envelope.index or index in inside
@@ -382,12 +388,12 @@ class Referee(World):
 
     # What comes back
 
-    def answer(self, batch: Batch, reply: Reply) -> None:
+    def report(self, batch: Batch, reply: Reply) -> None:
         self.in_flight.remove(batch)
         keys_then = [(envelope.index, envelope.call_index) for envelope in batch.envelopes]
         self.server_errors.update(keys_then if isinstance(reply, errors.ServerError) else ())
         self.refusals.update(keys_then if isinstance(reply, errors.RequestRefused) else ())
-        super().answer(batch, reply)
+        super().report(batch, reply)
 
     def collect(self) -> None:
         before = len(self.order)
@@ -398,10 +404,10 @@ class Referee(World):
     def _check_outcome(self, envelope: Envelope, outcome: Outcome) -> None:
         index = envelope.index
         assert outcome.attempts == self.requests[index], "attempts are not what was sent"
-        for other in self.parcels_of[self.person_of(envelope)]:
+        for other in self.envelopes_of[self.person_of(envelope)]:
             if other.index < index and other.index not in self.outcomes:
                 pair = frozenset((other.index, index))
-                assert pair in self.strangers, f"{index} is told before {other.index}"
+                assert pair in self.strangers, f"{index} is reported before {other.index}"
         done = [(index, call_index) in self.applied for call_index in range(len(envelope.calls))]
         if outcome.name == "delivered":
             assert all(done), "delivered, but not applied"
@@ -553,10 +559,10 @@ def arrivals(dice: random.Random, count: int, people: int) -> list[tuple[float, 
             calls = (call, track(*user, event=event), buy(*user))[: dice.randint(2, 3)]
         size = dice.choice([900_000, 4_000_000]) if dice.random() < 0.02 else None
         if dice.random() < 0.05:
-            coming.append((when, ended_envelope(index, *user)[0]))
+            coming.append((when, build_ended_envelope(index, *user)[0]))
             coming[-1][1].calls = (encode_call(call),)
         else:
-            coming.append((when, envelope_of(index, *calls, size=size)))
+            coming.append((when, build_envelope(index, *calls, size=size)))
         when += dice.uniform(0, gap)
     return coming
 
@@ -637,7 +643,7 @@ class Picky:
             params = {f"obj.{name}[{place}].dataFields": ["is wrong"] for place in blamed}
             return said(self.error, status=400, params=params or None)
         self.applied.update(envelope.index for envelope in batch.envelopes)
-        return plain(batch)
+        return accept_all(batch)
 
 
 #: Kind of call, bad items of 1,000, hints, and the most bulk and single requests it may take.
@@ -666,8 +672,8 @@ def test_bad_items_are_found_in_few_requests_and_the_others_delivered(
     dice = random.Random(count)  # noqa: S311 - chance, not secrecy
     bad = frozenset(dice.sample(range(1_000), count))
     picky = Picky(bad, BLAME[hints])
-    envelopes = [envelope_of(index, kind(f"u-{index}")) for index in range(1_000)]
-    made = world(*envelopes, send=picky)
+    envelopes = [build_envelope(index, kind(f"u-{index}")) for index in range(1_000)]
+    made = build_world(*envelopes, send=picky)
     made.run()
     assert {index for index, outcome in made.outcomes.items() if outcome.name != "delivered"} == bad
     assert made.names == {"delivered": 1_000 - count, "rejected": count}
@@ -681,7 +687,9 @@ def test_bad_items_are_found_in_few_requests_and_the_others_delivered(
 def test_a_bad_item_of_a_user_with_many_is_found_and_their_order_kept() -> None:
     for hints in ("right", "nothing"):
         picky = Picky(frozenset({37}), BLAME[hints])
-        made = world(*(envelope_of(index, track("ann")) for index in range(100)), send=picky)
+        made = build_world(
+            *(build_envelope(index, track("ann")) for index in range(100)), send=picky
+        )
         made.run()
         assert made.names == {"delivered": 99, "rejected": 1}
         assert made.outcomes[37].name == "rejected"
@@ -692,7 +700,9 @@ def test_a_bad_item_of_a_user_with_many_is_found_and_their_order_kept() -> None:
 def test_a_blamed_item_goes_singly_with_all_of_its_user() -> None:
     picky = Picky(frozenset({2}), BLAME["right"])
     names = ["ann", "bob", "bob", "bob", "cy"]
-    made = world(*(envelope_of(i, track(name)) for i, name in enumerate(names)), send=picky)
+    made = build_world(
+        *(build_envelope(i, track(name)) for i, name in enumerate(names)), send=picky
+    )
     made.run()
     assert made.sent(TRACK_BULK) == [[0, 1, 2, 3, 4], [0, 4]]
     assert made.sent(TRACK) == [[1], [2], [3]]
@@ -701,7 +711,7 @@ def test_a_blamed_item_goes_singly_with_all_of_its_user() -> None:
 
 def test_few_items_that_nobody_blames_go_singly_at_once() -> None:
     picky = Picky(frozenset({2}), BLAME["nothing"])
-    made = world(*(envelope_of(i, track(f"u-{i}")) for i in range(8)), send=picky)
+    made = build_world(*(build_envelope(i, track(f"u-{i}")) for i in range(8)), send=picky)
     made.run()
     assert sorted(made.sent(TRACK_BULK)) == [list(range(8))]
     assert sorted(made.sent(TRACK)) == [[index] for index in range(8)]
@@ -709,7 +719,7 @@ def test_few_items_that_nobody_blames_go_singly_at_once() -> None:
 
 def test_nine_items_that_nobody_blames_go_in_halves_first() -> None:
     picky = Picky(frozenset({2}), BLAME["nothing"])
-    made = world(*(envelope_of(i, track(f"u-{i}")) for i in range(9)), send=picky)
+    made = build_world(*(build_envelope(i, track(f"u-{i}")) for i in range(9)), send=picky)
     made.run()
     assert made.sent(TRACK_BULK) == [list(range(9)), [0, 1, 2, 3], [4, 5, 6, 7, 8]]
     assert sorted(made.sent(TRACK)) == [[0], [1], [2], [3]]
@@ -719,9 +729,9 @@ def test_what_is_too_large_goes_in_halves_whatever_is_blamed() -> None:
     def server(batch: Batch) -> Reply:
         if len(batch.envelopes) > 300:
             return said(errors.TooLarge, status=413, params={"obj.events[0]": []})
-        return plain(batch)
+        return accept_all(batch)
 
-    made = world(*(envelope_of(i, track(f"u-{i}")) for i in range(1_000)), send=server)
+    made = build_world(*(build_envelope(i, track(f"u-{i}")) for i in range(1_000)), send=server)
     made.run()
     assert made.names == {"delivered": 1_000}
     assert [len(indexes) for indexes in made.sent()] == [1_000, 500, 500, 250, 250, 250, 250]
@@ -731,7 +741,7 @@ def test_a_single_one_that_is_too_large_is_rejected() -> None:
     def server(_: Batch) -> Reply:
         return said(errors.TooLarge, status=413)
 
-    made = world(*(envelope_of(i, track(f"u-{i}")) for i in range(3)), send=server)
+    made = build_world(*(build_envelope(i, track(f"u-{i}")) for i in range(3)), send=server)
     made.run()
     assert made.names == {"rejected": 3}
     assert made.counters.requests == {TRACK_BULK: 1, TRACK: 3}
@@ -740,8 +750,8 @@ def test_a_single_one_that_is_too_large_is_rejected() -> None:
 @pytest.mark.parametrize("count", [2, 20])
 def test_a_whole_bulk_that_is_refused_after_the_deadline_rejects_nobody(count: int) -> None:
     refusal = said(errors.BadRequest, status=400)
-    made = world(
-        *(envelope_of(i, track(f"u-{i}")) for i in range(count)),
+    made = build_world(
+        *(build_envelope(i, track(f"u-{i}")) for i in range(count)),
         send=lambda _: refusal,
         takes=lambda _: 61.0,
     )
@@ -750,16 +760,16 @@ def test_a_whole_bulk_that_is_refused_after_the_deadline_rejects_nobody(count: i
     assert made.outcomes[0].error is refusal
 
 
-# --- What a bulk's answer leaves open -----------------------------------------------------------
+# --- What a bulk's response leaves open ----------------------------------------------------------
 
 
 def test_what_an_answer_leaves_open_goes_singly() -> None:
     def server(batch: Batch) -> Reply:
         if batch.bulk is None:
             return said(errors.BadRequest) if batch.envelopes[0].index == 1 else ACCEPTED
-        return bulk_answer(batch, successCount=2, failCount=1)  # and lists none
+        return build_bulk_response(batch, successCount=2, failCount=1)  # and lists none
 
-    made = world(*(envelope_of(i, update(f"u-{i}")) for i in range(3)), send=server)
+    made = build_world(*(build_envelope(i, update(f"u-{i}")) for i in range(3)), send=server)
     made.run()
     assert made.sent(BULK_UPDATE) == [[0, 1, 2]]
     assert sorted(made.sent(UPDATE)) == [[0], [1], [2]]
@@ -772,17 +782,20 @@ def test_what_an_answer_left_open_and_nothing_settles_is_unknown() -> None:
     def server(batch: Batch) -> Reply:
         if batch.bulk is None:
             return said(errors.ServerError, status=500)
-        return bulk_answer(batch, successCount="many")
+        return build_bulk_response(batch, successCount="many")
 
-    made = world(envelope_of(0, update("ann")), send=server)
+    made = build_world(build_envelope(0, update("ann")), send=server)
     made.run()
     assert made.names == {"unknown": 1}
 
 
 def test_a_profile_that_only_a_bulk_can_update_is_unknown_if_its_own_leaves_it_open() -> None:
-    calls = [UpdateUser(who(name), {"plan": "free"}, update_only=True) for name in ("ann", "bob")]
-    made = world(
-        *(envelope_of(index, call) for index, call in enumerate(calls)),
+    calls = [
+        UpdateUser(build_identity(name), {"plan": "free"}, update_only=True)
+        for name in ("ann", "bob")
+    ]
+    made = build_world(
+        *(build_envelope(index, call) for index, call in enumerate(calls)),
         send=lambda _: ApiResponse(200, {}),
     )
     made.run()
@@ -791,9 +804,9 @@ def test_a_profile_that_only_a_bulk_can_update_is_unknown_if_its_own_leaves_it_o
 
 
 def test_what_is_listed_is_rejected_and_the_rest_is_delivered() -> None:
-    made = world(
-        *(envelope_of(i, track(f"u-{i}@x.com")) for i in range(4)),
-        send=lambda batch: bulk_answer(batch, batch.envelopes[1:2]),
+    made = build_world(
+        *(build_envelope(i, track(f"u-{i}@x.com")) for i in range(4)),
+        send=lambda batch: build_bulk_response(batch, batch.envelopes[1:2]),
     )
     made.run()
     assert made.counters.requests == {TRACK_BULK: 1}
@@ -808,39 +821,41 @@ def test_what_is_listed_is_rejected_and_the_rest_is_delivered() -> None:
 
 
 def test_outcomes_of_a_user_wait_for_what_an_answer_left_open() -> None:
-    """The first is neither listed nor counted, the second is listed; the first is told first."""
+    """The first is neither listed nor counted, the second is listed; the first is settled first."""
 
     def server(batch: Batch) -> Reply:
         if batch.bulk is None:
             return ACCEPTED
         return ApiResponse(200, {"disallowedEventNames": ["Secret"]})
 
-    made = world(
-        envelope_of(0, track("ann")), envelope_of(1, track("ann", event="Secret")), send=server
+    made = build_world(
+        build_envelope(0, track("ann")),
+        build_envelope(1, track("ann", event="Secret")),
+        send=server,
     )
     made.run()
     assert made.names == {"delivered": 1, "rejected": 1}
     assert made.order == [0, 1]
 
 
-# --- What is tried again ------------------------------------------------------------------------
+# --- Retries -------------------------------------------------------------------------------------
 
 
 def test_a_request_whose_answer_was_lost_goes_out_again_as_it_was() -> None:
     made = World()
     for index in range(3):
-        made.add(envelope_of(index, track(f"u-{index}")))
+        made.add(build_envelope(index, track(f"u-{index}")))
     made.scheduler.finished = True
     batch = made.batch()
     body = batch.body()
-    made.answer(batch, said(errors.AmbiguousAnswer))
-    made.add(envelope_of(3, track("u-0")))
-    made.add(envelope_of(4, track("u-new")))
+    made.report(batch, said(errors.AmbiguousAnswer))
+    made.add(build_envelope(3, track("u-0")))
+    made.add(build_envelope(4, track("u-new")))
     made.now += 31
     again = made.batch()
     assert again is batch
     assert again.body() == body
-    made.answer(again, bulk_answer(again))
+    made.report(again, build_bulk_response(again))
     made.run()
     assert made.names == {"delivered": 5}
     assert made.outcomes[0].attempts == 2
@@ -848,21 +863,23 @@ def test_a_request_whose_answer_was_lost_goes_out_again_as_it_was() -> None:
 
 
 def test_what_may_have_been_applied_ends_unknown_whoever_else_is_in_its_last_request() -> None:
-    made = world(envelope_of(0, track("ann")), envelope_of(1, track("ann")), limits=NO_LIMITS)
+    made = build_world(
+        build_envelope(0, track("ann")), build_envelope(1, track("ann")), limits=NO_LIMITS
+    )
     for kind in (errors.AmbiguousAnswer, errors.ServerError, errors.ServerError):
-        made.answer(made.batch(), said(kind))
+        made.report(made.batch(), said(kind))
         made.now += 1
     # From now on the first goes alone, and the second waits for it, still in doubt.
-    made.add(envelope_of(2, track("bob"), track("bob")))
+    made.add(build_envelope(2, track("bob"), track("bob")))
     made.now += 2
     batches = {batch.envelopes[0].index: batch for batch in (made.batch(), made.batch())}
     assert {index: len(batch.envelopes) for index, batch in batches.items()} == {0: 1, 2: 1}
-    made.answer(batches[2], bulk_answer(batches[2]))
-    made.answer(batches[0], bulk_answer(batches[0]))
+    made.report(batches[2], build_bulk_response(batches[2]))
+    made.report(batches[0], build_bulk_response(batches[0]))
 
     def server(batch: Batch) -> Reply:
         fails = any(envelope.index == 1 for envelope in batch.envelopes)
-        return said(errors.ServerError) if fails else plain(batch)
+        return said(errors.ServerError) if fails else accept_all(batch)
 
     made.send = server
     made.run()
@@ -871,38 +888,38 @@ def test_what_may_have_been_applied_ends_unknown_whoever_else_is_in_its_last_req
 
 
 def test_attempts_are_those_of_the_event_itself() -> None:
-    made = world(envelope_of(0, update("ann"), track("ann")), limits=NO_LIMITS)
+    made = build_world(build_envelope(0, update("ann"), track("ann")), limits=NO_LIMITS)
     batch = made.batch()
-    made.answer(batch, bulk_answer(batch))
-    made.add(envelope_of(1, track("bob")))
+    made.report(batch, build_bulk_response(batch))
+    made.add(build_envelope(1, track("bob")))
     made.run()
     assert [made.outcomes[index].attempts for index in range(2)] == [2, 1]
 
 
 def test_a_new_event_has_all_its_time_whoever_else_is_in_its_request() -> None:
     made = World(limits=NO_LIMITS)
-    made.add(envelope_of(0, update("ann"), track("ann")))
+    made.add(build_envelope(0, update("ann"), track("ann")))
     made.scheduler.finished = True
     first = made.batch()
     made.now += 59.9
-    made.add(envelope_of(1, track("bob")))
-    made.answer(first, bulk_answer(first))
+    made.add(build_envelope(1, track("bob")))
+    made.report(first, build_bulk_response(first))
     second = made.batch()
     indexes = [each.index for each in second.envelopes]
-    made.answer(second, said(errors.NotConnected))
+    made.report(second, said(errors.NotConnected))
     made.run()
     assert 1 in indexes
     assert made.outcomes[1].name == "delivered"
 
 
 def test_no_try_begins_after_the_deadline_however_long_the_endpoint_is_paused() -> None:
-    made = world(envelope_of(0, buy("ann")), retry=RetryPolicy(deadline=10.0))
+    made = build_world(build_envelope(0, buy("ann")), retry=RetryPolicy(deadline=10.0))
     one = made.batch()
     made.now += 9
-    made.add(envelope_of(1, buy("bob")))
+    made.add(build_envelope(1, buy("bob")))
     two = made.batch()
-    made.answer(one, said(errors.NotConnected))
-    made.answer(two, said(errors.RateLimited, retry_after=8.0))
+    made.report(one, said(errors.NotConnected))
+    made.report(two, said(errors.RateLimited, retry_after=8.0))
     made.run()
     assert max(when for when, _, [envelope] in made.batches if envelope.index == 0) <= 1_010.0
     assert made.outcomes[0].name == "retryable"
@@ -911,14 +928,14 @@ def test_no_try_begins_after_the_deadline_however_long_the_endpoint_is_paused() 
 
 @pytest.mark.parametrize("call", [buy("ann"), track("ann")])
 def test_a_deadline_of_no_time_lets_one_attempt_through(call: Call) -> None:
-    made = world(envelope_of(0, call), retry=RetryPolicy(deadline=0.0))
+    made = build_world(build_envelope(0, call), retry=RetryPolicy(deadline=0.0))
     made.run()
     assert made.names == {"delivered": 1}
 
 
 def test_a_bulk_that_iterable_fails_on_twice_goes_in_halves() -> None:
-    made = world(
-        *(envelope_of(i, track(f"u-{i}")) for i in range(4)),
+    made = build_world(
+        *(build_envelope(i, track(f"u-{i}")) for i in range(4)),
         send=lambda _: said(errors.ServerError, status=500),
     )
     made.run()
@@ -931,9 +948,9 @@ def test_a_bulk_that_iterable_fails_on_twice_goes_in_halves() -> None:
 def test_one_event_that_iterable_fails_on_costs_its_user_only() -> None:
     def server(batch: Batch) -> Reply:
         poisoned = any(envelope.index == 10 for envelope in batch.envelopes)
-        return said(errors.ServerError, status=500) if poisoned else plain(batch)
+        return said(errors.ServerError, status=500) if poisoned else accept_all(batch)
 
-    made = world(*(envelope_of(i, track(f"u-{i}")) for i in range(16)), send=server)
+    made = build_world(*(build_envelope(i, track(f"u-{i}")) for i in range(16)), send=server)
     made.run()
     assert made.outcomes[10].name == "retryable"
     assert made.names["delivered"] >= 12
@@ -941,7 +958,9 @@ def test_one_event_that_iterable_fails_on_costs_its_user_only() -> None:
 
 def test_a_retry_is_told_and_counted() -> None:
     replies = [said(errors.RateLimited, retry_after=4.0), said(errors.NotConnected)]
-    made = world(envelope_of(0, buy("ann")), send=lambda _: replies.pop(0) if replies else ACCEPTED)
+    made = build_world(
+        build_envelope(0, buy("ann")), send=lambda _: replies.pop(0) if replies else ACCEPTED
+    )
     made.run()
     assert made.retries == [(PURCHASE, "RateLimited", 4.0), (PURCHASE, "NotConnected", 0.5)]
     assert made.counters.retries == {"RateLimited": 1, "NotConnected": 1}
@@ -952,39 +971,43 @@ def test_a_retry_is_told_and_counted() -> None:
 
 
 def test_a_429_after_the_last_attempt_pauses_its_endpoint_for_a_second() -> None:
-    made = world(envelope_of(0, buy("ann")), retry=RetryPolicy(max_attempts=1))
-    made.answer(made.batch(), said(errors.RateLimited))
+    made = build_world(build_envelope(0, buy("ann")), retry=RetryPolicy(max_attempts=1))
+    made.report(made.batch(), said(errors.RateLimited))
     assert made.names == {"retryable": 1}
-    made.add(envelope_of(1, buy("bob")))
+    made.add(build_envelope(1, buy("bob")))
     assert made.when() == pytest.approx(1_001.0, abs=0.02)
 
 
 def test_a_429_pauses_its_endpoint_and_no_other() -> None:
     made = World()
-    made.add(envelope_of(0, buy("ann")))
+    made.add(build_envelope(0, buy("ann")))
     made.scheduler.finished = True
-    made.answer(made.batch(), said(errors.RateLimited, retry_after=20.0))
-    made.add(envelope_of(1, buy("bob")))
+    made.report(made.batch(), said(errors.RateLimited, retry_after=20.0))
+    made.add(build_envelope(1, buy("bob")))
     assert made.when() == pytest.approx(1_020.0, abs=0.02)
-    made.add(envelope_of(2, track("cy")))
+    made.add(build_envelope(2, track("cy")))
     assert made.batch().endpoint.path == TRACK_BULK
     made.run(deadline=1_019.9)
     assert made.sent(PURCHASE) == [[0]]
 
 
-# --- Nobody waits for somebody else -------------------------------------------------------------
+# --- Users do not wait for each other ------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", [errors.ServerError, errors.NotConnected, errors.AmbiguousAnswer])
 def test_other_users_do_not_wait_for_one_whose_requests_fail(kind: type[errors.ApiError]) -> None:
     def server(batch: Batch) -> Reply:
         return (
-            said(kind) if any(envelope.index == 0 for envelope in batch.envelopes) else plain(batch)
+            said(kind)
+            if any(envelope.index == 0 for envelope in batch.envelopes)
+            else accept_all(batch)
         )
 
     calls: list[Call] = [buy("ann")]
     calls += [make(f"u-{i}") for i in range(50) for make in (buy, track, update)]
-    made = world(*(envelope_of(index, call) for index, call in enumerate(calls)), send=server)
+    made = build_world(
+        *(build_envelope(index, call) for index, call in enumerate(calls)), send=server
+    )
     made.run()
     assert made.outcomes.pop(0).name in ("retryable", "unknown")
     assert made.names == {"delivered": 150}
@@ -995,34 +1018,36 @@ def test_many_single_requests_do_not_keep_bulks_waiting() -> None:
     """Purchases have no known limit, so there is always one more of them that may go."""
     calls: list[Call] = [buy(f"u-{index}") for index in range(2_000)]
     calls += [track(f"v-{index}") for index in range(1_000)]
-    made = world(*(envelope_of(index, call) for index, call in enumerate(calls)))
+    made = build_world(*(build_envelope(index, call) for index, call in enumerate(calls)))
     made.run(deadline=1_005.0)
     assert made.sent(TRACK_BULK) != []
 
 
 def test_a_user_has_one_request_at_a_time_and_others_go_on() -> None:
-    made = world(*(envelope_of(i, buy("ann")) for i in range(3)), envelope_of(3, buy("bob")))
+    made = build_world(
+        *(build_envelope(i, buy("ann")) for i in range(3)), build_envelope(3, buy("bob"))
+    )
     batch = made.batch()
     assert [each.index for each in batch.envelopes] == [0]
     assert [each.index for each in made.batch().envelopes] == [3]
     assert made.ask() is None
-    made.answer(batch, ACCEPTED)
+    made.report(batch, ACCEPTED)
     assert [each.index for each in made.batch().envelopes] == [1]
 
 
 def test_a_bulk_update_has_one_item_of_a_user_and_a_track_bulk_all_of_them() -> None:
     calls = [update("ann"), update("Ann@x.com"), update("ann", "ann@X.com"), update("bob")]
-    made = world(*(envelope_of(index, call) for index, call in enumerate(calls)))
+    made = build_world(*(build_envelope(index, call) for index, call in enumerate(calls)))
     made.run()
     assert made.sent() == [[3, 0], [1], [2]] or made.sent() == [[0, 3], [1], [2]]
-    tracks = world(*(envelope_of(index, track("ann")) for index in range(3)))
+    tracks = build_world(*(build_envelope(index, track("ann")) for index in range(3)))
     tracks.run()
     assert tracks.sent() == [[0, 1, 2]]
 
 
 def test_what_goes_elsewhere_ends_a_users_run_in_a_bulk() -> None:
     calls: list[Call] = [track("ann"), track("ann"), buy("ann"), track("ann")]
-    made = world(*(envelope_of(index, call) for index, call in enumerate(calls)))
+    made = build_world(*(build_envelope(index, call) for index, call in enumerate(calls)))
     made.run()
     assert made.sent() == [[0, 1], [2], [3]]
 
@@ -1036,8 +1061,8 @@ def test_what_goes_elsewhere_ends_a_users_run_in_a_bulk() -> None:
 def test_a_wrong_key_costs_ten_requests_at_most(
     kind: Callable[..., Call], max_workers: int, count: int
 ) -> None:
-    made = world(
-        *(envelope_of(index, kind(f"u-{index}")) for index in range(count)),
+    made = build_world(
+        *(build_envelope(index, kind(f"u-{index}")) for index in range(count)),
         send=lambda _: said(errors.Unauthorized, status=401),
         max_workers=max_workers,
         limits=NO_LIMITS,
@@ -1050,8 +1075,8 @@ def test_a_wrong_key_costs_ten_requests_at_most(
 
 def broken() -> World:
     """Return a world whose breaker was opened at 1000, for 30 seconds."""
-    made = world(envelope_of(0, track("ann")))
-    made.answer(made.batch(), said(errors.Forbidden, status=403))
+    made = build_world(build_envelope(0, track("ann")))
+    made.report(made.batch(), said(errors.Forbidden, status=403))
     assert made.names == {"retryable": 1}
     return made
 
@@ -1059,7 +1084,7 @@ def broken() -> World:
 def test_nothing_is_sent_while_the_breaker_is_open() -> None:
     made = broken()
     made.now += 29.9
-    assert made.add(envelope_of(1, buy("bob"))) is False
+    assert made.add(build_envelope(1, buy("bob"))) is False
     assert made.outcomes[1].name == "retryable"
     assert isinstance(made.outcomes[1].error, errors.Forbidden)
     assert made.ask() is None
@@ -1070,35 +1095,35 @@ def test_one_request_finds_out_whether_the_breaker_may_close(reply: Reply) -> No
     made = broken()
     made.now += 30
     for index in range(1, 4):
-        made.add(envelope_of(index, buy(f"u-{index}")))
+        made.add(build_envelope(index, buy(f"u-{index}")))
     batch = made.batch()
     assert made.ask() is None
     assert made.names == {"retryable": 3}
-    made.answer(batch, reply)
-    made.add(envelope_of(4, buy("dee")))
+    made.report(batch, reply)
+    made.add(build_envelope(4, buy("dee")))
     assert isinstance(made.ask(), Batch)
 
 
 def test_the_breaker_opens_again_if_the_one_request_fails_too() -> None:
     made = broken()
     made.now += 30
-    made.add(envelope_of(1, buy("bob")))
+    made.add(build_envelope(1, buy("bob")))
     batch = made.batch()
     made.now += 10
-    made.answer(batch, said(errors.Forbidden, status=403))
+    made.report(batch, said(errors.Forbidden, status=403))
     made.now += 29
-    made.add(envelope_of(2, buy("cy")))
+    made.add(build_envelope(2, buy("cy")))
     assert made.names == {"retryable": 3}
     made.now += 1
-    made.add(envelope_of(3, buy("dee")))
+    made.add(build_envelope(3, buy("dee")))
     assert isinstance(made.ask(), Batch)
 
 
 def test_eight_requests_at_most_go_before_the_first_answer() -> None:
-    made = world(*(envelope_of(index, buy(f"u-{index}")) for index in range(20)))
+    made = build_world(*(build_envelope(index, buy(f"u-{index}")) for index in range(20)))
     batches = [made.batch() for _ in range(8)]
     assert made.ask() is None
-    made.answer(batches[3], ACCEPTED)
+    made.report(batches[3], ACCEPTED)
     assert len([made.batch() for _ in range(12)]) == 12
     assert made.ask() is None
 
@@ -1108,15 +1133,15 @@ def test_eight_requests_at_most_go_before_the_first_answer() -> None:
 
 def test_nothing_is_sent_from_the_end_of_the_time_on() -> None:
     made = World(stop_at=1_010.0)
-    made.add(envelope_of(0, buy("ann")))
-    made.add(envelope_of(1, buy("ann")))
-    made.add(envelope_of(2, buy("bob")))
+    made.add(build_envelope(0, buy("ann")))
+    made.add(build_envelope(1, buy("ann")))
+    made.add(build_envelope(2, buy("bob")))
     batch = made.batch()
     made.now = 1_010.0
     assert made.ask() is None
     assert made.outcomes[2].message == "not sent: deadline exceeded"
-    made.add(envelope_of(3, buy("cy")))
-    made.answer(batch, ACCEPTED)
+    made.add(build_envelope(3, buy("cy")))
+    made.report(batch, ACCEPTED)
     assert [made.outcomes[index].name for index in range(4)] == [
         "delivered",
         "retryable",
@@ -1128,7 +1153,7 @@ def test_nothing_is_sent_from_the_end_of_the_time_on() -> None:
 
 def test_the_end_of_the_time_is_a_moment_to_ask_again() -> None:
     made = World(stop_at=1_010.0)
-    made.add(envelope_of(0, buy("ann")))
+    made.add(build_envelope(0, buy("ann")))
     made.batch()
     assert made.when() == 1_010.0
 
@@ -1136,7 +1161,7 @@ def test_the_end_of_the_time_is_a_moment_to_ask_again() -> None:
 def test_the_end_of_the_time_is_a_moment_to_ask_again_before_the_first_answer() -> None:
     made = World(stop_at=1_010.0)
     for index in range(20):
-        made.add(envelope_of(index, buy(f"u-{index}")))
+        made.add(build_envelope(index, buy(f"u-{index}")))
     for _ in range(8):
         made.batch()
     assert made.when() == 1_010.0
@@ -1146,43 +1171,43 @@ def test_the_end_of_the_time_is_a_moment_to_ask_again_before_the_first_answer() 
     "error", [said(errors.ServerError), said(errors.NotConnected), said(errors.RateLimited)]
 )
 def test_what_fails_after_a_stop_is_settled_and_not_kept_for_later(error: errors.ApiError) -> None:
-    """The last one to be told of an answer need not ask for another batch."""
-    made = world(*(envelope_of(index, buy("ann")) for index in range(2)))
+    """The last one that reports a response need not ask for another batch."""
+    made = build_world(*(build_envelope(index, buy("ann")) for index in range(2)))
     batch = made.batch()
     made.scheduler.stop()
-    made.answer(batch, error)
+    made.report(batch, error)
     assert made.names == {"retryable": 2}
     assert made.scheduler.pending == 0
 
 
 def test_after_a_stop_what_is_under_way_is_awaited_and_nothing_is_sent() -> None:
     made = World()
-    made.add(envelope_of(0, buy("ann")))
-    made.add(envelope_of(1, buy("ann")))
-    made.add(envelope_of(2, track("bob")))
+    made.add(build_envelope(0, buy("ann")))
+    made.add(build_envelope(1, buy("ann")))
+    made.add(build_envelope(2, track("bob")))
     batch = made.batch()
     made.scheduler.stop()
     made.collect()
     assert made.order == [2]
     assert made.outcomes[2].message == "not sent: delivery was stopped"
-    assert made.add(envelope_of(3, track("cy"))) is False
+    assert made.add(build_envelope(3, track("cy"))) is False
     assert made.ask() is None
-    made.answer(batch, ACCEPTED)
+    made.report(batch, ACCEPTED)
     assert made.names == {"delivered": 1, "retryable": 3}
     made.scheduler.stop()
     assert made.scheduler.pending == 0
 
 
 def test_what_waits_to_be_sent_again_is_settled_by_a_stop() -> None:
-    made = world(
-        envelope_of(0, buy("ann")),
-        envelope_of(1, buy("bob")),
-        envelope_of(2, buy("ann")),
+    made = build_world(
+        build_envelope(0, buy("ann")),
+        build_envelope(1, buy("bob")),
+        build_envelope(2, buy("ann")),
         limits={PURCHASE: 5},
     )
-    made.answer(made.batch(), said(errors.AmbiguousAnswer))
+    made.report(made.batch(), said(errors.AmbiguousAnswer))
     made.now += 0.21
-    made.answer(made.batch(), said(errors.ServerError))
+    made.report(made.batch(), said(errors.ServerError))
     made.now += 1.0
     made.batch()  # one of the two goes; the other could
     made.scheduler.stop()
@@ -1200,8 +1225,8 @@ def test_what_waits_to_be_sent_again_is_settled_by_a_stop() -> None:
 def test_abandoning_settles_everything_at_once() -> None:
     made = World()
     for index in range(3):
-        made.add(envelope_of(index, buy("ann")))
-    made.add(envelope_of(3, track("bob")))
+        made.add(build_envelope(index, buy("ann")))
+    made.add(build_envelope(3, track("bob")))
     made.batch()
     made.scheduler.abandon()
     made.collect()
@@ -1217,16 +1242,16 @@ def test_abandoning_settles_everything_at_once() -> None:
 
 @pytest.mark.parametrize("reply", [ACCEPTED, said(errors.Unauthorized), said(errors.ServerError)])
 def test_an_answer_that_was_abandoned_changes_nothing(reply: Reply) -> None:
-    made = world(envelope_of(0, buy("ann")))
+    made = build_world(build_envelope(0, buy("ann")))
     batch = made.batch()
     made.scheduler.abandon()
-    made.answer(batch, reply)
+    made.report(batch, reply)
     assert made.names == {"unknown": 1}
     assert made.breaker.error is None
     assert made.scheduler.pending == 0
 
 
-# --- How much, and when -------------------------------------------------------------------------
+# --- Capacity and batching delay -----------------------------------------------------------------
 
 
 def is_full(made: World) -> bool:
@@ -1236,13 +1261,13 @@ def is_full(made: World) -> bool:
 def test_the_window_bounds_how_many_are_taken() -> None:
     made = World(max_pending=3)
     for index in range(2):
-        made.add(envelope_of(index, track(f"u-{index}")))
+        made.add(build_envelope(index, track(f"u-{index}")))
     assert is_full(made) is False
-    made.add(envelope_of(2, track("u-2")))
+    made.add(build_envelope(2, track("u-2")))
     assert is_full(made) is True
     batch = made.batch()  # nothing is gained by waiting
     assert len(batch.envelopes) == 3
-    made.answer(batch, bulk_answer(batch))
+    made.report(batch, build_bulk_response(batch))
     assert is_full(made) is False
 
 
@@ -1250,9 +1275,9 @@ def test_outcomes_that_nobody_has_taken_count_for_the_window() -> None:
     made = World(max_pending=3)
     scheduler = made.scheduler
     for index in range(2):
-        scheduler.add(*ended_envelope(index), made.now)
+        scheduler.add(*build_ended_envelope(index), made.now)
     assert (scheduler.pending, scheduler.is_full) == (0, False)
-    scheduler.add(envelope_of(2, track("u-2")), {"#u-2"}, made.now)
+    scheduler.add(build_envelope(2, track("u-2")), {"#u-2"}, made.now)
     assert (scheduler.pending, scheduler.is_full) == (1, True)
     made.collect()
     assert (scheduler.pending, scheduler.is_full) == (1, False)
@@ -1261,21 +1286,21 @@ def test_outcomes_that_nobody_has_taken_count_for_the_window() -> None:
 def test_bytes_bound_how_much_is_taken() -> None:
     made = World()
     for index in range(15):
-        made.add(envelope_of(index, track("ann"), size=MAX_BODY_BYTES))
-    made.add(envelope_of(15, track("ann"), size=MAX_BODY_BYTES - 1))
+        made.add(build_envelope(index, track("ann"), size=MAX_BODY_BYTES))
+    made.add(build_envelope(15, track("ann"), size=MAX_BODY_BYTES - 1))
     assert is_full(made) is False
-    made.add(envelope_of(16, track("ann"), size=2))
+    made.add(build_envelope(16, track("ann"), size=2))
     assert is_full(made) is True
-    made.run([(1_000.0, envelope_of(17, track("bob")))])
+    made.run([(1_000.0, build_envelope(17, track("bob")))])
     assert made.names == {"delivered": 18}
     assert made.scheduler._bytes == 0
 
 
 def test_what_does_not_fit_a_bulk_goes_singly() -> None:
     opening = len(b'{"events":[]}')
-    made = world(
-        envelope_of(0, track("ann"), size=MAX_BODY_BYTES - opening),
-        envelope_of(1, track("bob"), size=MAX_BODY_BYTES - opening + 1),
+    made = build_world(
+        build_envelope(0, track("ann"), size=MAX_BODY_BYTES - opening),
+        build_envelope(1, track("bob"), size=MAX_BODY_BYTES - opening + 1),
     )
     made.run()
     assert (made.sent(TRACK_BULK), made.sent(TRACK)) == ([[0]], [[1]])
@@ -1283,10 +1308,10 @@ def test_what_does_not_fit_a_bulk_goes_singly() -> None:
 
 def test_a_bulk_waits_until_nothing_has_come_for_a_twentieth_of_a_second() -> None:
     made = World()
-    assert made.add(envelope_of(0, track("ann"))) is True
+    assert made.add(build_envelope(0, track("ann"))) is True
     assert made.when() == pytest.approx(1_000.05)
     made.now += 0.04
-    assert made.add(envelope_of(1, track("bob"))) is False
+    assert made.add(build_envelope(1, track("bob"))) is False
     assert made.when() == pytest.approx(1_000.09)
     made.now += 0.051
     assert len(made.batch().envelopes) == 2
@@ -1295,7 +1320,7 @@ def test_a_bulk_waits_until_nothing_has_come_for_a_twentieth_of_a_second() -> No
 def test_a_bulk_waits_a_second_at_most() -> None:
     made = World()
     for index in range(100):
-        made.add(envelope_of(index, track(f"u-{index}")))
+        made.add(build_envelope(index, track(f"u-{index}")))
         assert made.when() == pytest.approx(min(made.now + 0.05, 1_001.0))
         made.now += 0.01
     made.now = 1_001.0
@@ -1305,7 +1330,7 @@ def test_a_bulk_waits_a_second_at_most() -> None:
 def test_a_full_bulk_goes_at_once() -> None:
     made = World()
     for index in range(MAX_BULK_ITEMS):
-        found = made.add(envelope_of(index, track(f"u-{index}")))
+        found = made.add(build_envelope(index, track(f"u-{index}")))
         assert found is (index in (0, MAX_BULK_ITEMS - 1))
     assert len(made.batch().envelopes) == MAX_BULK_ITEMS
 
@@ -1313,27 +1338,27 @@ def test_a_full_bulk_goes_at_once() -> None:
 def test_a_users_own_full_bulk_goes_at_once() -> None:
     made = World()
     for index in range(MAX_BULK_ITEMS + 5):
-        found = made.add(envelope_of(index, track("ann")))
+        found = made.add(build_envelope(index, track("ann")))
         assert found is (index == 0 or index >= MAX_BULK_ITEMS - 1)
     batch = made.batch()
     assert [each.index for each in batch.envelopes] == list(range(MAX_BULK_ITEMS))
     assert made.ask() is None
-    made.answer(batch, bulk_answer(batch))
+    made.report(batch, build_bulk_response(batch))
     made.run()
     assert made.order == list(range(MAX_BULK_ITEMS + 5))
 
 
 def test_a_bulk_full_of_bytes_goes_at_once() -> None:
     made = World()
-    made.add(envelope_of(0, track("ann"), size=3_000_000))
+    made.add(build_envelope(0, track("ann"), size=3_000_000))
     assert made.when() > made.now
-    assert made.add(envelope_of(1, track("bob"), size=1_500_000)) is True
+    assert made.add(build_envelope(1, track("bob"), size=1_500_000)) is True
     assert [each.index for each in made.batch().envelopes] == [0]
 
 
 def test_a_bulk_goes_at_once_when_no_more_will_come() -> None:
     made = World()
-    made.add(envelope_of(0, track("ann")))
+    made.add(build_envelope(0, track("ann")))
     assert made.when() > made.now
     made.scheduler.finished = True
     assert made.batch().envelopes[0].index == 0
@@ -1341,12 +1366,14 @@ def test_a_bulk_goes_at_once_when_no_more_will_come() -> None:
 
 def test_a_single_call_goes_at_once() -> None:
     made = World()
-    assert made.add(envelope_of(0, buy("ann"))) is True
+    assert made.add(build_envelope(0, buy("ann"))) is True
     assert made.batch().endpoint.path == PURCHASE
 
 
 def test_requests_keep_the_pace_of_their_endpoint() -> None:
-    made = world(*(envelope_of(i, update(f"u-{i}")) for i in range(12_000)), takes=lambda _: 0.01)
+    made = build_world(
+        *(build_envelope(i, update(f"u-{i}")) for i in range(12_000)), takes=lambda _: 0.01
+    )
     made.run()
     begun = [when for when, _, _ in made.batches]
     assert len(begun) == 12
@@ -1354,12 +1381,12 @@ def test_requests_keep_the_pace_of_their_endpoint() -> None:
     assert all(late - early > 1.0 for early, late in zip(begun, begun[5:], strict=False))
 
 
-# --- Events with two calls, with none, and what is held -----------------------------------------
+# --- Events with two calls, with none, and paused users ------------------------------------------
 
 
 def test_the_second_call_of_an_event_goes_after_the_first() -> None:
-    made = world(
-        envelope_of(0, update("ann"), track("ann"), buy("ann")), envelope_of(1, track("ann"))
+    made = build_world(
+        build_envelope(0, update("ann"), track("ann"), buy("ann")), build_envelope(1, track("ann"))
     )
     made.run()
     paths = [batch.endpoint.path for _, batch, _ in made.batches]
@@ -1372,9 +1399,11 @@ def test_the_second_call_of_an_event_goes_after_the_first() -> None:
 
 def test_an_event_whose_second_call_fails_is_not_delivered() -> None:
     def server(batch: Batch) -> Reply:
-        return said(errors.BadRequest) if batch.bulk is None else plain(batch)
+        return said(errors.BadRequest) if batch.bulk is None else accept_all(batch)
 
-    made = world(envelope_of(0, update("ann"), buy("ann")), envelope_of(1, track("ann")))
+    made = build_world(
+        build_envelope(0, update("ann"), buy("ann")), build_envelope(1, track("ann"))
+    )
     made.send = server
     made.run()
     assert [made.outcomes[index].name for index in range(2)] == ["rejected", "delivered"]
@@ -1383,8 +1412,8 @@ def test_an_event_whose_second_call_fails_is_not_delivered() -> None:
 def test_a_second_call_has_tries_of_its_own() -> None:
     fails: Reply = said(errors.ServerError)
     replies: list[Reply] = [said(errors.AmbiguousAnswer), *[fails] * 4, ACCEPTED, *[fails] * 5]
-    made = world(
-        envelope_of(0, buy("ann"), buy("ann")),
+    made = build_world(
+        build_envelope(0, buy("ann"), buy("ann")),
         send=lambda _: replies.pop(0),
         retry=RetryPolicy(deadline=1_000),
     )
@@ -1395,13 +1424,13 @@ def test_a_second_call_has_tries_of_its_own() -> None:
 
 def test_what_ended_before_is_told_in_its_users_turn() -> None:
     made = World()
-    made.add(envelope_of(0, buy("ann")))
-    made.add(*ended_envelope(1, "ann"))
-    made.add(*ended_envelope(2, "bob"))
-    made.add(envelope_of(3, buy("ann")))
+    made.add(build_envelope(0, buy("ann")))
+    made.add(*build_ended_envelope(1, "ann"))
+    made.add(*build_ended_envelope(2, "bob"))
+    made.add(build_envelope(3, buy("ann")))
     assert made.order == [2]
     batch = made.batch()
-    made.answer(batch, ACCEPTED)
+    made.report(batch, ACCEPTED)
     assert made.order == [2, 0, 1]
     assert made.outcomes[1].name == "skipped"
     made.run()
@@ -1410,7 +1439,7 @@ def test_what_ended_before_is_told_in_its_users_turn() -> None:
 
 def test_what_ended_before_and_is_about_nobody_is_told_at_once() -> None:
     made = World()
-    envelope, _ = ended_envelope(0)
+    envelope, _ = build_ended_envelope(0)
     assert made.add(envelope, set()) is False
     assert made.outcomes[0].name == "skipped"
     made.add(Envelope(1, "m-1"), set())
@@ -1421,21 +1450,23 @@ def test_what_ended_before_and_is_about_nobody_is_told_at_once() -> None:
 def test_events_about_nobody_do_not_wait_for_each_other() -> None:
     made = World()
     for index in range(3):
-        made.add(envelope_of(index, buy()), set())
+        made.add(build_envelope(index, buy()), set())
     assert len([made.batch() for _ in range(3)]) == 3
 
 
 def test_later_events_of_a_user_are_held_when_an_earlier_one_is_to_be_handed_in_again() -> None:
-    made = world(envelope_of(0, buy("ann")), envelope_of(1, buy("ann")), envelope_of(2, buy("bob")))
-    made.send = lambda batch: (
-        said(errors.ServerError) if batch.envelopes[0].index == 0 else plain(batch)
+    made = build_world(
+        build_envelope(0, buy("ann")), build_envelope(1, buy("ann")), build_envelope(2, buy("bob"))
     )
-    made.add(*ended_envelope(3, "ann"))
+    made.send = lambda batch: (
+        said(errors.ServerError) if batch.envelopes[0].index == 0 else accept_all(batch)
+    )
+    made.add(*build_ended_envelope(3, "ann"))
     made.run()
     assert made.names == {"retryable": 2, "delivered": 1, "skipped": 1}
     assert made.outcomes[1].message is not None
     assert "an earlier event for this user" in made.outcomes[1].message
-    made.add(envelope_of(4, buy("ann")))
+    made.add(build_envelope(4, buy("ann")))
     assert made.outcomes[4].name == "retryable"
     assert made.outcomes[4].attempts == 0
 
@@ -1445,37 +1476,39 @@ def test_later_events_are_held_by_one_that_was_to_be_handed_in_again_from_the_be
     *, keeps_paused: bool
 ) -> None:
     made = World(keeps_paused=keeps_paused)
-    made.add(envelope_of(0, buy("ann")))
+    made.add(build_envelope(0, buy("ann")))
     retryable = Retryable(index=1, message="not now")
-    made.add(Envelope(1, "m-1", outcome=retryable), ordering_keys([who("ann")]))
-    made.add(*ended_envelope(2, "ann"))
-    made.add(envelope_of(3, buy("ann")))
-    made.add(envelope_of(4, buy("bob")))
+    made.add(Envelope(1, "m-1", outcome=retryable), ordering_keys([build_identity("ann")]))
+    made.add(*build_ended_envelope(2, "ann"))
+    made.add(build_envelope(3, buy("ann")))
+    made.add(build_envelope(4, buy("bob")))
     made.run()
     outcomes = ["delivered", "retryable", "skipped", "retryable", "delivered"]
     assert [made.outcomes[index].name for index in range(5)] == outcomes
     assert [index for index in made.order if index != 4] == [0, 1, 2, 3]
     assert made.outcomes[1] is retryable
     assert type(made.outcomes[3].error) is errors.NotSent
-    made.add(envelope_of(5, buy("ann")))
+    made.add(build_envelope(5, buy("ann")))
     made.run()
     assert made.outcomes[5].name == ("retryable" if keeps_paused else "delivered")
 
 
 def test_a_user_who_is_not_held_for_good_goes_on_with_the_next_event() -> None:
-    made = world(envelope_of(0, buy("ann")), envelope_of(1, buy("ann")), keeps_paused=False)
+    made = build_world(
+        build_envelope(0, buy("ann")), build_envelope(1, buy("ann")), keeps_paused=False
+    )
     made.send = lambda batch: (
-        said(errors.ServerError) if batch.envelopes[0].index == 0 else plain(batch)
+        said(errors.ServerError) if batch.envelopes[0].index == 0 else accept_all(batch)
     )
     made.run()
     assert made.names == {"retryable": 2}
-    made.add(envelope_of(2, buy("ann")))
+    made.add(build_envelope(2, buy("ann")))
     made.run()
     assert made.outcomes[2].name == "delivered"
 
 
 def test_a_rejected_event_holds_nobody() -> None:
-    made = world(envelope_of(0, buy("ann")), envelope_of(1, buy("ann")))
+    made = build_world(build_envelope(0, buy("ann")), build_envelope(1, buy("ann")))
     made.send = lambda batch: said(errors.BadRequest) if batch.envelopes[0].index == 0 else ACCEPTED
     made.run()
     assert [made.outcomes[index].name for index in range(2)] == ["rejected", "delivered"]
@@ -1483,11 +1516,11 @@ def test_a_rejected_event_holds_nobody() -> None:
 
 def test_two_names_of_one_user_become_one_lane_in_order_of_arrival() -> None:
     made = World()
-    made.add(envelope_of(0, track("ann")))
-    made.add(envelope_of(1, track("ann@x.com")))
-    made.add(envelope_of(2, track("ann")))
-    made.add(envelope_of(3, track("ANN@x.com", "ann")))
-    made.add(envelope_of(4, track("bob")))
+    made.add(build_envelope(0, track("ann")))
+    made.add(build_envelope(1, track("ann@x.com")))
+    made.add(build_envelope(2, track("ann")))
+    made.add(build_envelope(3, track("ANN@x.com", "ann")))
+    made.add(build_envelope(4, track("bob")))
     made.scheduler.finished = True
     made.run()
     [sent] = made.sent()
@@ -1496,14 +1529,14 @@ def test_two_names_of_one_user_become_one_lane_in_order_of_arrival() -> None:
 
 def test_who_turns_out_to_be_one_user_waits_for_both_requests() -> None:
     made = World()
-    made.add(envelope_of(0, buy("ann")))
-    made.add(envelope_of(1, buy("ann@x.com")))
+    made.add(build_envelope(0, buy("ann")))
+    made.add(build_envelope(1, buy("ann@x.com")))
     batches = [made.batch(), made.batch()]
-    made.add(envelope_of(2, buy("ann", "ann@x.com")))
+    made.add(build_envelope(2, buy("ann", "ann@x.com")))
     assert made.ask() is None
-    made.answer(batches[1], ACCEPTED)
+    made.report(batches[1], ACCEPTED)
     assert made.ask() is None
-    made.answer(batches[0], ACCEPTED)
+    made.report(batches[0], ACCEPTED)
     assert made.batch().envelopes[0].index == 2
 
 
@@ -1512,7 +1545,7 @@ def test_a_callers_record_and_notes_come_back_with_the_outcome() -> None:
     envelope = Envelope(
         7, "m-7", (note,), (encode_call(buy("ann")),), record=EventRecord(7, "kept")
     )
-    made = world(envelope)
+    made = build_world(envelope)
     made.run()
     assert made.outcomes[7].notes == (note,)
     assert made.outcomes[7].message_id == "m-7"
@@ -1520,9 +1553,9 @@ def test_a_callers_record_and_notes_come_back_with_the_outcome() -> None:
 
 
 def test_rejected_is_what_iterable_refused() -> None:
-    made = world(envelope_of(0, buy("ann")))
+    made = build_world(build_envelope(0, buy("ann")))
     refusal = said(errors.ForgottenUser, status=409, code="ForgottenUserError", request_id="r-9")
-    made.answer(made.batch(), refusal)
+    made.report(made.batch(), refusal)
     outcome = made.outcomes[0]
     assert isinstance(outcome, Rejected)
     assert (outcome.code, outcome.request_id) == ("ForgottenUserError", "r-9")
@@ -1533,9 +1566,9 @@ def test_thousands_of_retries_whose_deadline_passed_while_the_process_was_frozen
     None
 ):
     count = 2_000
-    made = world(*(envelope_of(n, buy(f"u-{n}")) for n in range(count)))
+    made = build_world(*(build_envelope(n, buy(f"u-{n}")) for n in range(count)))
     for _ in range(count):
-        made.answer(made.batch(), errors.AmbiguousAnswer("reset"))
+        made.report(made.batch(), errors.AmbiguousAnswer("reset"))
     made.now += 10 * made.retry.deadline
     assert made.ask() is None
     assert {outcome.name for outcome in made.outcomes.values()} == {"unknown"}
@@ -1547,7 +1580,7 @@ def test_thousands_of_retries_whose_deadline_passed_while_the_process_was_frozen
 
 def envelope_with_subscriptions(index: int, subscriptions: Iterable[str], *calls: Call) -> Envelope:
     """Return the envelope of an event whose calls come from these subscriptions."""
-    envelope = envelope_of(index, *calls)
+    envelope = build_envelope(index, *calls)
     envelope.subscriptions = tuple(subscriptions)
     return envelope
 
@@ -1560,9 +1593,11 @@ def test_a_refused_item_does_not_stop_other_subscriptions() -> None:
     event = envelope_with_subscriptions(
         0, ("Profile", "Seen", "Bought"), update("ann"), track("ann"), buy("ann")
     )
-    made = world(event, envelope_of(1, track("ann")))
+    made = build_world(event, build_envelope(1, track("ann")))
     made.send = lambda batch: (
-        bulk_answer(batch, batch.envelopes) if batch.endpoint.path == BULK_UPDATE else plain(batch)
+        build_bulk_response(batch, batch.envelopes)
+        if batch.endpoint.path == BULK_UPDATE
+        else accept_all(batch)
     )
     made.run()
     assert [batch.endpoint.path for _, batch, _ in made.batches] == [
@@ -1578,8 +1613,8 @@ def test_a_refused_item_does_not_stop_other_subscriptions() -> None:
 
 
 def test_a_refused_single_call_does_not_stop_other_subscriptions() -> None:
-    made = world(envelope_with_subscriptions(0, ("Bought", "Seen"), buy("ann"), track("ann")))
-    made.send = lambda batch: said(errors.BadRequest) if batch.bulk is None else plain(batch)
+    made = build_world(envelope_with_subscriptions(0, ("Bought", "Seen"), buy("ann"), track("ann")))
+    made.send = lambda batch: said(errors.BadRequest) if batch.bulk is None else accept_all(batch)
     made.run()
     assert [batch.endpoint.path for _, batch, _ in made.batches] == [PURCHASE, TRACK_BULK]
     assert type(made.outcomes[0]) is Rejected
@@ -1587,12 +1622,14 @@ def test_a_refused_single_call_does_not_stop_other_subscriptions() -> None:
 
 
 def test_each_subscription_has_attempts_of_its_own_and_the_gravest_failure_counts() -> None:
-    made = world(
+    made = build_world(
         envelope_with_subscriptions(0, ("Bought", "Seen"), buy("ann"), track("ann")),
-        envelope_of(1, buy("ann")),
+        build_envelope(1, buy("ann")),
     )
     made.send = lambda batch: (
-        said(errors.ServerError) if batch.bulk is None else bulk_answer(batch, batch.envelopes)
+        said(errors.ServerError)
+        if batch.bulk is None
+        else build_bulk_response(batch, batch.envelopes)
     )
     made.run()
     assert made.sent() == [[0]] * 6
@@ -1607,8 +1644,8 @@ def test_each_subscription_has_attempts_of_its_own_and_the_gravest_failure_count
 
 
 def test_no_subscription_goes_on_when_nothing_more_may_be_sent() -> None:
-    made = world(envelope_with_subscriptions(0, ("Bought", "Seen"), buy("ann"), track("ann")))
-    made.answer(made.batch(), said(errors.Unauthorized))
+    made = build_world(envelope_with_subscriptions(0, ("Bought", "Seen"), buy("ann"), track("ann")))
+    made.report(made.batch(), said(errors.Unauthorized))
     assert made.ask() is None
     assert made.names == {"retryable": 1}
     assert list_failures(made.outcomes[0]) == [("Bought", "retryable")]
@@ -1616,13 +1653,13 @@ def test_no_subscription_goes_on_when_nothing_more_may_be_sent() -> None:
 
 
 def test_a_bulk_goes_on_with_the_subscriptions_of_some_of_its_events() -> None:
-    made = world(
+    made = build_world(
         envelope_with_subscriptions(0, ("Seen", "Bought"), track("ann"), buy("ann")),
         envelope_with_subscriptions(1, ("Seen", "Bought"), track("bob"), buy("bob")),
-        envelope_of(2, track("cy")),
+        build_envelope(2, track("cy")),
     )
     made.send = lambda batch: (
-        ACCEPTED if batch.bulk is None else bulk_answer(batch, [batch.envelopes[0]])
+        ACCEPTED if batch.bulk is None else build_bulk_response(batch, [batch.envelopes[0]])
     )
     made.run()
     assert (made.sent(TRACK_BULK), made.sent(PURCHASE)) == ([[0, 1, 2]], [[0], [1]])
@@ -1635,15 +1672,15 @@ def test_a_bulk_goes_on_with_the_subscriptions_of_some_of_its_events() -> None:
 
 
 def update_only(name: str, *, value: bool) -> UpdateUser:
-    return UpdateUser(who(name), update_only=value)
+    return UpdateUser(build_identity(name), update_only=value)
 
 
 def test_profiles_with_update_only_go_in_bulks_of_their_own() -> None:
-    made = world(
-        envelope_of(0, update_only("ann", value=True)),
-        envelope_of(1, update_only("bob", value=False)),
-        envelope_of(2, update("cy")),
-        envelope_of(3, update_only("dan", value=True)),
+    made = build_world(
+        build_envelope(0, update_only("ann", value=True)),
+        build_envelope(1, update_only("bob", value=False)),
+        build_envelope(2, update("cy")),
+        build_envelope(3, update_only("dan", value=True)),
     )
     made.run()
     assert made.names == {"delivered": 4}
@@ -1657,11 +1694,11 @@ def test_profiles_with_update_only_go_in_bulks_of_their_own() -> None:
 
 
 def test_profiles_with_update_only_go_singly_in_bulks_of_one() -> None:
-    made = world(*(envelope_of(n, update_only(f"u-{n}", value=True)) for n in range(2)))
+    made = build_world(*(build_envelope(n, update_only(f"u-{n}", value=True)) for n in range(2)))
     made.send = lambda batch: (
-        bulk_answer(batch, failCount=1)
+        build_bulk_response(batch, failCount=1)
         if "u-0" in {call.user_id for call in batch.calls}
-        else plain(batch)
+        else accept_all(batch)
     )
     made.run()
     assert made.sent(BULK_UPDATE) == [[0, 1], [0], [1]]
@@ -1678,7 +1715,7 @@ def test_calls_that_are_too_few_for_a_bulk_go_singly(count: int, path: str) -> N
     made = World()
     made.scheduler = Scheduler(attrs.evolve(made.scheduler._policy, min_bulk_size=3))
     for index in range(count):
-        made.add(envelope_of(index, track(f"u-{index}")))
+        made.add(build_envelope(index, track(f"u-{index}")))
     made.scheduler.finished = True
     had_more = made.scheduler.has_more
     made.run()
@@ -1698,9 +1735,9 @@ def test_a_bulk_endpoint_that_does_not_report_items_accepts_all_or_none(
     policy = attrs.evolve(made.scheduler._policy, bulk_endpoints={TRACK: bulk})
     made.scheduler = Scheduler(policy)
     for index, name in enumerate(("ann", "bob")):
-        made.add(envelope_of(index, track(name)))
+        made.add(build_envelope(index, track(name)))
     made.scheduler.finished = True
-    made.answer(made.batch(), ApiResponse(200, {"success": True}))
+    made.report(made.batch(), ApiResponse(200, {"success": True}))
     if reports_items:  # the response says nothing of them, so each is sent again
         made.batch()
     assert made.sent() == requests

@@ -1,4 +1,4 @@
-"""User queues: who is one user, and in which order events go, as a slow model has it."""
+"""UserQueues: which events are one user's, and their order, checked against a slow model."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from tests.support.examples import examples
 NAMES = ["@a@x.com", "#a", "@b@x.com", "#b", "#c", "#d", "#e"]
 
 
-def envelope_of(sequence: int) -> Envelope:
+def build_envelope(sequence: int) -> Envelope:
     return Envelope(
         sequence, None, calls=(encode_call(TrackEvent(Identity("a"), "Seen")),), sequence=sequence
     )
 
 
 def take(queue: UserQueue, count: int) -> list[Envelope]:
-    """Let so many of a user queue's envelopes be under way, as a stop does."""
+    """Take so many envelopes out of a user queue, as an endpoint queue does."""
     taken = [queue.waiting.pop(0) for _ in range(count)]
     queue.in_flight += count
     return taken
@@ -33,7 +33,7 @@ def take(queue: UserQueue, count: int) -> list[Envelope]:
 
 @attrs.define(eq=False)
 class Person:
-    """The model of a user: names, and what waits and is under way, by serial."""
+    """The model of a user: names, and what waits and is in flight, by sequence."""
 
     names: set[str]
     waiting: set[int] = attrs.field(factory=set)
@@ -46,7 +46,7 @@ class Person:
 
 
 class Model:
-    """User queues, and beside them what is obvious: persons are sets of names."""
+    """User queues, and beside them a simple model: persons are sets of names."""
 
     def __init__(self, seed: int) -> None:
         self.dice = random.Random(seed)  # noqa: S311 - chance, not secrecy
@@ -63,7 +63,7 @@ class Model:
         return self.envelopes[min(person.waiting | person.in_flight)].queue
 
     def forget(self) -> None:
-        """Forget whom nothing waits of, but for two names of one, and whoever is paused."""
+        """Forget idle persons, except those with two names and paused ones."""
         for person in self.persons:
             if person.is_idle:
                 person.paused = person.paused and self.keeps_paused
@@ -77,7 +77,7 @@ class Model:
         sequence = len(self.envelopes) + 1
         names = set(self.dice.sample(NAMES, self.dice.choice([1, 1, 1, 2, 2, 3])))
         known = [person for person in self.persons if person.names & names]
-        envelope = self.envelopes[sequence] = envelope_of(sequence)
+        envelope = self.envelopes[sequence] = build_envelope(sequence)
         queue, merged = self.queues.add(envelope, names)
         assert len(merged) == max(len(known) - 1, 0)
         assert all(each.merged_into is queue for each in merged)
@@ -92,7 +92,7 @@ class Model:
         self.persons = [each for each in self.persons if each not in known] + [person]
 
     def send(self) -> None:
-        """Send some of what waits of a user of whom nothing is under way."""
+        """Send some of what waits of a user with nothing in flight."""
         ready = [each for each in self.persons if each.waiting and not each.in_flight]
         if ready:
             person = self.dice.choice(ready)
@@ -116,8 +116,8 @@ class Model:
             if person.is_idle:
                 self.forget()
 
-    def send_back(self) -> None:
-        """Put back some that were under way, of several users at once, in the order of arrival."""
+    def requeue(self) -> None:
+        """Put back some that were in flight, of several users at once, in the order of arrival."""
         in_flight = [sequence for person in self.persons for sequence in person.in_flight]
         back = sorted(self.dice.sample(in_flight, self.dice.randint(0, len(in_flight))))
         ready = list(self.queues.requeue([self.envelopes[sequence] for sequence in back]))
@@ -156,7 +156,7 @@ def test_lanes_are_as_a_slow_model_has_them(seed: int, steps: int) -> None:
     model = Model(seed)
     for _ in range(steps):
         happens = model.dice.choice(
-            [model.add, model.add, model.send, model.send, model.settle, model.send_back]
+            [model.add, model.add, model.send, model.send, model.settle, model.requeue]
         )
         happens()
         model.check()
@@ -174,7 +174,7 @@ def users(queues: UserQueues, *names_of: Iterable[str]) -> list[Envelope]:
     """Let one envelope of each user come, go and be settled."""
     envelopes = []
     for sequence, names in enumerate(names_of, 1):
-        envelope = envelope_of(sequence)
+        envelope = build_envelope(sequence)
         queue, _ = queues.add(envelope, set(names))
         take(queue, 1)
         queues.on_settled(envelope)
@@ -192,8 +192,8 @@ def test_two_names_of_a_user_are_remembered() -> None:
     queues = UserQueues(keeps_paused=True)
     users(queues, ["#a", "@a"])
     assert len(queues) == 2
-    one, _ = queues.add(envelope_of(2), {"#a"})
-    other, merged = queues.add(envelope_of(3), {"@a"})
+    one, _ = queues.add(build_envelope(2), {"#a"})
+    other, merged = queues.add(build_envelope(3), {"@a"})
     assert one is other
     assert merged == []
 
@@ -220,9 +220,9 @@ def is_one(queues: UserQueues, *names: str) -> bool:
 
 def test_a_user_who_waits_is_never_forgotten() -> None:
     queues = UserQueues(keeps_paused=True, max_idle=1)
-    waiting, _ = queues.add(envelope_of(1), {"#a", "@a"})
+    waiting, _ = queues.add(build_envelope(1), {"#a", "@a"})
     users(queues, *([f"#{number}", f"@{number}"] for number in range(5)))
-    found, _ = queues.add(envelope_of(9), {"@a"})
+    found, _ = queues.add(build_envelope(9), {"@a"})
     assert found is waiting
     assert len(found.waiting) == 2
 
@@ -230,12 +230,12 @@ def test_a_user_who_waits_is_never_forgotten() -> None:
 @pytest.mark.parametrize("keeps_paused", [True, False])
 def test_who_is_held_stays_so_only_if_that_is_asked_for(keeps_paused: bool) -> None:  # noqa: FBT001
     queues = UserQueues(keeps_paused=keeps_paused)
-    envelope = envelope_of(1)
+    envelope = build_envelope(1)
     queue, _ = queues.add(envelope, {"#a"})
     take(queue, 1)
     queue.paused = True
     queues.on_settled(envelope)
-    again, _ = queues.add(envelope_of(2), {"#a"})
+    again, _ = queues.add(build_envelope(2), {"#a"})
     assert again.paused is keeps_paused
 
 
