@@ -1,6 +1,6 @@
 """Segment events in, Iterable requests out: Segment's Iterable destination as a library.
 
-The public names are loaded at their first use, so that whoever only translates loads neither
+The public names are loaded at their first use. So a program that only translates loads neither
 ``requests`` nor ``sqlite3``.
 """
 

@@ -1,7 +1,6 @@
 """HTTP transport: one request to a server, one response or one typed error.
 
-What may live here: HTTP, not the meaning of a request or a response. No other module imports
-``requests``.
+No other module imports ``requests``. What a request or a response means is not known here.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ class Request:
     def require_json_post(self) -> None:
         """Raise :exc:`HTTPError` unless this is a POST of JSON in UTF-8, by its headers."""
         if self.method != "POST":
-            raise HTTPError(405, "only POST is taken here", {"Allow": "POST"})
+            raise HTTPError(405, "only POST is allowed", {"Allow": "POST"})
         kind, _, parameters = self.header("content-type").partition(";")
         charset = parameters.lower().replace(" ", "").replace('"', "")
         if kind.strip().lower() != _JSON or (charset.strip(";") not in {"", "charset=utf-8"}):

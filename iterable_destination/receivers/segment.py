@@ -86,7 +86,7 @@ class SegmentReceiver(Receiver):
         body = self.read_plain_body(request)
         signature = request.header("x-signature")
         if self._shared_secrets and not auth.is_signed(body, signature, self._shared_secrets):
-            raise HTTPError(401, "the signature does not fit")
+            raise HTTPError(401, "invalid signature")
         value = parse_json(body)
         if not isinstance(value, dict | list):
             raise HTTPError(400, "the body must be an event, or an array of events")

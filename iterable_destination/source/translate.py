@@ -1,7 +1,4 @@
-"""Translate one webhook of Iterable's: the track call for Segment, or why there is none.
-
-What may live here: the way a webhook goes through the decisions, and nothing of any one of them.
-"""
+"""Translate a webhook of Iterable's: to a track call for Segment, or to why there is none."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ def test_another_method_is_405_and_told_which_is_right(method: str) -> None:
     with pytest.raises(HTTPError) as caught:
         request(method, content_type="application/json").require_json_post()
     assert caught.value.response == Response(
-        405, {"error": "only POST is taken here"}, {"Allow": "POST"}
+        405, {"error": "only POST is allowed"}, {"Allow": "POST"}
     )
 
 

@@ -48,7 +48,7 @@ ANYBODY = (
 )
 DELIVERED = (200, {"delivered": 1})
 NOTHING_HERE = (404, {"error": "not found"})
-NO_SIGNATURE = (401, {"error": "the signature does not fit"})
+NO_SIGNATURE = (401, {"error": "invalid signature"})
 NO_HEADER = (401, {"error": "missing or invalid secret"})
 NO_KEY = (401, {"error": "invalid write key"})
 TOO_LARGE = (413, {"error": "the body must have at most 600,000 bytes"})
@@ -703,7 +703,5 @@ def test_nobody_forges_a_line_of_the_log(caplog: pytest.LogCaptureFixture) -> No
         assert receiver.handle(request, deadline=0).status == 405
     [record] = caplog.records
     assert (record.name, record.levelname) == ("iterable_destination.receivers", "INFO")
-    expected = (
-        r"'PO\nST' '/x\r\nCRITICAL root all is lost\x1b[2J\u2028\xf6': only POST is taken here"
-    )
+    expected = r"'PO\nST' '/x\r\nCRITICAL root all is lost\x1b[2J\u2028\xf6': only POST is allowed"
     assert record.getMessage() == expected

@@ -350,7 +350,7 @@ def test_a_length_that_is_no_number_is_told(url: str, length: str) -> None:
 def test_without_a_length_there_is_no_body_to_wait_for(url: str, headers: dict[str, str]) -> None:
     with connect(url) as connection:
         connection.sendall(encode_head(headers))
-        assert read_response(connection).result == (401, {"error": "the signature does not fit"})
+        assert read_response(connection).result == (401, {"error": "invalid signature"})
 
 
 def test_clients_that_hang_up_harm_nobody(url: str) -> None:

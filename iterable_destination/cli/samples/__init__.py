@@ -1,7 +1,6 @@
 """A small shop's week: sample events to try things out with, some of them wrong on purpose.
 
-What may live here: data, and how to read it. Nothing of ours is imported. Fern & Folio, Stationers,
-and its eight customers are invented. ``ada@example.com`` (``c-1001``) and ``bruno@example.com``
+Fern & Folio, Stationers, and its eight customers are invented. ``ada@example.com`` (``c-1001``) and ``bruno@example.com``
 (``c-1002``) have the longest histories.
 """
 
