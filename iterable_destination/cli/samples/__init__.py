@@ -1,7 +1,7 @@
 """A small shop's week: sample events to try things out with, some of them wrong on purpose.
 
-Fern & Folio, Stationers, and its eight customers are invented. ``ada@example.com`` (``c-1001``) and ``bruno@example.com``
-(``c-1002``) have the longest histories.
+Fern & Folio, Stationers, and its eight customers are invented. ``ada@example.com`` (``c-1001``) and
+``bruno@example.com`` (``c-1002``) have the longest histories.
 """
 
 from __future__ import annotations
