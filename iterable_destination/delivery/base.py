@@ -29,6 +29,7 @@ from iterable_destination.errors import ApiError, InvalidJSON, NotSent, Unwritab
 from iterable_destination.io.dead_letters import DeadLetter, DeadLetters
 from iterable_destination.io.lifecycle import Closeable, ForkSafe
 from iterable_destination.io.outbox import Outbox
+from iterable_destination.model.bounds import check_count, check_timeout
 from iterable_destination.model.endpoints import Endpoint
 from iterable_destination.model.outcomes import Outcome, Rejected, Retryable, Unknown
 from iterable_destination.model.records import LineRecord
@@ -75,21 +76,6 @@ class Runtime:
     sleep: Callable[[float], None] = time.sleep
     #: Returns a number between two others.
     jitter: Callable[[float, float], float] = random.uniform
-
-
-def check_count(name: str, value: int, maximum: int | None = None) -> None:
-    """Raise :exc:`ValueError` unless a number is whole, at least 1, and at most ``maximum``."""
-    is_count = type(value) is int and value >= 1
-    if maximum is not None and not (is_count and value <= maximum):
-        raise ValueError(f"{name}: must be a whole number from 1 to {maximum}")
-    if not is_count:
-        raise ValueError(f"{name}: must be a whole number, at least 1")
-
-
-def check_timeout(timeout: float | None) -> None:
-    """Raise :exc:`ValueError` unless a timeout is None, or a number of seconds, at least 0."""
-    if timeout is not None and not timeout >= 0:  # NaN is not
-        raise ValueError("timeout: must be a number of seconds, at least 0, or None")
 
 
 class BaseDestination(Closeable, ForkSafe):

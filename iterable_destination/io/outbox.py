@@ -19,6 +19,7 @@ from typing import Any, Final
 from iterable_destination.errors import OutboxError, OutboxInUse, QueueFull
 from iterable_destination.io.file_lock import BINARY, PRIVATE, FileLock, fsync_directory, unwritable
 from iterable_destination.io.lifecycle import Closeable, ForkSafe
+from iterable_destination.model.bounds import check_count, check_seconds
 from iterable_destination.model.records import OutboxRecord
 from iterable_destination.model.serialization import serialize_event
 
@@ -69,10 +70,11 @@ class Outbox(Closeable, ForkSafe):
 
         ``capacity`` is how many events may be in it at once, at least 1; None is as many as fit
         on the disk. ``lock_timeout`` is how many seconds, at least 0, to wait for other writers.
-        Raises :exc:`ValueError` for a capacity below 1.
+        Raises :exc:`ValueError` for a number out of bounds.
         """
-        if capacity is not None and capacity < 1:
-            raise ValueError("capacity: must be at least 1, or None")
+        if capacity is not None:
+            check_count("capacity", capacity)
+        check_seconds("lock_timeout", lock_timeout)
         self._path: Final = os.path.realpath(path)
         self._capacity: Final = capacity
         self._lock_timeout: Final = lock_timeout

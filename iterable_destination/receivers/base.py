@@ -10,12 +10,14 @@ import logging
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from typing import Any, Final
 
 from iterable_destination.delivery.base import BaseDestination
 from iterable_destination.errors import InvalidSettings, OutboxError, QueueFull
 from iterable_destination.io.lifecycle import Closeable
 from iterable_destination.io.outbox import Outbox
+from iterable_destination.model.bounds import check_count
 from iterable_destination.receivers import auth
 from iterable_destination.receivers.acknowledgement import deliver_batch, http_status, summarize
 from iterable_destination.receivers.http import HTTPError, Request, Response
@@ -52,8 +54,9 @@ class Receiver(Closeable):
         outbox: Outbox | None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        if time_limit <= 0 or max_body < 1:
-            raise ValueError("time_limit and max_body must be above 0")
+        if not 0 < time_limit < inf:  # nor NaN
+            raise ValueError("time_limit: must be a number of seconds, finite and above 0")
+        check_count("max_body", max_body)
         self.time_limit: Final = time_limit
         self._header_secrets: Final = {
             _parse_header_name(name): parse_secrets(

@@ -226,10 +226,18 @@ def test_capacity_is_shared_with_others_who_use_the_file(path: Path, box: Outbox
             other.add(EVENT)
 
 
-@pytest.mark.parametrize("capacity", [0, -1])
-def test_a_capacity_is_at_least_one(path: Path, capacity: int) -> None:
-    with pytest.raises(ValueError, match="capacity"):
+@pytest.mark.parametrize("capacity", [0, -1, 1.5, float("nan")])
+def test_a_capacity_is_at_least_one(path: Path, capacity: Any) -> None:
+    with pytest.raises(ValueError, match=r"^capacity: must be a whole number, at least 1$"):
         Outbox(path, capacity=capacity)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf")])
+def test_a_lock_timeout_is_a_number_of_seconds(path: Path, seconds: float) -> None:
+    with pytest.raises(ValueError, match=r"^lock_timeout: must be a number of seconds, finite"):
+        Outbox(path, lock_timeout=seconds)
+    assert not path.exists()
     assert not path.exists()
 
 

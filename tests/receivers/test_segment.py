@@ -122,10 +122,18 @@ def test_a_name_that_no_header_has_is_refused(name: str) -> None:
     assert str(caught.value) == words
 
 
-@pytest.mark.parametrize("options", [{"time_limit": 0}, {"time_limit": -1}, {"max_body": 0}])
-def test_bounds_must_be_above_0(options: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"\Atime_limit and max_body must be above 0\Z"):
-        webhook_app(KEYED, shared_secret=SECRET, **options)
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf")])
+def test_a_time_limit_is_above_0(seconds: float) -> None:
+    message = r"\Atime_limit: must be a number of seconds, finite and above 0\Z"
+    with pytest.raises(ValueError, match=message):
+        webhook_app(KEYED, shared_secret=SECRET, time_limit=seconds)
+
+
+@pytest.mark.parametrize("size", [0, -1, 1.5, float("nan")])
+def test_a_largest_body_has_a_byte_at_least(size: Any) -> None:
+    message = r"\Amax_body: must be a whole number, at least 1\Z"
+    with pytest.raises(ValueError, match=message):
+        webhook_app(KEYED, shared_secret=SECRET, max_body=size)
 
 
 def test_without_a_key_of_iterable_it_refuses_to_start() -> None:

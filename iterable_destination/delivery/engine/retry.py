@@ -6,7 +6,6 @@ The clock and the jitter are passed in.
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import inf
 from typing import Any, Final
 
 import attrs
@@ -19,6 +18,7 @@ from iterable_destination.errors import (
     RequestRefused,
     ServerError,
 )
+from iterable_destination.model.bounds import check_count, check_seconds
 
 #: Returns a number between two others.
 Jitter = Callable[[float, float], float]
@@ -32,13 +32,11 @@ _SERVER_ERRORS_BEFORE_SPLIT: Final = 2
 
 
 def _check_seconds(_: Any, attribute: attrs.Attribute[float], value: float) -> None:
-    if not 0 <= value < inf:
-        raise ValueError(f"{attribute.name}: must be a number of seconds, finite and at least 0")
+    check_seconds(attribute.name, value)
 
 
 def _check_count(_: Any, attribute: attrs.Attribute[int], value: int) -> None:
-    if type(value) is not int or value < 1:
-        raise ValueError(f"{attribute.name}: must be a whole number, at least 1")
+    check_count(attribute.name, value)
 
 
 @attrs.frozen(kw_only=True)
