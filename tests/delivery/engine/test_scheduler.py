@@ -1607,7 +1607,8 @@ def test_a_refused_item_does_not_stop_other_subscriptions() -> None:
     assert made.order == [0, 1]
     assert [made.outcomes[index].name for index in range(2)] == ["rejected", "delivered"]
     assert made.outcomes[0].attempts == 3
-    assert made.outcomes[0].message == "the answer to a bulk request lists it under invalidUserIds"
+    message = "the response to a bulk request lists it under invalidUserIds"
+    assert made.outcomes[0].message == message
     assert list_failures(made.outcomes[0]) == [("Profile", "rejected")]
     assert made.scheduler._bytes == 0
 
