@@ -22,6 +22,11 @@ settings.register_profile("heavy", max_examples=HEAVY, **_OPTIONS)
 settings.load_profile("light")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than there are processors, for many tests wait."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.fixture(params=[True, False], ids=["orjson", "json"])
 def each_json_library(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch

@@ -404,7 +404,8 @@ def start_send(iterable: LocalIterable, *arguments: str) -> Iterator[subprocess.
             running.kill()
 
 
-@pytest.mark.parametrize("times", [3, pytest.param(10, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("times", [3, 10])
 def test_killed_at_any_moment_and_gone_on_with_nothing_is_skipped(
     tmp_path: Path, times: int
 ) -> None:

@@ -182,6 +182,7 @@ def test_what_is_on_disk_is_delivered_before_the_end(tmp_path: Path) -> None:
         assert outbox.read() == []
 
 
+@pytest.mark.slow
 def test_the_end_does_not_wait_for_ever(tmp_path: Path) -> None:
     path = tmp_path / "outbox.db"
     stuck = Script([faults.stall()] * 100)

@@ -177,6 +177,7 @@ def test_a_batch_that_is_refused_is_taken_apart(segment: Segment) -> None:
     assert sorted(names(outcomes)) == ["delivered"] * 5 + ["rejected"]
 
 
+@pytest.mark.slow
 def test_webhooks_wait_in_an_outbox_until_segment_takes_them(
     segment: Segment, tmp_path: Any
 ) -> None:

@@ -409,6 +409,7 @@ def test_in_chaos_nothing_is_lost_doubled_or_overtaken(seed: int) -> None:
         assert iterable.followed == []
 
 
+@pytest.mark.slow
 def test_in_chaos_delivered_means_applied() -> None:
     events = history(1_500, 150)
     shares = dict.fromkeys([*CHAOS[1], *ALWAYS], 0.05)
@@ -424,6 +425,7 @@ def test_in_chaos_delivered_means_applied() -> None:
     assert rejected == []
 
 
+@pytest.mark.slow
 def test_without_ids_doubles_do_not_exceed_the_answers_that_were_lost() -> None:
     lost = [faults.reset(applied=True), faults.cut(), faults.not_json(), faults.stall_midway()]
     known = [faults.reset(), faults.close(), faults.server_error(), faults.rate_limited()]
@@ -556,6 +558,7 @@ def test_there_are_as_many_workers_as_asked_for_and_no_more() -> None:
     assert most == 3
 
 
+@pytest.mark.slow
 def test_strict_limits_are_kept() -> None:
     """The server refuses the 51st request of any second; for three seconds all are sent.
 

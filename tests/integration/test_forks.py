@@ -87,6 +87,7 @@ def test_a_fork_in_the_middle_leaves_each_with_its_own(seconds: float) -> None:
         assert inversions(iterable, USERS) == []
 
 
+@pytest.mark.slow
 def test_a_fork_in_the_middle_with_an_outbox_delivers_everything_once(tmp_path: Path) -> None:
     with LocalIterable(Project(api_key=None)) as iterable:
         words = forked(iterable, str(tmp_path / "outbox")).split(maxsplit=2)

@@ -124,6 +124,7 @@ def test_settings_count() -> None:
     assert trace_fields(page, translate, single)["eventName"] == ("name",)
 
 
+@pytest.mark.slow
 def test_values_beyond_the_bound_are_not_tried() -> None:
     traits = {f"t{number}": number for number in range(MAX_TRIED)}
     found = trace_fields({"type": "identify", "userId": "u", "traits": traits})

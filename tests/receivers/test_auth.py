@@ -119,6 +119,7 @@ def _is_untouched(body: bytes) -> bool:
     return body == EVENT or (array[:1] == b"[" and array[1:].lstrip().startswith(EVENT))
 
 
+@pytest.mark.slow
 def test_of_a_hundred_thousand_mutations_none_is_accepted() -> None:
     jitter = random.Random(7)  # noqa: S311 - chance, not secrecy
     tried = 0
@@ -220,6 +221,7 @@ def test_the_first_element_is_looked_for_at_the_beginning_only(size: int) -> Non
         assert auth.find_first_element(body) == element
 
 
+@pytest.mark.slow
 def test_a_larger_first_element_fits_no_signature_and_costs_little() -> None:
     element = b"[%b]" % b",".join([b"{}"] * 5_000_000)
     body = b"[%b]" % element

@@ -97,7 +97,7 @@ def read_failures(answer: Any) -> list[str]:
     return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
 
-@pytest.mark.parametrize("seconds", [0.6, 3.0])
+@pytest.mark.parametrize("seconds", [0.6, pytest.param(3.0, marks=pytest.mark.slow)])
 def test_a_slow_iterable_leaves_time_to_give_messages_back(
     seconds: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -156,6 +156,7 @@ def test_segments_client_is_told_that_its_write_key_is_wrong() -> None:
 # In time -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_however_slow_iterable_is_every_answer_comes_in_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

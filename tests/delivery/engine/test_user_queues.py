@@ -208,6 +208,7 @@ def test_no_more_are_remembered_than_asked_and_the_oldest_are_forgotten_first() 
     assert kept == [47, 49]
 
 
+@pytest.mark.slow
 def test_twenty_thousand_idle_users_are_remembered() -> None:
     queues = UserQueues(keeps_paused=True)
     users(queues, *([f"#{number}", f"@{number}"] for number in range(20_001)))
