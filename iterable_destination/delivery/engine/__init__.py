@@ -42,7 +42,7 @@ Invariants, which ``tests/delivery/engine/test_scheduler.py`` checks against ran
 1. A user has at most one request in flight, and a user's calls go out in order of arrival.
 2. Every envelope is settled exactly once, a user's in order of arrival.
 3. An envelope is settled as delivered only by a response that accepts it.
-4. A call that may have been applied without a response ends as delivered or unknown, never as
+4. An event with a call that may have been applied without a response is never settled as
    retryable.
 5. ``pending`` is the number of envelopes without an outcome.
 6. When two user queues are found to be one user's, they merge: the envelopes keep their order, and
