@@ -14,7 +14,7 @@ import attrs
 
 from iterable_destination.model import endpoints
 from iterable_destination.model.endpoints import Endpoint
-from iterable_destination.model.json_codec import decode, encode
+from iterable_destination.model.json_codec import decode, encode_to_fit
 
 #: Not to be changed; a plain ``dict`` so that calls can be pickled.
 NO_SOURCES: Final[Mapping[str, str]] = {}
@@ -340,7 +340,5 @@ def encode_call(call: Call, default_id: str | None = None) -> EncodedCall:
         body.setdefault("id", default_id)
     event_name = body.get("eventName")
     update_only = call.update_only if isinstance(call, UpdateUser) else None
-    # orjson returns bytes in a block of some kilobytes. A copy keeps the memory of pending calls
-    # small.
-    text = bytes(memoryview(encode(body)))
+    text = encode_to_fit(body)
     return EncodedCall(type(call), identity.email, identity.user_id, event_name, text, update_only)

@@ -64,6 +64,15 @@ def encode(value: Any) -> bytes:
         return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
 
 
+def encode_to_fit(value: Any) -> bytes:
+    """Return the same as :func:`encode`, in a block of its own size.
+
+    orjson returns bytes in a block of some kilobytes. A copy keeps the memory of pending calls
+    small.
+    """
+    return bytes(memoryview(encode(value)))
+
+
 _compact: Final = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, separators=(",", ":")
 ).encode

@@ -11,7 +11,7 @@ from iterable_destination.errors import Note
 from iterable_destination.model import endpoints
 from iterable_destination.model.calls import EncodedCall, Identity
 from iterable_destination.model.endpoints import Endpoint
-from iterable_destination.model.json_codec import encode
+from iterable_destination.model.json_codec import encode_to_fit
 
 
 @attrs.frozen(slots=False)  # quick to make
@@ -82,10 +82,7 @@ class SegmentTrack:
 
 def encode_track(track: SegmentTrack) -> EncodedCall:
     """Encode a track call as it is sent, alone or in a batch."""
-    identity, text = track.identity, encode(track.batch_item())
-    # orjson returns bytes in a block of some kilobytes. A copy keeps the memory of pending calls
-    # small.
-    body = bytes(memoryview(text))
+    identity, body = track.identity, encode_to_fit(track.batch_item())
     return EncodedCall(SegmentTrack, identity.email, identity.user_id, None, body)
 
 
