@@ -35,8 +35,6 @@ nitpick_ignore_regex = [
     # Python's own: a link to its pages would need the network while building.
     ("py:class", r"collections\.abc\.(Callable|Collection|Iterable|Iterator|Mapping|Sequence)"),
     ("py:class", r"collections\.Counter|datetime\.datetime|os\.PathLike"),
-    # How validation learns where an item's fields came from: no caller's business.
-    ("py:class", r"iterable_destination\.model\.calls\.ItemPlace"),
     # What an application is made of: webhook_app makes both.
     ("py:class", r"iterable_destination\.receivers\.base\.Receiver"),
     # What Destination and SegmentDestination have in common, described with each of them.

@@ -12,7 +12,7 @@ from iterable_destination.delivery.engine.retry import RetryPolicy
 from iterable_destination.delivery.prepare import Header
 from iterable_destination.io.dead_letters import DeadLetters
 from iterable_destination.io.iterable_client import Client
-from iterable_destination.mapping.translate import ClassicTranslator, Translate, translator_for
+from iterable_destination.mapping.translate import Translate, translator_for
 from iterable_destination.model.calls import Call, EncodedCall, encode_call
 from iterable_destination.model.endpoints import DELIVERY_PATHS
 from iterable_destination.model.segment_event import read_header
@@ -89,13 +89,9 @@ class _Project:
     def __init__(self, settings: Settings, translator: Translate) -> None:
         self._settings: Final = settings
         self._translator: Final = translator
-        self._classic: Final = translator if isinstance(translator, ClassicTranslator) else None
 
     def translate(self, event: Any) -> Translation:
         return self._translator(event, self._settings)
-
-    def translate_line(self, text: bytes) -> tuple[str, Call] | None:
-        return None if self._classic is None else self._classic.translate_line(text, self._settings)
 
     def encode(self, call: Call, default_id: str | None) -> EncodedCall:
         return encode_call(call, default_id)

@@ -32,7 +32,7 @@ from iterable_destination.errors import (
 from iterable_destination.model import endpoints
 from iterable_destination.model.calls import WITH_ID, EncodedCall, Identity, UpdateEmail
 from iterable_destination.model.outcomes import Outcome, Rejected, Retryable, Skipped
-from iterable_destination.model.records import LineRecord, Record, as_record
+from iterable_destination.model.records import Record, as_record
 from iterable_destination.model.translation import FailedSubscription
 
 _log: Final = logging.getLogger("iterable_destination.delivery")
@@ -79,9 +79,6 @@ class Target(Protocol):
     def translate(self, event: Any) -> Translated:
         """Translate an event; raises :exc:`Invalid` or :exc:`FunctionError` if it refuses it."""
 
-    def translate_line(self, text: bytes) -> tuple[str, Any] | None:
-        """Return the ``messageId`` and the one call of a line; None if it needs the full path."""
-
     def encode(self, call: Any, default_id: str | None) -> EncodedCall:
         """Encode a call, with an id if it has none of its own."""
 
@@ -108,10 +105,6 @@ class Preparer:
         index of its own. The envelope has its outcome already if nothing is to be sent.
         """
         record = as_record(index, source)
-        if isinstance(record, LineRecord):
-            prepared = self._prepare_quickly(record)
-            if prepared is not None:
-                return prepared
         try:
             event = record.event()
         except InvalidJSON as error:
@@ -142,16 +135,6 @@ class Preparer:
         envelope, keys = self._open(record, header)
         envelope.outcome = build_failed(Retryable, envelope, NotSent(DEADLINE_EXCEEDED))
         return envelope, keys
-
-    def _prepare_quickly(self, record: LineRecord) -> Prepared | None:
-        """Prepare a line by the fast path; None for a line that needs the full path."""
-        found = self._target.translate_line(record.text)
-        if found is None:
-            return None
-        message_id, call = found
-        calls = (self._target.encode(call, self._call_id(message_id)),)
-        envelope = Envelope(record.index, message_id, calls=calls, record=self._keep(record))
-        return envelope, ordering_keys(calls)
 
     def _encode(self, envelope: Envelope, calls: tuple[Any, ...]) -> set[str]:
         """Give an envelope its encoded calls, and return the ordering keys of its user."""

@@ -102,9 +102,6 @@ class _SegmentSource:
             return _TranslatedWebhook(skipped=result.reason)
         return _TranslatedWebhook(result.message_id, (result,), notes=result.notes)
 
-    def translate_line(self, _: bytes) -> None:
-        return None
-
     def encode(self, track: SegmentTrack, _: str | None) -> EncodedCall:
         return encode_track(track)
 

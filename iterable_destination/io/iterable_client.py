@@ -92,7 +92,7 @@ class Client(Closeable):
         :meth:`send` does:
         :exc:`~errors.IdentityConflict` if the new email is someone else's.
         """
-        call = UpdateEmail(Identity(email, user_id, "currentEmail", "currentUserId"), new_email)
+        call = UpdateEmail(Identity(email, user_id), new_email)
         problems = validation.find_problems(call)
         if problems:
             raise InvalidCall(problems)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from copy import deepcopy
 from typing import Any, Final
 
 import attrs
@@ -126,7 +125,7 @@ class DestinationFunction:
 
     def _call_method(self, name: str, reading: SegmentEvent, settings: Settings) -> Translation:
         """Call a method with an event, and return its translation; its own errors are wrapped."""
-        own = deepcopy(serialize_event(reading.raw).value)
+        own = serialize_event(reading.raw).value
         try:
             returned = getattr(self, name)(own, settings)
             if isinstance(returned, Translation):

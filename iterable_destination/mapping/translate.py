@@ -12,10 +12,6 @@ from iterable_destination.mapping.actions import (
     MappedTranslator,
     subscriptions_from_json,
 )
-from iterable_destination.mapping.classic.fast_path import fast_path
-from iterable_destination.model import validation
-from iterable_destination.model.calls import Call
-from iterable_destination.model.json_codec import decode_quickly
 from iterable_destination.model.segment_event import SegmentEvent
 from iterable_destination.model.settings import Settings
 from iterable_destination.model.translation import Translation
@@ -46,22 +42,18 @@ class ClassicTranslator:
 
     def __call__(self, event: Any, settings: Settings, /) -> Translation:
         """Translate an event; raises as :func:`translate` does."""
-        call = fast_path(event, settings)
-        if call is not None:
-            return Translation(event["messageId"], (call,))
-        return _translate_carefully(event, settings)
-
-    def translate_line(self, text: bytes, settings: Settings) -> tuple[str, Call] | None:
-        """Return the ``messageId`` and the call of an event in JSON that takes the fast path.
-
-        None for any other text. As for :meth:`__call__`, but nothing is made that is thrown away.
-        """
-        try:
-            event = decode_quickly(text)
-        except ValueError:
-            return None
-        call = fast_path(event, settings)  # none for what may be a long whole number
-        return None if call is None else (event["messageId"], call)
+        segment_event = SegmentEvent(event)
+        call = classic.translate(segment_event, settings)
+        notes = tuple(segment_event.notes)
+        if isinstance(call, str):
+            identity = segment_event.identity()
+            return Translation(
+                segment_event.message_id, skipped=call, notes=notes, identity=identity
+            )
+        problems = segment_event.problems + segment_event.refusals
+        if problems:
+            raise InvalidEvent(problems, segment_event.message_id, call.identity)
+        return Translation(segment_event.message_id, (call,), None, notes)
 
     def skip_reason(self, event: SegmentEvent) -> str | None:
         """Return why the event's ``integrations`` switch it off here, or None if they do not."""
@@ -119,18 +111,3 @@ def translator_for(settings: Settings) -> Translator:
 
 def _in_settings(problem: Problem) -> Problem:
     return Problem(f"mappings{problem.path.removeprefix('$')}", problem.message)
-
-
-def _translate_carefully(event: Any, settings: Settings) -> Translation:
-    """Translate any event, naming all that is to be noted or refused."""
-    reading = SegmentEvent(event)
-    call = classic.translate(reading, settings)
-    notes = tuple(reading.notes)
-    if isinstance(call, str):
-        return Translation(
-            reading.message_id, skipped=call, notes=notes, identity=reading.identity()
-        )
-    problems = reading.problems + validation.find_problems(call)
-    if problems:
-        raise InvalidEvent(problems, reading.message_id, call.identity)
-    return Translation(reading.message_id, (call,), notes=notes)

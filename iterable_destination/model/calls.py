@@ -1,8 +1,8 @@
 """Calls: requests to Iterable as values. Each knows its endpoint and makes its body.
 
-A translator makes a call and ``validation`` checks it; until then its fields may hold anything. A
-field that is None is left out of the body. Personal data does not show in a ``repr``. The classes
-have no slots, because a frozen class without them is quicker to make.
+A translator makes a call of values that it has checked by ``validation``. A field that is None is
+left out of the body. Personal data does not show in a ``repr``. The classes have no slots, because
+a frozen class without them is quicker to make.
 """
 
 from __future__ import annotations
@@ -16,9 +16,6 @@ from iterable_destination.model import endpoints
 from iterable_destination.model.endpoints import Endpoint
 from iterable_destination.model.json_codec import decode, encode_to_fit
 
-#: Not to be changed; a plain ``dict`` so that calls can be pickled.
-NO_SOURCES: Final[Mapping[str, str]] = {}
-
 
 @attrs.frozen(slots=False)
 class Identity:
@@ -28,12 +25,6 @@ class Identity:
     email: str | None = attrs.field(default=None, repr=False)
     #: The user's own id, or None if there is none.
     user_id: str | None = attrs.field(default=None, repr=False)
-    #: Where the email was found in the event.
-    email_source: str = attrs.field(default="email", eq=False)
-    #: Where the userId was found in the event.
-    user_id_source: str = attrs.field(default="userId", eq=False)
-    #: Keys that look like an identity under another name; looked for only where one is missing.
-    lookalikes: tuple[str, ...] = attrs.field(default=(), eq=False)
 
     @property
     def is_anonymous(self) -> bool:
@@ -56,22 +47,6 @@ class Identity:
 
 
 @attrs.frozen(slots=False)
-class ItemPlace:
-    """An item, and where its fields were found in the event."""
-
-    #: The item, as Iterable takes it.
-    item: dict[str, Any] = attrs.field(repr=False)
-    #: The product's place in the event.
-    path: str
-    #: The product's own keys, by the item's.
-    keys: Mapping[str, str] = NO_SOURCES
-
-    def source(self, key: str) -> str:
-        """Return the place in the event of one of the item's keys."""
-        return f"{self.path}.{self.keys.get(key, key)}"
-
-
-@attrs.frozen(slots=False)
 class UpdateUser:
     """Create a user, or merge ``data_fields`` into the profile."""
 
@@ -82,8 +57,6 @@ class UpdateUser:
     #: True merges objects at the top of the profile, False replaces them; None leaves it to
     #: Iterable, which replaces.
     merge_nested_objects: bool | None = None
-    #: Where fields of the body were found in the event.
-    sources: Mapping[str, str] = attrs.field(default=NO_SOURCES, eq=False, repr=False)
     #: True updates existing users and creates none. Only a bulk request (``bulkUpdate``) can say
     #: so; it is not in the body.
     update_only: bool | None = None
@@ -116,8 +89,6 @@ class TrackEvent:
     created_at: int | None = None
     #: At most 512 bytes; an event of the same id is updated. None: Iterable makes one up.
     id: str | None = None
-    #: Where fields of the body were found in the event.
-    sources: Mapping[str, str] = attrs.field(default=NO_SOURCES, eq=False, repr=False)
     campaign_id: int | None = None
     template_id: int | None = None
 
@@ -188,8 +159,6 @@ class UpdateCart:
     #: As Iterable takes them: ``id``, ``name``, ``price``, ``quantity`` and so on. An empty list
     #: empties the cart.
     items: list[dict[str, Any]] = attrs.field(repr=False)
-    #: Where the items' fields were found in the event; None if they come from elsewhere.
-    places: list[ItemPlace] | None = attrs.field(default=None, eq=False, repr=False)
     #: What is merged into the user's profile; None if nothing is.
     profile: Profile | None = None
 
@@ -221,10 +190,6 @@ class TrackPurchase:
     template_id: int | None = None
     #: At most 512 bytes; a purchase of the same id is updated. None: Iterable makes one up.
     id: str | None = None
-    #: Where fields of the body were found in the event.
-    sources: Mapping[str, str] = attrs.field(default=NO_SOURCES, eq=False, repr=False)
-    #: Where the items' fields were found in the event; None if they come from elsewhere.
-    places: list[ItemPlace] | None = attrs.field(default=None, eq=False, repr=False)
     #: What is merged into the user's profile; None if nothing is.
     profile: Profile | None = None
 
@@ -286,7 +251,7 @@ class UpdateEmail:
     def of_body(cls, body: dict[str, Any]) -> Self:
         """Return the call that has this body."""
         email, user_id = body.get("currentEmail"), body.get("currentUserId")
-        return cls(Identity(email, user_id, "currentEmail", "currentUserId"), body["newEmail"])
+        return cls(Identity(email, user_id), body["newEmail"])
 
 
 Call = UpdateUser | TrackEvent | UpdateCart | TrackPurchase | UpdateEmail
@@ -326,7 +291,7 @@ class EncodedCall(NamedTuple):
         return Identity(self.email, self.user_id)
 
     def call(self) -> Any:
-        """Decode the call. Where in the event its fields were found is lost."""
+        """Decode the call."""
         call = self.kind.of_body(decode(self.body))
         if self.update_only is not None and isinstance(call, UpdateUser):
             return attrs.evolve(call, update_only=self.update_only)

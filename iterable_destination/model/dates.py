@@ -54,21 +54,16 @@ def iterable_date(text: str) -> str:
     Anything else is returned as it is: shorter and other forms, impossible dates, and dates that
     leave the years 1 to 9999 in UTC. Fractions of a second are cut. No zone means UTC.
     """
-    if usual_date(text) is not None:
-        return f"{text[:10]} {text[11:19] or '00:00:00'} +00:00"
-    if text[4:8:3] != "--":
-        return text
-    moment = _read_iso(text)
+    moment = usual_date(text)
+    if moment is not None:
+        return _write_usual(text, moment) or text
+    moment = _read_iso(text) if text[4:8:3] == "--" else None
     return text if moment is None else to_iterable(moment)
 
 
 def iterable_moment(text: str) -> str:
     """Return a full ISO 8601 date with a time as :func:`iterable_date` does; a day alone stays."""
-    if len(text) == _DAY_ALONE:
-        return text
-    if usual_date(text) is not None:  # as most are, and this is quicker
-        return f"{text[:10]} {text[11:19]} +00:00"
-    return iterable_date(text)
+    return text if len(text) == _DAY_ALONE else iterable_date(text)
 
 
 def day_or_moment(moment: date) -> str:
@@ -90,8 +85,25 @@ def read_as_iterable(value: Any) -> str | None:
 
     What is taken is what :func:`read_date` takes.
     """
+    usual = usual_date(value) if type(value) is str and len(value) <= _LONGEST_DATE else None
+    if usual is not None:
+        return _write_usual(value, usual)
     moment = read_date(value)
     return None if moment is None else to_iterable(moment)
+
+
+def _write_usual(text: str, moment: datetime) -> str | None:
+    """Return the moment that :func:`usual_date` read from a text as :func:`to_iterable` does.
+
+    Nearly all are in UTC, so that the parts can be cut from the text. None if the moment leaves
+    the years 1 to 9999 in UTC.
+    """
+    if moment.tzinfo is UTC or moment.tzinfo is None:
+        return f"{text[:10]} {text[11:19] or '00:00:00'} +00:00"
+    try:
+        return f"{str(moment.astimezone(UTC))[:19]} +00:00"
+    except OverflowError:
+        return None
 
 
 def read_as_iso(value: Any) -> str | None:
@@ -136,7 +148,7 @@ def to_iterable(moment: date) -> str:
 
     Raises :exc:`OverflowError` if it leaves the years 1 to 9999 in UTC.
     """
-    return f"{in_utc(moment).isoformat(' ', 'seconds')[:19]} +00:00"
+    return f"{str(in_utc(moment))[:19]} +00:00"
 
 
 def in_utc(moment: date) -> datetime:
@@ -145,6 +157,8 @@ def in_utc(moment: date) -> datetime:
     Raises :exc:`OverflowError` if it leaves the years 1 to 9999 in UTC, and :exc:`ValueError` if
     it is no date at all.
     """
+    if type(moment) is datetime and moment.tzinfo is UTC:  # as nearly always
+        return moment
     if moment != moment:  # noqa: PLR0124 - pandas' NaT is a datetime, and none
         raise ValueError("not a time")
     if not isinstance(moment, datetime):
@@ -170,7 +184,7 @@ def read_date(value: Any) -> datetime | None:
     ``date``, and other texts that name a year and a month (``Sat Jan 12 2013 10:00 GMT+0100``).
     """
     try:
-        value = scalar(value)
+        value = value if type(value) is str else scalar(value)
         if isinstance(value, str):
             return _read_text(value)
         if isinstance(value, date):
@@ -185,27 +199,23 @@ def read_date(value: Any) -> datetime | None:
 def usual_date(text: str) -> datetime | None:
     """Read a date that is written the usual way, quickly; None if it is not, or impossible.
 
-    That is ``2023-02-05T20:42:10.123Z``, ``2023-02-05T20:42:10Z`` or ``2023-02-05``, as nearly
-    all dates are. Every third character from the fifth on distinguishes them from all else, and
-    ``datetime.fromisoformat`` checks them. A day alone is naive.
+    That is ``2023-02-05T20:42:10.123Z``, ``2023-02-05 20:42:10+02:00`` and the like, to the second
+    or closer, or ``2023-02-05``, as nearly all dates are. A pattern holds their form to what ISO
+    8601 has in this place, and ``datetime.fromisoformat`` checks the numbers. What has no zone is
+    naive.
     """
-    length, shape = len(text), text[4:20:3]
-    if length == _WITH_MILLISECONDS:
-        usual = shape == "--T::." and text[23] == "Z"
-    elif length == _WITH_SECONDS:
-        usual = shape == "--T::Z"
-    else:
-        usual = shape == "--" and length == _DAY_ALONE
-    if not usual or (length > _DAY_ALONE and text[12] == "4" and text[11] == "2"):
-        return None  # some Pythons take the hour 24
+    if not _USUAL.fullmatch(text):
+        return None
     try:
         return _parse(text)
     except ValueError:
         return None
 
 
-_WITH_MILLISECONDS: Final = len("2023-02-05T20:42:10.123Z")
-_WITH_SECONDS: Final = len("2023-02-05T20:42:10Z")
+#: Some Pythons take the hour 24, and more than 59 minutes of a zone.
+_USUAL: Final = re.compile(
+    r"....-..-..(?:[T ](?!24)..:..:..(?:[.,]\d+)?(?:Z|[+-]\d\d(?::?[0-5]\d)?)?)?", re.ASCII
+)
 _DAY_ALONE: Final = len("2023-02-05")
 _parse: Final = datetime.fromisoformat
 

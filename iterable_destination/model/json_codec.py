@@ -41,11 +41,6 @@ def decode(text: bytes) -> Any:
         raise ValueError(message) from None
 
 
-def decode_quickly(text: bytes) -> Any:
-    """Decode as :func:`decode` does, but whole numbers of more than 64 bits may become floats."""
-    return orjson.loads(text) if HAS_ORJSON else decode(text)
-
-
 def encode(value: Any) -> bytes:
     """Return a JSON value as compact UTF-8.
 
@@ -78,33 +73,18 @@ _compact: Final = json.JSONEncoder(
 ).encode
 
 
-def canonical(value: Any) -> bytes:
+def canonical(value: Any, *, is_usual: bool = False) -> bytes:
     """Return the canonical form of a JSON value: the same bytes however its keys are ordered.
 
     Keys are in the order of their code points, there are no spaces, texts are UTF-8 with as few
-    escapes as possible, and numbers are as Python writes them. Raises :exc:`ValueError` for
-    NaN, infinity and half of a surrogate pair.
+    escapes as possible, and numbers are as Python writes them. ``is_usual`` says that whole numbers
+    have at most 64 bits and floats are not written with an exponent, so that both libraries write
+    them alike. Raises :exc:`ValueError` or :exc:`TypeError` for NaN, infinity and half of a
+    surrogate pair.
     """
-    return _in_order(value).encode()
-
-
-def quickly_canonical(value: Any) -> bytes:
-    """Return the canonical form of a JSON value whose floats are usual, by orjson if installed.
-
-    Raises :exc:`TypeError` or :exc:`ValueError` if there may be a number of more than 64 bits, or
-    half of a surrogate pair.
-    """
-    if HAS_ORJSON:
+    if HAS_ORJSON and is_usual:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    text = _in_order(value).encode()
-    if _LONG_NUMBER in text.translate(_SAME):
-        raise TypeError("there may be a number of more than 64 bits")
-    return text
-
-
-def is_usual(number: float) -> bool:
-    """Whether both libraries write a float alike, which they do where there is no exponent."""
-    return not number or 1e-4 <= abs(number) < 1e16  # noqa: PLR2004 - where Python begins one
+    return _in_order(value).encode()
 
 
 _in_order: Final = json.JSONEncoder(

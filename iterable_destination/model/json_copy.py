@@ -1,21 +1,21 @@
 """Deep copies of Python values as plain JSON, such as ``dataFields`` with Iterable's dates.
 
-:func:`quick_copy` copies what is plain JSON already, which is nearly everything, and gives up at
-the first thing that is not. A :class:`JsonCopier` then takes any Python value, and names the place
-of everything that JSON cannot hold; its subclasses say how single values are converted, and what
-stands in place of what cannot be held. A property test holds the two to the same result.
+A :class:`JsonCopier` copies an object or list whole, and replaces in the copy what is to be
+another value there, since nearly all values are plain JSON already. Only a value that is not is
+looked at closely. Subclasses say how single values are converted, and what stands in place of
+what JSON cannot hold.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from datetime import date
 from math import isfinite
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from iterable_destination.errors import Problem
 from iterable_destination.model import endpoints
-from iterable_destination.model.dates import WITH_TIME, DateForm, iterable_date, to_iterable
+from iterable_destination.model.dates import TEXTS_STAY, WITH_TIME, DateForm, to_iterable
 from iterable_destination.model.json_values import (
     SCALARS,
     TOO_LARGE,
@@ -24,10 +24,17 @@ from iterable_destination.model.json_values import (
     describe_type,
     scalar,
 )
+from iterable_destination.model.remembered import make_room
 
 #: Objects and lists inside each other, counted from ``dataFields`` itself. Ours: Iterable
 #: documents none, and nothing real comes near it.
 MAX_NESTING: Final = 128
+#: What is wrong with what is nested deeper than can be sent.
+TOO_DEEP: Final = f"is nested more than {MAX_NESTING} levels deep"
+#: What is wrong with a date that cannot be written.
+OUT_OF_YEARS: Final = "is a date outside the years 1 to 9999"
+
+_MAX_TEXT: Final = endpoints.MAX_BODY_BYTES
 
 
 def data_fields(
@@ -39,21 +46,20 @@ def data_fields(
     is added to ``problems`` with its place, and is None in the copy. ``dates`` says how dates are
     written.
     """
-    try:
-        return quick_copy(fields, dates)
-    except NOT_PLAIN:
-        return DataFieldsCopier(problems, dates).copy_object(fields, path)
+    return DataFieldsCopier(problems, dates).copy_object(fields, path)
 
 
 def text_problem(text: str) -> str | None:
     """Say why a string cannot be sent: it is no Unicode text, or too large. None if it can."""
-    if len(text) > _MOST:
-        return f"is {len(text):,} characters long; a request has at most {_MOST:,} bytes"
-    return None if text.isascii() else surrogate_problem(text)
+    if len(text) > _MAX_TEXT:
+        return f"is {len(text):,} characters long; a request has at most {_MAX_TEXT:,} bytes"
+    return surrogate_problem(text)
 
 
 def surrogate_problem(text: str) -> str | None:
     """Say what is wrong with a string that is no Unicode text. None if it is one."""
+    if text.isascii():
+        return None
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -61,102 +67,19 @@ def surrogate_problem(text: str) -> str | None:
     return None
 
 
-_MOST: Final = endpoints.MAX_BODY_BYTES
+#: The place of a value in what is copied: a path; or the place of the object or list around it,
+#: and its key or index there. It is made a path only where something is wrong.
+Place = str | tuple[Any, Any]
 
 
-class NotPlain(Exception):
-    """Something is not JSON as it stands."""
-
-
-#: What is raised for what is not plain: besides ``NotPlain`` for a key that is no string, for one
-#: that is no Unicode text, and where the caller is deep in calls itself.
-NOT_PLAIN: Final = (NotPlain, TypeError, UnicodeEncodeError, RecursionError)
-
-
-def quick_copy(fields: dict[Any, Any], dates: DateForm = WITH_TIME) -> dict[str, Any]:
-    """Copy an object that is plain JSON; raise one of :data:`NOT_PLAIN` if it is not."""
-    if not _good_keys.issuperset(fields):
-        check_keys(fields)
-    copy = fields.copy()
-    finish(copy, dates.text)
-    return copy
-
-
-def check_keys(source: dict[Any, Any]) -> None:
-    """Raise one of :data:`NOT_PLAIN` unless all keys of an object are texts that can be sent.
-
-    Keys of a sane length are remembered, since the same ones come again and again.
-    """
-    together = "".join(source)
-    if len(together) > _LONGEST_KEYS:
-        if any(map(text_problem, source)):
-            raise NotPlain
-        return
-    together.encode()
-    if len(_good_keys) >= _MOST_KEYS:
-        _good_keys.clear()
-    _good_keys.update(map(str.__str__, source))
-
-
-#: Keys that are known to be good; and from how many on they are forgotten, and how long together
-#: those of an object may be to be remembered.
-_good_keys: Final[set[str]] = set()
-_MOST_KEYS: Final = 5_000
-_LONGEST_KEYS: Final = 500
-
-
-def finish(  # noqa: C901, PLR0912 - the hot path
-    copy: Any, as_date: Callable[[str], str] = iterable_date, depth: int = MAX_NESTING
-) -> int:
-    """Make the copy of an object or list a deep one, with Iterable's dates; count its nulls.
-
-    ``as_date`` returns a text that may be a date as it is to be sent. ``copy`` is a shallow copy
-    whose keys are known to be good. It is left half done if something in it is no plain JSON; then
-    one of :data:`NOT_PLAIN` is raised; so it is for a float that may be a whole number of more than
-    64 bits, which some libraries read as one.
-
-    Copying the whole and overwriting the few values that change is far quicker than building it
-    anew; exact types are quicker to ask for than ``isinstance``; and a call for each value would
-    cost more than all that is done with it, so objects and lists share one loop.
-    """
-    if not depth:
-        raise NotPlain
-    nulls = 0
-    entries: Iterable[tuple[Any, Any]] = copy.items() if type(copy) is dict else enumerate(copy)
-    for key, value in entries:
-        its_type = type(value)
-        if its_type is str:
-            if not value.isascii():
-                if text_problem(value) is not None:
-                    raise NotPlain
-            elif (length := len(value)) > 9:  # noqa: PLR2004 - yyyy-MM-dd is ten
-                if value[4] == "-":
-                    copy[key] = as_date(value)
-                if length > _MOST:
-                    raise NotPlain
-        elif its_type is dict or its_type is list:
-            if its_type is dict and not _good_keys.issuperset(value):
-                check_keys(value)
-            copy[key] = inner = value.copy()
-            finish(inner, as_date, depth - 1)
-        elif its_type is int:
-            if not -TOO_LARGE < value < TOO_LARGE:
-                raise NotPlain
-        elif its_type is float:
-            if not -_LONG < value < _LONG:  # nor are NaN and infinity
-                raise NotPlain
-        elif value is None:
-            nulls += 1
-        elif its_type is not bool:
-            raise NotPlain
-    return nulls
-
-
-_LONG: Final = 2.0**63
-#: What is wrong with what is nested deeper than can be sent.
-TOO_DEEP: Final = f"is nested more than {MAX_NESTING} levels deep"
-#: What is wrong with a date that cannot be written.
-OUT_OF_YEARS: Final = "is a date outside the years 1 to 9999"
+def _render(place: Place) -> str:
+    if isinstance(place, str):
+        return place
+    around, key = place
+    before = _render(around)
+    if isinstance(key, int):
+        return f"{before}[{key}]"
+    return f"{before}.{key}" if before else str(key)
 
 
 class JsonCopier:
@@ -166,31 +89,142 @@ class JsonCopier:
     change what is wrong with a single value, how it is converted, and what stands in its place.
     """
 
-    def __init__(self, problems: list[Problem], max_nesting: int = MAX_NESTING) -> None:
-        self.problems: Final = problems
-        self._max_nesting: Final = max_nesting
-        self._inside: Final[set[int]] = set()
+    __slots__ = ("_inside", "dates", "problems")
 
-    def copy_object(self, fields: dict[Any, Any], path: str) -> dict[str, Any]:
-        """Copy the object that stands at ``path``, ``""`` for the whole of what came in."""
+    #: How many levels of objects and lists are copied.
+    max_nesting: ClassVar[int] = MAX_NESTING
+
+    def __init__(self, problems: list[Problem], dates: DateForm = TEXTS_STAY) -> None:
+        #: What was found so far.
+        self.problems = problems
+        #: How dates stand in the copy.
+        self.dates = dates
+        #: The ids of the objects and lists around a value; None until it matters.
+        self._inside: set[int] | None = None
+
+    def copy_object(self, fields: dict[Any, Any], path: str | tuple[str, int]) -> dict[str, Any]:
+        """Copy the object that stands at ``path``, ``""`` for the whole of what came in.
+
+        ``path`` may also be that of a list, and the index in it.
+        """
         try:
-            copy: dict[str, Any] = self.copy(fields, path, self._max_nesting) or {}
+            copy: dict[str, Any] = self.copy(fields, path)
         except RecursionError:  # the caller is deep in calls itself
             self.replace(fields, path, TOO_DEEP)
             return {}
         return copy
 
-    def copy(self, value: Any, path: str, depth: int) -> Any:
-        """Copy a value below which there may be ``depth`` more levels of objects and lists."""
-        value = scalar(value)
-        if (fields := as_object(value)) is not None:
-            return self._copy_container(value, fields.items(), path, depth, self._copy_entries)
-        if (elements := as_list(value)) is not None:
-            return self._copy_container(value, enumerate(elements), path, depth, self._copy_list)
+    def copy(self, value: Any, place: Place) -> Any:
+        """Copy any value that stands at ``place``."""
+        found = len(self.problems)
+        try:
+            return self._copy_any(value, place, self.max_nesting)
+        except _TooDeep:  # or without end: copy it again, and look for what is inside itself
+            del self.problems[found:]
+            self._inside = set()
+            return self._copy_any(value, place, self.max_nesting)
+
+    # The hot path ----------------------------------------------------------------------------
+
+    def _copy_entries(self, source: Any, place: Place, depth: int) -> Any:  # noqa: C901, PLR0912
+        """Copy a ``dict`` or ``list``, in which there may be ``depth`` more levels of them.
+
+        Copying the whole and overwriting the few values that change is far quicker than building it
+        anew; exact types are quicker to ask for than ``isinstance``; and a call for each value
+        would cost more than all that is done with it, so objects and lists share one loop.
+        """
+        write_text = self.dates.text
+        copy_inner = self._copy_entries if self._inside is None else self._copy_guarded
+        if not depth:
+            raise _TooDeep
+        depth -= 1
+        copy: Any
+        entries: Iterable[tuple[Any, Any]]
+        if type(source) is list:
+            copy = source.copy()
+            entries = enumerate(copy)
+        elif _good_keys.issuperset(source) or _learn_keys(source):
+            copy = source.copy()
+            entries = copy.items()
+        else:
+            copy = {}
+            entries = self._convert_keys(source, copy, place)
+        for key, value in entries:
+            its_type = type(value)
+            if its_type is str:
+                if not value.isascii():
+                    if text_problem(value) is not None:
+                        copy[key] = self._copy_single(value, (place, key))
+                elif (length := len(value)) > 9:  # noqa: PLR2004 - yyyy-MM-dd is ten
+                    if value[4] == "-":
+                        copy[key] = write_text(value)
+                    if length > _MAX_TEXT:
+                        copy[key] = self._copy_single(value, (place, key))
+            elif its_type is dict or its_type is list:
+                copy[key] = copy_inner(value, (place, key), depth)
+            elif its_type is int:
+                if not -_LONG < value < _LONG:
+                    copy[key] = self._copy_single(value, (place, key))
+            elif its_type is float:
+                if not (1e-4 <= value < 1e16 or -1e16 < value <= -1e-4) and value:  # noqa: PLR2004
+                    copy[key] = self._copy_single(value, (place, key))
+            elif value is not None and its_type is not bool:
+                copy[key] = self._copy_any(value, (place, key), depth)
+        return copy
+
+    # Values out of the ordinary --------------------------------------------------------------
+
+    def _copy_any(self, value: Any, place: Place, depth: int) -> Any:
+        """Copy a value of any type."""
+        inner = value
+        if type(value) is not dict:
+            value = scalar(value)
+            inner = as_object(value)
+            if inner is None:
+                inner = as_list(value)
+            if inner is None:
+                return self._copy_single(value, place)
+        if self._inside is None:
+            return self._copy_entries(inner, place, depth)
+        return self._copy_guarded(inner, place, depth, value)
+
+    def _copy_guarded(self, inner: Any, place: Place, depth: int, value: Any = None) -> Any:
+        """Copy an object or list unless it is inside itself or too deep.
+
+        ``value`` is what ``inner`` was before, None if it is the same.
+        """
+        value, inside = inner if value is None else value, self._inside or set()
+        if id(value) in inside:
+            return self.replace(value, place, "contains itself")
+        if not depth:
+            reason = f"is nested more than {self.max_nesting} levels deep"
+            return self.replace(value, place, reason)
+        self._inside = inside | {id(value)}
+        try:
+            return self._copy_entries(inner, place, depth)
+        finally:
+            self._inside = inside
+
+    def _copy_single(self, value: Any, place: Place) -> Any:
+        """Copy a value that is no object and no list."""
         problem = self.find_problem(value)
         if problem is not None:
-            return self.replace(value, path, problem)
-        return self.convert(value, path, depth)
+            return self.replace(value, place, problem)
+        return self.convert(value, place)
+
+    def _convert_keys(
+        self, source: dict[Any, Any], copy: dict[str, Any], place: Place
+    ) -> Iterator[tuple[str, Any]]:
+        """Copy and yield the entries of an object, with its keys as they stand in the copy."""
+        for key, value in source.items():
+            name = self.convert_key(key, place)
+            if name is not None:
+                while name in copy:  # only what stands in place of a key can be there already
+                    name += "'"
+                copy[name] = value
+                yield name, value
+
+    # For subclasses ----------------------------------------------------------------------------
 
     def find_problem(self, value: Any) -> str | None:
         """Return why JSON cannot hold a value that is no object and no list; None if it can."""
@@ -198,65 +232,60 @@ class JsonCopier:
             return surrogate_problem(value)
         return _find_problem(value, "is a number too large for a double")
 
-    def convert(self, value: Any, path: str, depth: int) -> Any:  # noqa: ARG002 - for subclasses
+    def convert(self, value: Any, place: Place) -> Any:  # noqa: ARG002 - for subclasses
         """Return such a value as it stands in the copy."""
         return value
 
-    def convert_key(self, key: Any, path: str) -> str | None:
-        """Return a key of the object at ``path`` as it stands in the copy; None leaves it out."""
+    def convert_key(self, key: Any, place: Place) -> str | None:
+        """Return a key of the object at ``place`` as it stands in the copy; None leaves it out."""
         if not isinstance(key, str):
             reason = f"has a key that is {describe_type(key)}; JSON's keys are strings"
         elif problem := text_problem(key):
             reason = f"has a key that {problem}"
         else:
             return str.__str__(key)
-        self.add_problem(path, reason)
+        self.add_problem(place, reason)
         return None
 
-    def replace(self, value: Any, path: str, reason: str) -> Any:  # noqa: ARG002 - for subclasses
+    def replace(self, value: Any, place: Place, reason: str) -> Any:  # noqa: ARG002 - likewise
         """Record a problem, and return what stands in place of a value."""
-        self.add_problem(path, reason)
+        self.add_problem(place, reason)
 
-    def add_problem(self, path: str, reason: str) -> None:
+    def add_problem(self, place: Place, reason: str) -> None:
         """Record a problem."""
-        self.problems.append(Problem(path or "$", reason))
+        self.problems.append(Problem(_render(place) or "$", reason))
 
-    def _copy_container(
-        self, value: Any, entries: Iterable[Any], path: str, depth: int, copy: Callable[..., Any]
-    ) -> Any:
-        if id(value) in self._inside:
-            return self.replace(value, path, "contains itself")
-        if not depth:
-            reason = f"is nested more than {self._max_nesting} levels deep"
-            return self.replace(value, path, reason)
-        self._inside.add(id(value))
-        try:
-            return copy(entries, path, depth - 1)
-        finally:
-            self._inside.discard(id(value))
 
-    def _copy_entries(
-        self, entries: Iterable[tuple[Any, Any]], path: str, depth: int
-    ) -> dict[str, Any]:
-        copy: dict[str, Any] = {}
-        for key, value in entries:
-            name = self.convert_key(key, path)
-            if name is not None:
-                while name in copy:  # only what stands in place of a key can be there already
-                    name += "'"
-                copy[name] = self.copy(value, f"{path}.{name}" if path else name, depth)
-        return copy
+class _TooDeep(Exception):
+    """There are more levels than are copied, or no end of them."""
 
-    def _copy_list(self, entries: Iterable[tuple[int, Any]], path: str, depth: int) -> list[Any]:
-        return [self.copy(value, f"{path}[{index}]", depth) for index, value in entries]
+
+def _learn_keys(source: dict[Any, Any]) -> bool:
+    """Whether all keys of an object are strings that can be sent; then they are remembered."""
+    if not _ONLY_STRINGS.issuperset(map(type, source)):
+        return False
+    together = "".join(source)
+    if len(together) <= _LONGEST_KEYS:
+        if surrogate_problem(together) is not None:
+            return False
+        make_room(_good_keys, len(source))
+        _good_keys.update(source)
+        return True
+    return all(text_problem(key) is None for key in source)
+
+
+#: Keys that are known to be good, and how long those of an object may be together to be remembered.
+_good_keys: Final[set[str]] = set()
+_LONGEST_KEYS: Final = 2_000
+_ONLY_STRINGS: Final = frozenset({str})
+#: Whole numbers below need at most 64 bits.
+_LONG: Final = 2**63
 
 
 class DataFieldsCopier(JsonCopier):
     """Copies values as Iterable takes them, with its dates; what cannot be sent is None."""
 
-    def __init__(self, problems: list[Problem], dates: DateForm) -> None:
-        super().__init__(problems)
-        self._dates: Final = dates
+    __slots__ = ()
 
     def find_problem(self, value: Any) -> str | None:
         """Return why a value that is no object and no list cannot be sent; None if it can."""
@@ -266,11 +295,11 @@ class DataFieldsCopier(JsonCopier):
             return _date_problem(value)
         return _find_problem(value, "is a number too large for Iterable")
 
-    def convert(self, value: Any, path: str, depth: int) -> Any:  # noqa: ARG002 - no place matters
+    def convert(self, value: Any, place: Place) -> Any:  # noqa: ARG002 - no place matters
         """Return such a value as it is sent."""
         if isinstance(value, date):
-            return self._dates.moment(value)
-        return self._dates.text(value) if isinstance(value, str) else value
+            return self.dates.moment(value)
+        return self.dates.text(value) if isinstance(value, str) else value
 
 
 def _find_problem(value: Any, too_large: str) -> str | None:

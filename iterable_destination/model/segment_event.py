@@ -7,20 +7,27 @@ itself is never changed.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
-from functools import lru_cache
 from math import isfinite
 from typing import Any, Final, TypeVar
 
 from iterable_destination.errors import InvalidEvent, Note, Problem, shortened
 from iterable_destination.model.calls import Identity
+from iterable_destination.model.dates import WITH_TIME
+from iterable_destination.model.field_names import FieldNames, fold
+from iterable_destination.model.json_copy import DataFieldsCopier
 from iterable_destination.model.json_values import (
     TOO_LARGE,
     as_object,
     describe_type,
     is_blank,
     scalar,
+)
+from iterable_destination.model.validation import (
+    email_problem,
+    missing_identity_problem,
+    user_id_problem,
 )
 
 T = TypeVar("T")
@@ -43,39 +50,14 @@ _LOOKS_LIKE_EMAIL: Final = re.compile(r".+@.+\..+")
 _LONGEST_IDENTITY: Final = 1_000
 
 
-def fold(key: str) -> str:
-    """Return a key without case and punctuation; a dot stays, as it does in Segment."""
-    return _PUNCTUATION.sub("", key).lower()
-
-
-_PUNCTUATION: Final = re.compile(r"[^a-zA-Z0-9.]+")
-
-
-def first_keys(keys: Iterable[Any], names: frozenset[str]) -> dict[str, str]:
-    """Return, for each folded name that is there, the first key in order that stands for it."""
-    found: dict[str, str] = {}
-    for key in keys:
-        name = fold(key) if isinstance(key, str) else ""
-        if name in names:
-            found.setdefault(name, key)
-    return found
-
-
-#: The fields that are looked up, folded: of traits and properties, and of the integrations.
-_NAMES: Final = frozenset(
-    {"email", "phone", "phones", "created", "createdat", "products", "total", "all", "iterable"}
-    | LOOKALIKE_EMAILS
-    | LOOKALIKE_USER_IDS
+#: The fields that are looked up: in traits and properties, and in integrations and the context.
+_FIELDS: Final = FieldNames(
+    (
+        *("email", "phone", "phones", "created", "createdAt", "products", "total"),
+        *("All", INTEGRATION),
+    ),
+    LOOKALIKE_EMAILS | LOOKALIKE_USER_IDS,
 )
-
-
-@lru_cache(maxsize=500)
-def names_of(keys: tuple[Any, ...]) -> dict[str, str]:
-    """Find the fields that are looked up among the keys of an object.
-
-    Cached, because most events of a source have the same keys.
-    """
-    return first_keys(keys, _NAMES)
 
 
 class EventHeader:
@@ -85,7 +67,7 @@ class EventHeader:
 
     def __init__(self, raw: Any) -> None:
         """Read an event; raises :exc:`InvalidEvent` if it is no object or has no type."""
-        body = as_object(raw)
+        body = raw if type(raw) is dict else as_object(raw)
         if body is None:
             raise InvalidEvent([Problem("$", f"an event is an object, not {describe_type(raw)}")])
         #: The event, as a ``dict``.
@@ -109,7 +91,8 @@ class EventHeader:
 
     def get(self, key: str) -> Any:
         """Return a field at the top of the event as a JSON scalar, or None."""
-        return scalar(self.raw.get(key))
+        value = self.raw.get(key)
+        return value if type(value) is str else scalar(value)
 
     def mapped_skip_reason(self) -> str | None:
         """Return why the event is not for a mapped destination, or None if it is."""
@@ -133,12 +116,14 @@ class SegmentEvent(EventHeader):
     __slots__ = (
         "context",
         "context_path",
+        "copier",
         "fields",
         "integrations",
         "keys",
         "notes",
         "path",
         "problems",
+        "refusals",
     )
 
     def __init__(self, raw: Any) -> None:
@@ -147,6 +132,8 @@ class SegmentEvent(EventHeader):
         body = self.raw
         #: What makes the event invalid, found so far.
         self.problems: list[Problem] = []
+        #: What Iterable would refuse in the call of the event, found so far.
+        self.refusals: list[Problem] = []
         #: What was changed or looks wrong, found so far.
         self.notes: list[Note] = []
         try:
@@ -155,25 +142,30 @@ class SegmentEvent(EventHeader):
             self.add_problem("$", "has a key that is no string, as JSON's keys are")
         #: The place of the event's own fields: ``traits`` of an identify, else ``properties``.
         self.path = "traits" if self.type == "identify" else "properties"
+        fields = body.get(self.path)
         #: The event's own fields; empty if there are none.
-        self.fields = self._own_fields()
-        #: The keys of those own fields that are looked up, by folded name. Not to be changed.
-        self.keys = names_of(tuple(self.fields))
+        self.fields: dict[Any, Any] = fields if type(fields) is dict else self._own_fields(fields)
+        #: The keys of those own fields that are looked up, by folded name; the usual keys of
+        #: fields that are not there. Not to be changed.
+        self.keys = _FIELDS.find_keys(self.fields)
         #: Which destinations the event is for, and their options; empty if there are none.
         self.integrations = self._read_object("integrations", body.get("integrations"))
         #: The name under which :attr:`context` was found.
         self.context_path = "context" if body.get("options") is None else "options"
         #: The context, which older libraries call ``options``; empty if there is none.
         self.context = self._read_object(self.context_path, body.get(self.context_path))
+        #: Copies what is in the event.
+        self.copier = DataFieldsCopier(self.problems, WITH_TIME)
 
-    def _own_fields(self) -> dict[Any, Any]:
-        value = self.raw.get(self.path)
+    def _own_fields(self, value: Any) -> dict[Any, Any]:
         fields = as_object(value)
         if fields is None and value is not None:
             self.add_problem(self.path, f"must be an object, not {describe_type(value)}")
         return fields or {}
 
     def _read_object(self, path: str, value: Any) -> dict[Any, Any]:
+        if type(value) is dict:
+            return value
         fields = as_object(value)
         if fields is None and value is not None:
             self.add_note(path, f"passed over: must be an object, not {describe_type(value)}")
@@ -183,18 +175,23 @@ class SegmentEvent(EventHeader):
         """Add a problem."""
         self.problems.append(Problem(path, message))
 
+    def check(self, path: str, problem: str | None) -> None:
+        """Add a problem of what would be sent; None is none."""
+        if problem is not None:
+            self.refusals.append(Problem(path, problem))
+
     def add_note(self, path: str, message: str) -> None:
         """Add a note."""
         self.notes.append(Note(path, message))
 
     def find(self, name: str) -> Any:
         """Return the own field of this folded name as a JSON scalar, or None."""
-        key = self.keys.get(name)
-        return None if key is None else scalar(self.fields[key])
+        value = self.fields.get(self.keys[name])
+        return value if type(value) is str else scalar(value)
 
     def source(self, name: str) -> str:
         """Return the place of an own field; the place to look at if it is not there."""
-        return f"{self.path}.{self.keys.get(name, name)}"
+        return f"{self.path}.{self.keys[name]}"
 
     def skip_reason(self) -> str | None:
         """Return why the event is not for the classic destination, or None if it is."""
@@ -202,25 +199,25 @@ class SegmentEvent(EventHeader):
         if INTEGRATION in integrations:
             off = scalar(integrations[INTEGRATION]) is False
             return f"integrations.{INTEGRATION} is false" if off else None
-        key = names_of(tuple(integrations)).get("all")
-        if key is None or scalar(integrations[key]) is not False:
+        key = _FIELDS.find_keys(integrations)["all"]
+        if scalar(integrations.get(key)) is not False:
             return None
         return f"integrations.{shortened(key)} is false and integrations.{INTEGRATION} is absent"
 
     def option(self, name: str) -> tuple[Any, str]:
         """Return one of the event's options for Iterable and its place; None if it is not set."""
-        for path, values in (
-            ("integrations", self.integrations),
-            (self.context_path, self.context),
-        ):
-            if "iterable" in names_of(tuple(values)):
-                spellings = [key for key in values if isinstance(key, str)]
-                folded = [key for key in spellings if fold(key) == "iterable"]
-                for key in (INTEGRATION, *folded):
-                    options = as_object(values.get(key))
-                    if options is not None:
-                        return scalar(options.get(name)), f"{path}.{key}.{name}"
-        return None, ""
+        found = self._find_option("integrations", self.integrations, name)
+        return found or self._find_option(self.context_path, self.context, name) or (None, "")
+
+    def _find_option(self, path: str, values: dict[Any, Any], name: str) -> tuple[Any, str] | None:
+        if _FIELDS.find_keys(values)["iterable"] not in values:
+            return None
+        folded = [key for key in values if isinstance(key, str) and fold(key) == "iterable"]
+        for key in (INTEGRATION, *folded):
+            options = as_object(values.get(key))
+            if options is not None:
+                return scalar(options.get(name)), f"{path}.{key}.{name}"
+        return None
 
     def timestamp(self, read: Callable[[Any], T | None]) -> T | None:
         """Return when the event happened, as ``read`` reads it; None if it has no ``timestamp``.
@@ -239,58 +236,83 @@ class SegmentEvent(EventHeader):
 
     def identity(self) -> Identity:
         """Return the identity, with the email from the first place that has one."""
-        user_id = as_id(raw_id := self.get("userId"))
-        if user_id is not raw_id:
-            self.add_note("userId", "a number, sent as a string")
-        email = None
-        if self.path != "traits" and "traits" in self.context:
+        user_id = self.raw.get("userId")
+        if type(user_id) is not str:
+            user_id = as_id(raw_id := scalar(user_id))
+            if user_id is not raw_id:
+                self.add_note("userId", "a number, sent as a string")
+        email, path, key = self._find_email()
+        if email is None or not user_id:
+            return self._incomplete_identity(email, f"{path}.{key}", user_id)
+        if problem := email_problem(email):
+            self.check(f"{path}.{key}", problem)
+        if problem := user_id_problem(user_id):
+            self.check("userId", problem)
+        return Identity(email, user_id)
+
+    def _find_email(self) -> tuple[Any, str, str]:
+        """Return the email or None, and the path of its object and its key there."""
+        path = self.path
+        if path != "traits" and "traits" in self.context:
             traits = self._context_traits()
-            key = names_of(tuple(traits)).get("email")
-            if key is not None:
-                email, source = _read_name(traits[key]), f"{self.context_path}.traits.{key}"
-        if email is None:
-            email, source = _read_name(self.find("email")), self.source("email")
+            key = _FIELDS.find_keys(traits)["email"]
+            email = _read_name(traits.get(key))
+            if email is not None:
+                return email, f"{self.context_path}.traits", key
+        key = self.keys["email"]
+        return _read_name(self.fields.get(key)), path, key
+
+    def _context_traits(self) -> dict[Any, Any]:
+        return self._read_object(f"{self.context_path}.traits", self.context.get("traits"))
+
+    def _incomplete_identity(self, email: Any, source: str, user_id: Any) -> Identity:
+        """Return an identity that lacks an email or a userId, with notes about lookalikes."""
         if email is None and looks_like_email(user_id):
             email, source = user_id, "userId"
         if is_blank(user_id):
             user_id = None
         if email is None or user_id is None:
-            return self._note_lookalikes(email, source, user_id)
-        return Identity(email, user_id, source)
+            self._report_lookalikes(email, user_id)
+        if email is not None:
+            self.check(source, email_problem(email))
+        if user_id is not None:
+            self.check("userId", user_id_problem(user_id))
+        return Identity(email, user_id)
 
-    def _context_traits(self) -> dict[Any, Any]:
-        return self._read_object(f"{self.context_path}.traits", self.context.get("traits"))
-
-    def _note_lookalikes(self, email: Any, source: str, user_id: Any) -> Identity:
-        """Return an identity without an email or a userId, and add notes about lookalikes."""
-        lookalikes = tuple(self._find_lookalikes(email, user_id))
+    def _report_lookalikes(self, email: Any, user_id: Any) -> None:
+        lookalikes = self._find_lookalikes(email, user_id)
         if email is not None or user_id is not None:
             right = "email" if email is None else "userId"
             for path in lookalikes:
                 self.add_note(path, f"looks like the {right}, which is only read from {right!r}")
-        return Identity(email, user_id, source, lookalikes=lookalikes)
+        else:
+            self.check("userId", missing_identity_problem(lookalikes))
 
-    def _find_lookalikes(self, email: Any, user_id: Any) -> Iterator[str]:
-        names = frozenset[str]()
-        if email is None:
-            names |= LOOKALIKE_EMAILS
+    def _find_lookalikes(self, email: Any, user_id: Any) -> list[str]:
+        """Return the places of fields that look like the email, or the userId, that is missing."""
+        places: list[str] = []
+        names = LOOKALIKE_EMAILS if email is None else frozenset[str]()
         if user_id is None:
             names |= LOOKALIKE_USER_IDS
-            top = (key for key in self.raw if key != "userId")
-            yield from first_keys(top, LOOKALIKE_USER_IDS).values()
-        yield from _find_places(self.path, self.keys, names)
+            top = {key: None for key in self.raw if key != "userId"}
+            places += _find_places("", _FIELDS.find_keys(top), LOOKALIKE_USER_IDS)
+        places += _find_places(f"{self.path}.", self.keys, names)
         traits = as_object(self.context.get("traits"))
         if traits:
-            yield from _find_places(f"{self.context_path}.traits", names_of(tuple(traits)), names)
+            prefix = f"{self.context_path}.traits."
+            places += _find_places(prefix, _FIELDS.find_keys(traits), names)
+        return places
 
 
-def _find_places(path: str, keys: dict[str, str], names: frozenset[str]) -> Iterator[str]:
-    return (f"{path}.{key}" for name, key in keys.items() if name in names)
+def _find_places(prefix: str, keys: dict[str, str], names: frozenset[str]) -> list[str]:
+    if names.isdisjoint(keys):  # as nearly always
+        return []
+    return [prefix + key for name, key in keys.items() if name in names]
 
 
 def _read_name(value: Any) -> Any:
     """Return an email or userId as a JSON scalar; ``""`` is none."""
-    name = scalar(value)
+    name = value if type(value) is str else scalar(value)
     return None if is_blank(name) else name
 
 
@@ -298,6 +320,7 @@ def looks_like_email(user_id: Any) -> bool:
     """Whether a userId serves as the email too, by the loose pattern that Segment uses."""
     return (
         isinstance(user_id, str)
+        and "@" in user_id
         and len(user_id) < _LONGEST_IDENTITY
         and _LOOKS_LIKE_EMAIL.search(user_id) is not None
     )
@@ -305,6 +328,8 @@ def looks_like_email(user_id: Any) -> bool:
 
 def as_id(value: Any) -> Any:
     """Return a number as its decimal string (``1.0`` as ``"1"``), anything else as it is."""
+    if type(value) is str:  # as nearly always
+        return value
     if type(value) is float and isfinite(value):
         return format(Decimal(repr(value)).normalize(), "f") if value else "0"
     if type(value) is int and -TOO_LARGE < value < TOO_LARGE:

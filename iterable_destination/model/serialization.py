@@ -21,7 +21,7 @@ from iterable_destination.errors import Problem
 from iterable_destination.model import json_copy
 from iterable_destination.model.dates import in_utc
 from iterable_destination.model.json_codec import encode
-from iterable_destination.model.json_copy import OUT_OF_YEARS, JsonCopier
+from iterable_destination.model.json_copy import OUT_OF_YEARS, JsonCopier, Place
 from iterable_destination.model.json_values import (
     SCALARS,
     describe_type,
@@ -38,15 +38,14 @@ _LONGEST_EXCERPT: Final = 500
 DEAD_LETTER: Final = "deadLetter"
 #: Fields at the top of an event that are read as text, and where a date counts as nothing or is
 #: refused. Written as text it would be taken for one.
-_NEVER_DATES: Final = frozenset({"event", "messageId", "type", "userId"})
+_NEVER_DATES: Final = frozenset(("", key) for key in ("event", "messageId", "type", "userId"))
 
 
 @attrs.frozen
 class SerializedEvent:
     """An event as JSON's own values."""
 
-    #: A JSON value, in which NaN and infinity may stand as well. It is the event itself if that
-    #: was plain already, so it is not to be changed.
+    #: A JSON value, in which NaN and infinity may stand as well: a copy of the event.
     value: Any = attrs.field(repr=False)
     #: What JSON cannot hold, with its place, in the order of the event; empty if it holds all.
     problems: tuple[Problem, ...] = ()
@@ -72,10 +71,8 @@ def serialize_event(event: Any) -> SerializedEvent:
     when it is read is not caught, and :exc:`RecursionError` is raised where the caller has left
     too little room for some hundred calls.
     """
-    if _is_plain(event, MAX_NESTING):
-        return SerializedEvent(event)
     copier = _StorageCopier()
-    value = copier.copy(event, "", MAX_NESTING)
+    value = copier.copy(event, "")
     return SerializedEvent(value, tuple(copier.problems), copier.is_finite)
 
 
@@ -84,31 +81,16 @@ def unreadable(event: Any, reason: str) -> SerializedEvent:
     return SerializedEvent(_in_words(reason, event), (Problem("$", reason),), is_finite=False)
 
 
-def _is_plain(value: Any, depth: int) -> bool:
-    """Whether a value is JSON as it stands, judged quickly."""
-    its_type = type(value)
-    if its_type is dict or its_type is list:
-        if not depth:
-            return False
-        for key in value if its_type is dict else ():
-            if type(key) is not str:
-                return False
-        for inner in value.values() if its_type is dict else value:
-            if type(inner) is not str and not _is_plain(inner, depth - 1):
-                return False
-        return True
-    if its_type is float:
-        return math.isfinite(value)
-    if its_type is int:
-        return bool(value.bit_length() <= _MOST_BITS)
-    return its_type in SCALARS
-
-
 class _StorageCopier(JsonCopier):
     """Copies values so that nothing is lost; what JSON cannot hold is described in words."""
 
+    __slots__ = ("is_finite",)
+
+    max_nesting = MAX_NESTING
+
     def __init__(self) -> None:
-        super().__init__([], MAX_NESTING)
+        super().__init__([])
+        #: Whether there is no NaN and no infinity in the copy.
         self.is_finite = True
 
     def find_problem(self, value: Any) -> str | None:
@@ -121,27 +103,27 @@ class _StorageCopier(JsonCopier):
             return _describe(value)
         return None
 
-    def convert(self, value: Any, path: str, depth: int) -> Any:
+    def convert(self, value: Any, place: Place) -> Any:
         """Return such a value as it is kept."""
         if isinstance(value, date):
-            if depth == MAX_NESTING - 1 and path in _NEVER_DATES:
-                return self.replace(value, path, _describe(value))
+            if place in _NEVER_DATES:
+                return self.replace(value, place, _describe(value))
             text = _format_date(value)
-            return self.replace(value, path, OUT_OF_YEARS) if text is None else text
+            return self.replace(value, place, OUT_OF_YEARS) if text is None else text
         if isinstance(value, float) and not math.isfinite(value):
             self.is_finite = False
         return value
 
-    def convert_key(self, key: Any, path: str) -> str:
+    def convert_key(self, key: Any, place: Place) -> str:
         """Return a key that is refused like the one it stands for, and never looked up."""
         if isinstance(key, str):
             return str.__str__(key)
-        self.add_problem(path, f"has a key that is {describe_type(key)}; JSON's keys are strings")
+        self.add_problem(place, f"has a key that is {describe_type(key)}; JSON's keys are strings")
         return f"\ud800not a string: {_excerpt(key)}"
 
-    def replace(self, value: Any, path: str, reason: str) -> list[Any]:
+    def replace(self, value: Any, place: Place, reason: str) -> list[Any]:
         """Record a problem, and return the value in words."""
-        self.add_problem(path, reason)
+        self.add_problem(place, reason)
         self.is_finite = False
         return _in_words(reason, value)
 

@@ -1,13 +1,16 @@
 """Validation: finds all problems of a call at once.
 
-The rules are those of Iterable's documented schema, and never stricter than Iterable is. A problem
-names the place in the event that a value came from.
+The rules are those of Iterable's documented schema, and never stricter than Iterable is. There is
+one function for each kind of value, which says why Iterable would refuse one. Mappings ask it where
+they read the value, and so know its place in the event; :func:`find_problems` asks it for the calls
+that a user made.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from math import isfinite
 from typing import Any, Final
 
@@ -15,8 +18,6 @@ from iterable_destination.errors import Problem, shortened
 from iterable_destination.model import endpoints
 from iterable_destination.model.calls import (
     Call,
-    Identity,
-    ItemPlace,
     TrackEvent,
     TrackPurchase,
     UpdateCart,
@@ -26,112 +27,19 @@ from iterable_destination.model.calls import (
 from iterable_destination.model.json_copy import text_problem
 from iterable_destination.model.json_values import TOO_LARGE, describe_type, is_blank
 
-_SPACE_OR_CONTROL: Final = re.compile(r"[\s\x00-\x1f\x7f-\x9f]")
-USER_ID: Final = re.compile(rf"[ -~]{{0,{endpoints.MAX_USER_ID_LENGTH - 1}}}[!-~]")
-
-_NO_NUMBER: Final = "must be a number, or a string of digits with at most one dot"
+#: Says why Iterable would refuse a value; None if it would take it.
+FindProblem = Callable[[Any], str | None]
 
 NO_IDENTITY: Final = "Must set either userId or email"
 
+_NO_NUMBER: Final = "must be a number, or a string of digits with at most one dot"
 
-def find_problems(call: Call) -> list[Problem]:
-    """Return every reason why Iterable would refuse the call; none if it would take it."""
-    found: list[Problem] = []
-    _check_identity(call.identity, found)
-    found += _CHECKS[type(call)](call)
-    return found
-
-
-def _check_identity(identity: Identity, found: list[Problem]) -> None:
-    email, user_id = identity.email, identity.user_id
-    if email is None and user_id is None:
-        hint = ", ".join(map(shortened, identity.lookalikes))
-        message = f"{NO_IDENTITY} (these are not read as one: {hint})" if hint else NO_IDENTITY
-        found.append(Problem(identity.user_id_source, message))
-    if email is not None and (problem := email_problem(email)):
-        found.append(Problem(identity.email_source, problem))
-    if user_id is not None and (problem := user_id_problem(user_id)):
-        found.append(Problem(identity.user_id_source, problem))
-
-
-def _check_user(call: UpdateUser) -> list[Problem]:
-    merge: object = call.merge_nested_objects
-    if merge is None or isinstance(merge, bool):
-        return []
-    source = call.sources.get("mergeNestedObjects", "mergeNestedObjects")
-    return [Problem(source, f"must be true or false, not {describe_type(merge)}")]
-
-
-def _check_event(call: TrackEvent) -> list[Problem]:
-    message = "missing" if is_blank(call.event_name) else _text_problem(call.event_name)
-    found = _check_attribution(call, endpoints.INT64)
-    if message is not None:
-        found.insert(0, Problem(call.sources.get("eventName", "eventName"), message))
-    return found
-
-
-def _check_attribution(call: TrackEvent | TrackPurchase, bounds: range) -> list[Problem]:
-    """Check the campaign and the template that a call is attributed to."""
-    return [
-        Problem(call.sources.get(name, name), problem)
-        for name, value in (("campaignId", call.campaign_id), ("templateId", call.template_id))
-        if value is not None and (problem := _whole_number_problem(value, bounds))
-    ]
-
-
-def _check_cart(call: UpdateCart) -> list[Problem]:
-    return [problem for place in _item_places(call) for problem in _check_item(place)]
-
-
-def _check_purchase(call: TrackPurchase) -> list[Problem]:
-    found = []
-    if problem := _number_problem(call.total):
-        found.append(Problem(call.sources.get("total", "total"), problem))
-    found += _check_attribution(call, endpoints.INT32)
-    for place in _item_places(call):
-        found += _check_item(place)
-    return found
-
-
-def _check_email_change(call: UpdateEmail) -> list[Problem]:
-    problem = email_problem(call.new_email)
-    return [Problem("newEmail", problem)] if problem else []
-
-
-_CHECKS: Final[dict[type, Callable[[Any], list[Problem]]]] = {
-    UpdateUser: _check_user,
-    TrackEvent: _check_event,
-    UpdateCart: _check_cart,
-    TrackPurchase: _check_purchase,
-    UpdateEmail: _check_email_change,
-}
-
-
-def _item_places(call: UpdateCart | TrackPurchase) -> list[ItemPlace]:
-    if call.places is not None:
-        return call.places
-    return [ItemPlace(item, f"items[{index}]") for index, item in enumerate(call.items)]
-
-
-def _check_item(place: ItemPlace) -> list[Problem]:
-    item = place.item.get
-    checked = {
-        "id": _text_problem(item("id")),
-        "name": _text_problem(item("name")),
-        "price": _number_problem(item("price")),
-        "quantity": _whole_number_problem(item("quantity"), endpoints.INT64),
-        "categories": _categories_problem(item("categories", [])),
-    }
-    for key in _OPTIONAL_TEXTS:
-        checked[key] = None if item(key) is None else _text_problem(item(key))
-    return [
-        Problem(place.source(key), message)
-        for key, message in checked.items()
-        if message is not None
-    ]
-
-
-_OPTIONAL_TEXTS: Final = ("sku", "description", "imageUrl", "url")
+#: One ``@``, something before it, and a dot inside what is after it; no spaces and no control
+#: characters. It never goes back, so no text takes long.
+_EMAIL: Final = re.compile(
+    r"[^@\s\x00-\x1f\x7f-\x9f]++"
+    r"@[^@\s\x00-\x1f\x7f-\x9f][^@.\s\x00-\x1f\x7f-\x9f]*+\.[^@\s\x00-\x1f\x7f-\x9f]++"
+)
 
 
 def email_problem(value: Any) -> str | None:
@@ -149,31 +57,43 @@ def reads_like_email(text: str) -> bool:
     There may be no spaces and no control characters. Iterable checks everything else about an
     email.
     """
-    name, _, host = text.partition("@")
-    return bool(
-        name and "." in host[1:-1] and "@" not in host and not _SPACE_OR_CONTROL.search(text)
-    )
+    return _EMAIL.fullmatch(text) is not None
 
 
 def user_id_problem(value: Any) -> str | None:
     """Return why a value cannot be a userId, or None if it can."""
     if not isinstance(value, str):
         return f"must be a string, not {describe_type(value)}"
-    if USER_ID.fullmatch(value):
-        return None
     if len(value) > endpoints.MAX_USER_ID_LENGTH:
         most = endpoints.MAX_USER_ID_LENGTH
         return f"is {len(value):,} characters long; a userId has at most {most}"
+    if value.isascii() and value.isprintable() and value and value[-1] != " ":
+        return None
     return "must be printable ASCII, not empty, and not end with a space"
 
 
-def _text_problem(value: Any) -> str | None:
+def missing_identity_problem(lookalikes: Iterable[str]) -> str:
+    """Return what is wrong with an event that has neither, but perhaps fields that look like it."""
+    hint = ", ".join(map(shortened, lookalikes))
+    return f"{NO_IDENTITY} (these are not read as one: {hint})" if hint else NO_IDENTITY
+
+
+def event_name_problem(value: Any) -> str | None:
+    """Return why a value cannot be an event's name, or None if it can."""
+    return "missing" if is_blank(value) else required_text_problem(value)
+
+
+def required_text_problem(value: Any) -> str | None:
+    """Return why a value cannot be a text that must be there, or None if it can."""
     if isinstance(value, str):
         return text_problem(value)
     return "missing" if value is None else f"must be a string, not {describe_type(value)}"
 
 
-def _number_problem(value: Any) -> str | None:
+def number_problem(value: Any) -> str | None:
+    """Return why a value cannot be a number that must be there, or None if it can."""
+    if type(value) in _NUMBERS and -TOO_LARGE < value < TOO_LARGE:
+        return None
     if value is None:
         return "missing"
     if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -182,22 +102,127 @@ def _number_problem(value: Any) -> str | None:
             if isinstance(value, str)
             else f"must be a number, not {describe_type(value)}"
         )
-    if -TOO_LARGE < value < TOO_LARGE:
-        return None
     if isinstance(value, float) and not isfinite(value):
         return f"must be a number, not {describe_type(value)}"
-    return "is a number too large for Iterable"
+    return None if -TOO_LARGE < value < TOO_LARGE else "is a number too large for Iterable"
 
 
-def _whole_number_problem(value: Any, bounds: range) -> str | None:
+_NUMBERS: Final = frozenset({int, float})
+
+
+def whole_number_problem(bounds: range, value: Any) -> str | None:
+    """Return why a value cannot be a whole number within bounds, or None if it can."""
     if isinstance(value, bool) or not isinstance(value, int):
-        return _number_problem(value) or "must be a whole number"
+        return number_problem(value) or "must be a whole number"
     if value not in bounds:
         return f"must be between {bounds.start:,} and {bounds.stop - 1:,}"
     return None
 
 
-def _categories_problem(value: Any) -> str | None:
+int32_problem: Final[FindProblem] = partial(whole_number_problem, endpoints.INT32)
+int64_problem: Final[FindProblem] = partial(whole_number_problem, endpoints.INT64)
+
+
+def categories_problem(value: Any) -> str | None:
+    """Return why a value cannot be the categories of an item, or None if it can."""
     if isinstance(value, list) and all(isinstance(category, str) for category in value):
         return next(filter(None, map(text_problem, value)), None)
     return f"must be a string or a list of strings, not {describe_type(value)}"
+
+
+def merge_problem(value: Any) -> str | None:
+    """Return why a value cannot say whether objects are merged, or None if it can."""
+    if value is None or isinstance(value, bool):
+        return None
+    return f"must be true or false, not {describe_type(value)}"
+
+
+#: What is wrong with the fields of an item, in the order in which problems are named.
+ITEM_FIELDS: Final[dict[str, FindProblem]] = {
+    "id": required_text_problem,
+    "name": required_text_problem,
+    "price": number_problem,
+    "quantity": int64_problem,
+    "categories": categories_problem,
+    "sku": required_text_problem,
+    "description": required_text_problem,
+    "imageUrl": required_text_problem,
+    "url": required_text_problem,
+}
+#: The fields that every item has.
+REQUIRED_ITEM_FIELDS: Final = frozenset({"id", "name", "price", "quantity"})
+
+
+def find_problems(call: Call) -> list[Problem]:
+    """Return every reason why Iterable would refuse a call; none if it would take it.
+
+    The paths of the problems are keys of the call's body.
+    """
+    problems: list[Problem] = []
+    check = partial(_check, problems)
+    email_key, id_key = ("email", "userId")
+    if isinstance(call, UpdateEmail):
+        email_key, id_key = "currentEmail", "currentUserId"
+    email, user_id = call.identity.email, call.identity.user_id
+    if email is None and user_id is None:
+        check(id_key, NO_IDENTITY)
+    if email is not None:
+        check(email_key, email_problem(email))
+    if user_id is not None:
+        check(id_key, user_id_problem(user_id))
+    _CHECKS[type(call)](call, check)
+    return problems
+
+
+#: Adds a problem at a path; None is none.
+_Check = Callable[[str, str | None], None]
+
+
+def _check(problems: list[Problem], path: str, problem: str | None) -> None:
+    if problem is not None:
+        problems.append(Problem(path, problem))
+
+
+def _check_user(call: UpdateUser, check: _Check) -> None:
+    check("mergeNestedObjects", merge_problem(call.merge_nested_objects))
+
+
+def _check_event(call: TrackEvent, check: _Check) -> None:
+    check("eventName", event_name_problem(call.event_name))
+    _check_attribution(call, check, int64_problem)
+
+
+def _check_attribution(
+    call: TrackEvent | TrackPurchase, check: _Check, find_problem: FindProblem
+) -> None:
+    """Check the campaign and the template that a call is attributed to."""
+    for key, value in (("campaignId", call.campaign_id), ("templateId", call.template_id)):
+        if value is not None:
+            check(key, find_problem(value))
+
+
+def _check_items(call: UpdateCart | TrackPurchase, check: _Check) -> None:
+    for index, item in enumerate(call.items):
+        for key, find_problem in ITEM_FIELDS.items():
+            value = item.get(key)
+            if value is not None or key in REQUIRED_ITEM_FIELDS:
+                check(f"items[{index}].{key}", find_problem(value))
+
+
+def _check_purchase(call: TrackPurchase, check: _Check) -> None:
+    check("total", number_problem(call.total))
+    _check_attribution(call, check, int32_problem)
+    _check_items(call, check)
+
+
+def _check_email_change(call: UpdateEmail, check: _Check) -> None:
+    check("newEmail", email_problem(call.new_email))
+
+
+_CHECKS: Final[dict[type, Callable[[Any, _Check], None]]] = {
+    UpdateUser: _check_user,
+    TrackEvent: _check_event,
+    UpdateCart: _check_items,
+    TrackPurchase: _check_purchase,
+    UpdateEmail: _check_email_change,
+}

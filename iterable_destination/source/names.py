@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+from iterable_destination.model.remembered import BoundedCache
+
 #: Between a small letter or digit and a capital, and before the last of several capitals.
 _NEW_WORD: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _BETWEEN_WORDS: Final = re.compile(r"[\s.-]+")
@@ -19,25 +21,11 @@ def to_snake_case(key: str) -> str:
     return _BETWEEN_WORDS.sub("_", _NEW_WORD.sub("_", key)).lower()
 
 
-class Names:
-    """The names of properties, by the keys of fields."""
-
-    __slots__ = (
-        "_spell",
-        "context_fields",
-        "ids",
-        "known",
-        "link",
-        "links",
-        "list",
-        "lists",
-        "removable",
-    )
+class Names(BoundedCache[str]):
+    """The names of properties, by the keys of fields: ``names[key]``."""
 
     def __init__(self, spell: Callable[[str], str]) -> None:
-        self._spell = spell
-        #: A cache of names by their keys.
-        self.known: dict[str, str] = {}
+        super().__init__(spell)
         #: Ids that are strings in Segment's email spec.
         self.ids = tuple(map(spell, ("campaignId", "emailId", "linkId", "listId")))
         #: The URL of a link, and the fields it is read from otherwise, the preferred one first.
@@ -49,19 +37,6 @@ class Names:
         #: The properties that can be left out of an event that is too large.
         self.removable = tuple(map(spell, ("inAppBody", "transactionalData", "dataFeed")))
 
-    def __getitem__(self, key: str) -> str:
-        name = self.known.get(key)
-        if name is None:
-            name = self._spell(key)
-            if len(key) <= _LONGEST_KEY:
-                if len(self.known) >= _MOST_KEYS:
-                    self.known.clear()
-                self.known[key] = name
-        return name
-
-
-_MOST_KEYS: Final = 5_000
-_LONGEST_KEY: Final = 100
 
 SNAKE_CASE: Final = Names(to_snake_case)
 #: Iterable's own spelling.

@@ -1,7 +1,4 @@
-"""The properties of a track call, and those of them that move to its context.
-
-Both the fast path and the full path apply these rules.
-"""
+"""The properties of a track call, and those of them that move to its context."""
 
 from __future__ import annotations
 

@@ -10,10 +10,9 @@ from iterable_destination.errors import InvalidWebhook, shortened
 from iterable_destination.model.json_codec import canonical
 from iterable_destination.model.segment_track import Ignored, SegmentTrack, message_id
 from iterable_destination.source.collections import SEND_SKIPS
-from iterable_destination.source.fast_path import fast_path
 from iterable_destination.source.options import DEFAULTS, Event, SourceOptions
 from iterable_destination.source.properties import context, derive
-from iterable_destination.source.size_limit import leave_out
+from iterable_destination.source.size_limit import leave_out, surely_fits
 from iterable_destination.source.webhook import Webhook, as_webhook, event_name
 
 
@@ -29,20 +28,15 @@ def to_segment(webhook: Any, options: SourceOptions | None = None) -> SegmentTra
     read is not caught. A webhook that is ignored for its name is not judged.
     """
     chosen = options or DEFAULTS
-    return fast_path(webhook, chosen) or _carefully(webhook, chosen)
-
-
-def _carefully(webhook: Any, options: SourceOptions) -> SegmentTrack | Ignored:
-    """Translate any webhook, naming all that is to be noted or refused."""
     body = as_webhook(webhook)
     wire = event_name(body)
-    event = None if wire is None else options.event(wire)
+    event = None if wire is None else chosen.event(wire)
     if wire is not None and event is None:
         return Ignored(wire, _reason(wire))
     reading = Webhook(body)
     if event is None or reading.problems:
         raise InvalidWebhook(reading.problems)
-    return _track(event, reading, options)
+    return _track(event, reading, chosen)
 
 
 def _track(event: Event, webhook: Webhook, options: SourceOptions) -> SegmentTrack:
@@ -54,16 +48,21 @@ def _track(event: Event, webhook: Webhook, options: SourceOptions) -> SegmentTra
 
     named = webhook.name_fields(names)
     derive(named, names, add_note, of_email=event.of_email)
+    its_context = context(named, names, webhook.email, add_note)
+    text = canonical(webhook.body, is_usual=not webhook.has_unusual_number)
     track = SegmentTrack(
         event.name,
         webhook.user_id,
         webhook.email if webhook.user_id is None else None,
         named,
-        context(named, names, webhook.email, add_note),
+        its_context,
         webhook.timestamp,
-        message_id(canonical(webhook.body)),
+        message_id(text),
         {"Iterable": False} if options.loop_guard else None,
+        tuple(webhook.notes),
     )
+    if surely_fits(len(text) + len(event.name), options.max_bytes):
+        return track
     leave_out(track, names, add_note, options.max_bytes)
     return attrs.evolve(track, notes=tuple(webhook.notes))
 

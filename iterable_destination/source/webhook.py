@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from iterable_destination.errors import InvalidWebhook, Note, Problem
 from iterable_destination.model.dates import read_as_iso
-from iterable_destination.model.json_copy import JsonCopier
+from iterable_destination.model.json_copy import JsonCopier, Place
 from iterable_destination.model.json_values import as_object, describe_type, is_blank, scalar
 from iterable_destination.model.segment_event import as_id
 from iterable_destination.model.serialization import DEAD_LETTER
@@ -39,11 +39,27 @@ def event_name(body: dict[Any, Any]) -> str | None:
     return name if isinstance(name, str) and name else None
 
 
+class _WebhookCopier(JsonCopier):
+    """Copies a webhook, and sees whether all JSON libraries write its numbers alike."""
+
+    __slots__ = ("has_unusual_number",)
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__(problems)
+        #: Whether there is a number of more than 64 bits, or one that is written with an exponent.
+        self.has_unusual_number = False
+
+    def convert(self, value: Any, place: Place) -> Any:
+        """Return a value as it is; the numbers that come here are the unusual ones."""
+        self.has_unusual_number |= isinstance(value, int | float)
+        return super().convert(value, place)
+
+
 class Webhook:
     """One webhook, with the problems and notes found while reading it."""
 
     __slots__ = (
-        *("body", "email", "fields"),
+        *("body", "email", "fields", "has_unusual_number"),
         *("notes", "problems", "timestamp", "user_id"),
     )
 
@@ -52,8 +68,11 @@ class Webhook:
         self.problems: list[Problem] = []
         #: The notes made so far: what was changed or looks wrong.
         self.notes: list[Note] = []
+        copier = _WebhookCopier(self.problems)
         #: A deep copy of the webhook as plain JSON.
-        self.body = JsonCopier(self.problems).copy_object(body, "")
+        self.body = copier.copy_object(body, "")
+        #: Whether JSON libraries may write one of its numbers differently.
+        self.has_unusual_number = copier.has_unusual_number
         self._read_text("eventName", required=True)
         #: The event's ``dataFields``; empty if these are no object.
         self.fields: dict[str, Any] = self._read_fields()
@@ -85,6 +104,9 @@ class Webhook:
 
     def name_fields(self, names: Names) -> dict[str, Any]:
         """Return the fields by their names; of two with the same name only the first."""
+        named = {names[key]: value for key, value in self.fields.items()}
+        if len(named) == len(self.fields):  # as nearly always
+            return named
         keys: dict[str, str] = {}
         for key in self.fields:
             first = keys.setdefault(names[key], key)

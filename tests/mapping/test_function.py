@@ -273,7 +273,7 @@ INVALID: list[tuple[Any, list[Problem]]] = [
     (
         UpdateEmail(Identity(), "new"),
         [
-            Problem("userId", "Must set either userId or email"),
+            Problem("currentUserId", "Must set either userId or email"),
             Problem(
                 "newEmail",
                 "not a valid email address (expected name@host.domain)",

@@ -18,8 +18,8 @@ from iterable_destination.errors import InvalidEvent, Problem
 from iterable_destination.mapping.translate import translate
 from iterable_destination.model import json_codec
 from iterable_destination.model.dates import iterable_date, read_date
+from iterable_destination.model.field_names import fold
 from iterable_destination.model.json_copy import data_fields
-from iterable_destination.model.segment_event import fold
 from iterable_destination.model.settings import Settings
 from tests.support import strategies
 from tests.support.request_schema import violations
@@ -124,7 +124,7 @@ def test_an_event_that_was_json_gives_the_same(event: Any, settings: Settings) -
 
 
 def wrap(value: Any) -> Any:
-    """Return the same content in types that the fast paths do not handle."""
+    """Return the same content in types that are not those of JSON."""
     if isinstance(value, dict):
         return MappingProxyType({key: wrap(item) for key, item in value.items()})
     if isinstance(value, list):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import math
 import pickle
 import re
@@ -30,7 +29,7 @@ from iterable_destination.mapping.actions import (
     MappedTranslator,
     Subscription,
 )
-from iterable_destination.mapping.translate import ClassicTranslator, translate, translator_for
+from iterable_destination.mapping.translate import translate, translator_for
 from iterable_destination.model.settings import Settings
 from iterable_destination.model.translation import Translation
 from iterable_destination.testing import LocalIterable
@@ -769,34 +768,6 @@ def test_mappings_are_read_once_for_each_settings() -> None:
 
 
 # --- The mapping that settings choose ------------------------------------------------------------
-
-#: An event that takes the fast path, in JSON.
-LINE = (
-    b'{"type":"track","userId":"u-1","messageId":"m-1","event":"Seen","context":{},'
-    b'"properties":{"a":1},"timestamp":"2023-02-05T00:00:00Z"}'
-)
-CLASSIC_TRANSLATOR = ClassicTranslator()
-
-
-def test_a_line_that_takes_the_fast_path_gives_its_id_and_its_call() -> None:
-    found = CLASSIC_TRANSLATOR.translate_line(LINE, Settings())
-    [call] = translate(json.loads(LINE)).calls
-    assert found == ("m-1", call)
-    assert call.body() == {
-        "userId": "u-1",
-        "eventName": "Seen",
-        "createdAt": 1_675_555_200,
-        "dataFields": {"a": 1},
-    }
-
-
-@pytest.mark.parametrize(
-    "text",
-    [b"{", b"[]", LINE.replace(b"u-1", b""), LINE.replace(b'"a":1', b'"a":123456789012345678901')],
-    ids=["no JSON", "no object", "no user", "long number"],
-)
-def test_any_other_line_gives_nothing(text: bytes) -> None:
-    assert CLASSIC_TRANSLATOR.translate_line(text, Settings()) is None
 
 
 def test_the_classic_mapping_has_no_subscriptions_to_explain() -> None:

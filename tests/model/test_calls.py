@@ -11,7 +11,6 @@ from iterable_destination.model import endpoints
 from iterable_destination.model.calls import (
     Call,
     Identity,
-    ItemPlace,
     Profile,
     TrackEvent,
     TrackPurchase,
@@ -137,19 +136,6 @@ def test_an_identity_says_what_is_known(identity: Identity, body: dict[str, str]
     assert (identity.body(), identity.is_anonymous) == (body, body == {})
 
 
-def test_where_something_was_found_makes_no_call_another() -> None:
-    found = Identity("a@b.c", "u", "traits.email", "userId", lookalikes=("uid",))
-    assert found == Identity("a@b.c", "u")
-    assert UpdateUser(found, {}, None, {"mergeNestedObjects": "x"}) == UpdateUser(found)
-    assert TrackEvent(found, "x", sources={"eventName": "event"}) == TrackEvent(found, "x")
-    purchase = TrackPurchase(found, [], 1, sources={"total": "properties.total"})
-    assert purchase == TrackPurchase(found, [], 1)
-
-
-def test_where_to_look_by_default_is_where_a_call_made_by_hand_has_it() -> None:
-    assert (ADA.email_source, ADA.user_id_source, ADA.lookalikes) == ("email", "userId", ())
-
-
 def test_a_call_shares_no_default_with_another() -> None:
     first, second = UpdateUser(ADA), UpdateUser(ADA)
     first.data_fields["x"] = 1
@@ -172,7 +158,6 @@ def test_what_is_said_of_a_person_does_not_show() -> None:
         TrackPurchase(identity, [item], 1, {"city": "Leeds"}),
         UpdateEmail(identity, "ada@example.org"),
         Profile({"city": "Leeds"}),
-        ItemPlace(item, "properties.products[0]"),
     ]
     shown = repr(calls)
     assert [word for word in ("ada@", "u-77", "Leeds", "Secret") if word in shown] == []
@@ -191,7 +176,7 @@ def test_what_is_said_of_a_person_does_not_show() -> None:
         TrackPurchase(Identity("a@b.co", None), [], 1, profile=Profile({})),
         TrackPurchase(Identity(None, "u-1"), [], 9.5, {"a": 1}, 1_700_000_000, 3, 4, "m-1"),
         TrackPurchase(Identity(None, "u-1"), [], 1),
-        UpdateEmail(Identity("a@b.co", None, "currentEmail", "currentUserId"), "b@b.co"),
+        UpdateEmail(Identity("a@b.co", None), "b@b.co"),
     ],
     ids=lambda call: type(call).__name__,
 )

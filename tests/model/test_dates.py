@@ -168,15 +168,21 @@ USUAL = {
     "2023-02-05": 1_675_555_200,
     "2023-02-05T20:42:10Z": 1_675_629_730,
     "2023-02-05T20:42:10.999Z": 1_675_629_730,
+    "2023-02-05 20:42:10,999": 1_675_629_730,
+    "2023-02-05T20:42:10.999999999+0200": 1_675_622_530,
+    "2023-02-05T20:42:10-02:00": 1_675_636_930,
+    "2023-02-05T20:42:10+02": 1_675_622_530,
     "0001-01-01T00:00:00Z": -62_135_596_800,
     "9999-12-31T23:59:59.999Z": 253_402_300_799,
 }
 
 
-def test_three_ways_to_write_a_date_are_usual() -> None:
-    full = [text for text in CONVERTED if re.fullmatch(r"[^T ]+(T..:..:..(\.\d{3})?Z)?", text)]
+def test_dates_to_the_second_and_days_are_usual() -> None:
+    full = [text for text in CONVERTED if re.fullmatch(r"[^T ]+([T ]..:..:...*)?", text)]
     usual = [text for text in [*CONVERTED, *UNTOUCHED] if usual_date(text)]
-    assert usual == full
+    beyond = [text for text in usual if text not in full]
+    assert [text for text in usual if text in full] == full
+    assert [iterable_date(text) for text in beyond] == beyond  # they leave the years 1 to 9999
 
 
 @pytest.mark.parametrize("text", USUAL)

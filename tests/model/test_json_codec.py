@@ -10,16 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 
 from iterable_destination.model import json_codec
 from iterable_destination.model.json_codec import (
     canonical,
     decode,
-    decode_quickly,
     encode,
-    is_usual,
-    quickly_canonical,
 )
 from tests.support.strategies import nest, scalars, sendable
 
@@ -164,67 +161,28 @@ CANONICAL: list[tuple[Any, str]] = [
 
 @pytest.mark.parametrize(("value", "expected"), CANONICAL)
 def test_canonical_json_is_written_alike_by_both_libraries(value: Any, expected: str) -> None:
-    assert canonical(value) == quickly_canonical(value) == expected.encode()
+    assert canonical(value) == canonical(value, is_usual=True) == expected.encode()
 
 
-def has_odd_number(value: Any) -> bool:
-    """Whether there is a number that the quick way is not asked to write."""
+def has_unusual_number(value: Any) -> bool:
+    """Whether there is a number that the libraries may write differently."""
     if isinstance(value, dict):
-        return any(map(has_odd_number, value.values()))
+        return any(map(has_unusual_number, value.values()))
     if isinstance(value, list):
-        return any(map(has_odd_number, value))
+        return any(map(has_unusual_number, value))
     if isinstance(value, float):
-        return not is_usual(value)
+        return "e" in repr(value)
     return isinstance(value, int) and not -(2**63) <= value < 2**63
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(nest(scalars, sendable))
-def test_the_quick_way_writes_the_same_canonical_json(value: Any) -> None:
-    if has_odd_number(value):
-        return
-    try:
-        quick = quickly_canonical(value)
-    except TypeError:  # a text with many digits, for the standard library
-        return
-    assert quick == canonical(value)
+def test_usual_numbers_have_one_canonical_form(value: Any) -> None:
+    assume(not has_unusual_number(value))
+    assert canonical(value, is_usual=True) == canonical(value)
 
 
-@pytest.mark.parametrize("value", [2**64, -(2**70), {"a": [10**30]}])
-def test_the_quick_way_gives_up_at_a_long_number(value: Any) -> None:
-    with pytest.raises(TypeError):
-        quickly_canonical(value)
-    assert decode(canonical(value)) == value
-
-
-@pytest.mark.parametrize("write", [canonical, quickly_canonical])
-def test_half_of_a_surrogate_pair_has_no_canonical_form(write: Any) -> None:
+@pytest.mark.parametrize("is_usual", [False, True])
+def test_half_of_a_surrogate_pair_has_no_canonical_form(is_usual: bool) -> None:  # noqa: FBT001
     with pytest.raises((TypeError, ValueError)):
-        write({"a": "\ud800"})
-
-
-@pytest.mark.parametrize("number", [1e16, 9.9e-5, -1e-5, 1e300, math.nan, math.inf, -math.inf])
-def test_a_float_with_an_exponent_is_not_usual(number: float) -> None:
-    assert not is_usual(number)
-
-
-@pytest.mark.parametrize("number", [0.0, -0.0, 1e-4, -1e-4, 1.5, 9_999_999_999_999_998.0])
-def test_a_float_without_one_is_usual(number: float) -> None:
-    assert is_usual(number)
-    assert b"e" not in canonical(number)
-
-
-@pytest.mark.parametrize(("text", "expected"), [(b'{"a": [1, "x", null]}', {"a": [1, "x", None]})])
-def test_the_quick_way_reads_the_same(text: bytes, expected: Any) -> None:
-    assert decode_quickly(text) == decode(text) == expected
-
-
-def test_the_quick_way_may_read_a_long_number_as_a_float() -> None:
-    expected = 1e22 if json_codec.HAS_ORJSON else 10**22 + 1
-    assert repr(decode_quickly(b"10000000000000000000001")) == repr(expected)
-
-
-@pytest.mark.parametrize("text", [b"", b"{", b'"\xff"'])
-def test_the_quick_way_refuses_what_is_no_json(text: bytes) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 - each library has its own words
-        decode_quickly(text)
+        canonical({"a": "\ud800"}, is_usual=is_usual)

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iterable_destination.source import names
 from iterable_destination.source.collections import CAMPAIGN_FIELDS, COLLECTIONS
 from iterable_destination.source.names import SNAKE_CASE, UNCHANGED, to_snake_case
 
@@ -56,16 +55,3 @@ def test_no_two_fields_of_iterables_go_by_one_name() -> None:
     for collection in COLLECTIONS:
         keys = {*collection.fields, *CAMPAIGN_FIELDS}
         assert len({to_snake_case(key) for key in keys}) == len(keys)
-
-
-def test_only_so_many_names_of_a_sane_length_are_remembered(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(names, "_MOST_KEYS", 3)
-    remembering = names.Names(to_snake_case)
-    for number in range(8):
-        for _ in range(2):
-            assert remembering[f"keyNo{number}"] == f"key_no{number}"
-        assert len(remembering.known) <= 3
-    assert remembering["a" * 101] == "a" * 101
-    assert "a" * 101 not in remembering.known

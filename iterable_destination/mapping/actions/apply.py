@@ -11,8 +11,7 @@ from iterable_destination.mapping.actions.mapping_kit.directive_options import U
 from iterable_destination.mapping.actions.paths import NOTHING
 from iterable_destination.mapping.actions.payload import coerce_fields
 from iterable_destination.mapping.actions.subscriptions import Subscription
-from iterable_destination.model import validation
-from iterable_destination.model.calls import Call
+from iterable_destination.model.calls import Call, TrackPurchase, UpdateCart
 from iterable_destination.model.json_copy import TOO_DEEP
 from iterable_destination.model.json_values import as_object, describe_type, scalar
 from iterable_destination.model.segment_event import EventHeader
@@ -61,16 +60,17 @@ def apply_subscription(
 
 def _check_calls(made: Mapped, calls: tuple[Call, ...], settings: Settings) -> None:
     """Keep the calls of a payload if nothing is wrong with them."""
-    who = calls[0].identity
+    call = calls[0]
+    who = call.identity
     if who.email is None and who.user_id is None:
         if settings.skip_anonymous:
             made.is_anonymous = True
             made.problems.clear()
             return
-        made.add_problem(who.user_id_source, NO_IDENTITY)
-    elif not made.is_ordinary:
-        for call in calls:
-            made.problems += validation.find_problems(call)
+        path = "user.userId" if isinstance(call, UpdateCart | TrackPurchase) else "userId"
+        made.add_problem(path, NO_IDENTITY)
+    else:
+        made.problems += made.refusals
     if not made.problems:
         made.calls = calls
 

@@ -1,7 +1,4 @@
-"""Build the calls of each action from a mapped payload.
-
-:mod:`~iterable_destination.model.validation` checks these calls as it checks any others.
-"""
+"""Build the calls of each action from a mapped payload."""
 
 from __future__ import annotations
 
@@ -100,8 +97,7 @@ def _build_profile(payload: Payload, path: str, found: Findings) -> dict[str, An
 
 def _read_user(payload: Payload, found: Findings) -> tuple[Identity, Profile]:
     user = payload["user"]
-    sources = "user.email", "user.userId"
-    identity = Identity(user.get("email"), user.get("userId"), *sources)
+    identity = Identity(user.get("email"), user.get("userId"))
     return identity, Profile(_build_profile(user, "user.", found), user.get("mergeNestedObjects"))
 
 

@@ -1,7 +1,8 @@
 """Coercion: convert each value of a mapped payload to the type of its field.
 
 A value that cannot be converted gives a problem at its field, and None. A value that is changed
-gives a note. :mod:`~iterable_destination.mapping.actions.payload` handles null and ``""`` before.
+gives a note. Each function asks first for the exact type that nearly all values have already.
+:mod:`~iterable_destination.mapping.actions.payload` handles null and ``""`` before.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from math import floor, isfinite
 from typing import Any, Final
 
 from iterable_destination.errors import Note, Problem
-from iterable_destination.model.dates import read_as_unix_seconds, unix_seconds, usual_date
+from iterable_destination.model.dates import read_as_unix_seconds
 from iterable_destination.model.json_copy import text_problem
 from iterable_destination.model.json_values import (
     SCALARS,
@@ -28,17 +29,21 @@ from iterable_destination.model.validation import reads_like_email
 class Findings:
     """The problems and notes of one mapped payload; paths are places in it."""
 
-    __slots__ = ("is_ordinary", "notes", "problems")
+    __slots__ = ("notes", "problems", "refusals")
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
         self.notes: list[Note] = []
-        #: Whether all values are sure to be valid, so that no validation is needed.
-        self.is_ordinary = True
+        #: What Iterable would refuse in values that have their field's type.
+        self.refusals: list[Problem] = []
 
     def add_problem(self, path: str, message: str) -> None:
         """Add a problem."""
         self.problems.append(Problem(path, message))
+
+    def add_refusal(self, path: str, message: str) -> None:
+        """Add a reason why Iterable would refuse a value."""
+        self.refusals.append(Problem(path, message))
 
     def add_note(self, path: str, message: str) -> None:
         """Add a note."""
@@ -51,6 +56,10 @@ Coerce = Callable[[Any, str, Findings], Any]
 #: A number in a text, as JavaScript reads it, except other bases. Used for short texts only.
 _NUMBER: Final = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?\s*", re.ASCII)
 _LONGEST_NUMBER: Final = 300
+
+#: Shorter texts and smaller numbers are within every bound there is.
+_SHORT: Final = 1_000
+_SMALL: Final = 1_000_000_000
 
 #: The first and the last millisecond of the years 1 to 9999.
 _MILLISECONDS: Final = range(-62_135_596_800_000, 253_402_300_800_000)
@@ -68,6 +77,8 @@ def _unwrap(value: Any) -> Any:
 
 def coerce_text(value: Any, path: str, found: Findings) -> str | None:
     """Return a value as a string; numbers and booleans become text."""
+    if type(value) is str and value.isascii() and len(value) < _SHORT:
+        return value
     plain = scalar(value)
     single = _unwrap(plain)
     if isinstance(single, bool):
@@ -96,6 +107,8 @@ def coerce_email(value: Any, path: str, found: Findings) -> str | None:
 
 def coerce_number(value: Any, path: str, found: Findings) -> float | None:
     """Return a value as a number. A string is parsed; true is 1 and false is 0."""
+    if (type(value) is float or type(value) is int) and -_SMALL < value < _SMALL:
+        return value
     plain = scalar(value)
     number = _to_number(_unwrap(plain))
     if number is None:
@@ -107,6 +120,8 @@ def coerce_number(value: Any, path: str, found: Findings) -> float | None:
 
 def coerce_integer(value: Any, path: str, found: Findings) -> int | None:
     """Return a value as a whole number. A string is parsed; true is 1 and false is 0."""
+    if type(value) is int and -_SMALL < value < _SMALL:
+        return value
     plain = scalar(value)
     number = _to_number(_unwrap(plain))
     if number is None or (isinstance(number, float) and not number.is_integer()):
@@ -157,6 +172,8 @@ def _describe(value: Any) -> str:
 
 def coerce_boolean(value: Any, path: str, found: Findings) -> bool | None:
     """Return a value as a boolean: ``"true"`` and 1 are true, ``"false"`` and 0 are false."""
+    if type(value) is bool:
+        return value
     plain = scalar(value)
     single = _unwrap(plain)
     if isinstance(single, str | int | float) and single in _BOOLEANS:
@@ -183,10 +200,7 @@ def coerce_object(value: Any, path: str, found: Findings) -> dict[Any, Any] | No
 
 def coerce_date(value: Any, path: str, found: Findings) -> int | None:
     """Return a date as whole Unix seconds; a number is taken as milliseconds."""
-    usual = usual_date(value) if type(value) is str else None
-    if usual is not None:
-        return unix_seconds(usual)
-    plain = scalar(value)
+    plain = value if type(value) is str else scalar(value)
     if isinstance(plain, int | float) and not isinstance(plain, bool):
         whole = floor(plain) if _is_finite(plain) else None
         seconds = whole // 1000 if whole is not None and whole in _MILLISECONDS else None

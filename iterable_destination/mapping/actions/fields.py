@@ -8,19 +8,15 @@ from iterable_destination.mapping.actions import coercion
 from iterable_destination.mapping.actions.coercion import Findings
 from iterable_destination.mapping.actions.items import coerce_items
 from iterable_destination.mapping.actions.mapping_kit.directive_options import is_directive
-from iterable_destination.mapping.actions.payload import (
-    BOOLEAN,
-    EMAIL,
-    ID,
-    NAME,
-    NONE,
-    NUMBER,
-    OBJECT,
-    TEXT,
-    USER,
-    WHOLE,
-    Field,
-    coerce_fields,
+from iterable_destination.mapping.actions.payload import Field, coerce_fields
+from iterable_destination.model.validation import (
+    FindProblem,
+    email_problem,
+    event_name_problem,
+    int32_problem,
+    int64_problem,
+    number_problem,
+    user_id_problem,
 )
 
 
@@ -29,48 +25,53 @@ def _coerce_user(value: Any, path: str, found: Findings) -> dict[str, Any] | Non
     return None if fields is None else coerce_fields(_USER, fields, f"{path}.", found)
 
 
-_EMAIL: Final = Field("email", coercion.coerce_email, EMAIL)
-_USER_ID: Final = Field("userId", coercion.coerce_text, USER)
-_DATA_FIELDS: Final = Field("dataFields", coercion.coerce_object, OBJECT, settles=True)
-_PHONE: Final = Field("phoneNumber", coercion.coerce_text, TEXT, takes_null=True)
-_MERGES: Final = Field("mergeNestedObjects", coercion.coerce_boolean, BOOLEAN)
-_ID: Final = Field("id", coercion.coerce_text, ID)
+_EMAIL: Final = Field("email", coercion.coerce_email, email_problem)
+_USER_ID: Final = Field("userId", coercion.coerce_text, user_id_problem)
+_DATA_FIELDS: Final = Field("dataFields", coercion.coerce_object)
+_PHONE: Final = Field("phoneNumber", coercion.coerce_text, takes_null=True)
+_MERGES: Final = Field("mergeNestedObjects", coercion.coerce_boolean)
+_ID: Final = Field("id", coercion.coerce_text)
+_CREATED_AT: Final = Field("createdAt", coercion.coerce_date)
 
 #: The user of a cart or of a purchase.
 _USER: Final = (_EMAIL, _USER_ID, _DATA_FIELDS, _PHONE, _MERGES)
-_THE_USER: Final = Field("user", _coerce_user, NONE, required=True, settles=True)
-_THE_ITEMS: Final = Field("items", coerce_items, NONE, required=True, settles=True)
-#: Of a custom event and of a purchase.
-_ATTRIBUTION: Final = (
-    Field("createdAt", coercion.coerce_date, NONE, settles=True),
-    Field("campaignId", coercion.coerce_integer, WHOLE),
-    Field("templateId", coercion.coerce_integer, WHOLE),
-)
+_THE_USER: Final = Field("user", _coerce_user, required=True)
+_THE_ITEMS: Final = Field("items", coerce_items, required=True)
 #: Whether requests may be batched, and how many. They are not sent: delivery has its own limits.
 _BATCHING: Final = (
-    Field("enable_batching", coercion.coerce_boolean, BOOLEAN, settles=True),
-    Field("batch_size", coercion.coerce_integer, WHOLE, settles=True),
+    Field("enable_batching", coercion.coerce_boolean),
+    Field("batch_size", coercion.coerce_integer),
 )
+
+
+def _attribution(find_problem: FindProblem) -> tuple[Field, Field]:
+    """Return the fields of what a custom event or a purchase is attributed to."""
+    return (
+        Field("campaignId", coercion.coerce_integer, find_problem),
+        Field("templateId", coercion.coerce_integer, find_problem),
+    )
+
 
 #: The fields of each action, by its slug.
 FIELDS: Final[dict[str, tuple[Field, ...]]] = {
     "trackEvent": (
         _EMAIL,
         _USER_ID,
-        Field("eventName", coercion.coerce_text, NAME, required=True),
+        Field("eventName", coercion.coerce_text, event_name_problem, required=True),
         _DATA_FIELDS,
         _ID,
-        *_ATTRIBUTION,
+        _CREATED_AT,
+        *_attribution(int64_problem),
         *_BATCHING,
     ),
     "updateUser": (
         _EMAIL,
         _USER_ID,
-        Field("newEmail", coercion.coerce_email, EMAIL),
+        Field("newEmail", coercion.coerce_email, email_problem),
         _DATA_FIELDS,
         _PHONE,
         _MERGES,
-        Field("updateOnly", coercion.coerce_boolean, BOOLEAN),
+        Field("updateOnly", coercion.coerce_boolean),
         *_BATCHING,
     ),
     "updateCart": (_THE_USER, _THE_ITEMS),
@@ -79,8 +80,9 @@ FIELDS: Final[dict[str, tuple[Field, ...]]] = {
         _THE_USER,
         _THE_ITEMS,
         _DATA_FIELDS,
-        Field("total", coercion.coerce_number, NUMBER, required=True),
-        *_ATTRIBUTION,
+        Field("total", coercion.coerce_number, number_problem, required=True),
+        _CREATED_AT,
+        *_attribution(int32_problem),
     ),
 }
 
@@ -99,5 +101,11 @@ def select_fields(action: str, mapping: dict[str, Any]) -> tuple[Field, ...]:
 def _is_relevant(field: Field, mapping: dict[str, Any]) -> bool:
     if field.name not in mapping:
         return field.required
-    value = mapping[field.name]
-    return field not in _BATCHING or not field.is_ordinary(value)
+    return field not in _BATCHING or not _is_valid_constant(field, mapping[field.name])
+
+
+def _is_valid_constant(field: Field, value: Any) -> bool:
+    """Whether a value of a mapping needs neither a note nor a refusal."""
+    found = Findings()
+    field.coerce(value, field.name, found)
+    return not found.problems and not found.notes

@@ -7,10 +7,10 @@ from typing import Any, Final
 from iterable_destination.mapping.classic.items import build_items, parse_number, parse_whole_number
 from iterable_destination.model.calls import TrackPurchase, UpdateCart
 from iterable_destination.model.dates import read_as_unix_seconds
-from iterable_destination.model.json_copy import data_fields
 from iterable_destination.model.json_values import as_list, scalar
 from iterable_destination.model.segment_event import SegmentEvent
 from iterable_destination.model.settings import Settings
+from iterable_destination.model.validation import int32_problem, number_problem
 
 #: Properties of an order that the request has at its top, and so not in its ``dataFields``.
 _TOP_LEVEL: Final = frozenset({"total", "products", "campaignId", "templateId"})
@@ -24,38 +24,43 @@ def has_cart(event: SegmentEvent) -> bool:
 def update_cart(event: SegmentEvent, _: Settings) -> UpdateCart:
     """Translate Product Added or Product Removed: its products are the whole cart."""
     event.timestamp(read_as_unix_seconds)  # it is not sent; what is not a date is a problem
-    return UpdateCart(
-        event.identity(), *build_items(event, event.source("products"), _find_products(event))
-    )
+    identity = event.identity()
+    items, refusals = build_items(event, event.source("products"), _find_products(event))
+    event.refusals += refusals
+    return UpdateCart(identity, items)
 
 
 def track_purchase(event: SegmentEvent, _: Settings) -> TrackPurchase:
     """Translate Order Completed."""
-    translated, places = build_items(event, event.source("products"), _find_products(event))
+    items, refusals = build_items(event, event.source("products"), _find_products(event))
     rest = {key: value for key, value in event.fields.items() if key not in _TOP_LEVEL}
+    identity = event.identity()
     total_source = event.source("total")
-    return TrackPurchase(
-        event.identity(),
-        translated,
-        parse_number(event, total_source, event.find("total")),
-        data_fields(rest, "properties", event.problems),
+    total = parse_number(event, total_source, event.find("total"))
+    event.check(total_source, number_problem(total))
+    purchase = TrackPurchase(
+        identity,
+        items,
+        total,
+        event.copier.copy_object(rest, "properties"),
         event.timestamp(read_as_unix_seconds),
         _read_whole_number(event, "campaignId"),
         _read_whole_number(event, "templateId"),
-        sources={
-            "total": total_source,
-            "campaignId": "properties.campaignId",
-            "templateId": "properties.templateId",
-        },
-        places=places,
     )
+    event.refusals += refusals
+    return purchase
 
 
 def _find_products(event: SegmentEvent) -> Any:
-    key = event.keys.get("products")
-    return None if key is None else event.fields[key]
+    return event.fields.get(event.keys["products"])
 
 
 def _read_whole_number(event: SegmentEvent, key: str) -> Any:
     value = event.fields.get(key)
-    return None if value is None else parse_whole_number(event, f"properties.{key}", scalar(value))
+    if value is None:
+        return None
+    path = f"properties.{key}"
+    number = parse_whole_number(event, path, scalar(value))
+    if number is not None:
+        event.check(path, int32_problem(number))
+    return number

@@ -7,23 +7,22 @@ from typing import Any, Final
 from iterable_destination.model import endpoints
 from iterable_destination.model.calls import UpdateUser
 from iterable_destination.model.dates import read_as_iterable
-from iterable_destination.model.json_copy import data_fields
 from iterable_destination.model.json_values import SCALARS
 from iterable_destination.model.segment_event import SegmentEvent
 from iterable_destination.model.settings import Settings
+from iterable_destination.model.validation import merge_problem
 
-#: Fields of the context that are sent in the profile. ``timezone`` is sent as ``timeZone``, the
-#: others under their own names.
-FROM_CONTEXT: Final = (
-    "app",
-    "device",
-    "ip",
-    "locale",
-    "location",
-    "page",
-    "timezone",
-    "userAgent",
-)
+#: Fields of the context that are sent in the profile, and their names there.
+FROM_CONTEXT: Final = {
+    "app": "app",
+    "device": "device",
+    "ip": "ip",
+    "locale": "locale",
+    "location": "location",
+    "page": "page",
+    "timezone": "timeZone",
+    "userAgent": "userAgent",
+}
 #: Traits that are not sent.
 LEFT_OUT: Final = frozenset({"id", "timestamp"})
 
@@ -35,8 +34,12 @@ def identify(event: SegmentEvent, _: Settings) -> UpdateUser:
 
     A trait takes precedence over a field of the context with the same name.
     """
-    traits = {key: value for key, value in event.fields.items() if key not in LEFT_OUT}
-    profile = _copy_context(event) | data_fields(traits, "traits", event.problems)
+    traits = event.fields
+    if not LEFT_OUT.isdisjoint(traits):
+        traits = {key: value for key, value in traits.items() if key not in LEFT_OUT}
+    from_context = _copy_context(event)
+    profile = event.copier.copy_object(traits, "traits")
+    profile |= from_context
     _move_phone(event, profile)
     _add_dates(event, profile)
     if None in profile.values():
@@ -46,32 +49,38 @@ def identify(event: SegmentEvent, _: Settings) -> UpdateUser:
         for key in sorted(endpoints.MANAGED_FIELDS.intersection(profile)):
             event.add_note(f"traits.{key}", "is a field that Iterable keeps itself")
     merge, source = _read_merge_option(event)
-    return UpdateUser(event.identity(), profile, merge, sources={"mergeNestedObjects": source})
+    identity = event.identity()
+    event.check(source, merge_problem(merge))
+    return UpdateUser(identity, profile, merge)
 
 
 def _copy_context(event: SegmentEvent) -> dict[str, Any]:
     """Copy the context's fields, under their profile names, unless a trait has that name."""
-    names = {key: "timeZone" if key == "timezone" else key for key in FROM_CONTEXT}
     context, traits = event.context, event.fields
-    seen = {key: context[key] for key in names if key in context and names[key] not in traits}
-    copied = data_fields(seen, event.context_path, event.problems)
-    return {names[key]: value for key, value in copied.items()}
+    seen = {
+        key: context[key]
+        for key, name in FROM_CONTEXT.items()
+        if key in context and name not in traits
+    }
+    copied = event.copier.copy_object(seen, event.context_path)
+    if "timezone" in copied:
+        copied["timeZone"] = copied.pop("timezone")
+    return copied
 
 
 def _move_phone(event: SegmentEvent, profile: dict[str, Any]) -> None:
     """Send ``phone``, or the first of ``phones``, as Iterable's ``phoneNumber``."""
-    keys = event.keys
-    phone, source = None, event.source("phone")
-    if "phone" in keys:
-        phone = profile.get(keys["phone"])
-    if phone is None and "phones" in keys:
-        phones = profile.get(keys["phones"])
+    name = "phone"
+    phone = profile.get(event.keys[name])
+    if phone is None:
+        name = "phones"
+        phones = profile.get(event.keys[name])
         phone = phones[0] if isinstance(phones, list) and phones else None
-        source = f"{event.source('phones')}[0]"
     if phone is not None:
         profile["phoneNumber"] = phone
         profile.pop("phone", None)
         if isinstance(phone, str) and phone and not phone.startswith("+"):
+            source = event.source(name) + ("[0]" if name == "phones" else "")
             event.add_note(source, "Iterable shows a phone number only with + and country code")
 
 
@@ -80,10 +89,16 @@ def _add_dates(event: SegmentEvent, profile: dict[str, Any]) -> None:
     updated = event.timestamp(read_as_iterable)
     if updated is not None:
         profile["profileUpdatedAt"] = updated
-    created = event.find("created")
+    name = "created"
+    created = event.find(name)
     if type(created) in SCALARS and not created:
-        created = event.find("createdat")
-    met = read_as_iterable(created)
+        name = "createdat"
+        created = event.find(name)
+    if created is None:
+        return
+    copied = profile.get(event.keys[name])
+    was_a_date = type(copied) is str and copied != created  # and is one in Iterable's form now
+    met = copied if was_a_date else read_as_iterable(created)
     if met is not None:
         profile["met"] = met
 

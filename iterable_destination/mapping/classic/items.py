@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Final
 
-from iterable_destination.model.calls import ItemPlace
-from iterable_destination.model.json_copy import data_fields
+from iterable_destination.errors import Problem
+from iterable_destination.model.field_names import FieldNames
 from iterable_destination.model.json_values import (
     as_list,
     as_object,
@@ -15,27 +15,41 @@ from iterable_destination.model.json_values import (
     is_blank,
     scalar,
 )
-from iterable_destination.model.segment_event import SegmentEvent, as_id, first_keys
+from iterable_destination.model.segment_event import SegmentEvent, as_id
+from iterable_destination.model.validation import ITEM_FIELDS, REQUIRED_ITEM_FIELDS
 
-#: An item's keys, and the product's keys, folded, that each is read from: the first that has a
-#: value. Null is not a value; for an id and a category, ``""`` is not one either.
-_SOURCES: Final = {
-    "id": ("productid", "id"),
-    "name": ("name",),
-    "price": ("price",),
-    "quantity": ("quantity",),
-    "sku": ("sku",),
-    "categories": ("category", "categories"),
-    "description": ("description",),
-    "imageUrl": ("imageurl",),
-    "url": ("url",),
-}
-_NAMES: Final = frozenset(name for names in _SOURCES.values() for name in names)
+#: The fields of a product that an item is made of.
+_NAMES: Final = FieldNames(
+    (
+        *("product_id", "id", "name", "price", "quantity", "sku"),
+        *("category", "categories", "description", "image_url", "url"),
+    )
+)
+_TEXT: Final = frozenset({str})
+#: An item's keys, in their order; the product's keys, folded, that each is read from: the first
+#: that has a value; and the types that are sent as they are. Null is not a value; for an id and a
+#: category, ``""`` is not one either.
+_FIELDS: Final[tuple[tuple[str, tuple[str, ...], frozenset[type]], ...]] = (
+    ("id", ("productid", "id"), _TEXT),
+    ("name", ("name",), _TEXT),
+    ("price", ("price",), frozenset({int, float})),
+    ("quantity", ("quantity",), frozenset({int})),
+    ("sku", ("sku",), _TEXT),
+    ("categories", ("category", "categories"), _TEXT),
+    ("description", ("description",), _TEXT),
+    ("imageUrl", ("imageurl",), _TEXT),
+    ("url", ("url",), _TEXT),
+)
 _BLANK_IS_ABSENT: Final = frozenset({"id", "categories"})
+#: Fields that are there whatever the product has, or must be.
+_ALWAYS: Final = REQUIRED_ITEM_FIELDS | {"categories"}
 #: The key that a problem names if none of a field's keys has a value; elsewhere the item's own.
 _FIRST_PLACES: Final = {"id": "product_id", "categories": "category"}
 #: Keys of a product that are not sent in the item's ``dataFields``, besides the item's own keys.
 USED_UP: Final = frozenset({"category", "product_id"})
+#: Shorter texts and smaller numbers are within every bound there is.
+_SHORT: Final = 1_000
+_SMALL: Final = 1_000_000_000
 
 #: A number in a string, with or without a dollar sign.
 _NUMBER: Final = re.compile(r"\s*-?\$?(?:\d{1,300}(?:\.\d*)?|\.\d+)\s*", re.ASCII)
@@ -43,23 +57,26 @@ _NUMBER: Final = re.compile(r"\s*-?\$?(?:\d{1,300}(?:\.\d*)?|\.\d+)\s*", re.ASCI
 
 def build_items(
     event: SegmentEvent, path: str, products: Any
-) -> tuple[list[dict[str, Any]], list[ItemPlace]]:
-    """Build the items of a list of products; return them, and their places in the event.
+) -> tuple[list[dict[str, Any]], list[Problem]]:
+    """Build the items of a list of products; return them, and what Iterable would refuse in them.
 
     ``path`` is the list's place. ``products`` None is an empty list. Anything else that is not a
     list is a problem of the event, as is a product that is not an object. A product that is null
     is left out, with a note.
     """
-    places: list[ItemPlace] = []
     elements = [] if products is None else as_list(products)
     if elements is None:
         event.add_problem(path, f"must be a list of products, not {describe_type(products)}")
         elements = []
+    builder = _ItemBuilder(event, path)
+    items = []
     for index, element in enumerate(elements):
-        product = _read_product(event, f"{path}[{index}]", element)
+        product = element
+        if type(element) is not dict:
+            product = _read_product(event, f"{path}[{index}]", element)
         if product is not None:
-            places.append(_build_item(event, f"{path}[{index}]", product))
-    return [place.item for place in places], places
+            items.append(builder.build(index, product))
+    return items, builder.refusals
 
 
 def _read_product(event: SegmentEvent, path: str, element: Any) -> dict[Any, Any] | None:
@@ -86,28 +103,56 @@ def parse_whole_number(event: SegmentEvent, path: str, value: Any) -> Any:
     return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
-def find_sources(keys: Iterable[Any]) -> dict[str, list[str]]:
-    """Find, for each of an item's keys, the product's keys that it is read from, in order."""
-    keys_by_name = first_keys(keys, _NAMES)
-    return {
-        name: [keys_by_name[folded] for folded in folded_names if folded in keys_by_name]
-        for name, folded_names in _SOURCES.items()
-    }
+class _ItemBuilder:
+    """Builds the items of the products in the list that stands at ``path``."""
 
+    __slots__ = ("_event", "_path", "refusals")
 
-def _build_item(event: SegmentEvent, path: str, product: dict[Any, Any]) -> ItemPlace:
-    """Build the item of a product; validation checks it later."""
-    item: dict[str, Any] = {}
-    keys: dict[str, str] = {}
-    for name, candidates in find_sources(product).items():
+    def __init__(self, event: SegmentEvent, path: str) -> None:
+        self._event: Final = event
+        self._path: Final = path
+        #: What Iterable would refuse in the items built so far.
+        self.refusals: Final[list[Problem]] = []
+
+    def build(self, index: int, product: dict[Any, Any]) -> dict[str, Any]:
+        """Build an item; only a value of an unusual type or size is looked at closely."""
+        keys = _NAMES.find_keys(product)
+        item: dict[str, Any] = {}
+        for name, sources, types in _FIELDS:
+            value: Any = product.get(keys[sources[0]])
+            its_type = type(value)
+            if its_type in types and (
+                0 < len(value) < _SHORT and value.isascii()
+                if its_type is str
+                else -_SMALL < value < _SMALL
+            ):
+                item[name] = value
+            elif value is not None or name in _ALWAYS:
+                candidates = [keys[source] for source in sources if keys[source] in product]
+                sent = self._read_field(index, product, name, candidates)
+                if sent is not None:
+                    item[name] = sent
+        categories = item["categories"]
+        if type(categories) is str:
+            item["categories"] = [categories]
+        rest = {key: value for key, value in product.items() if key not in item}
+        for key in USED_UP:
+            rest.pop(key, None)
+        item["dataFields"] = self._event.copier.copy_object(rest, (self._path, index))
+        return item
+
+    def _read_field(
+        self, index: int, product: dict[Any, Any], name: str, candidates: list[str]
+    ) -> Any:
+        """Return a field of a product as it is sent; None if it has no value."""
         key, value = _find_value(name, candidates, product)
-        keys[name] = key
-        sent = _READERS.get(name, _keep)(event, f"{path}.{key}", value)
-        if sent is not None:
-            item[name] = sent
-    rest = {key: value for key, value in product.items() if key not in item.keys() | USED_UP}
-    item["dataFields"] = data_fields(rest, path, event.problems)
-    return ItemPlace(item, path, keys)
+        path = f"{self._path}[{index}].{key}"
+        sent = _READERS.get(name, _keep)(self._event, path, value)
+        if sent is not None or name in REQUIRED_ITEM_FIELDS:
+            problem = ITEM_FIELDS[name](sent)
+            if problem is not None:
+                self.refusals.append(Problem(path, problem))
+        return sent
 
 
 def _find_value(name: str, candidates: list[str], product: dict[Any, Any]) -> tuple[str, Any]:

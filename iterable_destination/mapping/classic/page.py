@@ -6,10 +6,10 @@ from typing import Any, Final
 
 from iterable_destination.model.calls import TrackEvent
 from iterable_destination.model.dates import read_as_unix_seconds
-from iterable_destination.model.json_copy import data_fields
 from iterable_destination.model.json_values import SCALARS
 from iterable_destination.model.segment_event import SegmentEvent, as_id
 from iterable_destination.model.settings import Settings
+from iterable_destination.model.validation import event_name_problem
 
 SINGLE_NAMES: Final = {"page": "Loaded a Page", "screen": "Loaded a Screen"}
 #: Fields beside a page's properties that are sent with them.
@@ -19,17 +19,16 @@ _OWN_FIELDS: Final = ("category", "name")
 def track_page(event: SegmentEvent, settings: Settings) -> TrackEvent:
     """Translate a page or screen to an event with the setting's name, or the page's own."""
     own = {key: event.raw[key] for key in _OWN_FIELDS if has_field(event, key)}
-    seen = {key: value for key, value in event.fields.items() if key not in own}
-    fields = data_fields(seen, "properties", event.problems)
-    fields |= data_fields(own, "", event.problems)
+    seen = event.fields
+    if not own.keys().isdisjoint(seen):
+        seen = {key: value for key, value in seen.items() if key not in own}
+    fields = event.copier.copy_object(seen, "properties")
+    if own:
+        fields |= event.copier.copy_object(own, "")
     name, source = _choose_name(event, settings)
-    return TrackEvent(
-        event.identity(),
-        name,
-        fields,
-        event.timestamp(read_as_unix_seconds),
-        sources={"eventName": source},
-    )
+    identity = event.identity()
+    event.check(source, event_name_problem(name))
+    return TrackEvent(identity, name, fields, event.timestamp(read_as_unix_seconds))
 
 
 def skip_reason(event: SegmentEvent, settings: Settings) -> str | None:

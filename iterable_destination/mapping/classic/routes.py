@@ -15,6 +15,7 @@ from iterable_destination.mapping.classic.identify import identify
 from iterable_destination.mapping.classic.page import skip_reason, track_page
 from iterable_destination.mapping.classic.track import track
 from iterable_destination.model.calls import Call
+from iterable_destination.model.remembered import BoundedCache
 from iterable_destination.model.segment_event import SegmentEvent
 from iterable_destination.model.settings import Settings
 
@@ -46,9 +47,12 @@ def find_commerce_translator(name: str) -> Translator | None:
     return None if found is None else COMMERCE[(found.lastindex or 1) - 1][2]
 
 
+_commerce_translators: Final = BoundedCache(find_commerce_translator)
+
+
 def _route_track(event: SegmentEvent, settings: Settings) -> Call:
     name = event.get("event")
-    translator = find_commerce_translator(name) if isinstance(name, str) else None
+    translator = _commerce_translators[name] if isinstance(name, str) else None
     if translator is None:
         return track(event, settings)
     if translator is update_cart and not has_cart(event):
@@ -69,7 +73,7 @@ CALL_TYPES: Final[dict[str, Translator]] = {
 def translate(event: SegmentEvent, settings: Settings) -> Call | str:
     """Translate an event to its one call, or return the reason to skip it.
 
-    Problems and notes are added to the event. The caller validates the call.
+    Problems, notes and what Iterable would refuse are added to the event.
     """
     translator = CALL_TYPES.get(event.type)
     if translator is None:

@@ -1,41 +1,69 @@
-"""Payloads: ordinary values are those that closer checks would not change."""
+"""Payloads: which values count as absent, and how coerced ones are checked."""
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
 
-from iterable_destination.mapping.actions import (
-    Subscription,
-)
-from iterable_destination.mapping.actions import items as items_module
+from iterable_destination.errors import Problem
+from iterable_destination.mapping.actions import coercion
 from iterable_destination.mapping.actions.coercion import Findings
-from iterable_destination.mapping.actions.fields import FIELDS
-from iterable_destination.mapping.actions.payload import NONE, Field, coerce_fields
-from tests.support.subscription_strategies import (
-    json_events,
-    wild_subscriptions,
-)
+from iterable_destination.mapping.actions.payload import Field, coerce_fields
 
 
-def without_shortcuts(fields: tuple[Field, ...]) -> tuple[Field, ...]:
-    """Return fields without ordinary values, so that every value is coerced."""
-    return tuple(field._replace(ordinary=NONE) for field in fields)
+class Odd(Enum):
+    NOTHING = None
+    EMPTY = ""
+    FIVE = "5"
 
 
-@given(wild_subscriptions(), json_events)
-def test_the_quick_look_at_a_payload_agrees_with_the_close_one(
-    mine: Subscription, event: dict[str, Any]
-) -> None:
-    payload = mine.resolve(event)
-    assume(isinstance(payload, dict))
-    quick, close = Findings(), Findings()
-    fields = FIELDS[mine.action]
-    quickly = coerce_fields(fields, payload, "", quick)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(items_module, "_is_ordinary", lambda _: False)
-        closed = coerce_fields(without_shortcuts(fields), payload, "", close)
-    assert quickly == closed
-    assert (quick.problems, quick.notes) == (close.problems, close.notes)
+def coerce_one(field: Field, payload: dict[str, Any]) -> tuple[dict[str, Any], Findings]:
+    found = Findings()
+    return coerce_fields((field,), payload, "user.", found), found
+
+
+def refuse_five(value: Any) -> str | None:
+    return "no five" if value == 5 else None
+
+
+NUMBER = Field("x", coercion.coerce_integer, refuse_five)
+TEXT = Field("x", coercion.coerce_text)
+
+
+@pytest.mark.parametrize("value", [None, "", Odd.NOTHING, Odd.EMPTY], ids=repr)
+def test_null_and_the_empty_string_count_as_absent(value: Any) -> None:
+    result, found = coerce_one(NUMBER, {"x": value})
+    assert (result, found.problems) == ({}, [])
+    _, found = coerce_one(NUMBER._replace(required=True), {"x": value})
+    assert found.problems == [Problem("user.x", "missing")]
+
+
+@pytest.mark.parametrize("value", ["", Odd.EMPTY], ids=repr)
+def test_the_empty_string_is_a_text(value: Any) -> None:
+    assert coerce_one(TEXT, {"x": value})[0] == {"x": ""}
+
+
+def test_null_may_be_a_value_of_its_own() -> None:
+    field = TEXT._replace(takes_null=True)
+    assert coerce_one(field, {"x": None})[0] == {"x": None}
+    assert coerce_one(field, {})[0] == {}
+
+
+@pytest.mark.parametrize("value", [0, False, 4.0], ids=repr)
+def test_what_is_false_is_there_all_the_same(value: Any) -> None:
+    assert coerce_one(NUMBER, {"x": value})[0] == {"x": int(value)}
+
+
+@pytest.mark.parametrize("value", [5, "5", Odd.FIVE], ids=repr)
+def test_a_value_is_checked_as_it_was_coerced(value: Any) -> None:
+    result, found = coerce_one(NUMBER, {"x": value})
+    assert (result, found.problems) == ({"x": 5}, [])
+    assert found.refusals == [Problem("user.x", "no five")]
+
+
+def test_what_cannot_be_coerced_is_not_checked() -> None:
+    _, found = coerce_one(NUMBER, {"x": "five"})
+    assert [problem.path for problem in found.problems] == ["user.x"]
+    assert found.refusals == []
