@@ -5,11 +5,13 @@ No other module imports ``requests``. What a request or a response means is not 
 
 from __future__ import annotations
 
+import http.client
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
+from functools import cache
 from typing import Any, Final
 
 import attrs
@@ -48,16 +50,100 @@ _HANDSHAKE_FAILURES: Final = frozenset(
 )
 
 
-class _Adapter(requests.adapters.HTTPAdapter):
-    """Finds its connection pool once: all requests go to one server, with the same options."""
+class _Headers(dict[str, str]):
+    """Headers of a request, by name in any case. They cost less to copy than those of requests."""
 
-    _pool: Any = None
+    def __missing__(self, name: str) -> str:
+        for each, value in self.items():
+            if each.lower() == name.lower():
+                return value
+        raise KeyError(name)
+
+    def __contains__(self, name: object) -> bool:
+        return self.get(str(name)) is not None
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return the value of a header, or the default."""
+        try:
+            return self[name]
+        except KeyError:
+            return default
+
+
+class _SendsOnce:
+    """Makes a urllib3 connection send a request's headers and body together.
+
+    By itself it sends them one after the other: in two packets, with twice the work for the system.
+    """
+
+    _parts: list[bytes] | None = None
+    #: That of urllib3 looks in each value for a mark that is never there.
+    putheader = http.client.HTTPConnection.putheader
+
+    def request(self, *args: Any, **options: Any) -> None:
+        """Send a request."""
+        self._parts = []
+        try:
+            super().request(*args, **options)  # type: ignore[misc]
+        finally:
+            parts, self._parts = self._parts, None
+        if sum(map(len, parts)) <= _CHUNK:  # more is not worth a copy
+            parts = [b"".join(parts)]
+        for part in parts:
+            self.send(part)
+
+    def send(self, data: bytes) -> None:
+        """Send some bytes, or keep them until the request is complete."""
+        if self._parts is None:
+            super().send(data)  # type: ignore[misc]
+        else:
+            self._parts.append(data)
+
+
+@cache
+def _make_connection_class(base: type) -> type:
+    return type("_Connection", (_SendsOnce, base), {})
+
+
+class _Adapter(requests.adapters.HTTPAdapter):
+    """Does once what is the same for all requests: they go to one server, with the same options.
+
+    It leaves ``send`` alone: that is what libraries replace for tests without a network.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pool: Any = None
+        self._prepared_pool: Any = None
+        self._targets: dict[str | None, str] = {}
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         """Return the pool; `requests` before 2.32 does not call this."""
         if self._pool is None:
             self._pool = super().get_connection_with_tls_context(*args, **kwargs)
         return self._pool
+
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+        """Prepare a pool, once: the file of certificates is looked for on disk."""
+        if conn is not self._prepared_pool:
+            super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
+            conn.ConnectionCls = _make_connection_class(conn.ConnectionCls)
+            self._prepared_pool = conn
+
+    def request_url(self, request: requests.PreparedRequest, proxies: Any) -> str:
+        """Return what the request line names: a path, or for a proxy the whole address."""
+        if request.url not in self._targets:
+            self._targets[request.url] = super().request_url(request, proxies)
+        return self._targets[request.url]
+
+    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
+        """Return a response without cookies, whose headers are not copied."""
+        response = requests.Response()
+        response.request, response.url = req, req.url or ""
+        response.status_code, response.reason = resp.status, resp.reason
+        response.headers = resp.headers
+        response.raw = resp
+        return response
 
 
 class _Session(requests.Session):
@@ -84,14 +170,22 @@ class _Connection:
     session: _Session
     adapter: _Adapter
     send_options: dict[str, Any]
-    templates: dict[tuple[str, str], requests.PreparedRequest] = attrs.field(factory=dict)
+    #: Addresses as they are sent, and headers, by method and address.
+    templates: dict[tuple[str, str], tuple[str | None, _Headers]] = attrs.field(factory=dict)
 
-    def prepare(self, method: str, url: str) -> requests.PreparedRequest:
-        """Prepare a request once for each endpoint, and copy it from then on."""
+    def prepare(self, method: str, url: str, body: bytes | None) -> requests.PreparedRequest:
+        """Prepare a request; what is the same for each to an endpoint, once."""
         if (method, url) not in self.templates:
-            request = requests.Request(method, url, auth=_skip_auth)
-            self.templates[method, url] = self.session.prepare_request(request)
-        return self.templates[method, url].copy()
+            prepared = self.session.prepare_request(requests.Request(method, url, auth=_skip_auth))
+            self.templates[method, url] = prepared.url, _Headers(prepared.headers)
+        sent_url, headers = self.templates[method, url]
+        headers = _Headers(headers)
+        if body is not None:
+            headers["Content-Length"] = str(len(body))
+        request = requests.PreparedRequest()
+        request.method, request.url = method, sent_url
+        request.headers, request.body = headers, body  # type: ignore[assignment]
+        return request
 
 
 @attrs.frozen
@@ -199,10 +293,7 @@ class HttpTransport(Closeable, ForkSafe):
         body: bytes | None,
         timeout: tuple[float, float],
     ) -> tuple[requests.Response, bytes]:
-        request = connection.prepare(endpoint.method, self._url + endpoint.path)
-        if body is not None:
-            request.body = body
-            request.headers["Content-Length"] = str(len(body))
+        request = connection.prepare(endpoint.method, self._url + endpoint.path, body)
         response = connection.adapter.send(
             request, stream=True, timeout=timeout, **connection.send_options
         )
@@ -250,11 +341,14 @@ class HttpTransport(Closeable, ForkSafe):
         text = bytearray()
         raw = response.raw
         read = getattr(raw, "read1", raw.read)  # urllib3 before 2.2 reads whole chunks only
-        while chunk := read(_CHUNK, decode_content=True):
+        is_encoded = "Content-Encoding" in raw.headers
+        while chunk := read(_CHUNK, decode_content=is_encoded):
             text += chunk
             if self._clock() > deadline or len(text) > _MAX_RESPONSE:
                 message = "the response does not end"
                 raise requests.exceptions.ReadTimeout(message)
+            if raw.length_remaining == 0 and not is_encoded:
+                break  # without a look for more
         return bytes(text)
 
     def _build_error(self, error: Exception) -> ApiError:
