@@ -106,9 +106,11 @@ def _make_connection_class(base: type) -> type:
 
 
 class _Adapter(requests.adapters.HTTPAdapter):
-    """Does once what is the same for all requests: they go to one server, with the same options.
+    """A connection to one server, for one request at a time.
 
-    It leaves ``send`` alone: that is what libraries replace for tests without a network.
+    It does once what is the same for all requests, which have the same options. It leaves ``send``
+    alone: that is what libraries replace for tests without a network. Requests go to it directly: a
+    session would follow redirects and store cookies.
     """
 
     def __init__(self) -> None:
@@ -145,30 +147,22 @@ class _Adapter(requests.adapters.HTTPAdapter):
         response.raw = resp
         return response
 
-
-class _Session(requests.Session):
-    """A session that closes its connections when it is closed."""
-
     def close(self) -> None:
-        """Close the connections now; `requests` would leave them to the garbage collector."""
-        for adapter in self.adapters.values():
-            if isinstance(adapter, requests.adapters.HTTPAdapter):
-                for manager in (adapter.poolmanager, *adapter.proxy_manager.values()):
-                    for key in manager.pools.keys():  # noqa: SIM118 - it cannot be iterated over
-                        manager.pools[key].close()
+        """Close the connection now; `requests` would leave it to the garbage collector."""
+        for manager in (self.poolmanager, *self.proxy_manager.values()):
+            for key in manager.pools.keys():  # noqa: SIM118 - it cannot be iterated over
+                manager.pools[key].close()
         super().close()
 
 
 @attrs.define
-class _Connection:
-    """A session, the environment's options for proxies and TLS, and prepared requests.
+class _Preparation:
+    """What all requests have in common: the environment's options for proxies and TLS, and headers.
 
-    Reading the environment for each request takes longer than the rest of its preparation. Requests
-    go to the session's adapter directly: a session would follow redirects and store cookies.
+    To read the environment for each request would take longer than the rest of its preparation.
     """
 
-    session: _Session
-    adapter: _Adapter
+    session: requests.Session
     send_options: dict[str, Any]
     #: Addresses as they are sent, and headers, by method and address.
     templates: dict[tuple[str, str], tuple[str | None, _Headers]] = attrs.field(factory=dict)
@@ -242,16 +236,18 @@ class HttpTransport(Closeable, ForkSafe):
         self._secret: Final = secret
         self._timeouts: Final = timeout
         self._clock: Final = clock
-        #: Connections that no thread is using: a session is not safe to use from several threads.
-        self._idle: Final[list[_Connection]] = []
+        self._preparation: _Preparation | None = None
+        #: Connections that no thread is using.
+        self._idle: Final[list[_Adapter]] = []
         self._closings = 0
         super().__init__()
 
     def close(self) -> None:
         """Close the connections. The transport can still be used, and opens new ones."""
         self._closings += 1
+        self._preparation = None
         while self._idle:
-            self._idle.pop().session.close()
+            self._idle.pop().close()
 
     def after_fork(self) -> None:
         """Drop the parent's connections in a child process: responses would be mixed up."""
@@ -288,36 +284,38 @@ class HttpTransport(Closeable, ForkSafe):
 
     def _exchange(
         self,
-        connection: _Connection,
+        connection: _Adapter,
         endpoint: Endpoint,
         body: bytes | None,
         timeout: tuple[float, float],
     ) -> tuple[requests.Response, bytes]:
-        request = connection.prepare(endpoint.method, self._url + endpoint.path, body)
-        response = connection.adapter.send(
-            request, stream=True, timeout=timeout, **connection.send_options
+        preparation = self._preparation or self._prepare()
+        request = preparation.prepare(endpoint.method, self._url + endpoint.path, body)
+        response = connection.send(
+            request, stream=True, timeout=timeout, **preparation.send_options
         )
         with response:
             return response, self._read_body(response, timeout[1])
 
     @contextmanager
-    def _borrow_connection(self) -> Iterator[_Connection]:
+    def _borrow_connection(self) -> Iterator[_Adapter]:
         """Lend an idle connection, or a new one, to one request."""
         closings = self._closings
         try:
             connection = self._idle.pop()
         except IndexError:
-            connection = self._new_connection()
+            connection = _Adapter()
         try:
             yield connection
         finally:
             if closings == self._closings:
                 self._idle.append(connection)
             else:
-                connection.session.close()
+                connection.close()
 
-    def _new_connection(self) -> _Connection:
-        session = _Session()
+    def _prepare(self) -> _Preparation:
+        """Read the environment. Several threads may do so at first; what they find is the same."""
+        session = requests.Session()
         session.headers.update(
             {
                 "Content-Type": "application/json",
@@ -328,9 +326,8 @@ class HttpTransport(Closeable, ForkSafe):
         )
         environment = session.merge_environment_settings(self._url, {}, None, None, None)
         send_options = {key: value for key, value in environment.items() if key != "stream"}
-        adapter = _Adapter()
-        session.mount(self._url, adapter)
-        return _Connection(session, adapter, send_options)
+        self._preparation = preparation = _Preparation(session, send_options)
+        return preparation
 
     def _read_body(self, response: requests.Response, timeout: float) -> bytes:
         """Read the whole body, within the read timeout and the limit of bytes.

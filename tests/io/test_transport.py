@@ -499,15 +499,15 @@ def test_requests_after_each_other_share_a_connection_whatever_their_threads() -
         assert server.saw_closed()
 
 
-def test_a_fault_does_not_use_up_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_does_not_use_up_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[object] = []
 
-    class Counted(transport._Session):
+    class Counted(transport._Adapter):
         def __init__(self) -> None:
             made.append(self)
             super().__init__()
 
-    monkeypatch.setattr(transport, "_Session", Counted)
+    monkeypatch.setattr(transport, "_Adapter", Counted)
     scripts = [
         faulty.resets_after_reading,
         faulty.closes_after_reading,
