@@ -31,9 +31,11 @@ from iterable_destination.cli.options import (
     SETTINGS,
     SOME_FAILED,
     WITHOUT_AUTHENTICATION,
+    WORKERS,
     catch_interrupts,
     describe_error,
     load_settings,
+    make_rate_limits_option,
     make_translator,
     open_destination,
     open_input,
@@ -48,6 +50,7 @@ from iterable_destination.cli.source import source
 from iterable_destination.errors import InvalidEvent, InvalidJSON, InvalidSettings, OutboxError
 from iterable_destination.io.outbox import Outbox
 from iterable_destination.mapping.translate import Translator
+from iterable_destination.model.endpoints import DELIVERY_PATHS
 from iterable_destination.model.records import LineRecord
 from iterable_destination.model.settings import Settings
 from iterable_destination.model.translation import Translation
@@ -56,6 +59,8 @@ _NO_AUTHENTICATION: Final = (
     "set the variable SEGMENT_SHARED_SECRET or SEGMENT_WRITE_KEY, or let anybody send events with"
     " --without-authentication"
 )
+
+_RATE_LIMITS = make_rate_limits_option(DELIVERY_PATHS)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -138,6 +143,8 @@ def explain_command(file: str, settings_file: str | None, mappings: str | None) 
 @DEAD_LETTERS
 @MAPPINGS
 @CHECKPOINT
+@WORKERS
+@_RATE_LIMITS
 def send(  # noqa: PLR0913, PLR0917 - options
     file: str,
     settings_file: str | None,
@@ -146,6 +153,8 @@ def send(  # noqa: PLR0913, PLR0917 - options
     dead_letters: str | None,
     mappings: str | None,
     checkpoint: str | None,
+    max_workers: int,
+    rate_limits: dict[str, float | None] | None,
 ) -> None:
     """Deliver each event to Iterable, many at a time.
 
@@ -154,7 +163,13 @@ def send(  # noqa: PLR0913, PLR0917 - options
     in their order; a summary goes to standard error.
     """
     settings = load_settings(settings_file, mappings, data_center=data_center, base_url=base_url)
-    with open_destination(settings, mappings or settings_file, dead_letters) as to:
+    with open_destination(
+        settings,
+        mappings or settings_file,
+        dead_letters,
+        max_workers=max_workers,
+        rate_limits=rate_limits,
+    ) as to:
         status = send_lines(file, to, checkpoint)
     sys.exit(status)
 
@@ -168,6 +183,8 @@ def send(  # noqa: PLR0913, PLR0917 - options
     "--dead-letters", metavar="FILE", help="Add rejected events to FILE, which `send` takes again."
 )
 @MAPPINGS
+@WORKERS
+@_RATE_LIMITS
 def drain(  # noqa: PLR0913, PLR0917 - options
     file: str,
     settings_file: str | None,
@@ -175,6 +192,8 @@ def drain(  # noqa: PLR0913, PLR0917 - options
     base_url: str | None,
     dead_letters: str | None,
     mappings: str | None,
+    max_workers: int,
+    rate_limits: dict[str, float | None] | None,
 ) -> None:
     """Deliver what is in an outbox.
 
@@ -188,7 +207,13 @@ def drain(  # noqa: PLR0913, PLR0917 - options
     report = Report(None)
     try:
         with (
-            open_destination(settings, mappings or settings_file, dead_letters) as to,
+            open_destination(
+                settings,
+                mappings or settings_file,
+                dead_letters,
+                max_workers=max_workers,
+                rate_limits=rate_limits,
+            ) as to,
             Outbox(file) as outbox,
         ):
             for outcome in to.drain(outbox):
@@ -208,6 +233,8 @@ def drain(  # noqa: PLR0913, PLR0917 - options
 @DEAD_LETTERS
 @MAPPINGS
 @OUTBOX
+@WORKERS
+@_RATE_LIMITS
 @WITHOUT_AUTHENTICATION
 def serve(  # noqa: PLR0913, PLR0917 - options
     host: str,
@@ -218,6 +245,8 @@ def serve(  # noqa: PLR0913, PLR0917 - options
     dead_letters: str | None,
     mappings: str | None,
     outbox_file: str | None,
+    max_workers: int,
+    rate_limits: dict[str, float | None] | None,
     without_authentication: bool,  # noqa: FBT001 - an option
 ) -> None:
     """Receive events over HTTP until interrupted, and print the address. For development.
@@ -233,7 +262,13 @@ def serve(  # noqa: PLR0913, PLR0917 - options
     with ExitStack() as stack:
         outbox = None if outbox_file is None else stack.enter_context(open_outbox(outbox_file))
         to = stack.enter_context(
-            open_destination(settings, mappings or settings_file, dead_letters)
+            open_destination(
+                settings,
+                mappings or settings_file,
+                dead_letters,
+                max_workers=max_workers,
+                rate_limits=rate_limits,
+            )
         )
         try:
             application = webhook_app(

@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -19,7 +19,7 @@ import click
 
 from iterable_destination.cli import console
 from iterable_destination.cli.report import Report, deliver
-from iterable_destination.delivery.base import BaseDestination
+from iterable_destination.delivery.base import MAX_WORKERS, BaseDestination
 from iterable_destination.delivery.destination import Destination
 from iterable_destination.errors import (
     CheckpointInUse,
@@ -46,6 +46,8 @@ WRONG_USAGE: Final = 2
 #: Seconds that a server, when it stops, waits for delivery from its outbox.
 CLOSE_TIMEOUT: Final = 2.0
 
+#: Requests per second: more is as good as no limit.
+_MAX_RATE: Final = 1_000_000
 #: Seconds between two checks for a signal, on systems where a signal does not end the wait.
 _POLL: Final = 1.0
 
@@ -83,6 +85,67 @@ CHECKPOINT = click.option(
     metavar="FILE",
     help="Keep in FILE what is settled, and go on there when run again with the same input.",
 )
+WORKERS = click.option(
+    "--workers",
+    "max_workers",
+    type=click.IntRange(1, MAX_WORKERS),
+    default=MAX_WORKERS,
+    show_default=True,
+    help="Requests in flight at once, at most.",
+)
+
+
+class _RateLimits(click.ParamType):  # type: ignore[type-arg]
+    """Requests per second by path: a JSON object, the name of a file that has one, or ``none``."""
+
+    name = "limits"
+
+    def __init__(self, paths: Collection[str]) -> None:
+        self._paths: Final = sorted(paths)
+
+    def convert(
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> dict[str, float | None]:
+        """Return the limits, None for a path without one; ends the program for a wrong value."""
+        if value == "none":
+            return dict.fromkeys(self._paths)
+        limits: Any = None
+        is_json = value.lstrip().startswith("{")
+        try:
+            limits = decode(value.encode() if is_json else Path(value).read_bytes())
+            problem = self._find_problem(limits)
+        except OSError as error:
+            problem = f"{value}: {error.strerror}"
+        except ValueError as error:
+            problem = f"no JSON: {error}"
+        if problem:
+            self.fail(console.escape_unprintable(problem), param, ctx)
+        return dict(limits)
+
+    def _find_problem(self, limits: Any) -> str | None:
+        if not isinstance(limits, dict):
+            return "must be a JSON object of requests per second by path"
+        for path, limit in limits.items():
+            if path not in self._paths:
+                known = ", ".join(self._paths)
+                return f"{path}: no path that requests go to; the paths are {known}"
+            is_number = isinstance(limit, int | float) and not isinstance(limit, bool)
+            if limit is not None and not (is_number and 0 < limit <= _MAX_RATE):
+                return f"{path}: must be a number above 0, at most 1,000,000, or null for no limit"
+        return None
+
+
+def make_rate_limits_option(paths: Collection[str]) -> Callable[[Any], Any]:
+    """Return the option that sets rate limits, for a command that sends to these paths."""
+    return click.option(
+        "--rate-limits",
+        type=_RateLimits(paths),
+        metavar="JSON|FILE|none",
+        help="A JSON object of requests per second by path, or a FILE of one, instead of the"
+        " documented limits; `none` for no limit.",
+    )
+
+
 #: A TCP port.
 PORT: Final = click.IntRange(0, 65_535)
 OUTBOX = click.option(
@@ -183,16 +246,19 @@ def open_input(path: str) -> Iterator[Iterable[LineRecord]]:
 
 @contextmanager
 def open_destination(
-    settings: Settings, mappings: str | None, dead_letters: str | None
+    settings: Settings, mappings: str | None, dead_letters: str | None, **options: Any
 ) -> Iterator[Destination]:
     """Open a destination, with dead letters if a file is named.
 
-    ``mappings`` is the file that messages name as the place of the settings' mappings.
+    ``mappings`` is the file that messages name as the place of the settings' mappings. ``options``
+    are further ones of :class:`Destination`.
     """
     translator = make_translator(settings, mappings)
     with open_dead_letters(dead_letters, settings.api_key) as letters:
         try:
-            destination = Destination(settings, translator=translator, dead_letters=letters)
+            destination = Destination(
+                settings, translator=translator, dead_letters=letters, **options
+            )
         except InvalidSettings as error:
             stop(f"{error}; set the variable ITERABLE_API_KEY")
         with destination:

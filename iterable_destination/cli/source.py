@@ -19,8 +19,10 @@ from iterable_destination.cli.options import (
     OUTBOX,
     PORT,
     WITHOUT_AUTHENTICATION,
+    WORKERS,
     describe_error,
     load_json_object,
+    make_rate_limits_option,
     open_dead_letters,
     open_outbox,
     send_lines,
@@ -28,7 +30,7 @@ from iterable_destination.cli.options import (
     stop,
     write_results,
 )
-from iterable_destination.delivery.segment_destination import SegmentDestination
+from iterable_destination.delivery.segment_destination import SEGMENT_PATHS, SegmentDestination
 from iterable_destination.errors import InvalidJSON, InvalidSettings, InvalidWebhook
 from iterable_destination.io.segment_client import SegmentClient
 from iterable_destination.model.records import LineRecord
@@ -45,6 +47,7 @@ _OPTIONS = click.option(
 )
 _REGION = click.option("--region", type=click.Choice(["US", "EU"]), default="US", show_default=True)
 _BASE_URL = click.option("--base-url", metavar="URL", help="Another server instead of Segment's.")
+_RATE_LIMITS = make_rate_limits_option(SEGMENT_PATHS)
 
 
 @click.group()
@@ -73,6 +76,8 @@ def translate(file: str, options_file: str | None) -> None:
 @_BASE_URL
 @DEAD_LETTERS
 @CHECKPOINT
+@WORKERS
+@_RATE_LIMITS
 def send(  # noqa: PLR0913, PLR0917 - options
     file: str,
     options_file: str | None,
@@ -80,6 +85,8 @@ def send(  # noqa: PLR0913, PLR0917 - options
     base_url: str | None,
     dead_letters: str | None,
     checkpoint: str | None,
+    max_workers: int,
+    rate_limits: dict[str, float | None] | None,
 ) -> None:
     """Deliver each webhook to Segment, many at a time.
 
@@ -87,7 +94,14 @@ def send(  # noqa: PLR0913, PLR0917 - options
     from the variable SEGMENT_WRITE_KEY. For each webhook one line is written as soon as it is
     settled; a summary goes to standard error.
     """
-    with open_segment_destination(region, base_url, options_file, dead_letters) as to:
+    with open_segment_destination(
+        region,
+        base_url,
+        options_file,
+        dead_letters,
+        max_workers=max_workers,
+        rate_limits=rate_limits,
+    ) as to:
         status = send_lines(file, to, checkpoint)
     sys.exit(status)
 
@@ -100,6 +114,8 @@ def send(  # noqa: PLR0913, PLR0917 - options
 @_BASE_URL
 @DEAD_LETTERS
 @OUTBOX
+@WORKERS
+@_RATE_LIMITS
 @WITHOUT_AUTHENTICATION
 def serve(  # noqa: PLR0913, PLR0917 - options
     host: str,
@@ -109,6 +125,8 @@ def serve(  # noqa: PLR0913, PLR0917 - options
     base_url: str | None,
     dead_letters: str | None,
     outbox_file: str | None,
+    max_workers: int,
+    rate_limits: dict[str, float | None] | None,
     without_authentication: bool,  # noqa: FBT001 - an option
 ) -> None:
     """Receive Iterable's webhooks until interrupted, and print the address. For development.
@@ -122,7 +140,14 @@ def serve(  # noqa: PLR0913, PLR0917 - options
     with ExitStack() as stack:
         outbox = None if outbox_file is None else stack.enter_context(open_outbox(outbox_file))
         to = stack.enter_context(
-            open_segment_destination(region, base_url, options_file, dead_letters)
+            open_segment_destination(
+                region,
+                base_url,
+                options_file,
+                dead_letters,
+                max_workers=max_workers,
+                rate_limits=rate_limits,
+            )
         )
         try:
             application = source_app(
@@ -139,17 +164,26 @@ def serve(  # noqa: PLR0913, PLR0917 - options
 
 @contextmanager
 def open_segment_destination(
-    region: DataCenter, base_url: str | None, options_file: str | None, dead_letters: str | None
+    region: DataCenter,
+    base_url: str | None,
+    options_file: str | None,
+    dead_letters: str | None,
+    **options: Any,
 ) -> Iterator[SegmentDestination]:
-    """Open a destination in Segment, with dead letters if a file is named."""
+    """Open a destination in Segment, with dead letters if a file is named.
+
+    ``options`` are further ones of :class:`SegmentDestination`.
+    """
     write_key = os.environ.get("SEGMENT_WRITE_KEY", "")
-    options = load_options(options_file)
+    source_options = load_options(options_file)
     with open_dead_letters(dead_letters, write_key or None) as letters:
         try:
             client = SegmentClient(write_key, region=region, base_url=base_url)
         except InvalidSettings as error:
             stop(str(error) if write_key else f"{error}; set the variable SEGMENT_WRITE_KEY")
-        with SegmentDestination(client, options=options, dead_letters=letters) as to:
+        with SegmentDestination(
+            client, options=source_options, dead_letters=letters, **options
+        ) as to:
             yield to
 
 

@@ -39,7 +39,8 @@ _log: Final = logging.getLogger("iterable_destination.delivery")
 
 #: Seconds beyond a timeout in which a response may still come in.
 _GRACE: Final = 0.05
-_MAX_WORKERS: Final = 64
+#: The most requests that can be in flight at once.
+MAX_WORKERS: Final = 64
 #: The fewest calls that make a bulk where one event is sent: one call goes singly.
 _SINGLE: Final = 2
 #: The outcomes of events that are kept as dead letters.
@@ -99,7 +100,7 @@ class BaseDestination(Closeable, ForkSafe):
         dead_letters: DeadLetters | None,
         runtime: Runtime,
     ) -> None:
-        check_count("max_workers", max_workers, _MAX_WORKERS)
+        check_count("max_workers", max_workers, MAX_WORKERS)
         check_count("max_pending", max_pending)
         retry = retry or RetryPolicy()
         self._client: Final = client

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from iterable_destination.delivery.base import BaseDestination, Runtime
+from iterable_destination.delivery.base import MAX_WORKERS, BaseDestination, Runtime
 from iterable_destination.delivery.engine.bulk import ITERABLE_BULK_ENDPOINTS
 from iterable_destination.delivery.engine.rate_limiter import RateLimiters
 from iterable_destination.delivery.engine.retry import RetryPolicy
@@ -35,7 +35,7 @@ class Destination(BaseDestination):
         translator: Translate | None = None,
         retry: RetryPolicy | None = None,
         rate_limits: Mapping[str, float | None] | None = None,
-        max_workers: int = 8,
+        max_workers: int = MAX_WORKERS,
         max_pending: int = 10_000,
         stamp_ids: bool = True,
         dead_letters: DeadLetters | None = None,
@@ -49,10 +49,11 @@ class Destination(BaseDestination):
         requests per second by path, above 0, such as ``{"/api/users/bulkUpdate": 2.5}`` where
         others send to the same project; None is no limit, and paths that are not named have
         Iterable's documented limit. ``max_workers`` requests at most are in flight at once in
-        :meth:`send_all`, 1 to 64. ``max_pending`` events at most, at least 1, wait at once in it.
-        ``stamp_ids`` gives events and purchases their ``messageId`` as ``id``, so that Iterable
-        keeps one record of what is sent twice. ``dead_letters`` keeps events that were rejected or
-        ended unknown, before their outcome is given; None keeps nothing.
+        :meth:`send_all`, 1 to 64, each in a thread that is started when it is needed.
+        ``max_pending`` events at most, at least 1, wait at once in it. ``stamp_ids`` gives events
+        and purchases their ``messageId`` as ``id``, so that Iterable keeps one record of what is
+        sent twice. ``dead_letters`` keeps events that were rejected or ended unknown, before their
+        outcome is given; None keeps nothing.
 
         Raises :exc:`~errors.InvalidSettings` if a client is to be made and there is no
         ``api_key``, :exc:`~errors.InvalidSubscription` for mistakes in ``mappings``, and

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import attrs
 
-from iterable_destination.delivery.base import BaseDestination, Runtime
+from iterable_destination.delivery.base import MAX_WORKERS, BaseDestination, Runtime
 from iterable_destination.delivery.engine.bulk import BulkEndpoint
 from iterable_destination.delivery.engine.rate_limiter import RateLimiters
 from iterable_destination.delivery.engine.retry import RetryPolicy
@@ -31,7 +31,8 @@ SEGMENT_BULK_ENDPOINTS: Final = {
         reports_items=False,
     ),
 }
-_PATHS: Final = frozenset({endpoints.SEGMENT_TRACK.path, endpoints.SEGMENT_BATCH.path})
+#: The paths that have rate limits.
+SEGMENT_PATHS: Final = frozenset({endpoints.SEGMENT_TRACK.path, endpoints.SEGMENT_BATCH.path})
 
 
 class SegmentDestination(BaseDestination):
@@ -48,7 +49,7 @@ class SegmentDestination(BaseDestination):
         options: SourceOptions | None = None,
         retry: RetryPolicy | None = None,
         rate_limits: Mapping[str, float | None] | None = None,
-        max_workers: int = 8,
+        max_workers: int = MAX_WORKERS,
         max_pending: int = 10_000,
         dead_letters: DeadLetters | None = None,
         _runtime: Runtime | None = None,
@@ -65,7 +66,7 @@ class SegmentDestination(BaseDestination):
             client,
             bulk_endpoints=SEGMENT_BULK_ENDPOINTS,
             retry=retry,
-            rate_limiters=RateLimiters(rate_limits, _PATHS),
+            rate_limiters=RateLimiters(rate_limits, SEGMENT_PATHS),
             max_workers=max_workers,
             max_pending=max_pending,
             stamp_ids=False,

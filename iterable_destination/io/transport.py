@@ -5,11 +5,13 @@ No other module imports ``requests``. What a request or a response means is not 
 
 from __future__ import annotations
 
+import http.client
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
+from functools import cache
 from typing import Any, Final
 
 import attrs
@@ -48,10 +50,74 @@ _HANDSHAKE_FAILURES: Final = frozenset(
 )
 
 
-class _Adapter(requests.adapters.HTTPAdapter):
-    """Finds its connection pool once: all requests go to one server, with the same options."""
+class _Headers(dict[str, str]):
+    """Headers of a request, by name in any case. They cost less to copy than those of requests."""
 
-    _pool: Any = None
+    def __missing__(self, name: str) -> str:
+        for each, value in self.items():
+            if each.lower() == name.lower():
+                return value
+        raise KeyError(name)
+
+    def __contains__(self, name: object) -> bool:
+        return self.get(str(name)) is not None
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return the value of a header, or the default."""
+        try:
+            return self[name]
+        except KeyError:
+            return default
+
+
+class _SendsOnce:
+    """Makes a urllib3 connection send a request's headers and body together.
+
+    By itself it sends them one after the other: in two packets, with twice the work for the system.
+    """
+
+    _parts: list[bytes] | None = None
+    #: That of urllib3 looks in each value for a mark that is never there.
+    putheader = http.client.HTTPConnection.putheader
+
+    def request(self, *args: Any, **options: Any) -> None:
+        """Send a request."""
+        self._parts = []
+        try:
+            super().request(*args, **options)  # type: ignore[misc]
+        finally:
+            parts, self._parts = self._parts, None
+        if sum(map(len, parts)) <= _CHUNK:  # more is not worth a copy
+            parts = [b"".join(parts)]
+        for part in parts:
+            self.send(part)
+
+    def send(self, data: bytes) -> None:
+        """Send some bytes, or keep them until the request is complete."""
+        if self._parts is None:
+            super().send(data)  # type: ignore[misc]
+        else:
+            self._parts.append(data)
+
+
+@cache
+def _make_connection_class(base: type) -> type:
+    return type("_Connection", (_SendsOnce, base), {})
+
+
+class _Adapter(requests.adapters.HTTPAdapter):
+    """A connection to one server, for one request at a time.
+
+    It does once what is the same for all requests, which have the same options. It leaves ``send``
+    alone: that is what libraries replace for tests without a network. Requests go to it directly: a
+    session would follow redirects and store cookies.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pool: Any = None
+        self._prepared_pool: Any = None
+        self._targets: dict[str | None, str] = {}
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         """Return the pool; `requests` before 2.32 does not call this."""
@@ -59,39 +125,61 @@ class _Adapter(requests.adapters.HTTPAdapter):
             self._pool = super().get_connection_with_tls_context(*args, **kwargs)
         return self._pool
 
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+        """Prepare a pool, once: the file of certificates is looked for on disk."""
+        if conn is not self._prepared_pool:
+            super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
+            conn.ConnectionCls = _make_connection_class(conn.ConnectionCls)
+            self._prepared_pool = conn
 
-class _Session(requests.Session):
-    """A session that closes its connections when it is closed."""
+    def request_url(self, request: requests.PreparedRequest, proxies: Any) -> str:
+        """Return what the request line names: a path, or for a proxy the whole address."""
+        if request.url not in self._targets:
+            self._targets[request.url] = super().request_url(request, proxies)
+        return self._targets[request.url]
+
+    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
+        """Return a response without cookies, whose headers are not copied."""
+        response = requests.Response()
+        response.request, response.url = req, req.url or ""
+        response.status_code, response.reason = resp.status, resp.reason
+        response.headers = resp.headers
+        response.raw = resp
+        return response
 
     def close(self) -> None:
-        """Close the connections now; `requests` would leave them to the garbage collector."""
-        for adapter in self.adapters.values():
-            if isinstance(adapter, requests.adapters.HTTPAdapter):
-                for manager in (adapter.poolmanager, *adapter.proxy_manager.values()):
-                    for key in manager.pools.keys():  # noqa: SIM118 - it cannot be iterated over
-                        manager.pools[key].close()
+        """Close the connection now; `requests` would leave it to the garbage collector."""
+        for manager in (self.poolmanager, *self.proxy_manager.values()):
+            for key in manager.pools.keys():  # noqa: SIM118 - it cannot be iterated over
+                manager.pools[key].close()
         super().close()
 
 
 @attrs.define
-class _Connection:
-    """A session, the environment's options for proxies and TLS, and prepared requests.
+class _Preparation:
+    """What all requests have in common: the environment's options for proxies and TLS, and headers.
 
-    Reading the environment for each request takes longer than the rest of its preparation. Requests
-    go to the session's adapter directly: a session would follow redirects and store cookies.
+    To read the environment for each request would take longer than the rest of its preparation.
     """
 
-    session: _Session
-    adapter: _Adapter
+    session: requests.Session
     send_options: dict[str, Any]
-    templates: dict[tuple[str, str], requests.PreparedRequest] = attrs.field(factory=dict)
+    #: Addresses as they are sent, and headers, by method and address.
+    templates: dict[tuple[str, str], tuple[str | None, _Headers]] = attrs.field(factory=dict)
 
-    def prepare(self, method: str, url: str) -> requests.PreparedRequest:
-        """Prepare a request once for each endpoint, and copy it from then on."""
+    def prepare(self, method: str, url: str, body: bytes | None) -> requests.PreparedRequest:
+        """Prepare a request; what is the same for each to an endpoint, once."""
         if (method, url) not in self.templates:
-            request = requests.Request(method, url, auth=_skip_auth)
-            self.templates[method, url] = self.session.prepare_request(request)
-        return self.templates[method, url].copy()
+            prepared = self.session.prepare_request(requests.Request(method, url, auth=_skip_auth))
+            self.templates[method, url] = prepared.url, _Headers(prepared.headers)
+        sent_url, headers = self.templates[method, url]
+        headers = _Headers(headers)
+        if body is not None:
+            headers["Content-Length"] = str(len(body))
+        request = requests.PreparedRequest()
+        request.method, request.url = method, sent_url
+        request.headers, request.body = headers, body  # type: ignore[assignment]
+        return request
 
 
 @attrs.frozen
@@ -148,16 +236,18 @@ class HttpTransport(Closeable, ForkSafe):
         self._secret: Final = secret
         self._timeouts: Final = timeout
         self._clock: Final = clock
-        #: Connections that no thread is using: a session is not safe to use from several threads.
-        self._idle: Final[list[_Connection]] = []
+        self._preparation: _Preparation | None = None
+        #: Connections that no thread is using.
+        self._idle: Final[list[_Adapter]] = []
         self._closings = 0
         super().__init__()
 
     def close(self) -> None:
         """Close the connections. The transport can still be used, and opens new ones."""
         self._closings += 1
+        self._preparation = None
         while self._idle:
-            self._idle.pop().session.close()
+            self._idle.pop().close()
 
     def after_fork(self) -> None:
         """Drop the parent's connections in a child process: responses would be mixed up."""
@@ -194,39 +284,38 @@ class HttpTransport(Closeable, ForkSafe):
 
     def _exchange(
         self,
-        connection: _Connection,
+        connection: _Adapter,
         endpoint: Endpoint,
         body: bytes | None,
         timeout: tuple[float, float],
     ) -> tuple[requests.Response, bytes]:
-        request = connection.prepare(endpoint.method, self._url + endpoint.path)
-        if body is not None:
-            request.body = body
-            request.headers["Content-Length"] = str(len(body))
-        response = connection.adapter.send(
-            request, stream=True, timeout=timeout, **connection.send_options
+        preparation = self._preparation or self._prepare()
+        request = preparation.prepare(endpoint.method, self._url + endpoint.path, body)
+        response = connection.send(
+            request, stream=True, timeout=timeout, **preparation.send_options
         )
         with response:
             return response, self._read_body(response, timeout[1])
 
     @contextmanager
-    def _borrow_connection(self) -> Iterator[_Connection]:
+    def _borrow_connection(self) -> Iterator[_Adapter]:
         """Lend an idle connection, or a new one, to one request."""
         closings = self._closings
         try:
             connection = self._idle.pop()
         except IndexError:
-            connection = self._new_connection()
+            connection = _Adapter()
         try:
             yield connection
         finally:
             if closings == self._closings:
                 self._idle.append(connection)
             else:
-                connection.session.close()
+                connection.close()
 
-    def _new_connection(self) -> _Connection:
-        session = _Session()
+    def _prepare(self) -> _Preparation:
+        """Read the environment. Several threads may do so at first; what they find is the same."""
+        session = requests.Session()
         session.headers.update(
             {
                 "Content-Type": "application/json",
@@ -237,9 +326,8 @@ class HttpTransport(Closeable, ForkSafe):
         )
         environment = session.merge_environment_settings(self._url, {}, None, None, None)
         send_options = {key: value for key, value in environment.items() if key != "stream"}
-        adapter = _Adapter()
-        session.mount(self._url, adapter)
-        return _Connection(session, adapter, send_options)
+        self._preparation = preparation = _Preparation(session, send_options)
+        return preparation
 
     def _read_body(self, response: requests.Response, timeout: float) -> bytes:
         """Read the whole body, within the read timeout and the limit of bytes.
@@ -250,11 +338,14 @@ class HttpTransport(Closeable, ForkSafe):
         text = bytearray()
         raw = response.raw
         read = getattr(raw, "read1", raw.read)  # urllib3 before 2.2 reads whole chunks only
-        while chunk := read(_CHUNK, decode_content=True):
+        is_encoded = "Content-Encoding" in raw.headers
+        while chunk := read(_CHUNK, decode_content=is_encoded):
             text += chunk
             if self._clock() > deadline or len(text) > _MAX_RESPONSE:
                 message = "the response does not end"
                 raise requests.exceptions.ReadTimeout(message)
+            if raw.length_remaining == 0 and not is_encoded:
+                break  # without a look for more
         return bytes(text)
 
     def _build_error(self, error: Exception) -> ApiError:

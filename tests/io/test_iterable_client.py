@@ -106,6 +106,21 @@ def test_making_a_client_sends_nothing() -> None:
 
 
 @responses.activate
+def test_a_mocked_request_shows_its_own_headers_in_any_case() -> None:
+    responses.post(TRACK, json={"code": "Success"})
+    with Client(settings()) as client:
+        client.request(CALL.endpoint, b"{}")
+        client.request(CALL.endpoint, b'{"a":1}')
+    first, second = (call.request for call in responses.calls)
+    assert (first.body, second.body) == (b"{}", b'{"a":1}')
+    assert (first.headers["content-length"], second.headers["Content-Length"]) == ("2", "7")
+    assert first.headers.get("API-KEY") == KEY
+    assert "api-key" in first.headers
+    assert "Cookie" not in first.headers
+    assert first.headers.get("Cookie", "none") == "none"
+
+
+@responses.activate
 def test_an_acceptance_carries_what_iterable_says() -> None:
     body = {"msg": "1 received", "code": "Success", "params": {"a": 1}}
     responses.post(TRACK, json=body, headers={"iterable-request-id": "r-1"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gc
 import gzip
+import http.client
 import os
 import socket
 import ssl
@@ -427,6 +428,46 @@ def test_one_connection_serves_many_requests() -> None:
         assert server.connections == 1
 
 
+def test_headers_and_body_are_sent_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = []
+    send_bytes = http.client.HTTPConnection.send
+
+    def note(self: http.client.HTTPConnection, data: bytes) -> None:
+        sent.append(data)
+        send_bytes(self, data)
+
+    monkeypatch.setattr(http.client.HTTPConnection, "send", note)
+    large = b"[" + b" " * 100_000 + b"]"
+    with FaultyServer(faulty.accepts) as server, open_client(server.url) as client:
+        client.request(CALL.endpoint, b"[1]")
+        client.check()
+        client.request(CALL.endpoint, large)
+    assert [request.body for request in server.requests] == [b"[1]", b"", large]
+    assert [each.partition(b"\r\n\r\n")[2] for each in sent[:3]] == [b"[1]", b"", b""]
+    assert sent[3:] == [large]
+
+
+def test_what_is_the_same_for_each_request_is_done_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = []
+
+    def note(name: str) -> None:
+        method = getattr(requests.adapters.HTTPAdapter, name)
+
+        def call(*args: Any) -> Any:
+            done.append(name)
+            return method(*args)
+
+        monkeypatch.setattr(requests.adapters.HTTPAdapter, name, call)
+
+    note("cert_verify")
+    note("request_url")
+    with FaultyServer(faulty.accepts) as server, open_client(server.url) as client:
+        for _ in range(3):
+            client.send(CALL)
+        client.check()
+    assert done == ["cert_verify", "request_url", "request_url"]
+
+
 def run_at_once(count: int, work: Callable[[], Any]) -> None:
     """Do some work in several threads at the same time; whatever one raises is raised here."""
     with ThreadPoolExecutor(count) as threads:
@@ -458,15 +499,15 @@ def test_requests_after_each_other_share_a_connection_whatever_their_threads() -
         assert server.saw_closed()
 
 
-def test_a_fault_does_not_use_up_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_does_not_use_up_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[object] = []
 
-    class Counted(transport._Session):
+    class Counted(transport._Adapter):
         def __init__(self) -> None:
             made.append(self)
             super().__init__()
 
-    monkeypatch.setattr(transport, "_Session", Counted)
+    monkeypatch.setattr(transport, "_Adapter", Counted)
     scripts = [
         faulty.resets_after_reading,
         faulty.closes_after_reading,
