@@ -8,7 +8,7 @@ process of its own accepts everything, so that what is measured is this package.
   Linux both have one core, and the server the others;
 - mixed: the same with all events, orders and carts too, which are sent one by one;
 - bulks and orders with a server that takes 200 ms, against one request at a time: bulks of the
-  corpus' users, where many events may wait for an earlier one of their user, and both of many users;
+  corpus' users, where events wait for an earlier one of their user, and both of many users;
 - single sends, against ``requests.Session.post(json=…)`` of the same bodies, which are made before.
 
 ``--without-orjson`` measures as if the extra ``[fast]`` was not installed.
