@@ -11,7 +11,6 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from itertools import islice
 from typing import Any, Final
 
 import corpus
@@ -19,6 +18,7 @@ import shapes
 import spec
 
 from iterable_destination import Settings, translate
+from iterable_destination.model.endpoints import MAX_SEGMENT_EVENT_BYTES
 
 Json = dict[str, Any]
 #: Makes so many events, the same for the same seed.
@@ -65,7 +65,7 @@ def check(name: str, count: int = 20_000) -> None:
     """Raise an error unless a corpus is what it should be.
 
     It is the same for the same seed, has 5 % of each kind or more, no event is refused, and at most
-    4 % are skipped; no event is larger than Segment takes. Prints what it found.
+    4 % are skipped; no event is larger than the 32 KB that Segment takes. Prints what it found.
     """
     make = CORPORA[name]
     if list(make(500, 3)) != list(make(500, 3)) or list(make(9, 3)) == list(make(9, 4)):
@@ -79,7 +79,11 @@ def check(name: str, count: int = 20_000) -> None:
         kinds[call_kind(event)] += 1
         sizes.append(len(json.dumps(event)))
     shares = {kind: kinds[kind] / count for kind in KINDS}
-    if min(shares.values()) < 0.05 or skipped > 0.04 * count or max(sizes) > 64_000:
+    if (
+        min(shares.values()) < 0.05
+        or skipped > 0.04 * count
+        or max(sizes) > MAX_SEGMENT_EVENT_BYTES
+    ):
         raise SystemExit(f"{name}: {shares}, {skipped} skipped, the largest is {max(sizes)}")
     listed = ", ".join(f"{kind} {share:.0%}" for kind, share in shares.items())
     print(f"{name}: {listed}; {skipped / count:.1%} skipped;", end=" ")
@@ -99,7 +103,7 @@ def main() -> None:
             check(name)
         return
     made = CORPORA[arguments.corpus](arguments.events, arguments.seed)
-    for event in islice(made, arguments.events):
+    for event in made:
         sys.stdout.buffer.write(json.dumps(event, ensure_ascii=False).encode() + b"\n")
 
 
