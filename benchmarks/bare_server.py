@@ -12,17 +12,24 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
+
+from iterable_destination.model.json_codec import decode_quickly
 
 SINGLE = b'{"msg":"","code":"Success","params":null}'
 
 
+#: The key of the list of items in a bulk request, by the end of its path.
+LISTS: Final = {b"bulkUpdate": "users", b"trackBulk": "events"}
+
+
 def answer(path: bytes, body: bytes) -> bytes:
     """Return the body of an answer that accepts everything."""
-    if path.endswith((b"bulkUpdate", b"trackBulk")):
-        # One of the two stands once in each item of the corpus.
-        count = body.count(b'"dataFields":{')
-        return b'{"successCount":%d,"failCount":0,"failedUpdates":{}}' % count
-    return SINGLE
+    key = LISTS.get(path.rpartition(b"/")[2])
+    if key is None:
+        return SINGLE
+    count = len(decode_quickly(body)[key])
+    return b'{"successCount":%d,"failCount":0,"failedUpdates":{}}' % count
 
 
 def serve(connection: socket.socket, latency: float) -> None:

@@ -2,13 +2,10 @@
 
 Every event is valid and takes 1.0 to 1.6 KB as a line of JSON, with the default separators of
 :func:`json.dumps`, be it escaped or UTF-8. Of each 20 in a row, 5 are identifies, 9 tracks,
-3 pages or screens, 2 orders and 1 a cart. The standard library is enough to run it::
-
-    python benchmarks/corpus.py 20000 > corpus.jsonl
+3 pages or screens, 2 orders and 1 a cart.
 """
 
 import json
-import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -297,20 +294,3 @@ def events(count: int = 20_000, seed: int = 1) -> Iterator[Json]:
             rng.shuffle(kinds)
         moment += timedelta(milliseconds=rng.randint(1, 4_000))
         yield new_event(rng, kinds[index % len(kinds)], rng.choice(users), moment)
-
-
-def call_kind(event: Json) -> str:
-    """Say what `event` is: identify, track, page (screens too), order or cart."""
-    by_name = {"Order Completed": "order", "Product Added": "cart", "Product Removed": "cart"}
-    by_type = {"identify": "identify", "page": "page", "screen": "page"}
-    return by_type.get(event["type"]) or by_name.get(event["event"], "track")
-
-
-def main() -> None:
-    """Write as many events as the first argument says to standard output, in UTF-8."""
-    for event in events(int(sys.argv[1])):
-        sys.stdout.buffer.write(json.dumps(event, ensure_ascii=False).encode() + b"\n")
-
-
-if __name__ == "__main__":
-    main()

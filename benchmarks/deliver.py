@@ -1,13 +1,14 @@
 """How fast events are delivered, as ratios of what is measured in the same run.
 
-Run ``python benchmarks/deliver.py``. A server in a process of its own accepts everything, so that
-what is measured is this package. It prints:
+Run ``python benchmarks/deliver.py``, or with ``--corpus shapes`` for other events. A server in a
+process of its own accepts everything, so that what is measured is this package. It prints:
 
 - bulk, end to end: the processor time of reading JSON lines and delivering them by ``send_all``,
   against that of ``json.loads`` + ``json.dumps`` of the same lines, and the lines in a second. On
   Linux both have one core, and the server the others;
-- bulks and orders with a server that takes 200 ms, against one request at a time: bulks of 2,000
-  users, so that many events wait for an earlier one of their user, and both of many users;
+- mixed: the same with all events, orders and carts too, which are sent one by one;
+- bulks and orders with a server that takes 200 ms, against one request at a time: bulks of the
+  corpus' users, where events wait for an earlier one of their user, and both of many users;
 - single sends, against ``requests.Session.post(json=…)`` of the same bodies, which are made before.
 
 ``--without-orjson`` measures as if the extra ``[fast]`` was not installed.
@@ -18,7 +19,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -29,12 +30,11 @@ from typing import Any, Final
 
 import requests
 from bare_server import running
-from corpus import call_kind, events
-
-if "--without-orjson" in sys.argv:
-    sys.modules["orjson"] = None  # type: ignore[assignment]
+from corpora import CORPORA, Json, add_corpus_argument, call_kind, settings_for
+from measure import machine
 
 from iterable_destination import Destination, Settings, translate
+from iterable_destination.model import json_codec
 from iterable_destination.model.records import LineRecord
 
 BULKS: Final = ("/api/users/bulkUpdate", "/api/events/trackBulk")
@@ -51,17 +51,21 @@ def json_round_trip(lines: list[bytes]) -> float:
     return time.process_time() - began
 
 
-def deliver(url: str, lines: list[bytes], **options: Any) -> tuple[float, float]:
+def deliver(settings: Settings, lines: list[bytes], **options: Any) -> tuple[float, float]:
     """Deliver all lines; return the processor seconds and the seconds."""
-    settings = Settings(api_key=KEY, base_url=url)
     numbered = (LineRecord(number, line) for number, line in enumerate(lines, 1))
     with Destination(settings, rate_limits=NO_LIMITS, **options) as destination:
         processor, clock = time.process_time(), time.perf_counter()
         names = [outcome.name for outcome in destination.send_all(numbered)]
         took = time.process_time() - processor, time.perf_counter() - clock
-    if names != ["delivered"] * len(lines):
+    if len(names) != len(lines) or not {"delivered", "skipped"}.issuperset(names):
         raise SystemExit("not all events were delivered")
     return took
+
+
+def settings_at(url: str, corpus: str) -> Settings:
+    """Return the settings to deliver a corpus to this address."""
+    return settings_for(corpus, api_key=KEY, base_url=url)
 
 
 @contextmanager
@@ -78,10 +82,11 @@ def on_one_core() -> Iterator[None]:
         os.sched_setaffinity(0, cores)
 
 
-def report_bulk(lines: list[bytes], rounds: int) -> None:
-    """Print how quick bulks are, end to end."""
+def report_rate(title: str, corpus: str, lines: list[bytes], rounds: int) -> None:
+    """Print how quickly lines are delivered to a server that accepts them at once."""
     with running() as url, on_one_core():
-        times = [(json_round_trip(lines), *deliver(url, lines)) for _ in range(rounds)]
+        settings = settings_at(url, corpus)
+        times = [(json_round_trip(lines), *deliver(settings, lines)) for _ in range(rounds)]
         last = json_round_trip(lines)
     # Each delivery is held against what stands around it: the machine's speed changes.
     json_times = [*(time for time, _, _ in times), last]
@@ -89,45 +94,50 @@ def report_bulk(lines: list[bytes], rounds: int) -> None:
         (before + after) / 2 / processor
         for (before, after), (_, processor, _) in zip(pairwise(json_times), times, strict=True)
     ]
-    _, processor, clock = map(min, zip(*times, strict=True))
+    _, processor, clock = map(median, zip(*times, strict=True))
     each = 1e6 / len(lines)
-    print(f"bulk, end to end: {processor * each:.0f} µs of processor an event,", end=" ")
-    print(f"loads + dumps {min(json_times) * each:.0f} µs; {median(ratios):.2f} of that rate")
+    print(f"{title}, end to end: {processor * each:.0f} µs of processor an event,", end=" ")
+    print(f"loads + dumps {median(json_times) * each:.0f} µs; {median(ratios):.2f} of that rate")
     print(f"  ({', '.join(f'{ratio:.2f}' for ratio in sorted(ratios))});", end=" ")
     print(f"{len(lines) / processor:,.0f} events a second of one processor,", end=" ")
     print(f"{len(lines) / clock:,.0f} by the clock")
 
 
-def report_latency(name: str, lines: list[bytes]) -> None:
+def report_latency(title: str, corpus: str, lines: list[bytes]) -> None:
     """Print what several requests at once gain, where each takes 200 ms."""
     with running(latency=0.2) as url:
-        _, at_once = deliver(url, lines)
-        _, one_by_one = deliver(url, lines, max_workers=1)
-    print(f"{name} to a server that takes 200 ms: {at_once:.1f} s,", end=" ")
+        settings = settings_at(url, corpus)
+        _, at_once = deliver(settings, lines)
+        _, one_by_one = deliver(settings, lines, max_workers=1)
+    print(f"{title} to a server that takes 200 ms: {at_once:.1f} s,", end=" ")
     print(f"one request at a time {one_by_one:.1f} s: {one_by_one / at_once:.1f} times as fast")
 
 
-def of_many_users(given: list[dict[str, Any]]) -> list[bytes]:
+def of_many_users(given: list[Json]) -> list[bytes]:
     """Return the events, each of a user of its own, so that none has to wait for another."""
     return [
-        json.dumps(event)
-        .replace('"shopper.', f'"shopper.{number}.')
-        .replace('"usr_', f'"usr_{number}_')
-        .encode()
+        _START_OF_EMAIL.sub(
+            f'"{number}.', json.dumps(event | {"userId": f"user-{number}"})
+        ).encode()
         for number, event in enumerate(given)
     ]
 
 
-def report_singles(corpus: list[dict[str, Any]], rounds: int) -> None:
+_START_OF_EMAIL: Final = re.compile(r'"(?=[^"\s]{1,100}@)')
+
+
+def report_singles(corpus: str, given: list[Json], rounds: int) -> None:
     """Print how quick single sends are: the middle of many ratios, a few events each."""
-    tracks = [event for event in corpus if call_kind(event) == "track"][:1_000]
     times = []
     with running() as url:
-        settings = Settings(api_key=KEY, base_url=url)
+        settings = settings_at(url, corpus)
+        tracks = [each for each in given if call_kind(each) == "track"]
+        tracks = [each for each in tracks if translate(each, settings).calls][:1_000]
+        parts = [tracks[first : first + 50] for first in range(0, len(tracks), 50)]
         with Destination(settings, rate_limits=NO_LIMITS) as ours, requests.Session() as session:
             session.headers["Api-Key"] = KEY
-            for part in [tracks[first : first + 50] for first in range(0, 1_000, 50)] * rounds:
-                bodies = [translate(event).calls[0].body() for event in part]
+            for part in parts * rounds:
+                bodies = [translate(event, settings).calls[0].body() for event in part]
                 began = time.perf_counter()
                 for body in bodies:
                     session.post(f"{url}/api/events/track", json=body, timeout=5).json()
@@ -144,21 +154,27 @@ def report_singles(corpus: list[dict[str, Any]], rounds: int) -> None:
 def main() -> None:
     """Measure, and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add_corpus_argument(parser, "ours")
     parser.add_argument("--events", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--without-orjson", action="store_true")
     arguments = parser.parse_args()
-    machine = f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores"
-    print(f"{machine}; {'without' if arguments.without_orjson else 'with'} orjson\n")
-    corpus = list(events(arguments.events))
-    in_bulk = [event for event in corpus if call_kind(event) not in ("order", "cart")]
+    if arguments.without_orjson:
+        json_codec.HAS_ORJSON = False  # the server has it still
+    library = "with" if json_codec.HAS_ORJSON else "without"
+    name = arguments.corpus
+    print(f"{name}: {arguments.events:,} events, {library} orjson; {machine()}\n")
+    given = list(CORPORA[name](arguments.events, 1))
+    alone = [event for event in given if call_kind(event) in {"order", "cart"}]
+    in_bulk = [event for event in given if call_kind(event) not in {"order", "cart"}]
     lines = [json.dumps(event).encode() for event in in_bulk]
-    report_bulk(lines, arguments.rounds)
-    report_latency("bulks of 2,000 users", lines)
-    report_latency("bulks of many users", of_many_users(in_bulk))
-    orders = [event for event in corpus if call_kind(event) in ("order", "cart")]
-    report_latency("orders", of_many_users(orders[:200]))
-    report_singles(corpus, arguments.rounds)
+    report_rate("bulk", name, lines, arguments.rounds)
+    mixed = [json.dumps(event).encode() for event in given]
+    report_rate("mixed", name, mixed, arguments.rounds)
+    report_latency("bulks of the corpus' users", name, lines)
+    report_latency("bulks of many users", name, of_many_users(in_bulk))
+    report_latency("orders", name, of_many_users(alone[:200]))
+    report_singles(name, given, arguments.rounds)
 
 
 if __name__ == "__main__":

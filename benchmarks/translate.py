@@ -1,103 +1,95 @@
 """How long translating takes, as a ratio to reading and writing the same events as JSON.
 
-Run ``python benchmarks/translate.py``. For each kind of event it measures the processor time of
-``translate`` (validation included) and of ``json.loads`` + ``json.dumps`` of the same event with
-the standard library, in turn, in one process, and prints the ratio of the two. All times are
-each slice's best of several rounds, since a machine that does other things only ever adds time.
-``--memory`` translates a million events from a file and prints the most memory that it took.
+Run ``python benchmarks/translate.py``. For each corpus, and each kind of event in it, it measures
+the processor time of ``translate``, validation included, by the means of ``measure.py``.
+
+``--memory`` also translates a million events from a file by the command line and prints the most
+memory that it took. ``--growth`` prints instead how many events a second are translated, from their
+lines, in files of a thousand to a million; of ``ours`` unless another corpus is named.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Final
 
-from corpus import call_kind, events
+from corpora import CORPORA, KINDS, add_corpus_argument, call_kind, settings_for
+from measure import (
+    ALL,
+    SLICE,
+    Measurement,
+    add_arguments,
+    machine,
+    print_figures,
+    print_head,
+    read_and_write,
+    seconds,
+)
 
-from iterable_destination import Translation, translate
+from iterable_destination import Settings, translate
+from iterable_destination.io.json_lines import open_lines
 
-#: Events whose times are taken together.
-SLICE = 100
-KINDS = ("identify", "track", "page", "order", "cart")
-
-
-def json_round_trip(text: str) -> str:
-    """Do what every program does that reads events and writes requests."""
-    return json.dumps(json.loads(text))
-
-
-def seconds(work: Callable[[Any], Any], items: list[Any]) -> float:
-    """Return the processor time that the work takes on all items."""
-    began = time.process_time()
-    for item in items:
-        work(item)
-    return time.process_time() - began
-
-
-def read_and_translate(text: str) -> Translation:
-    """Do what is measured, and read the event before."""
-    return translate(json.loads(text))
+#: Events of a large file that differ: far more than anything remembers. Then they come again.
+DIFFERENT: Final = 50_000
+MILLION: Final = 1_000_000
 
 
-def best_times(
-    corpus: list[dict[str, Any]],
-    rounds: int,
-    translating_too: Callable[[str], Any] = read_and_translate,
-) -> tuple[float, float]:
-    """Return the seconds for translating the corpus, and for its JSON, taken in turn.
+def report_speed(name: str, count: int, rounds: int) -> None:
+    """Print the figures of a corpus."""
+    work = partial(translate, settings=settings_for(name))
+    figures = Measurement(work, call_kind).run(CORPORA[name], count, rounds)
+    for kind in (*KINDS, ALL):
+        print_figures(name, kind, figures[kind])
 
-    An event is translated as it comes from the parser, as it is wherever this package is used;
-    the parser's own time is taken off again. A round goes through all events, so that none comes
-    again while it is remembered.
+
+@contextmanager
+def file_of(name: str, count: int) -> Iterator[Path]:
+    """Write a file of so many events for a while."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "events.jsonl"
+        lines = [json.dumps(event) + "\n" for event in CORPORA[name](min(count, DIFFERENT), 1)]
+        with path.open("w") as file:
+            for start in range(0, count, len(lines)):
+                file.writelines(lines[: count - start])
+        yield path
+
+
+def translate_lines(path: Path, settings: Settings) -> tuple[float, float]:
+    """Translate all lines of a file, and read and write them as JSON, in turn.
+
+    Return the processor seconds of each; reading the file belongs to neither.
     """
-    texts = [json.dumps(event) for event in corpus]
-    slices = [texts[start : start + SLICE] for start in range(0, len(texts), SLICE)]
-    works = (json.loads, translating_too, json_round_trip)
-    times = [
-        [[seconds(work, a_slice) for work in works] for a_slice in slices] for _ in range(rounds)
-    ]
-    translating = reading_and_writing = 0.0
-    for of_a_slice in zip(*times, strict=True):
-        reading, with_translating, round_trip = map(min, zip(*of_a_slice, strict=True))
-        translating += with_translating - reading
-        reading_and_writing += round_trip
-    return translating, reading_and_writing
+    took = reading_and_writing = 0.0
+    with open_lines(str(path)) as lines:
+        while some := list(islice(lines, SLICE)):
+            took += seconds(lambda line: translate(line.event(), settings), some)
+            reading_and_writing += seconds(read_and_write, [line.text for line in some])
+    return took, reading_and_writing
 
 
-def report_speed(count: int, rounds: int) -> None:
-    """Print the ratio for each kind of event and for all."""
-    by_kind: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
-    for event in events(count):
-        by_kind[call_kind(event)].append(event)
-    machine = f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores"
-    print(f"{count:,} events, best of {rounds} rounds; {machine}\n")
-    print(f"{'kind':10}{'events':>8}{'translate':>14}{'loads + dumps':>16}{'ratio':>8}")
-    totals = [0.0, 0.0]
-    for kind in KINDS:
-        times = best_times(by_kind[kind], rounds)
-        totals = [total + time for total, time in zip(totals, times, strict=True)]
-        report_line(kind, len(by_kind[kind]), *times)
-    report_line("all", count, *totals)
-
-
-def report_line(kind: str, count: int, ours: float, theirs: float) -> None:
-    """Print one line of the table."""
-    each = f"{ours / count * 1e6:>11.1f} µs{theirs / count * 1e6:>13.1f} µs"
-    print(f"{kind:10}{count:>8,}{each}{ours / theirs:>8.2f}")
+def report_growth(name: str) -> None:
+    """Print how many events a second are translated from files of ever more events."""
+    print(f"{name}: lines of a file, read and translated one after another; {machine()}\n")
+    print(f"{'events':>10}{'seconds':>10}{'events/s':>10}{'loads + dumps':>16}{'ratio':>8}")
+    for count in (1_000, 10_000, 100_000, MILLION):
+        with file_of(name, count) as path:
+            took, theirs = translate_lines(path, settings_for(name))
+        rates = f"{took:>10.2f}{count / took:>10,.0f}{count / theirs:>14,.0f}/s"
+        print(f"{count:>10,}{rates}{took / theirs:>8.2f}")
 
 
 #: Run in a small process of its own: a child's peak counts the size its parent had at the fork.
-_WATCH = """
+_WATCH: Final = """
 import resource, subprocess, sys
 subprocess.run([sys.executable, "-m", "iterable_destination", "translate", sys.argv[1]],
                stdout=subprocess.DEVNULL, check=True)
@@ -105,33 +97,38 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 """
 
 
-def report_memory(count: int) -> None:
-    """Print the most memory that the command line takes for a file of so many events."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "events.jsonl"
-        lines = [json.dumps(event) + "\n" for event in events(10_000)]
-        with path.open("w") as file:
-            for start in range(0, count, len(lines)):
-                file.writelines(lines[: count - start])
+def report_memory(name: str) -> None:
+    """Print the most memory that the command line takes for a file of a million events."""
+    with file_of(name, MILLION) as path:
         began = time.monotonic()
         watched = subprocess.run(  # noqa: S603 - our own program
             [sys.executable, "-c", _WATCH, str(path)], capture_output=True, check=True
         )
         took = time.monotonic() - began
     peak = int(watched.stdout) / 1024  # Linux counts in KiB
-    print(f"\n{count:,} events from a file: {peak:.0f} MB at most, {count / took:,.0f} events/s")
+    print(f"\n{name}: {MILLION:,} events from a file:", end=" ")
+    print(f"{peak:.0f} MB at most, {MILLION / took:,.0f} events/s")
 
 
 def main() -> None:
     """Measure what the arguments ask for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--events", type=int, default=20_000)
-    parser.add_argument("--rounds", type=int, default=7)
+    add_arguments(parser)
+    add_corpus_argument(parser)
     parser.add_argument("--memory", action="store_true", help="also a million events from a file")
+    parser.add_argument("--growth", action="store_true", help="only files of 1,000 to a million")
     arguments = parser.parse_args()
-    report_speed(arguments.events, arguments.rounds)
+    names = [arguments.corpus] if arguments.corpus else [*CORPORA]
+    if arguments.growth:
+        report_growth(names[0])
+        return
+    print(f"{arguments.rounds} rounds of {arguments.events:,} events; {machine()}\n")
+    print_head()
+    for name in names:
+        report_speed(name, arguments.events, arguments.rounds)
     if arguments.memory:
-        report_memory(1_000_000)
+        for name in names:
+            report_memory(name)
 
 
 if __name__ == "__main__":
