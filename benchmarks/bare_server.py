@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from iterable_destination.model.json_codec import decode_quickly
+from iterable_destination.model.json_codec import decode
 
 SINGLE = b'{"msg":"","code":"Success","params":null}'
 
@@ -28,7 +28,7 @@ def answer(path: bytes, body: bytes) -> bytes:
     key = LISTS.get(path.rpartition(b"/")[2])
     if key is None:
         return SINGLE
-    count = len(decode_quickly(body)[key])
+    count = len(decode(body)[key])
     return b'{"successCount":%d,"failCount":0,"failedUpdates":{}}' % count
 
 

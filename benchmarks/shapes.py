@@ -21,7 +21,7 @@ START: Final = datetime(2026, 5, 4, 6, tzinfo=UTC)
 DEEPEST, LONGEST = 8, 200
 MOST_FIELDS, MOST_PRODUCTS = 60, 30
 
-#: The words that keys are made of. Two or three of them never make a key that is looked up.
+#: The words that keys are made of, two each. None of these keys is looked up.
 WORDS: Final = (
     *("plan", "visit", "score", "order", "last", "first", "days", "count", "store", "basket"),
     *("tier", "points", "theme", "flag", "beta", "device", "region", "avg", "spend", "coupon"),
@@ -75,14 +75,14 @@ def number(rng: Random) -> Any:
 
 
 def key(rng: Random) -> str:
-    """Make a key of two or three words, in one of the ways to spell it."""
-    words = [rng.choice(WORDS) for _ in range(rng.choice((2, 2, 3)))]
-    way = rng.randrange(8)
+    """Make a key of two words; the same two are always spelled in the same way."""
+    words = [rng.choice(WORDS), rng.choice(WORDS)]
+    way = sum(map(len, words)) % 8
     if way < 3:
         return "_".join(words)
     if way < 5:
-        return words[0] + "".join(map(str.title, words[1:]))
-    return (" ", ".", "-")[way - 5].join(map(str.title, words) if flag(rng) else words)
+        return words[0] + words[1].title()
+    return (" ", ".", "-")[way - 5].join(words)
 
 
 def new_key(rng: Random) -> str:
@@ -149,26 +149,36 @@ def as_text(rng: Random, amount: float) -> Any:
 
 
 def product(rng: Random, style: int) -> Json:
-    """Make a product in one of the `style`s in which a list has its keys."""
+    """Make a product in one of the `style`s of spelling its keys; one in six has oddities."""
+    key_of_id = ("product_id", "id", "productId", "product_id")[style]
+    number = rng.randrange(9_999)
     made: Json = {
-        ("product_id", "id", "productId", "product_id")[style]: rng.choice(
-            (f"p{style}", 4711, 1.0)
-        ),
-        "name": rng.choice(TEXTS),
-        "price": as_text(rng, rng.choice((money(90)(rng), whole(90)(rng), 0))),
+        key_of_id: f"p-{number}",
+        "name": rng.choice(("Lamp", "Rug", "Größe M", "マグカップ", "Desk mat")),
+        "price": rng.choice((money(90)(rng), whole(90)(rng), 0)),
     }
     more: dict[str, Maker] = {
-        "quantity": one(1, 2, 3.0, "2", None),
-        "sku": one("S1", 442, "", None),
-        "category" if style % 2 else "categories": one("Games", ["a", "b"], [], None, "", 12),
+        "quantity": whole(5),
+        "sku": one("S1", "S22-019"),
+        "category" if style % 2 else "categories": one("Games", "Toys"),
         ("imageUrl", "image_url")[style % 2]: one("https://shop.example/1.jpg"),
         "url": one("https://shop.example/1"),
-        "description": one("Größe M", ""),
+        "description": one("Größe M", "Made of oak"),
         "brand": one("Acme", None),
         "restocked": some_date,
-        "Size in cm": number,
+        "Size in cm": whole(90),
+    }
+    odd: dict[str, Maker] = {
+        key_of_id: one(number, float(number)),
+        "name": one("", 442),
+        "price": one("12.50", "$7"),
+        "quantity": one(3.0, "2", None),
+        "sku": one(442, "", None),
+        "category" if style % 2 else "categories": one(["a", "b"], [], None, "", 12),
     }
     made |= {name: make(rng) for name, make in more.items() if rng.random() < 0.5}
+    if rng.random() < 1 / 6:
+        made |= {name: make(rng) for name, make in odd.items() if rng.random() < 0.5}
     if rng.random() < 0.1:
         made[key(rng)] = value(rng, 3, key)
     return shuffled(rng, made) if rng.random() < 0.3 else made
@@ -180,7 +190,7 @@ def products(rng: Random) -> list[Any]:
     if flag(rng) or not size:
         return [product(rng, style) for _ in range(size)]
     first = product(rng, style)
-    return [{**first, "name": rng.choice(TEXTS), "price": money(9)(rng)} for _ in range(size)]
+    return [{**first, "name": f"No. {number}", "price": money(9)(rng)} for number in range(size)]
 
 
 # --- Events ------------------------------------------------------------------------------------
@@ -272,16 +282,22 @@ def add_context(rng: Random, event: Json, traits: Json) -> None:
         "ip": one("203.0.113.9", "2001:db8::1"),
         "locale": one("en-US", "pl_PL", None),
         "timezone": one("Europe/Warsaw", ""),
-        "userAgent": one("Mozilla/5.0", "curl/8"),
-        "page": one({"url": "https://shop.example/", "title": "Größen"}, {}),
+        "userAgent": one("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/133", "curl/8"),
+        "page": one({"url": "https://shop.example/", "title": "Größen", "path": "/"}, {}),
         "app": one({"name": "Shop", "build": 7}),
         "device": one({"id": "ABC", "adTrackingEnabled": False, "model": None}),
         "location": one({"city": "Lima", "latitude": -12.05}),
+        "campaign": one({"name": "spring", "source": "letter", "medium": "email"}, {}),
+        "os": one({"name": "iOS", "version": "18.3"}, {"name": "Android", "version": 14}),
+        "screen": one({"width": 393, "height": 852, "density": 2.75}),
+        "network": one({"bluetooth": False, "cellular": True, "wifi": False, "carrier": "T"}),
         "active": flag,
-        "Iterable": one({"mergeNestedObjects": True}),
         key(rng): lambda rng: value(rng, 3, key),
     }
-    context |= {name: make(rng) for name, make in extra.items() if rng.random() < 0.25}
+    share = rng.choice((0.1, 0.3, 0.5, 0.7))
+    context |= {name: make(rng) for name, make in extra.items() if rng.random() < share}
+    if rng.random() < 0.1:
+        context["Iterable"] = {"mergeNestedObjects": True}
     if traits or rng.random() < 0.1:
         context["traits"] = traits
     name = "options" if rng.random() < 0.04 else "context"

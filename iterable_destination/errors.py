@@ -104,7 +104,8 @@ _LONGEST_PATH: Final = 200
 
 def shortened(path: str) -> str:
     """Return a path that is short enough to read, and that every terminal can show."""
-    path = path.encode(errors="backslashreplace").decode()
+    if not path.isascii():
+        path = path.encode(errors="backslashreplace").decode()
     if len(path) <= _LONGEST_PATH:
         return path
     return f"{path[: _LONGEST_PATH // 2]}…{path[-_LONGEST_PATH // 2 :]}"

@@ -54,11 +54,14 @@ def iterable_date(text: str) -> str:
     Anything else is returned as it is: shorter and other forms, impossible dates, and dates that
     leave the years 1 to 9999 in UTC. Fractions of a second are cut. No zone means UTC.
     """
-    moment = usual_date(text)
-    if moment is not None:
+    if _USUAL.fullmatch(text):
+        try:
+            moment = _parse(text)
+        except ValueError:
+            return text
         return _write_usual(text, moment) or text
-    moment = _read_iso(text) if text[4:8:3] == "--" else None
-    return text if moment is None else to_iterable(moment)
+    read = _read_iso(text) if text[4:8:3] == "--" else None
+    return text if read is None else to_iterable(read)
 
 
 def iterable_moment(text: str) -> str:

@@ -6,25 +6,27 @@ same field. The first key of an object that has a field's name stands for it.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from string import ascii_letters, digits
 from typing import Any, Final
 
-from iterable_destination.model.remembered import is_short, make_room
+from iterable_destination.model.remembered import are_short, make_room
 
-_PUNCTUATION: Final = re.compile(r"[^a-zA-Z0-9.]+")
-_PUNCTUATION_IN_LINES: Final = re.compile(r"[^a-zA-Z0-9.\n]+")
+_LETTERS: Final = {ord(each): each.lower() for each in f"{ascii_letters}{digits}."}
+#: What becomes of each ASCII character; None deletes it.
+_FOLDED: Final = {code: _LETTERS.get(code) for code in range(128)}
+_FOLDED_LINES: Final = {**_FOLDED, ord("\n"): "\n"}
 
 
 def fold(key: str) -> str:
     """Return a key without case and punctuation; a dot stays, as it does in Segment."""
-    return _PUNCTUATION.sub("", key).lower()
+    return _only_ascii(key).translate(_FOLDED)
 
 
-def fold_all(keys: list[Any]) -> list[str]:
+def fold_all(keys: Sequence[Any]) -> list[str]:
     """Fold many keys, which is far quicker at once; a key that is no string becomes ``""``."""
     try:
-        lines = _PUNCTUATION_IN_LINES.sub("", "\n".join(keys)).lower().split("\n")
+        lines = _only_ascii("\n".join(keys)).translate(_FOLDED_LINES).split("\n")
     except TypeError:
         lines = []
     if len(lines) == len(keys):
@@ -32,11 +34,15 @@ def fold_all(keys: list[Any]) -> list[str]:
     return [fold(key) if isinstance(key, str) else "" for key in keys]
 
 
+def _only_ascii(text: str) -> str:
+    return text if text.isascii() else text.encode("ascii", "ignore").decode()
+
+
 class FieldNames:
     """The names of some fields, by which their keys are found. Safe to use from several threads.
 
     ``usual_keys`` are the keys that nearly all events have for these fields. ``others`` are folded
-    names of more fields, which have no usual key. What a key stands for is remembered.
+    names of more fields, which have no usual key. What keys stand for is remembered.
     """
 
     def __init__(self, usual_keys: Iterable[str], others: Iterable[str] = ()) -> None:
@@ -44,8 +50,9 @@ class FieldNames:
         self._names: Final = frozenset(self._usual) | frozenset(others)
         #: Keys that are the usual one of a field, or stand for none.
         self._unsurprising: Final[set[Any]] = set()
-        #: What other keys stand for.
-        self._surprising: Final[dict[Any, str]] = {}
+        #: By the other keys of an object: the key of each field, and the usual keys that stand
+        #: for the same fields.
+        self._known: Final[dict[tuple[Any, ...], tuple[dict[str, str], frozenset[str]]]] = {}
 
     def find_keys(self, fields: dict[Any, Any]) -> dict[str, str]:
         """Return the keys of an object that stand for a field, by the field's folded name.
@@ -53,38 +60,38 @@ class FieldNames:
         A field that is not there has its usual key, if it has one; so look whether a key is there.
         The result must not be changed.
         """
-        if self._unsurprising.issuperset(fields):  # as nearly always
+        unsurprising = self._unsurprising
+        if unsurprising.issuperset(fields):  # as nearly always
             return self._usual
-        return self._usual | self._find_others(fields)
+        others = tuple([key for key in fields if key not in unsurprising])
+        keys, rivals = self._known.get(others) or self._learn(others)
+        if rivals.isdisjoint(fields):
+            return keys
+        return keys | self._first_of_two(fields, keys)
 
-    def _find_others(self, fields: dict[Any, Any]) -> dict[str, str]:
-        """Return the first keys of the fields that have another key than their usual one."""
-        others = [key for key in fields if key not in self._unsurprising]
-        names = [self._surprising.get(key) for key in others]
-        if None in names:
-            names = self._learn(others)
+    def _learn(self, others: tuple[Any, ...]) -> tuple[dict[str, str], frozenset[str]]:
+        """Find out what keys stand for, and remember it."""
+        names = fold_all(others)
+        surprising: list[Any] = []
         found: dict[str, str] = {}
-        for key, name in zip(others, names, strict=True):
-            if name:
-                found.setdefault(name, key)
-        for name, key in found.items():
-            usual = self._usual.get(name)
-            if usual is not None and usual in fields:  # both keys are there
-                found[name] = next(each for each in fields if each in (key, usual))
-        return found
+        if not self._names.isdisjoint(names):
+            for key, name in zip(others, names, strict=True):
+                if name in self._names and self._usual.get(name) != key:
+                    surprising.append(key)
+                    found.setdefault(name, key)
+        rivals = frozenset([usual for name, usual in self._usual.items() if name in found])
+        known = self._usual | found, rivals
+        if are_short(others):
+            make_room(self._unsurprising, len(others))
+            make_room(self._known)
+            self._unsurprising.update(set(others).difference(surprising))
+            self._known[tuple(surprising)] = known
+        return known
 
-    def _learn(self, keys: list[Any]) -> list[str | None]:
-        """Return what keys stand for, ``""`` for none, and remember it."""
-        folded_keys = fold_all(keys)
-        make_room(self._unsurprising, len(keys))
-        make_room(self._surprising, len(keys))
-        names: list[str | None] = []
-        for key, folded in zip(keys, folded_keys, strict=True):
-            name = folded if folded in self._names else ""
-            names.append(name)
-            if is_short(key):
-                if not name or self._usual.get(name) == key:
-                    self._unsurprising.add(key)
-                else:
-                    self._surprising[key] = name
-        return names
+    def _first_of_two(self, fields: dict[Any, Any], keys: dict[str, str]) -> dict[str, str]:
+        """Return the first key of each field of which an object has two."""
+        return {
+            name: next(key for key in fields if key in (usual, keys[name]))
+            for name, usual in self._usual.items()
+            if usual in fields
+        }

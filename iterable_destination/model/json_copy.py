@@ -24,7 +24,7 @@ from iterable_destination.model.json_values import (
     describe_type,
     scalar,
 )
-from iterable_destination.model.remembered import make_room
+from iterable_destination.model.remembered import are_short, make_room
 
 #: Objects and lists inside each other, counted from ``dataFields`` itself. Ours: Iterable
 #: documents none, and nothing real comes near it.
@@ -107,22 +107,35 @@ class JsonCopier:
 
         ``path`` may also be that of a list, and the index in it.
         """
+        found = len(self.problems)
+        copy: dict[str, Any]
         try:
-            copy: dict[str, Any] = self.copy(fields, path)
+            try:
+                copy = self._copy_entries(fields, path, self.max_nesting)
+            except _TooDeep:
+                copy = self._copy_again(fields, path, found)
         except RecursionError:  # the caller is deep in calls itself
+            del self.problems[found:]
             self.replace(fields, path, TOO_DEEP)
             return {}
         return copy
 
     def copy(self, value: Any, place: Place) -> Any:
-        """Copy any value that stands at ``place``."""
+        """Copy any value that stands at ``place``; :exc:`RecursionError` is not caught."""
         found = len(self.problems)
         try:
             return self._copy_any(value, place, self.max_nesting)
-        except _TooDeep:  # or without end: copy it again, and look for what is inside itself
-            del self.problems[found:]
-            self._inside = set()
+        except _TooDeep:
+            return self._copy_again(value, place, found)
+
+    def _copy_again(self, value: Any, place: Place, found: int) -> Any:
+        """Copy what is too deep, or without end, and look for what is inside itself."""
+        del self.problems[found:]
+        self._inside = set()
+        try:
             return self._copy_any(value, place, self.max_nesting)
+        finally:
+            self._inside = None
 
     # The hot path ----------------------------------------------------------------------------
 
@@ -261,23 +274,21 @@ class _TooDeep(Exception):
 
 
 def _learn_keys(source: dict[Any, Any]) -> bool:
-    """Whether all keys of an object are strings that can be sent; then they are remembered."""
+    """Whether all keys of an object are strings that can be sent; short ones are remembered."""
     if not _ONLY_STRINGS.issuperset(map(type, source)):
         return False
-    together = "".join(source)
-    if len(together) <= _LONGEST_KEYS:
-        if surrogate_problem(together) is not None:
-            return False
-        make_room(_good_keys, len(source))
-        _good_keys.update(source)
-        return True
-    return all(text_problem(key) is None for key in source)
+    if not are_short(source):
+        return all(text_problem(key) is None for key in source)
+    if surrogate_problem("".join(source)) is not None:
+        return False
+    make_room(_good_keys, len(source))
+    _good_keys.update(source)
+    return True
 
 
-#: Keys that are known to be good, and how long those of an object may be together to be remembered.
-_good_keys: Final[set[str]] = set()
-_LONGEST_KEYS: Final = 2_000
 _ONLY_STRINGS: Final = frozenset({str})
+#: Keys that are known to be good.
+_good_keys: Final[set[str]] = set()
 #: Whole numbers below need at most 64 bits.
 _LONG: Final = 2**63
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
 
 #: How many keys are remembered; then all are forgotten.
 MAX_SIZE: Final = 10_000
-#: Longer keys are not remembered, in characters.
+#: Longer keys are not remembered, nor are those of objects that are longer together; in characters.
 MAX_LENGTH: Final = 200
+MAX_TOGETHER: Final = 2_000
 
 
-def is_short(key: Any) -> bool:
-    """Whether a key is a plain string that is short enough to be remembered."""
-    return type(key) is str and len(key) <= MAX_LENGTH
+def are_short(keys: Collection[Any]) -> bool:
+    """Whether the keys of an object are strings, and short enough together to be remembered."""
+    try:
+        return len("".join(keys)) <= MAX_TOGETHER
+    except TypeError:
+        return False
 
 
 def make_room(known: set[Any] | dict[Any, Any], count: int = 1) -> None:
@@ -36,7 +40,7 @@ class BoundedCache(dict[str, T]):
 
     def __missing__(self, key: str) -> T:
         value = self._compute(key)
-        if is_short(key):
+        if len(key) <= MAX_LENGTH:
             make_room(self)
             self[key] = value
         return value

@@ -78,5 +78,5 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(20):
         names.find_keys({f"key{number}": 1, f"T_otal{'_' * number}": 2, "x" * 300: 3})
         assert len(names._unsurprising) <= 4
-        assert len(names._surprising) <= 4
+        assert len(names._known) <= 4
     assert names.find_keys({"T_otal": 1})["total"] == "T_otal"

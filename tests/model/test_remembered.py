@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 
 from iterable_destination.model import remembered
-from iterable_destination.model.remembered import BoundedCache, is_short, make_room
+from iterable_destination.model.remembered import BoundedCache, are_short, make_room
 
 
 @pytest.fixture
 def three(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let three keys be remembered, of five characters each."""
     monkeypatch.setattr(remembered, "MAX_SIZE", 3)
+    monkeypatch.setattr(remembered, "MAX_TOGETHER", 5)
     monkeypatch.setattr(remembered, "MAX_LENGTH", 5)
 
 
@@ -38,11 +39,19 @@ def test_long_keys_are_not_remembered() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "expected"), [("a", True), ("", True), ("abcdef", False), (1, False), (None, False)]
+    ("keys", "expected"),
+    [
+        ([], True),
+        (["", "a", "bcde"], True),
+        (["a", "bcdef"], False),
+        (["a", 1], False),
+        ([None], False),
+    ],
+    ids=str,
 )
 @pytest.mark.usefixtures("three")
-def test_a_short_key_is_a_string(key: Any, expected: bool) -> None:  # noqa: FBT001
-    assert is_short(key) is expected
+def test_keys_are_short_together(keys: list[Any], expected: bool) -> None:  # noqa: FBT001
+    assert are_short(keys) is expected
 
 
 @pytest.mark.usefixtures("three")

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from iterable_destination.errors import Problem
 from iterable_destination.model.field_names import FieldNames
+from iterable_destination.model.json_copy import surrogate_problem
 from iterable_destination.model.json_values import (
     as_list,
     as_object,
@@ -26,23 +27,23 @@ _NAMES: Final = FieldNames(
     )
 )
 _TEXT: Final = frozenset({str})
-#: An item's keys, in their order; the product's keys, folded, that each is read from: the first
-#: that has a value; and the types that are sent as they are. Null is not a value; for an id and a
-#: category, ``""`` is not one either.
-_FIELDS: Final[tuple[tuple[str, tuple[str, ...], frozenset[type]], ...]] = (
-    ("id", ("productid", "id"), _TEXT),
-    ("name", ("name",), _TEXT),
-    ("price", ("price",), frozenset({int, float})),
-    ("quantity", ("quantity",), frozenset({int})),
-    ("sku", ("sku",), _TEXT),
-    ("categories", ("category", "categories"), _TEXT),
-    ("description", ("description",), _TEXT),
-    ("imageUrl", ("imageurl",), _TEXT),
-    ("url", ("url",), _TEXT),
+#: An item's keys, in the order in which they are read; the product's keys, folded, that each is
+#: read from: the first that has a value, or None; and the types that are sent as they are. Null is
+#: not a value; for an id and a category, ``""`` is not one either.
+_FIELDS: Final[tuple[tuple[str, str, str | None, frozenset[type]], ...]] = (
+    ("id", "productid", "id", _TEXT),
+    ("name", "name", None, _TEXT),
+    ("price", "price", None, frozenset({int, float})),
+    ("quantity", "quantity", None, frozenset({int})),
+    ("sku", "sku", None, _TEXT),
+    ("categories", "category", "categories", _TEXT),
+    ("description", "description", None, _TEXT),
+    ("imageUrl", "imageurl", None, _TEXT),
+    ("url", "url", None, _TEXT),
 )
 _BLANK_IS_ABSENT: Final = frozenset({"id", "categories"})
-#: Fields that are there whatever the product has, or must be.
-_ALWAYS: Final = REQUIRED_ITEM_FIELDS | {"categories"}
+#: Fields that are a problem if they have no value; a missing quantity is 1.
+_NECESSARY: Final = REQUIRED_ITEM_FIELDS - {"quantity"}
 #: The key that a problem names if none of a field's keys has a value; elsewhere the item's own.
 _FIRST_PLACES: Final = {"id": "product_id", "categories": "category"}
 #: Keys of a product that are not sent in the item's ``dataFields``, besides the item's own keys.
@@ -117,18 +118,20 @@ class _ItemBuilder:
     def build(self, index: int, product: dict[Any, Any]) -> dict[str, Any]:
         """Build an item; only a value of an unusual type or size is looked at closely."""
         keys = _NAMES.find_keys(product)
-        item: dict[str, Any] = {}
-        for name, sources, types in _FIELDS:
-            value: Any = product.get(keys[sources[0]])
+        item: dict[str, Any] = {"quantity": 1, "categories": []}
+        for name, first, second, types in _FIELDS:
+            value: Any = product.get(keys[first])
+            if value is None and second is not None:
+                value = product.get(keys[second])
             its_type = type(value)
             if its_type in types and (
-                0 < len(value) < _SHORT and value.isascii()
+                0 < len(value) < _SHORT and surrogate_problem(value) is None
                 if its_type is str
                 else -_SMALL < value < _SMALL
             ):
                 item[name] = value
-            elif value is not None or name in _ALWAYS:
-                candidates = [keys[source] for source in sources if keys[source] in product]
+            elif value is not None or name in _NECESSARY:
+                candidates = [keys[source] for source in (first, second) if source is not None]
                 sent = self._read_field(index, product, name, candidates)
                 if sent is not None:
                     item[name] = sent
@@ -138,7 +141,9 @@ class _ItemBuilder:
         rest = {key: value for key, value in product.items() if key not in item}
         for key in USED_UP:
             rest.pop(key, None)
-        item["dataFields"] = self._event.copier.copy_object(rest, (self._path, index))
+        if rest:
+            rest = self._event.copier.copy_object(rest, (self._path, index))
+        item["dataFields"] = rest
         return item
 
     def _read_field(
@@ -161,7 +166,7 @@ def _find_value(name: str, candidates: list[str], product: dict[Any, Any]) -> tu
     Return the key and its value. If no key has one, return the key to name in a problem, and None.
     """
     for key in candidates:
-        value = scalar(product[key])
+        value = scalar(product.get(key))
         blank = is_blank(value) if name in _BLANK_IS_ABSENT else value is None
         if not blank:
             return key, value
@@ -177,10 +182,6 @@ def _read_id(event: SegmentEvent, path: str, value: Any) -> Any:
     if text is not value:
         event.add_note(path, "a number, sent as a string")
     return text
-
-
-def _read_quantity(event: SegmentEvent, path: str, value: Any) -> Any:
-    return 1 if value is None else parse_whole_number(event, path, value)
 
 
 def _read_categories(_: SegmentEvent, __: str, value: Any) -> Any:
@@ -199,6 +200,6 @@ _READERS: Final[dict[str, Callable[[SegmentEvent, str, Any], Any]]] = {
     "name": _read_id,
     "sku": _read_id,
     "price": parse_number,
-    "quantity": _read_quantity,
+    "quantity": parse_whole_number,
     "categories": _read_categories,
 }
