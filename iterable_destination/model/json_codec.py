@@ -79,11 +79,13 @@ def canonical(value: Any, *, is_usual: bool = False) -> bytes:
     Keys are in the order of their code points, there are no spaces, texts are UTF-8 with as few
     escapes as possible, and numbers are as Python writes them. ``is_usual`` says that whole numbers
     have at most 64 bits and floats are not written with an exponent, so that both libraries write
-    them alike. Raises :exc:`ValueError` or :exc:`TypeError` for NaN, infinity and half of a
-    surrogate pair.
+    them alike. Raises :exc:`ValueError` for NaN, infinity and half of a surrogate pair.
     """
     if HAS_ORJSON and is_usual:
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+        try:
+            return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+        except TypeError:
+            pass  # a key of a subclass of str, or half of a surrogate pair
     return _in_order(value).encode()
 
 
