@@ -184,6 +184,10 @@ def _read_id(event: SegmentEvent, path: str, value: Any) -> Any:
     return text
 
 
+def _read_quantity(event: SegmentEvent, path: str, value: Any) -> Any:
+    return 1 if value is None else parse_whole_number(event, path, value)
+
+
 def _read_categories(_: SegmentEvent, __: str, value: Any) -> Any:
     """Return a single category as a list of one; validation checks what is no category."""
     if is_blank(value):
@@ -200,6 +204,6 @@ _READERS: Final[dict[str, Callable[[SegmentEvent, str, Any], Any]]] = {
     "name": _read_id,
     "sku": _read_id,
     "price": parse_number,
-    "quantity": parse_whole_number,
+    "quantity": _read_quantity,
     "categories": _read_categories,
 }

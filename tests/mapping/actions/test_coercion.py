@@ -18,6 +18,7 @@ from iterable_destination.mapping.actions.coercion import Findings
 class Odd(Enum):
     FIVE = 5
     NOTHING = None
+    YES = True
 
 
 class Name(str):
@@ -227,6 +228,7 @@ def test_a_problem_says_what_is_wrong(coerce: Any, value: Any, message: str) -> 
         (coercion.coerce_number, 5.5, []),
         (coercion.coerce_number, True, ["a boolean, taken as the number it says"]),
         (coercion.coerce_boolean, True, []),
+        (coercion.coerce_boolean, Odd.YES, []),
         (coercion.coerce_boolean, 0, ["a number, taken as false"]),
         (coercion.coerce_boolean, [True], ["a list, taken as true"]),
     ],

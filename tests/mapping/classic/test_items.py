@@ -16,6 +16,7 @@ from tests.support.products import (
     find_problems,
     list_notes,
 )
+from tests.support.strategies import Mixed
 
 
 def build_item(product: dict[str, Any]) -> Any:
@@ -125,6 +126,9 @@ PRODUCTS: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
     ({"quantity": 2.0}, {"quantity": 2}, {}),
     ({"quantity": 0}, {"quantity": 0}, {}),
     ({"quantity": None}, {"quantity": 1}, {}),
+    ({"quantity": Mixed.NOTHING}, {"quantity": 1}, {}),
+    ({"category": Mixed.NOTHING}, {"categories": []}, {}),
+    ({"sku": Mixed.NOTHING}, {}, {"sku": None}),
     ({"quantity": "3"}, {"quantity": 3}, {}),
     ({"quantity": " 2.0 "}, {"quantity": 2}, {}),
     # prices
