@@ -1,8 +1,7 @@
 """Coercion: convert each value of a mapped payload to the type of its field.
 
 A value that cannot be converted gives a problem at its field, and None. A value that is changed
-gives a note. Each function asks first for the exact type that nearly all values have already.
-:mod:`~iterable_destination.mapping.actions.payload` handles null and ``""`` before.
+gives a note. :mod:`~iterable_destination.mapping.actions.payload` handles null and ``""`` before.
 """
 
 from __future__ import annotations
@@ -57,10 +56,6 @@ Coerce = Callable[[Any, str, Findings], Any]
 _NUMBER: Final = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?\s*", re.ASCII)
 _LONGEST_NUMBER: Final = 300
 
-#: Shorter texts and smaller numbers are within every bound there is.
-_SHORT: Final = 1_000
-_SMALL: Final = 1_000_000_000
-
 #: The first and the last millisecond of the years 1 to 9999.
 _MILLISECONDS: Final = range(-62_135_596_800_000, 253_402_300_800_000)
 
@@ -77,8 +72,6 @@ def _unwrap(value: Any) -> Any:
 
 def coerce_text(value: Any, path: str, found: Findings) -> str | None:
     """Return a value as a string; numbers and booleans become text."""
-    if type(value) is str and value.isascii() and len(value) < _SHORT:
-        return value
     plain = scalar(value)
     single = _unwrap(plain)
     if isinstance(single, bool):
@@ -107,8 +100,6 @@ def coerce_email(value: Any, path: str, found: Findings) -> str | None:
 
 def coerce_number(value: Any, path: str, found: Findings) -> float | None:
     """Return a value as a number. A string is parsed; true is 1 and false is 0."""
-    if (type(value) is float or type(value) is int) and -_SMALL < value < _SMALL:
-        return value
     plain = scalar(value)
     number = _to_number(_unwrap(plain))
     if number is None:
@@ -120,8 +111,6 @@ def coerce_number(value: Any, path: str, found: Findings) -> float | None:
 
 def coerce_integer(value: Any, path: str, found: Findings) -> int | None:
     """Return a value as a whole number. A string is parsed; true is 1 and false is 0."""
-    if type(value) is int and -_SMALL < value < _SMALL:
-        return value
     plain = scalar(value)
     number = _to_number(_unwrap(plain))
     if number is None or (isinstance(number, float) and not number.is_integer()):
@@ -172,8 +161,6 @@ def _describe(value: Any) -> str:
 
 def coerce_boolean(value: Any, path: str, found: Findings) -> bool | None:
     """Return a value as a boolean: ``"true"`` and 1 are true, ``"false"`` and 0 are false."""
-    if type(value) is bool:
-        return value
     plain = scalar(value)
     single = _unwrap(plain)
     if isinstance(single, str | int | float) and single in _BOOLEANS:

@@ -8,14 +8,22 @@ from iterable_destination.mapping.actions import coercion
 from iterable_destination.mapping.actions.coercion import Findings
 from iterable_destination.mapping.actions.items import coerce_items
 from iterable_destination.mapping.actions.mapping_kit.directive_options import is_directive
-from iterable_destination.mapping.actions.payload import Field, coerce_fields
+from iterable_destination.mapping.actions.payload import (
+    BOOLEAN,
+    NONE,
+    NUMBER,
+    TEXT,
+    WHOLE,
+    Field,
+    coerce_fields,
+)
 from iterable_destination.model.validation import (
     FindProblem,
-    email_problem,
     event_name_problem,
     int32_problem,
     int64_problem,
     number_problem,
+    required_text_problem,
     user_id_problem,
 )
 
@@ -25,30 +33,30 @@ def _coerce_user(value: Any, path: str, found: Findings) -> dict[str, Any] | Non
     return None if fields is None else coerce_fields(_USER, fields, f"{path}.", found)
 
 
-_EMAIL: Final = Field("email", coercion.coerce_email, email_problem)
-_USER_ID: Final = Field("userId", coercion.coerce_text, user_id_problem)
-_DATA_FIELDS: Final = Field("dataFields", coercion.coerce_object)
-_PHONE: Final = Field("phoneNumber", coercion.coerce_text, takes_null=True)
-_MERGES: Final = Field("mergeNestedObjects", coercion.coerce_boolean)
-_ID: Final = Field("id", coercion.coerce_text)
-_CREATED_AT: Final = Field("createdAt", coercion.coerce_date)
+_EMAIL: Final = Field("email", coercion.coerce_email, NONE, required_text_problem)
+_USER_ID: Final = Field("userId", coercion.coerce_text, TEXT, user_id_problem)
+_DATA_FIELDS: Final = Field("dataFields", coercion.coerce_object, NONE)
+_PHONE: Final = Field("phoneNumber", coercion.coerce_text, TEXT, takes_null=True)
+_MERGES: Final = Field("mergeNestedObjects", coercion.coerce_boolean, BOOLEAN)
+_ID: Final = Field("id", coercion.coerce_text, TEXT)
+_CREATED_AT: Final = Field("createdAt", coercion.coerce_date, NONE)
 
 #: The user of a cart or of a purchase.
 _USER: Final = (_EMAIL, _USER_ID, _DATA_FIELDS, _PHONE, _MERGES)
-_THE_USER: Final = Field("user", _coerce_user, required=True)
-_THE_ITEMS: Final = Field("items", coerce_items, required=True)
+_THE_USER: Final = Field("user", _coerce_user, NONE, required=True)
+_THE_ITEMS: Final = Field("items", coerce_items, NONE, required=True)
 #: Whether requests may be batched, and how many. They are not sent: delivery has its own limits.
 _BATCHING: Final = (
-    Field("enable_batching", coercion.coerce_boolean),
-    Field("batch_size", coercion.coerce_integer),
+    Field("enable_batching", coercion.coerce_boolean, BOOLEAN),
+    Field("batch_size", coercion.coerce_integer, WHOLE),
 )
 
 
 def _attribution(find_problem: FindProblem) -> tuple[Field, Field]:
     """Return the fields of what a custom event or a purchase is attributed to."""
     return (
-        Field("campaignId", coercion.coerce_integer, find_problem),
-        Field("templateId", coercion.coerce_integer, find_problem),
+        Field("campaignId", coercion.coerce_integer, WHOLE, find_problem),
+        Field("templateId", coercion.coerce_integer, WHOLE, find_problem),
     )
 
 
@@ -57,7 +65,7 @@ FIELDS: Final[dict[str, tuple[Field, ...]]] = {
     "trackEvent": (
         _EMAIL,
         _USER_ID,
-        Field("eventName", coercion.coerce_text, event_name_problem, required=True),
+        Field("eventName", coercion.coerce_text, TEXT, event_name_problem, required=True),
         _DATA_FIELDS,
         _ID,
         _CREATED_AT,
@@ -67,11 +75,11 @@ FIELDS: Final[dict[str, tuple[Field, ...]]] = {
     "updateUser": (
         _EMAIL,
         _USER_ID,
-        Field("newEmail", coercion.coerce_email, email_problem),
+        Field("newEmail", coercion.coerce_email, NONE, required_text_problem),
         _DATA_FIELDS,
         _PHONE,
         _MERGES,
-        Field("updateOnly", coercion.coerce_boolean),
+        Field("updateOnly", coercion.coerce_boolean, BOOLEAN),
         *_BATCHING,
     ),
     "updateCart": (_THE_USER, _THE_ITEMS),
@@ -80,7 +88,7 @@ FIELDS: Final[dict[str, tuple[Field, ...]]] = {
         _THE_USER,
         _THE_ITEMS,
         _DATA_FIELDS,
-        Field("total", coercion.coerce_number, number_problem, required=True),
+        Field("total", coercion.coerce_number, NUMBER, number_problem, required=True),
         _CREATED_AT,
         *_attribution(int32_problem),
     ),

@@ -6,7 +6,14 @@ from typing import Any, Final
 
 from iterable_destination.mapping.actions import coercion
 from iterable_destination.mapping.actions.coercion import Findings
-from iterable_destination.mapping.actions.payload import PLAIN, Field, coerce_fields
+from iterable_destination.mapping.actions.payload import (
+    NUMBER,
+    PLAIN,
+    TEXT,
+    WHOLE,
+    Field,
+    coerce_fields,
+)
 from iterable_destination.model.dates import DAYS_STAY
 from iterable_destination.model.json_copy import data_fields
 from iterable_destination.model.json_values import as_list, as_object, scalar
@@ -18,14 +25,14 @@ from iterable_destination.model.validation import (
 
 #: The fields of an item. All its other keys are sent in its ``dataFields``.
 _FIELDS: Final = (
-    Field("id", coercion.coerce_text, required=True),
-    Field("name", coercion.coerce_text, required=True),
-    Field("quantity", coercion.coerce_integer, int64_problem, required=True),
-    Field("price", coercion.coerce_number, number_problem, required=True),
-    Field("sku", coercion.coerce_text),
-    Field("url", coercion.coerce_text),
-    Field("imageUrl", coercion.coerce_text),
-    Field("description", coercion.coerce_text),
+    Field("id", coercion.coerce_text, TEXT, required=True),
+    Field("name", coercion.coerce_text, TEXT, required=True),
+    Field("quantity", coercion.coerce_integer, WHOLE, int64_problem, required=True),
+    Field("price", coercion.coerce_number, NUMBER, number_problem, required=True),
+    Field("sku", coercion.coerce_text, TEXT),
+    Field("url", coercion.coerce_text, TEXT),
+    Field("imageUrl", coercion.coerce_text, TEXT),
+    Field("description", coercion.coerce_text, TEXT),
 )
 #: Keys of an item that are not sent in its ``dataFields``.
 _NOT_DATA: Final = frozenset({field.name for field in _FIELDS}) | {

@@ -13,14 +13,26 @@ from iterable_destination.mapping.actions.coercion import Coerce, Findings
 from iterable_destination.model.json_values import SCALARS, scalar
 from iterable_destination.model.validation import FindProblem
 
+#: Types of values that a field takes as they are, if they are short or small.
+TEXT: Final = frozenset({str})
+WHOLE: Final = frozenset({int})
+NUMBER: Final = frozenset({int, float})
+BOOLEAN: Final = frozenset({bool})
+NONE: Final = frozenset[type]()
+
+#: Shorter texts and smaller numbers are within every bound there is.
+_SHORT: Final = 1_000
+_SMALL: Final = 1_000_000_000
+
 
 class Field(NamedTuple):
     """One field of an action."""
 
     name: str
     coerce: Coerce
-    #: Says why Iterable would refuse a value of the field's type; None if it takes each that
-    #: the coercion returns.
+    #: The exact types of values that need no coercion, as nearly all have.
+    types: frozenset[type]
+    #: Says why Iterable would refuse a value of the field's type; None if it takes each.
     find_problem: FindProblem | None = None
     required: bool = False
     #: Whether null is a value of its own; otherwise a null counts as absent.
@@ -45,18 +57,25 @@ def coerce_fields(
     """
     result: dict[str, Any] = {}
     for field in fields:
-        name, coerce, find_problem, required, takes_null = field  # quicker than by name
-        value = payload.get(name)
-        if value is not None and ((type(value) is str and value) or not _is_absent(value, field)):
-            result[name] = coerced = coerce(value, path + name, found)
-            if find_problem is not None and coerced is not None:
-                problem = find_problem(coerced)
-                if problem is not None:
-                    found.add_refusal(path + name, problem)
-        elif takes_null and name in payload:
-            result[name] = None
-        elif required:
-            found.add_problem(path + name, "missing")
+        name, coerce, types, find_problem, required, takes_null = field  # quicker than by name
+        value: Any = payload.get(name)
+        its_type = type(value)
+        if its_type in types and (
+            len(value) < _SHORT and value.isascii() if its_type is str else -_SMALL < value < _SMALL
+        ):
+            result[name] = value
+        elif value is not None and not _is_absent(value, field):
+            result[name] = value = coerce(value, path + name, found)
+        else:
+            if takes_null and name in payload:
+                result[name] = None
+            elif required:
+                found.add_problem(path + name, "missing")
+            continue
+        if find_problem is not None and value is not None:
+            problem = find_problem(value)
+            if problem is not None:
+                found.add_refusal(path + name, problem)
     return result
 
 

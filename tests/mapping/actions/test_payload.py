@@ -10,7 +10,7 @@ import pytest
 from iterable_destination.errors import Problem
 from iterable_destination.mapping.actions import coercion
 from iterable_destination.mapping.actions.coercion import Findings
-from iterable_destination.mapping.actions.payload import Field, coerce_fields
+from iterable_destination.mapping.actions.payload import TEXT, WHOLE, Field, coerce_fields
 
 
 class Odd(Enum):
@@ -28,8 +28,8 @@ def refuse_five(value: Any) -> str | None:
     return "no five" if value == 5 else None
 
 
-NUMBER = Field("x", coercion.coerce_integer, refuse_five)
-TEXT = Field("x", coercion.coerce_text)
+NUMBER = Field("x", coercion.coerce_integer, WHOLE, refuse_five)
+WORD = Field("x", coercion.coerce_text, TEXT)
 
 
 @pytest.mark.parametrize("value", [None, "", Odd.NOTHING, Odd.EMPTY], ids=repr)
@@ -42,11 +42,11 @@ def test_null_and_the_empty_string_count_as_absent(value: Any) -> None:
 
 @pytest.mark.parametrize("value", ["", Odd.EMPTY], ids=repr)
 def test_the_empty_string_is_a_text(value: Any) -> None:
-    assert coerce_one(TEXT, {"x": value})[0] == {"x": ""}
+    assert coerce_one(WORD, {"x": value})[0] == {"x": ""}
 
 
 def test_null_may_be_a_value_of_its_own() -> None:
-    field = TEXT._replace(takes_null=True)
+    field = WORD._replace(takes_null=True)
     assert coerce_one(field, {"x": None})[0] == {"x": None}
     assert coerce_one(field, {})[0] == {}
 
