@@ -165,14 +165,11 @@ class JsonCopier:
         for key, value in entries:
             its_type = type(value)
             if its_type is str:
-                if not value.isascii():
-                    if text_problem(value) is not None:
-                        copy[key] = self._copy_single(value, (place, key))
-                elif (length := len(value)) > 9:  # noqa: PLR2004 - yyyy-MM-dd is ten
-                    if value[4] == "-":
-                        copy[key] = write_text(value)
-                    if length > _MAX_TEXT:
-                        copy[key] = self._copy_single(value, (place, key))
+                length = len(value)
+                if length > 9 and value[4] == "-":  # noqa: PLR2004 - yyyy-MM-dd is ten
+                    copy[key] = write_text(value)
+                if length > _MAX_TEXT or not (value.isascii() or value.isprintable()):
+                    copy[key] = self._copy_single(value, (place, key))  # it may be no Unicode
             elif its_type is dict or its_type is list:
                 copy[key] = copy_inner(value, (place, key), depth)
             elif its_type is int:

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from iterable_destination.errors import Problem
 from iterable_destination.model.field_names import FieldNames
-from iterable_destination.model.json_copy import surrogate_problem
 from iterable_destination.model.json_values import (
     as_list,
     as_object,
@@ -118,14 +117,15 @@ class _ItemBuilder:
     def build(self, index: int, product: dict[Any, Any]) -> dict[str, Any]:
         """Build an item; only a value of an unusual type or size is looked at closely."""
         keys = _NAMES.find_keys(product)
+        get = product.get
         item: dict[str, Any] = {"quantity": 1, "categories": []}
         for name, first, second, types in _FIELDS:
-            value: Any = product.get(keys[first])
+            value: Any = get(keys[first])
             if value is None and second is not None:
-                value = product.get(keys[second])
+                value = get(keys[second])
             its_type = type(value)
             if its_type in types and (
-                0 < len(value) < _SHORT and surrogate_problem(value) is None
+                0 < len(value) < _SHORT and (value.isascii() or value.isprintable())
                 if its_type is str
                 else -_SMALL < value < _SMALL
             ):
