@@ -72,18 +72,23 @@ class FieldNames:
     def _learn(self, others: tuple[Any, ...]) -> tuple[dict[str, str], frozenset[str]]:
         """Find out what keys stand for, and remember it."""
         names = fold_all(others)
-        surprising: list[Any] = []
-        found: dict[str, str] = {}
-        if not self._names.isdisjoint(names):
-            for key, name in zip(others, names, strict=True):
-                if name in self._names and self._usual.get(name) != key:
-                    surprising.append(key)
-                    found.setdefault(name, key)
-        rivals = frozenset([usual for name, usual in self._usual.items() if name in found])
-        known = self._usual | found, rivals
-        if are_short(others):
+        is_kept = are_short(others)
+        if is_kept:
             make_room(self._unsurprising, len(others))
             make_room(self._known)
+        if self._names.isdisjoint(names):
+            if is_kept:
+                self._unsurprising.update(others)
+            return self._usual, frozenset()
+        surprising: list[Any] = []
+        found: dict[str, str] = {}
+        for key, name in zip(others, names, strict=True):
+            if name in self._names and self._usual.get(name) != key:
+                surprising.append(key)
+                found.setdefault(name, key)
+        rivals = frozenset([usual for name, usual in self._usual.items() if name in found])
+        known = self._usual | found, rivals
+        if is_kept:
             self._unsurprising.update(set(others).difference(surprising))
             self._known[tuple(surprising)] = known
         return known
