@@ -433,10 +433,13 @@ def _log_retry(endpoint: Endpoint, error: ApiError, delay: float) -> None:
 
 def _build_dead_letter(envelope: Envelope, outcome: Outcome) -> DeadLetter:
     record = envelope.record
+    line = record.text if isinstance(record, LineRecord) else None
+    if isinstance(outcome.error, InvalidJSON):
+        return DeadLetter(outcome, line=line)
     try:
         return DeadLetter(outcome, event=None if record is None else record.event())
-    except InvalidJSON:
-        return DeadLetter(outcome, line=record.text if isinstance(record, LineRecord) else None)
+    except InvalidJSON:  # the value that was handed in is no object
+        return DeadLetter(outcome, line=line)
 
 
 def _ignore(_: Outcome) -> None:
