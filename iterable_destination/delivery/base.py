@@ -151,6 +151,7 @@ class BaseDestination(Closeable, ForkSafe):
         outcome. Nothing is raised for what is in the event or in a response.
         """
         envelope, keys = self._preparer.prepare(index, event)
+        envelope.single = True  # nothing comes that it could go together with
         scheduler = Scheduler(self._single_policy)
         deadline = self._clock() + self._policy.retry.deadline
         with self.lock:
