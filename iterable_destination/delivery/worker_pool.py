@@ -122,6 +122,9 @@ class WorkerPool:
 
         ``take`` waits for results and takes them; None waits without a bound. What
         ``envelopes`` raises is raised at the end. The caller closes the pool.
+
+        Each envelope is submitted before the next is asked for, which may take long. Several under
+        one lock would save a fiftieth of an event's time.
         """
         wait = take or partial(self.take_results, wait=inf)
         failure = None
