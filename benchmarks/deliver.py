@@ -9,6 +9,8 @@ process of its own accepts everything, so that what is measured is this package.
 - mixed: the same with all events, orders and carts too, which are sent one by one;
 - bulks and orders with a server that takes 200 ms, against one request at a time: bulks of the
   corpus' users, where events wait for an earlier one of their user, and both of many users;
+- a hundred users with many events each and a server that takes 50 ms, against the least time in
+  which the requests of one user can follow each other;
 - single sends, against ``requests.Session.post(json=…)`` of the same bodies, which are made before.
 
 ``--without-orjson`` measures as if the extra ``[fast]`` was not installed.
@@ -35,6 +37,7 @@ from measure import machine
 
 from iterable_destination import Destination, Settings, translate
 from iterable_destination.model import json_codec
+from iterable_destination.model.endpoints import EVENTS_TRACK, Endpoint
 from iterable_destination.model.records import LineRecord
 
 BULKS: Final = ("/api/users/bulkUpdate", "/api/events/trackBulk")
@@ -113,14 +116,47 @@ def report_latency(title: str, corpus: str, lines: list[bytes]) -> None:
     print(f"one request at a time {one_by_one:.1f} s: {one_by_one / at_once:.1f} times as fast")
 
 
-def of_many_users(given: list[Json]) -> list[bytes]:
-    """Return the events, each of a user of its own, so that none has to wait for another."""
+def report_few_users(corpus: str, given: list[Json]) -> None:
+    """Print how long users take whose events wait for each other, where a request takes 50 ms."""
+    users, latency = 100, 0.05
+    lines = of_users(given, users)
+    with running(latency=latency) as url:
+        settings = settings_at(url, corpus)
+        made = [translate(json.loads(line), settings).calls for line in lines]
+        kinds = [calls[0].endpoint if calls else None for calls in made]
+        least = max(count_steps(kinds[user::users]) for user in range(users)) * latency
+        took = {workers: deliver(settings, lines, max_workers=workers)[1] for workers in (64, 8)}
+    print(
+        f"{users} users with {len(lines):,} events to a server that takes 50 ms: at least", end=" "
+    )
+    print(f"{least:.1f} s;", end=" ")
+    print(
+        *(f"{workers} workers {time / least:.2f} times" for workers, time in took.items()), sep=", "
+    )
+
+
+def count_steps(kinds: list[Endpoint | None]) -> int:
+    """Return how many requests of one user must follow each other; None is an event that has none.
+
+    Only custom events go together in a bulk: one of profiles has one item of a user.
+    """
+    called = [None, *(kind for kind in kinds if kind is not None)]
+    return sum(kind is not EVENTS_TRACK or before is not kind for before, kind in pairwise(called))
+
+
+def of_users(given: list[Json], users: int) -> list[bytes]:
+    """Return the events, of so many users that take turns."""
     return [
         _START_OF_EMAIL.sub(
-            f'"{number}.', json.dumps(event | {"userId": f"user-{number}"})
+            f'"{number % users}.', json.dumps(event | {"userId": f"user-{number % users}"})
         ).encode()
         for number, event in enumerate(given)
     ]
+
+
+def of_many_users(given: list[Json]) -> list[bytes]:
+    """Return the events, each of a user of its own, so that none has to wait for another."""
+    return of_users(given, len(given))
 
 
 _START_OF_EMAIL: Final = re.compile(r'"(?=[^"\s]{1,100}@)')
@@ -174,6 +210,7 @@ def main() -> None:
     report_latency("bulks of the corpus' users", name, lines)
     report_latency("bulks of many users", name, of_many_users(in_bulk))
     report_latency("orders", name, of_many_users(alone[:200]))
+    report_few_users(name, given[:5_000])
     report_singles(name, given, arguments.rounds)
 
 

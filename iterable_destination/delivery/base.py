@@ -151,6 +151,7 @@ class BaseDestination(Closeable, ForkSafe):
         outcome. Nothing is raised for what is in the event or in a response.
         """
         envelope, keys = self._preparer.prepare(index, event)
+        envelope.single = True  # nothing comes that it could go together with
         scheduler = Scheduler(self._single_policy)
         deadline = self._clock() + self._policy.retry.deadline
         with self.lock:
@@ -433,10 +434,13 @@ def _log_retry(endpoint: Endpoint, error: ApiError, delay: float) -> None:
 
 def _build_dead_letter(envelope: Envelope, outcome: Outcome) -> DeadLetter:
     record = envelope.record
+    line = record.text if isinstance(record, LineRecord) else None
+    if isinstance(outcome.error, InvalidJSON):
+        return DeadLetter(outcome, line=line)
     try:
         return DeadLetter(outcome, event=None if record is None else record.event())
-    except InvalidJSON:
-        return DeadLetter(outcome, line=record.text if isinstance(record, LineRecord) else None)
+    except InvalidJSON:  # the value that was handed in is no object
+        return DeadLetter(outcome, line=line)
 
 
 def _ignore(_: Outcome) -> None:

@@ -1,6 +1,7 @@
 """Preparation: a record becomes an envelope, translated, with ids and ordering keys.
 
-Nothing is sent here. An event is parsed once and read once, whatever becomes of it.
+Nothing is sent here. An event is parsed once and read once, whether it is sent, skipped or
+refused. Only for a dead letter of an event that was sent its bytes are parsed again.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from iterable_destination.errors import (
 from iterable_destination.model import endpoints
 from iterable_destination.model.calls import WITH_ID, EncodedCall, Identity, UpdateEmail
 from iterable_destination.model.outcomes import Outcome, Rejected, Retryable, Skipped
-from iterable_destination.model.records import Record, as_record
+from iterable_destination.model.records import EventRecord, Record, as_record
 from iterable_destination.model.translation import FailedSubscription
 
 _log: Final = logging.getLogger("iterable_destination.delivery")
@@ -112,7 +113,8 @@ class Preparer:
         try:
             translation = self._target.translate(event)
         except (Invalid, FunctionError) as error:
-            return self._refuse(record, error, self._read_header(event, error))
+            header = self._read_header(event, error)
+            return self._refuse(record, error, header, event)
         envelope = Envelope(
             record.index, translation.message_id, translation.notes, record=self._keep(record)
         )
@@ -146,10 +148,17 @@ class Preparer:
         return ordering_keys([*envelope.calls, *_new_identities(calls)])
 
     def _refuse(
-        self, record: Record, error: Invalid | InvalidJSON | FunctionError, header: Header
+        self,
+        record: Record,
+        error: Invalid | InvalidJSON | FunctionError,
+        header: Header,
+        event: Any = None,
     ) -> Prepared:
-        """Return the envelope of an event that has no translation, with its outcome."""
-        envelope, keys = self._open(record, header)
+        """Return the envelope of an event that has no translation, with its outcome.
+
+        ``event`` None means that the record has none that could be read.
+        """
+        envelope, keys = self._open(record, header, event)
         if isinstance(error, FunctionFailed):
             _log.debug("%s", error, exc_info=error.__cause__)
         if isinstance(error, DropEvent | EventNotSupported):
@@ -159,14 +168,23 @@ class Preparer:
             envelope.outcome = build_failed(kind, envelope, error)
         return envelope, keys
 
-    def _open(self, record: Record, header: Header) -> Prepared:
+    def _open(self, record: Record, header: Header, event: Any = None) -> Prepared:
         """Return an envelope without calls, and the ordering keys of its user."""
         message_id, identity = header
-        envelope = Envelope(record.index, message_id, record=self._keep(record))
+        envelope = Envelope(record.index, message_id, record=self._keep(record, event))
         return envelope, ordering_keys([] if identity is None else [identity])
 
-    def _keep(self, record: Record) -> Record | None:
-        return record.snapshot() if self._keeps_records else None
+    def _keep(self, record: Record, refused: Any = None) -> Record | None:
+        """Return what a dead letter would be made of; None if none are kept.
+
+        A refused event that was parsed here is kept as it is, so that it is not parsed again. One
+        that is sent is kept as bytes, which take less memory; few of them become dead letters.
+        """
+        if not self._keeps_records:
+            return None
+        if refused is None or isinstance(record, EventRecord):
+            return record.snapshot()
+        return EventRecord(record.index, refused)
 
     def _read_header(self, event: Any, error: Invalid | FunctionError) -> Header:
         """Return the header of a refused event: from its error, else from the event itself."""

@@ -64,6 +64,8 @@ class WorkerPool:
         self._results: Final = threading.Condition(lock)
         self._threads: Final[list[threading.Thread]] = []
         self._idle = 0
+        #: Whether a worker was woken or started that has not looked for a batch yet.
+        self._is_called = False
         #: When the next idle worker wakes up without being notified.
         self._wakes_at = inf
         self._is_closed = False
@@ -120,6 +122,9 @@ class WorkerPool:
 
         ``take`` waits for results and takes them; None waits without a bound. What
         ``envelopes`` raises is raised at the end. The caller closes the pool.
+
+        Each envelope is submitted before the next is asked for, which may take long. Several under
+        one lock would save a fiftieth of an event's time.
         """
         wait = take or partial(self.take_results, wait=inf)
         failure = None
@@ -195,14 +200,22 @@ class WorkerPool:
             thread.join()
 
     def _call_worker(self) -> None:
-        """Wake an idle worker to look for a batch; start one if all are busy."""
+        """Wake an idle worker to look for a batch; start one if all are busy.
+
+        One is called at a time: it calls the next one if there is more to send. So no more of them
+        run than the processor has time for.
+        """
+        if self._is_called:
+            return
         if self._idle:
             self._work.notify()
+            self._is_called = True
         elif len(self._threads) < self._max_workers and not self._is_closed:
             thread = threading.Thread(target=self._run, name="iterable-worker", daemon=True)
             with suppress(RuntimeError):  # none can be started while the interpreter ends
                 thread.start()
                 self._threads.append(thread)
+                self._is_called = True
 
     def _run(self) -> None:
         try:
@@ -241,6 +254,7 @@ class WorkerPool:
         """Wait for a batch; None if there will be no more."""
         with self._work:
             while not self._is_closed:
+                self._is_called = False
                 now = self._clock()
                 step = self._scheduler.next(now)
                 if self._scheduler.settled:

@@ -33,9 +33,10 @@ from iterable_destination import (
     translate,
 )
 from iterable_destination.delivery.base import Runtime
-from iterable_destination.model import endpoints
+from iterable_destination.model import endpoints, json_codec, records
 from iterable_destination.model.calls import Identity, TrackEvent, UpdateUser
 from iterable_destination.model.records import LineRecord
+from iterable_destination.model.segment_event import SegmentEvent
 from iterable_destination.testing import (
     Fault,
     LocalIterable,
@@ -893,6 +894,47 @@ def test_a_dead_letter_is_on_disk_before_its_outcome_is_told(tmp_path: Path) -> 
     assert by_place[3].items() >= events[3].items()
     assert by_place[3]["deadLetter"]["outcome"] == "rejected"
     assert by_place[4]["deadLetter"]["line"] == "no JSON"
+
+
+def test_a_line_is_parsed_once_and_read_once_whatever_becomes_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only what Iterable itself refuses is parsed again, for its dead letter."""
+    decode, read = json_codec.decode, SegmentEvent.__init__
+    parsed: Counter[bytes] = Counter()
+    times_read: Counter[Any] = Counter()
+
+    def counts_parsed(text: bytes) -> Any:
+        parsed[text] += 1
+        return decode(text)
+
+    def counts_read(self: SegmentEvent, raw: Any) -> None:
+        times_read[raw["messageId"]] += 1
+        read(self, raw)
+
+    monkeypatch.setattr(records, "decode", counts_parsed)
+    monkeypatch.setattr(SegmentEvent, "__init__", counts_read)
+    events = [
+        track(0),
+        {"type": "group", "userId": "u-1", "messageId": "m-1"},
+        {"type": "track", "userId": "u-1", "messageId": "m-2"},
+        track(3, "forgotten"),
+    ]
+    lines = [*(json.dumps(event).encode() for event in events), b"no JSON"]
+    path = tmp_path / "dead.jsonl"
+    with (
+        LocalIterable(Project(forgotten={"forgotten"})) as iterable,
+        DeadLetters(path) as dead,
+        delivering(iterable, dead_letters=dead) as to,
+    ):
+        outcomes = by_index(to.send_all(map(LineRecord, count(1), lines)))
+    assert names(outcomes) == ["delivered", "skipped", "rejected", "rejected", "rejected"]
+    assert [parsed[line] for line in lines] == [1, 1, 1, 2, 1]
+    assert times_read == {"m-0": 1, "m-1": 1, "m-2": 1, "m-3": 1}
+    kept = {letter["deadLetter"]["index"]: letter for letter in read_letters(path)}
+    assert kept[2].items() >= events[2].items()
+    assert kept[3].items() >= events[3].items()
+    assert kept[4]["deadLetter"]["line"] == "no JSON"
 
 
 def test_an_event_that_ends_unknown_is_a_dead_letter_and_a_retryable_one_is_none(

@@ -356,6 +356,48 @@ def test_threads_are_started_as_they_are_needed_and_used_again() -> None:
     assert all(not thread.is_alive() for thread in seen)
 
 
+def test_many_events_at_once_start_one_thread_until_that_has_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started: list[threading.Thread] = []
+
+    def never_runs(thread: threading.Thread) -> None:
+        started.append(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", never_runs)
+    with (
+        FixedResponseClient(200, BODIES["success"]) as client,
+        Destination(SETTINGS, client=client, rate_limits=RATE_LIMITS) as to,
+    ):
+        pool = to._make_pool(to._policy)
+        for n in range(50):
+            pool.try_submit(*to._preparer.prepare(n, order(n, f"u-{n}")))
+        pool.close(wait=False)
+    assert len(started) == 1
+
+
+def test_an_event_of_a_slow_source_is_sent_while_the_next_is_awaited() -> None:
+    arrived = threading.Event()
+
+    class Noting(FixedResponseClient):
+        def respond(self, *about: Any) -> HttpResponse:
+            arrived.set()
+            return super().respond(*about)
+
+    def slow(event: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        arrived.clear()
+        yield event
+        assert arrived.wait(WAIT_SECONDS)
+
+    for kind, text in (("trackPurchase", "success"), ("trackBulk", "tally")):
+        with (
+            Noting(200, BODIES[text]) as client,
+            Destination(SETTINGS, client=client, rate_limits=RATE_LIMITS, retry=NONE) as to,
+        ):
+            list(to.send_all(slow(SENT[kind](0, "u-0"))))
+            assert len(client.paths) >= 1
+
+
 def test_a_job_has_the_same_body_each_time() -> None:
     bodies: list[bytes] = []
     for_bulk = endpoints.EVENTS_TRACK_BULK.path
