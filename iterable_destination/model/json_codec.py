@@ -18,9 +18,10 @@ else:
     HAS_ORJSON = True
 
 #: orjson reads whole numbers of more than 64 bits as floats. To find them, all digits are made the
-#: same and a row of them is searched: that is ten times quicker than a regular expression.
-_SAME: Final = bytes.maketrans(b"123456789", b"000000000")
-_LONG_NUMBER: Final = b"0" * 19
+#: same, and all that can stand before a number, and then a row of digits is searched: that is ten
+#: times quicker than a regular expression. A row inside a string is seldom found.
+_SAME: Final = bytes.maketrans(b"123456789,[- \t\r\n", b"000000000:::::::")
+_LONG_NUMBER: Final = b":" + b"0" * 19
 
 
 def decode(text: bytes) -> Any:
@@ -29,7 +30,7 @@ def decode(text: bytes) -> Any:
     ``NaN`` and ``Infinity`` are read, as Python writes them, so that the event that has them can
     be named. A text nested too deeply for Python to read is a :exc:`ValueError` too.
     """
-    if HAS_ORJSON and _LONG_NUMBER not in text.translate(_SAME):
+    if HAS_ORJSON and not _may_have_long_number(text):
         try:
             return orjson.loads(text)
         except ValueError:
@@ -39,6 +40,11 @@ def decode(text: bytes) -> Any:
     except RecursionError:
         message = "nested too deeply to be read"
         raise ValueError(message) from None
+
+
+def _may_have_long_number(text: bytes) -> bool:
+    same = text.translate(_SAME)
+    return _LONG_NUMBER in same or same.startswith(_LONG_NUMBER[1:])
 
 
 def encode(value: Any) -> bytes:

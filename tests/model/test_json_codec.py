@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import math
 import sys
 from datetime import UTC, datetime
@@ -57,6 +58,25 @@ DECODED: list[tuple[bytes, Any]] = [
 @pytest.mark.parametrize(("text", "expected"), DECODED, ids=[str(text) for text, _ in DECODED])
 def test_a_json_text_is_read(text: bytes, expected: Any) -> None:
     assert repr(decode(text)) == repr(expected)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [b"[", b"[1,", b"[1, ", b"[\t", b"[\n", b"[\r\n", b"[-", b'[{"a":', b'[{"a": -'],
+    ids=str,
+)
+def test_a_whole_number_keeps_all_its_digits_wherever_it_stands(before: bytes) -> None:
+    text = before + b"98765432109876543210" + (b"}]" if b"{" in before else b"]")
+    assert repr(decode(text)) == repr(json.loads(text))
+    assert "98765432109876543210" in repr(decode(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b'{"a":"00000000000000000297"}', b'{"a":"x 98765432109876543210,98765432109876543210"}'],
+)
+def test_digits_in_a_string_stay_digits(text: bytes) -> None:
+    assert decode(text) == json.loads(text)
 
 
 def test_nan_is_read() -> None:
