@@ -118,7 +118,7 @@ class _ItemBuilder:
         """Build an item; only a value of an unusual type or size is looked at closely."""
         keys = _NAMES.find_keys(product)
         get = product.get
-        item: dict[str, Any] = {"quantity": 1, "categories": []}
+        item: dict[str, Any] = {}
         for name, first, second, types in _FIELDS:
             value: Any = get(keys[first])
             if value is None and second is not None:
@@ -135,9 +135,9 @@ class _ItemBuilder:
                 sent = self._read_field(index, product, name, candidates)
                 if sent is not None:
                     item[name] = sent
-        categories = item["categories"]
-        if type(categories) is str:
-            item["categories"] = [categories]
+        item.setdefault("quantity", 1)
+        categories = item.get("categories", [])
+        item["categories"] = [categories] if type(categories) is str else categories
         rest = {key: value for key, value in product.items() if key not in item}
         for key in USED_UP:
             rest.pop(key, None)
