@@ -175,7 +175,7 @@ class JsonCopier:
             elif its_type is int:
                 if not -_LONG < value < _LONG:
                     copy[key] = self._copy_single(value, (place, key))
-            elif its_type is float:
+            elif its_type is float:  # all libraries write these alike, with no exponent
                 if not (1e-4 <= value < 1e16 or -1e16 < value <= -1e-4) and value:  # noqa: PLR2004
                     copy[key] = self._copy_single(value, (place, key))
             elif value is not None and its_type is not bool:
