@@ -115,6 +115,8 @@ def compare(value: Any, operator: str, word: str) -> bool:
         return (value is None or value is MISSING) != is_other
     if word in {"true", "false"}:
         return (value is (word == "true")) != is_other
+    if isinstance(value, str) and operator in {"=", "==", "!="}:
+        return (value == word) != is_other
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return NUMBERS[operator](value, float(word))

@@ -23,8 +23,8 @@ def test_a_user_that_is_no_object_is_refused() -> None:
 
 def test_a_campaign_has_its_bounds() -> None:
     expected = "must be between -9,223,372,036,854,775,808 and 9,223,372,036,854,775,807"
-    assert find_problems(EVENT, build_subscription(campaignId=2**63, eventName="")) == [
-        ("Mine: eventName", "missing"),
+    assert find_problems(EVENT, build_subscription(campaignId=2**63, userId="ø")) == [
+        ("Mine: userId", "must be printable ASCII, not empty, and not end with a space"),
         ("Mine: campaignId", expected),
     ]
 

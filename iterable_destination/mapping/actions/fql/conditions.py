@@ -104,14 +104,26 @@ def equals_text(text: str) -> Test:
     return test
 
 
-def equals_number(number: float) -> Test:
-    """Build a test that a value is this number; a text of digits is not a number."""
-    return compares(operator.eq, number)
+def equals_number(number: float, written: str) -> Test:
+    """Build a test that a value is this number, or the text that it is ``written`` as."""
+    return _number_satisfies(operator.eq, number, written)
 
 
-def differs_from_number(number: float) -> Test:
-    """Build a test that a value is a number, but not this one."""
-    return compares(operator.ne, number)
+def differs_from_number(number: float, written: str) -> Test:
+    """Build a test that a value is a number or a text, but not this one."""
+    return _number_satisfies(operator.ne, number, written)
+
+
+def _number_satisfies(compare: Callable[[Any, Any], bool], number: float, written: str) -> Test:
+    """Build a test of a number, or of a text: an unquoted number may be meant for either."""
+
+    def test(value: Any) -> bool:
+        plain = _plain(value)
+        if isinstance(plain, str):
+            return compare(plain, written)
+        return _is_number(plain) and compare(plain, number)
+
+    return test
 
 
 def compares(compare: Callable[[Any, Any], bool], number: float) -> Test:

@@ -152,7 +152,8 @@ def _build_test(operator: Token, value: Token) -> Test:
         return compares(ORDERS[operator.text], _parse_number(value.text))
     is_other = operator.text == "!="
     if value.kind is Kind.NUMBER:
-        return (differs_from_number if is_other else equals_number)(_parse_number(value.text))
+        build = differs_from_number if is_other else equals_number
+        return build(_parse_number(value.text), value.text)
     test = _build_equality(value)
     return negate(test) if is_other else test
 

@@ -24,15 +24,18 @@ from iterable_destination.model.json_values import as_list, as_object, describe_
 
 
 def array_path(options: Options) -> Resolve:
-    """``@arrayPath``: a list, each element of which is mapped to a shape."""
+    """``@arrayPath``: a list, each element of which is mapped to a shape.
+
+    Only an object that is not empty is a shape; with anything else it is the list itself.
+    """
     value = options.value
     if not isinstance(value, list) or not 1 <= len(value) <= 2:  # noqa: PLR2004 - path and shape
         options.add_problem("must be a list of a path and perhaps a shape")
         return lambda _: NOTHING
     source = _read_source(options)
-    shape = options.read_element(1) if len(value) > 1 and value[1] != {} else None
-    if shape is None:
+    if not isinstance(value[-1], dict) or not value[1:] or not value[1]:
         return source
+    shape = options.read_element(1)
 
     def resolve(data: Any) -> Any:
         found = source(data)
