@@ -10,7 +10,10 @@ from iterable_destination.mapping.actions.apply import (
     ANONYMOUS,
     Mapped,
     apply_subscription,
+    fail_trigger,
+    read_header,
     too_deep,
+    unreadable,
 )
 from iterable_destination.mapping.actions.explain import Explanation, explain
 from iterable_destination.mapping.actions.fql.conditions import Trigger
@@ -56,10 +59,10 @@ class MappedTranslator:
 
         Raises :exc:`~iterable_destination.errors.InvalidEvent` if the event cannot be read, or if
         no subscription that fired gives a call and one failed; then each problem's place begins
-        with the subscription's name. What a ``Mapping`` of your own raises is not caught.
+        with the subscription's name. What a value raises when it is read is a problem like any
+        other.
         """
-        header = EventHeader(event)
-        reason = header.mapped_skip_reason()
+        header, reason = read_header(event)
         if reason is not None:
             return Translation(header.message_id, skipped=reason)
         try:
@@ -68,8 +71,14 @@ class MappedTranslator:
             raise too_deep(header) from None
 
     def skip_reason(self, event: SegmentEvent) -> str | None:
-        """Return why the event's ``integrations`` switch it off here, or None if they do not."""
-        return event.mapped_skip_reason()
+        """Return why the event's ``integrations`` switch it off here, or None if they do not.
+
+        Raises :exc:`~iterable_destination.errors.InvalidEvent` if they cannot be read.
+        """
+        try:
+            return event.mapped_skip_reason()
+        except Exception as error:
+            raise unreadable(error, event) from error
 
     def explain(self, event: Any, settings: Settings) -> tuple[Explanation, ...]:
         """Explain what each subscription makes of an event, in their order.
@@ -82,7 +91,14 @@ class MappedTranslator:
         body = header.raw
         fired = []
         for subscription, trigger in self._candidates(body):
-            if trigger is None or trigger.holds(body):
+            try:
+                fires = trigger is None or trigger.holds(body)
+            except RecursionError:
+                raise
+            except Exception as error:  # noqa: BLE001 - a value may do and raise anything
+                fired.append(fail_trigger(subscription, error))
+                continue
+            if fires:
                 fired.append(apply_subscription(subscription, body, settings))
         if len(fired) == 1:
             made = fired[0]
