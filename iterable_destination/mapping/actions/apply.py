@@ -58,7 +58,7 @@ def apply_subscription(
         if not made.problems:
             _check_calls(made, CALLS[subscription.action](fields, made), settings)
     except Unmappable as error:
-        made.add_problem("mapping", str(error))
+        made.add_problem(error.place, str(error))
     except RecursionError:
         raise
     except Exception as error:  # noqa: BLE001 - a value may do and raise anything
