@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import attrs
 
+from iterable_destination.mapping.actions.number_text import write_number
 from iterable_destination.mapping.actions.paths import NOTHING, Get
 from iterable_destination.model.json_values import SCALARS, scalar
 
@@ -104,24 +105,26 @@ def equals_text(text: str) -> Test:
     return test
 
 
-def equals_number(number: float, written: str) -> Test:
-    """Build a test that a value is this number, or the text that it is ``written`` as."""
-    return _number_satisfies(operator.eq, number, written)
+def equals_number(number: float) -> Test:
+    """Build a test that a value is this number; a text of digits is not a number."""
+    return compares(operator.eq, number)
 
 
-def differs_from_number(number: float, written: str) -> Test:
-    """Build a test that a value is a number or a text, but not this one."""
-    return _number_satisfies(operator.ne, number, written)
+def differs_from_number(number: float) -> Test:
+    """Build a test that a value is a number, but not this one."""
+    return compares(operator.ne, number)
 
 
-def _number_satisfies(compare: Callable[[Any, Any], bool], number: float, written: str) -> Test:
-    """Build a test of a number, or of a text: an unquoted number may be meant for either."""
+def equals_name(number: float, written: str) -> Test:
+    """Build a test that a name or an id is this number, or the text of it.
+
+    The text may be as the trigger has it, or as JavaScript writes the number.
+    """
+    texts = {written, write_number(number)}
 
     def test(value: Any) -> bool:
-        plain = _plain(value)
-        if isinstance(plain, str):
-            return compare(plain, written)
-        return _is_number(plain) and compare(plain, number)
+        plain = value if type(value) in _PLAIN else scalar(value)
+        return plain in texts if type(plain) is str else _is_number(plain) and plain == number
 
     return test
 
