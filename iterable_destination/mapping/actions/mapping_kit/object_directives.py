@@ -42,10 +42,21 @@ def array_path(options: Options) -> Resolve:
         elements = found if type(found) is list else _list_elements(found)
         if elements is None:
             return found
-        shaped = [shape(element) for element in elements]
+        shaped = [
+            shape(element) if element is not None else _shape_null(shape) for element in elements
+        ]
         return [None if value is NOTHING else value for value in shaped]
 
     return resolve
+
+
+class ShapedNull(dict[Any, Any]):
+    """The object that a shape makes of an element that is null: it stands for no thing."""
+
+
+def _shape_null(shape: Resolve) -> Any:
+    shaped = shape(None)
+    return ShapedNull(shaped) if type(shaped) is dict else shaped
 
 
 def _list_elements(found: Any) -> list[Any] | None:
