@@ -40,11 +40,11 @@ class Field(NamedTuple):
 
     @property
     def takes_empty(self) -> bool:
-        """Whether ``""`` is a value inside an object; otherwise it counts as absent."""
-        return self.coerce in _TEXTS
+        """Whether ``""`` is a value inside an object; otherwise it counts as absent.
 
-
-_TEXTS: Final = (coercion.coerce_text, coercion.coerce_email)
+        An email or a userId that is empty names nobody.
+        """
+        return self.coerce is coercion.coerce_text and self.find_problem is None
 
 
 def coerce_fields(
