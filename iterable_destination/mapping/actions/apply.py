@@ -75,7 +75,7 @@ def fail_trigger(subscription: Subscription, error: Exception) -> Mapped:
 
 def describe_raised(error: Exception) -> str:
     """Return the problem of a value that raises an exception when it is read, without its text."""
-    return f"raised {type(error).__name__} when it was read"
+    return f"cannot be read: {type(error).__name__}"
 
 
 def _check_calls(made: Mapped, calls: tuple[Call, ...], settings: Settings) -> None:
