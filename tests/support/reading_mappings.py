@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from decimal import Decimal
 from typing import Any
 
 NOTHING = object()
@@ -66,11 +67,57 @@ def format_value(value: Any) -> str:
         )
     if isinstance(value, dict):
         return encode_json(value)
-    return str(int(value)) if value == int(value) else str(value)
+    return write_number(value)
+
+
+def write_number(value: float) -> str:
+    """Write a number by the steps of ECMAScript's Number::toString."""
+    if isinstance(value, int) and abs(value) < 10**21:
+        return str(value)
+    if value == 0:
+        return "0"
+    if value < 0:
+        return "-" + write_number(-value)
+    _, digits, exponent = Decimal(repr(float(value))).as_tuple()
+    text = "".join(map(str, digits)).rstrip("0")
+    point = len(digits) + int(exponent)
+    if len(text) <= point <= 21:
+        return text.ljust(point, "0")
+    if 0 < point <= 21:
+        return f"{text[:point]}.{text[point:]}"
+    if -6 < point <= 0:
+        return f"0.{'0' * -point}{text}"
+    mantissa = text if len(text) == 1 else f"{text[0]}.{text[1:]}"
+    return f"{mantissa}e{point - 1:+d}"
 
 
 def encode_json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    """Write JSON as JavaScript does."""
+    if isinstance(value, dict):
+        inner = (f"{encode_json(key)}:{encode_json(each)}" for key, each in value.items())
+        return "{" + ",".join(inner) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(encode_json, value)) + "]"
+    if isinstance(value, str | bool) or value is None:
+        return json.dumps(value, ensure_ascii=False)
+    return write_number(value)
+
+
+def decode_json(text: str) -> Any:
+    """Read JSON as JavaScript does; a number that becomes infinite there is sent as null."""
+
+    def refuse(name: str) -> Any:
+        raise ValueError(name)
+
+    return lose_infinity(json.loads(text, parse_constant=refuse))
+
+
+def lose_infinity(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: lose_infinity(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [lose_infinity(each) for each in value]
+    return None if value in (float("inf"), -float("inf")) else value
 
 
 def template(options: Any, data: Any) -> Any:
@@ -98,7 +145,7 @@ def array_path(options: Any, data: Any) -> Any:
     found = (
         path(options[0], data) if isinstance(options[0], str) else resolve_slowly(options[0], data)
     )
-    if len(options) == 1 or options[1] == {}:
+    if len(options) == 1 or not isinstance(options[1], dict) or options[1] == {}:
         return found
     if isinstance(found, dict):
         found = [found]
@@ -134,9 +181,9 @@ def replace_all(text: str, pattern: str, new: str, options: Any) -> str:
         here = text[place : place + len(pattern)]
         same = here == pattern
         if options.get("ignorecase", False):
-            same = here.lower() == pattern.lower()
+            same = list(map(canonicalize, here)) == list(map(canonicalize, pattern))
         if same and is_open:
-            done += new
+            done += expand(new, text[:place], here, text[place + len(pattern) :])
             place += len(pattern)
             is_open = options.get("global", True)
         else:
@@ -145,12 +192,32 @@ def replace_all(text: str, pattern: str, new: str, options: Any) -> str:
     return done
 
 
+def canonicalize(character: str) -> str:
+    """Return a character without its case, by ECMAScript's Canonicalize (no flag u)."""
+    upper = character.upper()
+    if len(upper) != 1 or ord(character) > 0xFFFF:
+        return character
+    return character if ord(character) >= 128 > ord(upper) else upper
+
+
+def expand(new: str, before: str, match: str, after: str) -> str:
+    """Fill a replacement from left to right."""
+    special = {"$": "$", "&": match, "`": before, "'": after}
+    done, place = "", 0
+    while place < len(new):
+        is_special = new[place] == "$" and new[place + 1 : place + 2] in special
+        is_special = is_special and place + 1 < len(new)
+        done += special[new[place + 1]] if is_special else new[place]
+        place += 2 if is_special else 1
+    return done
+
+
 def json_(options: Any, data: Any) -> Any:
     value = resolve_slowly(options["value"], data)
     if options["mode"] == "encode":
         return NOTHING if value is NOTHING else encode_json(value)
     try:
-        return json.loads(value) if isinstance(value, str) else value
+        return decode_json(value) if isinstance(value, str) else value
     except ValueError:
         return value
 

@@ -40,22 +40,42 @@ class Mapped(Findings):
 def apply_subscription(
     subscription: Subscription, event: dict[Any, Any], settings: Settings
 ) -> Mapped:
-    """Return what a subscription makes of an event that fires it."""
+    """Return what a subscription makes of an event that fires it.
+
+    Whatever goes wrong is a problem of this event with this subscription, also what a value raises
+    when it is read; but :exc:`RecursionError` is raised, which the whole event would meet.
+    """
     made = Mapped(subscription.name)
     try:
         payload = made.payload = subscription.resolve(event)
+        if type(payload) is not dict:
+            payload = {} if payload is NOTHING else as_object(scalar(payload))
+            if payload is None:
+                kind = describe_type(made.payload)
+                made.add_problem("mapping", f"must give an object, not {kind}")
+                return made
+        fields = coerce_fields(subscription.fields, payload, "", made)
+        if not made.problems:
+            _check_calls(made, CALLS[subscription.action](fields, made), settings)
     except Unmappable as error:
-        made.add_problem("mapping", str(error))
-        return made
-    if type(payload) is not dict:
-        payload = {} if payload is NOTHING else as_object(scalar(payload))
-        if payload is None:
-            made.add_problem("mapping", f"must give an object, not {describe_type(made.payload)}")
-            return made
-    fields = coerce_fields(subscription.fields, payload, "", made)
-    if not made.problems:
-        _check_calls(made, CALLS[subscription.action](fields, made), settings)
+        made.add_problem(error.place, str(error))
+    except RecursionError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a value may do and raise anything
+        made.add_problem("mapping", describe_raised(error))
     return made
+
+
+def fail_trigger(subscription: Subscription, error: Exception) -> Mapped:
+    """Return what a subscription makes of an event for which its trigger raised an exception."""
+    made = Mapped(subscription.name)
+    made.add_problem("trigger", describe_raised(error))
+    return made
+
+
+def describe_raised(error: Exception) -> str:
+    """Return the problem of a value that raises an exception when it is read, without its text."""
+    return f"cannot be read: {type(error).__name__}"
 
 
 def _check_calls(made: Mapped, calls: tuple[Call, ...], settings: Settings) -> None:
@@ -75,6 +95,29 @@ def _check_calls(made: Mapped, calls: tuple[Call, ...], settings: Settings) -> N
         made.calls = calls
 
 
-def too_deep(header: EventHeader) -> InvalidEvent:
+def read_header(event: Any) -> tuple[EventHeader, str | None]:
+    """Return what every subscription reads of an event, and why it is skipped; None if it is not.
+
+    Raises :exc:`~iterable_destination.errors.InvalidEvent` if the event cannot be read.
+    """
+    header = None
+    try:
+        header = EventHeader(event)
+        return header, header.mapped_skip_reason()
+    except InvalidEvent:
+        raise
+    except Exception as error:
+        raise unreadable(error, header) from error
+
+
+def unreadable(error: Exception, header: EventHeader | None) -> InvalidEvent:
+    """Return the error for an event that raises an exception when it is read."""
+    if isinstance(error, RecursionError):
+        return too_deep(header)
+    message_id = None if header is None else header.message_id
+    return InvalidEvent([Problem("$", describe_raised(error))], message_id)
+
+
+def too_deep(header: EventHeader | None) -> InvalidEvent:
     """Return the error for an event that is nested too deeply for the stack that is left."""
-    return InvalidEvent([Problem("$", TOO_DEEP)], header.message_id)
+    return InvalidEvent([Problem("$", TOO_DEEP)], None if header is None else header.message_id)

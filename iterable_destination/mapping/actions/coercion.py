@@ -12,6 +12,7 @@ from math import floor, isfinite
 from typing import Any, Final
 
 from iterable_destination.errors import Note, Problem
+from iterable_destination.mapping.actions.number_text import write_number
 from iterable_destination.model.dates import read_as_unix_seconds
 from iterable_destination.model.json_copy import text_problem
 from iterable_destination.model.json_values import (
@@ -21,7 +22,6 @@ from iterable_destination.model.json_values import (
     describe_type,
     scalar,
 )
-from iterable_destination.model.segment_event import as_id
 from iterable_destination.model.validation import reads_like_email
 
 
@@ -77,7 +77,7 @@ def coerce_text(value: Any, path: str, found: Findings) -> str | None:
     if isinstance(single, bool):
         single = "true" if single else "false"
     elif type(single) in {int, float}:
-        single = as_id(single)
+        single = write_number(single) or single
     if not isinstance(single, str):
         found.add_problem(path, f"must be a string, not {describe_type(single)}")
         return None

@@ -15,6 +15,8 @@ from iterable_destination.mapping.actions.apply import (
     ANONYMOUS,
     Mapped,
     apply_subscription,
+    fail_trigger,
+    read_header,
     too_deep,
 )
 from iterable_destination.mapping.actions.paths import NOTHING
@@ -61,21 +63,27 @@ def explain(
     The calls are those that a ``MappedTranslator`` returns. Raises
     :exc:`~iterable_destination.errors.InvalidEvent` if the event cannot be read.
     """
-    header = EventHeader(event)
+    header, reason = read_header(event)
+    chosen = settings or Settings()
     try:
-        return tuple([_explain_one(each, header, settings or Settings()) for each in subscriptions])
+        return tuple([_explain_one(each, header, reason, chosen) for each in subscriptions])
     except RecursionError:  # the caller is deep in calls itself
         raise too_deep(header) from None
 
 
 def _explain_one(
-    subscription: Subscription, header: EventHeader, settings: Settings
+    subscription: Subscription, header: EventHeader, reason: str | None, settings: Settings
 ) -> Explanation:
     name = subscription.name
-    reason = header.mapped_skip_reason()
     if reason is not None or not subscription.enabled:
         return Explanation(name, fired=False, because=reason or _OFF)
-    fired, part = subscription.condition.evaluate(header.raw)
+    try:
+        fired, part = subscription.condition.evaluate(header.raw)
+    except RecursionError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a value may do and raise anything
+        problems = tuple(fail_trigger(subscription, error).problems)
+        return Explanation(name, fired=False, because=subscription.trigger, problems=problems)
     because = subscription.trigger[part.start : part.end]
     if not fired:
         return Explanation(name, fired, because)
@@ -83,15 +91,24 @@ def _explain_one(
 
 
 def _build_explanation(name: str, because: str, made: Mapped) -> Explanation:
-    mapped_payload = None if made.payload is NOTHING else made.payload
-    payload = data_fields({"payload": mapped_payload}, "", [], TEXTS_STAY)["payload"]
     return Explanation(
         name,
         True,  # noqa: FBT003 - it fired
         because,
-        payload,
+        _copy_payload(made.payload),
         tuple(made.notes),
         made.calls,
         tuple(made.problems),
         ANONYMOUS if made.is_anonymous else None,
     )
+
+
+def _copy_payload(payload: Any) -> Any:
+    """Return a copy of a mapped payload as JSON; None if one of its values raises an exception."""
+    try:
+        mapped = None if payload is NOTHING else payload
+        return data_fields({"payload": mapped}, "", [], TEXTS_STAY)["payload"]
+    except RecursionError:
+        raise
+    except Exception:  # noqa: BLE001 - a value may do and raise anything; a problem says so
+        return None

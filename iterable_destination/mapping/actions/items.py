@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from iterable_destination.mapping.actions import coercion
 from iterable_destination.mapping.actions.coercion import Findings
+from iterable_destination.mapping.actions.mapping_kit.object_directives import ShapedNull
 from iterable_destination.mapping.actions.payload import (
     NUMBER,
     PLAIN,
@@ -16,7 +17,7 @@ from iterable_destination.mapping.actions.payload import (
 )
 from iterable_destination.model.dates import DAYS_STAY
 from iterable_destination.model.json_copy import data_fields
-from iterable_destination.model.json_values import as_list, as_object, scalar
+from iterable_destination.model.json_values import as_list, as_object, is_blank, scalar
 from iterable_destination.model.validation import (
     categories_problem,
     int64_problem,
@@ -41,17 +42,19 @@ _NOT_DATA: Final = frozenset({field.name for field in _FIELDS}) | {
 
 
 def coerce_items(value: Any, path: str, found: Findings) -> list[dict[str, Any]]:
-    """Return a list of items. A single object counts as a list of one; nulls are left out."""
+    """Return a list of items. A single object counts as a list of one; nulls are passed over."""
     plain = value if type(value) in PLAIN else scalar(value)
     elements = as_list(plain) if as_object(plain) is None else [plain]
     if elements is None:
         coercion.coerce_object(plain, f"{path}[0]", found)
         return []
-    return [
-        _coerce_item(element, f"{path}[{index}]", found)
-        for index, element in enumerate(elements)
-        if element is not None
-    ]
+    items = []
+    for index, element in enumerate(elements):
+        if element is None or type(element) is ShapedNull:
+            found.add_note(f"{path}[{index}]", "null, passed over")
+        else:
+            items.append(_coerce_item(element, f"{path}[{index}]", found))
+    return items
 
 
 def _coerce_item(value: Any, path: str, found: Findings) -> dict[str, Any]:
@@ -61,7 +64,7 @@ def _coerce_item(value: Any, path: str, found: Findings) -> dict[str, Any]:
         return {}
     item = coerce_fields(_FIELDS, fields, f"{path}.", found)
     categories = scalar(fields.get("categories"))
-    if categories is not None:
+    if not is_blank(categories):
         item["categories"] = _coerce_categories(categories, f"{path}.categories", found)
     rest = {}
     if not _NOT_DATA.issuperset(fields):
@@ -72,11 +75,14 @@ def _coerce_item(value: Any, path: str, found: Findings) -> dict[str, Any]:
 
 
 def _coerce_categories(value: Any, path: str, found: Findings) -> list[Any]:
-    """Return a single category as a list of one, and a list as it is."""
+    """Return a single category as a list of one, and a list with numbers in it as texts."""
     elements = as_list(value)
     if elements is None:
         return [coercion.coerce_text(value, path, found)]
     categories = list(map(scalar, elements))
+    for index, category in enumerate(categories):
+        if isinstance(category, int | float):
+            categories[index] = coercion.coerce_text(category, f"{path}[{index}]", found)
     problem = categories_problem(categories)
     if problem is not None:
         found.add_refusal(path, problem)

@@ -45,7 +45,9 @@ def read_path(text: str) -> tuple[str, ...]:
         step = _STEP.match(text, start)
         if step is None or (keys and step["name"] is not None and text[start] != "."):
             raise BadPath(f"is no path: see character {start + 1}")
-        keys.append(next(key for key in step.group("index", "single", "double", "name") if key))
+        keys.append(
+            next(key for key in step.group("index", "single", "double", "name") if key is not None)
+        )
         start = step.end()
     return tuple(keys)
 

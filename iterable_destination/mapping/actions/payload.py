@@ -40,11 +40,11 @@ class Field(NamedTuple):
 
     @property
     def takes_empty(self) -> bool:
-        """Whether ``""`` is a value; otherwise it counts as absent."""
-        return self.coerce in _TEXTS
+        """Whether ``""`` is a value inside an object; otherwise it counts as absent.
 
-
-_TEXTS: Final = (coercion.coerce_text, coercion.coerce_email)
+        An email or a userId that is empty names nobody.
+        """
+        return self.coerce is coercion.coerce_text and self.find_problem is None
 
 
 def coerce_fields(
@@ -61,13 +61,15 @@ def coerce_fields(
         value: Any = payload.get(name)
         its_type = type(value)
         if its_type in types and (
-            len(value) < _SHORT and value.isascii() if its_type is str else -_SMALL < value < _SMALL
+            0 < len(value) < _SHORT and value.isascii()
+            if its_type is str
+            else -_SMALL < value < _SMALL
         ):
             result[name] = value
-        elif value is not None and not _is_absent(value, field):
+        elif value is not None and not _is_absent(value, field, path):
             result[name] = value = coerce(value, path + name, found)
         else:
-            if takes_null and name in payload:
+            if takes_null and name in payload and scalar(value) is None:
                 result[name] = None
             elif required:
                 found.add_problem(path + name, "missing")
@@ -79,9 +81,12 @@ def coerce_fields(
     return result
 
 
-def _is_absent(value: Any, field: Field) -> bool:
+def _is_absent(value: Any, field: Field, path: str) -> bool:
+    """Whether a value counts as none: null, and ``""`` but where a text stands inside an object."""
     plain = value if type(value) in PLAIN else scalar(value)
-    return plain is None or (isinstance(plain, str) and not plain and not field.takes_empty)
+    return plain is None or (
+        isinstance(plain, str) and not plain and not (path and field.takes_empty)
+    )
 
 
 #: Types that need no conversion by :func:`scalar`.

@@ -21,6 +21,7 @@ from iterable_destination.mapping.actions.fql.parser import read_trigger
 from iterable_destination.mapping.actions.mapping_kit.compiler import read_mapping
 from iterable_destination.mapping.actions.mapping_kit.directive_options import (
     Resolve,
+    Unmappable,
     resolve_nothing,
 )
 from iterable_destination.mapping.actions.payload import Field
@@ -40,6 +41,8 @@ ACTIONS: Final = {
     "trackPurchase": "Track Purchase",
 }
 
+_NO_SUCH_ACTION: Final = f"no such action; there are {', '.join(ACTIONS)}"
+
 #: Our names, and those that Segment's libraries, its API and its Terraform provider use; the first
 #: that is present counts. A mapping may be a JSON text, as in Terraform.
 _NAMES: Final = {
@@ -49,11 +52,16 @@ _NAMES: Final = {
     "mapping": ("mapping", "settings"),
     "enabled": ("enabled",),
 }
+#: The kind of event that a preset is for, where it has no trigger: Journeys, linked audiences.
+_KIND: Final = ("eventSlug", "event_slug")
 #: Segment's other keys of a subscription, which are ignored.
 _IGNORED: Final = frozenset(
     {"id", "actionId", "action_id", "destinationId", "destination_id", "type"}
     | {"modelId", "model_id", "reverseETLSchedule", "reverse_etl_schedule", "_metadata"}
+    | {*_KIND}
 )
+#: A trigger that holds for no event: each has a type.
+_NEVER: Final = "type = null"
 
 
 @attrs.frozen(slots=False)
@@ -101,7 +109,8 @@ class Subscription:
         The keys are ``name`` (by default the action's name), ``enabled`` (by default true),
         ``partnerAction``, ``subscribe`` and ``mapping``, or the API's and Terraform's
         ``actionSlug``, ``trigger`` and ``settings``. Unknown keys are ignored with a
-        :exc:`UserWarning`.
+        :exc:`UserWarning`. A preset for a kind of event (``eventSlug``) without a trigger is read,
+        and never fires: a :exc:`UserWarning` says so.
 
         Raises :exc:`~iterable_destination.errors.InvalidSubscription` with every mistake.
         """
@@ -117,35 +126,86 @@ class Subscription:
             chosen["enabled"] = True
         if chosen["name"] is None and isinstance(chosen["action"], str):
             chosen["name"] = ACTIONS.get(chosen["action"], chosen["action"])
+        kind = fields.get(_find_key(_KIND, fields))
+        if is_blank(chosen["trigger"]) and isinstance(kind, str):
+            chosen["trigger"] = _NEVER
+            message = (
+                f"subscription {chosen['name']!r} never fires: "
+                f"Segment alone knows which events are {kind!r}; give it a subscribe"
+            )
+            warnings.warn(message, stacklevel=2)
         try:
             return cls(**chosen)
         except InvalidSubscription as error:
             raise InvalidSubscription(_restore_keys(error.problems, keys)) from None
 
 
+class UnknownAction(Subscription):
+    """A subscription whose action is not known: it fires, and fails for each event.
+
+    So it is named wherever it matters, and takes no other subscription down. Its mapping is kept
+    as it is, for what it may say is not known either.
+    """
+
+    def __attrs_post_init__(self) -> None:
+        problems = [*_check_fields(self)]  # one of them is the action
+        condition = _parse_trigger(self, problems)
+        mapping, _ = _compile_mapping(self, [])
+        if len(problems) > 1:
+            raise InvalidSubscription(problems)
+        read = {"condition": condition, "mapping": mapping, "fields": (), "resolve": _fail}
+        for name, value in read.items():
+            object.__setattr__(self, name, value)
+
+
+def _fail(_: Any) -> Any:
+    """Fail for every event, since the action is not known."""
+    raise Unmappable(_NO_SUCH_ACTION, "action")
+
+
 def subscriptions_from_json(subscriptions: Any) -> tuple[Subscription, ...]:
     """Read a list of subscriptions as Segment writes them, see :meth:`Subscription.from_json`.
 
-    An element may also be a :class:`Subscription`.
+    An element may also be a :class:`Subscription`. One whose action is not known takes no other
+    down: a :exc:`UserWarning` names it, and it fails for each event that fires it.
 
     Raises :exc:`~iterable_destination.errors.InvalidSubscription` with every mistake in any of
-    them, and for more than 50 subscriptions.
+    them, for more than 50 subscriptions, and if no action is known.
     """
     elements = as_list(subscriptions)
     if elements is None:
         message = f"must be a list of subscriptions, not {describe_type(subscriptions)}"
         raise InvalidSubscription([Problem("$", message)])
     problems = too_many(elements)
-    read = []
+    read: list[Subscription] = []
+    unknown: list[Subscription] = []
+    is_wrong = bool(problems)
     for index, element in enumerate(elements):
+        action_key = _find_unknown_action(element)
+        reader = Subscription if action_key is None else UnknownAction
         try:
-            is_read = isinstance(element, Subscription)
-            read.append(element if is_read else Subscription.from_json(element))
+            read.append(element if isinstance(element, Subscription) else reader.from_json(element))
         except InvalidSubscription as error:
             problems += [_prefix_path(f"[{index}]", problem) for problem in error.problems]
-    if problems:
+            is_wrong = True
+        else:
+            if action_key is not None:
+                unknown.append(read[-1])
+                problems.append(Problem(f"[{index}].{action_key}", _NO_SUCH_ACTION))
+    if is_wrong or 0 < len(unknown) == len(elements):
         raise InvalidSubscription(problems)
+    for each in unknown:
+        message = f"subscription {each.name!r} fails for every event: {_NO_SUCH_ACTION}"
+        warnings.warn(message, stacklevel=2)
     return tuple(read)
+
+
+def _find_unknown_action(subscription: Any) -> str | None:
+    """Return the key of a subscription's action if it is not known, else None."""
+    fields = as_object(subscription) or {}
+    key = _find_key(_NAMES["action"], fields)
+    action = fields.get(key)
+    return key if isinstance(action, str) and action and action not in ACTIONS else None
 
 
 def too_many(subscriptions: Sequence[Any]) -> list[Problem]:
@@ -166,7 +226,7 @@ def _check_fields(subscription: Subscription) -> Iterator[Problem]:
         if not isinstance(value, str) or not value:
             yield Problem(field, _describe_no_text(value))
     if isinstance(action, str) and action and action not in ACTIONS:
-        yield Problem("action", f"no such action; there are {', '.join(ACTIONS)}")
+        yield Problem("action", _NO_SUCH_ACTION)
     if not isinstance(enabled, bool):
         yield Problem("enabled", f"must be true or false, not {describe_type(enabled)}")
 

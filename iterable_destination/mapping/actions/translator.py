@@ -10,7 +10,9 @@ from iterable_destination.mapping.actions.apply import (
     ANONYMOUS,
     Mapped,
     apply_subscription,
+    fail_trigger,
     too_deep,
+    unreadable,
 )
 from iterable_destination.mapping.actions.explain import Explanation, explain
 from iterable_destination.mapping.actions.fql.conditions import Trigger
@@ -56,20 +58,32 @@ class MappedTranslator:
 
         Raises :exc:`~iterable_destination.errors.InvalidEvent` if the event cannot be read, or if
         no subscription that fired gives a call and one failed; then each problem's place begins
-        with the subscription's name. What a ``Mapping`` of your own raises is not caught.
+        with the subscription's name. What a value raises when it is read is a problem like any
+        other.
         """
-        header = EventHeader(event)
-        reason = header.mapped_skip_reason()
-        if reason is not None:
-            return Translation(header.message_id, skipped=reason)
+        header = None
         try:
+            header = EventHeader(event)
+            reason = header.mapped_skip_reason()
+            if reason is not None:
+                return Translation(header.message_id, skipped=reason)
             return self._translate(header, settings or _DEFAULTS)
+        except InvalidEvent:
+            raise
         except RecursionError:  # the caller is deep in calls itself
             raise too_deep(header) from None
+        except Exception as error:
+            raise unreadable(error, header) from error
 
     def skip_reason(self, event: SegmentEvent) -> str | None:
-        """Return why the event's ``integrations`` switch it off here, or None if they do not."""
-        return event.mapped_skip_reason()
+        """Return why the event's ``integrations`` switch it off here, or None if they do not.
+
+        Raises :exc:`~iterable_destination.errors.InvalidEvent` if they cannot be read.
+        """
+        try:
+            return event.mapped_skip_reason()
+        except Exception as error:
+            raise unreadable(error, event) from error
 
     def explain(self, event: Any, settings: Settings) -> tuple[Explanation, ...]:
         """Explain what each subscription makes of an event, in their order.
@@ -79,17 +93,40 @@ class MappedTranslator:
         return explain(event, self.subscriptions, settings)
 
     def _translate(self, header: EventHeader, settings: Settings) -> Translation:
-        body = header.raw
         fired = []
-        for subscription, trigger in self._candidates(body):
-            if trigger is None or trigger.holds(body):
-                fired.append(apply_subscription(subscription, body, settings))
+        body = header.raw
+        try:
+            for subscription, trigger in self._candidates(body):
+                if trigger is None or trigger.holds(body):
+                    fired.append(apply_subscription(subscription, body, settings))
+        except RecursionError:
+            raise
+        except Exception:  # noqa: BLE001 - a value may do and raise anything
+            fired = self._apply_guarded(body, settings)
         if len(fired) == 1:
             made = fired[0]
             if made.calls and not made.notes:  # as nearly always
                 names = (made.subscription,) * len(made.calls)
                 return Translation(header.message_id, made.calls, None, (), names, ())
         return _combine(fired, header)
+
+    def _apply_guarded(self, event: dict[Any, Any], settings: Settings) -> list[Mapped]:
+        """Return what all subscriptions make of an event for which a trigger raises an exception.
+
+        It is slower than to expect none, as nearly every event gives.
+        """
+        fired = []
+        for subscription, trigger in self._candidates(event):
+            try:
+                fires = trigger is None or trigger.holds(event)
+            except RecursionError:
+                raise
+            except Exception as error:  # noqa: BLE001 - a value may do and raise anything
+                fired.append(fail_trigger(subscription, error))
+            else:
+                if fires:
+                    fired.append(apply_subscription(subscription, event, settings))
+        return fired
 
     def _candidates(self, event: dict[Any, Any]) -> tuple[_Candidate, ...]:
         """Return who may fire for an event, as far as its type and its name tell.

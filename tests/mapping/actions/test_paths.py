@@ -19,6 +19,8 @@ PATHS: list[tuple[Any, Any]] = [
     ("a", "x_Y_y"),
     ("", EVENT),
     ("$", EVENT),
+    ("o['']", GONE),
+    ("['']", GONE),
     ("$.", EVENT),
     ("$.o.y.z[1].q", 2),
     ("o.y.z.1.q", 2),
@@ -43,6 +45,7 @@ PATHS: list[tuple[Any, Any]] = [
     (path("n"), GONE),
     (path("missing"), GONE),
     ({"@template": "o.{{missing}}x"}, 1),
+    ({"@template": "o['{{missing}}']"}, GONE),
     ({"@template": "o[{{missing}}"}, GONE),
 ]
 
@@ -55,6 +58,12 @@ MISTAKES: list[tuple[Any, list[tuple[str, str]]]] = [
     ({"@path": "list[*].i"}, [("mapping.@path", "is no path: see character 5")]),
     ({"@path": "list[-1]"}, [("mapping.@path", "is no path: see character 5")]),
 ]
+
+
+@pytest.mark.parametrize("where", ["a['']", 'a[""]', "$.a['']", "['a'].['']"])
+def test_a_key_in_quotes_may_be_empty(where: str) -> None:
+    assert resolve_mapping(path(where), {"a": {"": 7}}) == 7
+    assert resolve_mapping({"@template": f"{{{{{where}}}}}"}, {"a": {"": 7}}) == "7"
 
 
 @pytest.mark.parametrize(("where", "value"), PATHS, ids=str)

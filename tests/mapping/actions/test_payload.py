@@ -41,8 +41,13 @@ def test_null_and_the_empty_string_count_as_absent(value: Any) -> None:
 
 
 @pytest.mark.parametrize("value", ["", Odd.EMPTY], ids=repr)
-def test_the_empty_string_is_a_text(value: Any) -> None:
+def test_the_empty_string_is_a_text_inside_an_object_only(value: Any) -> None:
     assert coerce_one(WORD, {"x": value})[0] == {"x": ""}
+    for field in (WORD, WORD._replace(takes_null=True), NUMBER):
+        assert coerce_fields((field,), {"x": value}, "", Findings()) == {}
+    found = Findings()
+    assert coerce_fields((WORD._replace(required=True),), {"x": value}, "", found) == {}
+    assert found.problems == [Problem("x", "missing")]
 
 
 def test_null_may_be_a_value_of_its_own() -> None:

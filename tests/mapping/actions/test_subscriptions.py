@@ -11,13 +11,16 @@ from typing import Any
 import attrs
 import pytest
 
-from iterable_destination import InvalidSubscription, Problem
+from iterable_destination import InvalidEvent, InvalidSubscription, Problem
 from iterable_destination.mapping.actions import (
+    ACTIONS,
     MAX_SUBSCRIPTIONS,
     MappedTranslator,
     Subscription,
     subscriptions_from_json,
 )
+from iterable_destination.model.translation import FailedSubscription
+from tests.support.subscription_strategies import EVENT
 
 TRIGGER = 'type = "track"'
 
@@ -168,6 +171,68 @@ def test_a_list_names_every_mistake_of_all() -> None:
         "[1]: a subscription is an object, not null; "
         "[2].subscribe: at character 2: expected an operator, not the end"
     )
+
+
+UNKNOWN = WRITTEN | {"name": "New", "partnerAction": "notYetKnown", "enabled": True}
+NO_SUCH_ACTION = f"no such action; there are {', '.join(ACTIONS)}"
+
+
+@pytest.mark.parametrize("mapping", [MAPPING, {"x": {"@nope": 1}}, None, "{", {"a": 1}])
+@pytest.mark.parametrize("key", ["partnerAction", "actionSlug", "action"])
+def test_an_unknown_action_takes_no_other_subscription_down(key: str, mapping: Any) -> None:
+    new: dict[str, Any] = UNKNOWN | {"mapping": mapping}
+    new[key] = new.pop("partnerAction")
+    warning = f"subscription 'New' fails for every event: {NO_SUCH_ACTION}"
+    with pytest.warns(UserWarning, match=warning):
+        read = subscriptions_from_json([WRITTEN | {"enabled": True}, new])
+    result = MappedTranslator(read)(EVENT)
+    assert result.subscriptions == ("Mine",)
+    assert result.errors == (FailedSubscription("New", (Problem("action", NO_SUCH_ACTION),)),)
+    copied = pickle.loads(pickle.dumps(read))  # noqa: S301 - our own
+    assert MappedTranslator(copied)(EVENT) == result
+
+
+def test_it_fails_only_for_events_that_fire_it() -> None:
+    new = UNKNOWN | {"subscribe": 'event = "New"'}
+    with pytest.warns(UserWarning, match="fails for every event"):
+        translator = MappedTranslator(subscriptions_from_json([WRITTEN, new, new]))
+    assert translator(EVENT).skipped is not None
+    with pytest.raises(InvalidEvent, match=f"New: action: {NO_SUCH_ACTION}"):
+        translator(EVENT | {"event": "New"})
+
+
+def test_an_unknown_action_is_an_error_beside_another_mistake_and_where_none_is_known() -> None:
+    problem = Problem("[0].partnerAction", NO_SUCH_ACTION)
+    with pytest.raises(InvalidSubscription) as raised:
+        subscriptions_from_json([UNKNOWN, WRITTEN | {"name": 5}])
+    assert raised.value.problems == (problem, Problem("[1].name", "must be a string, not a number"))
+    with pytest.raises(InvalidSubscription) as raised:
+        subscriptions_from_json([UNKNOWN | {"subscribe": "x"}, WRITTEN])
+    trigger = Problem("[0].subscribe", "at character 2: expected an operator, not the end")
+    assert raised.value.problems == (problem, trigger)
+    with pytest.raises(InvalidSubscription) as raised:
+        subscriptions_from_json([UNKNOWN])
+    assert raised.value.problems == (problem,)
+
+
+KINDS = [
+    "warehouse_entity_added_track",
+    "warehouse_audience_membership_changed_identify",
+    "journeys_step_entered_track",
+]
+
+
+@pytest.mark.parametrize("slug", KINDS)
+def test_a_preset_for_a_kind_of_event_is_read_and_says_that_it_needs_a_trigger(slug: str) -> None:
+    preset = WRITTEN | {"enabled": True, "type": "specificEvent", "eventSlug": slug}
+    with_trigger = Subscription.from_json(preset)
+    assert MappedTranslator([with_trigger])(EVENT).subscriptions == ("Mine",)
+    del preset["subscribe"]
+    message = f"subscription 'Mine' never fires: Segment alone knows which events are '{slug}'"
+    with pytest.warns(UserWarning, match=message):
+        read = Subscription.from_json(preset)
+    for its_type in ("track", "identify", "x"):
+        assert MappedTranslator([read])(EVENT | {"type": its_type}).skipped is not None
 
 
 @pytest.mark.parametrize("given", [None, {}, "x"])

@@ -63,6 +63,11 @@ def test_the_message_id_is_known_whatever_becomes_of_it(given: Any, read: str | 
     assert raised.value.message_id == read
 
 
+def test_an_empty_message_id_is_no_id_of_the_event() -> None:
+    [call] = PRESET({**EVENT, "messageId": ""}).calls
+    assert "id" not in call.body()
+
+
 def test_settings_may_be_left_out() -> None:
     nobody = {**EVENT, "userId": None}
     assert find_problems(nobody) == [("Track Calls: userId", "Must include email or userId.")]

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import attrs
 
+from iterable_destination.mapping.actions.number_text import write_number
 from iterable_destination.mapping.actions.paths import NOTHING, Get
 from iterable_destination.model.json_values import SCALARS, scalar
 
@@ -112,6 +113,20 @@ def equals_number(number: float) -> Test:
 def differs_from_number(number: float) -> Test:
     """Build a test that a value is a number, but not this one."""
     return compares(operator.ne, number)
+
+
+def equals_name(number: float, written: str) -> Test:
+    """Build a test that a name or an id is this number, or the text of it.
+
+    The text may be as the trigger has it, or as JavaScript writes the number.
+    """
+    texts = {written, write_number(number)}
+
+    def test(value: Any) -> bool:
+        plain = value if type(value) in _PLAIN else scalar(value)
+        return plain in texts if type(plain) is str else _is_number(plain) and plain == number
+
+    return test
 
 
 def compares(compare: Callable[[Any, Any], bool], number: float) -> Test:

@@ -21,6 +21,7 @@ from iterable_destination.mapping.actions.fql.conditions import (
     contains,
     differs_from_number,
     equals_constant,
+    equals_name,
     equals_number,
     equals_text,
     matches,
@@ -132,7 +133,9 @@ class _Parser:
         operator = self.expect(Kind.OPERATOR, "an operator")
         value = self._next
         self._place += value.kind is not Kind.END
-        return _build_clause(field, _build_test(operator, value), field.start, value.end)
+        return _build_clause(
+            field, _build_test(field.text, operator, value), field.start, value.end
+        )
 
 
 def _build_clause(field: Token, test: Test, start: int, end: int) -> Clause:
@@ -144,15 +147,22 @@ def _build_clause(field: Token, test: Test, start: int, end: int) -> Clause:
     return Clause(field.text, build_getter(keys), test, start, end)
 
 
-def _build_test(operator: Token, value: Token) -> Test:
-    """Build the test of a comparison."""
+def _build_test(field: str, operator: Token, value: Token) -> Test:
+    """Build the test of a comparison.
+
+    A number without quotes is meant for a text where a field holds a name or an id.
+    """
     if operator.text in ORDERS:
         if value.kind is not Kind.NUMBER:
             raise BadTrigger(f"{operator.text} compares with a number", value.start)
         return compares(ORDERS[operator.text], _parse_number(value.text))
     is_other = operator.text == "!="
     if value.kind is Kind.NUMBER:
-        return (differs_from_number if is_other else equals_number)(_parse_number(value.text))
+        number = _parse_number(value.text)
+        if field in _FIELDS:
+            test = equals_name(number, value.text)
+            return negate(test) if is_other else test
+        return (differs_from_number if is_other else equals_number)(number)
     test = _build_equality(value)
     return negate(test) if is_other else test
 

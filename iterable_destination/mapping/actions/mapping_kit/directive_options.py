@@ -21,6 +21,11 @@ METADATA: Final = "_metadata"
 class Unmappable(Exception):
     """A mapping cannot be resolved for this event; the message says why."""
 
+    def __init__(self, message: str, place: str = "mapping") -> None:
+        super().__init__(message)
+        #: The place of what is wrong, as problems name it.
+        self.place: Final = place
+
 
 class Reader(Protocol):
     """What a directive needs of the mapping compiler."""

@@ -24,25 +24,39 @@ from iterable_destination.model.json_values import as_list, as_object, describe_
 
 
 def array_path(options: Options) -> Resolve:
-    """``@arrayPath``: a list, each element of which is mapped to a shape."""
+    """``@arrayPath``: a list, each element of which is mapped to a shape.
+
+    Only an object that is not empty is a shape; with anything else it is the list itself.
+    """
     value = options.value
     if not isinstance(value, list) or not 1 <= len(value) <= 2:  # noqa: PLR2004 - path and shape
         options.add_problem("must be a list of a path and perhaps a shape")
         return lambda _: NOTHING
     source = _read_source(options)
-    shape = options.read_element(1) if len(value) > 1 and value[1] != {} else None
-    if shape is None:
+    if not isinstance(value[-1], dict) or not value[1:] or not value[1]:
         return source
+    shape = options.read_element(1)
 
     def resolve(data: Any) -> Any:
         found = source(data)
         elements = found if type(found) is list else _list_elements(found)
         if elements is None:
             return found
-        shaped = [shape(element) for element in elements]
+        shaped = [
+            shape(element) if element is not None else _shape_null(shape) for element in elements
+        ]
         return [None if value is NOTHING else value for value in shaped]
 
     return resolve
+
+
+class ShapedNull(dict[Any, Any]):
+    """The object that a shape makes of an element that is null: it stands for no thing."""
+
+
+def _shape_null(shape: Resolve) -> Any:
+    shaped = shape(None)
+    return ShapedNull(shaped) if type(shaped) is dict else shaped
 
 
 def _list_elements(found: Any) -> list[Any] | None:

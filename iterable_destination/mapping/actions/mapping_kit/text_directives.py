@@ -6,9 +6,11 @@ can be, so that no mapping can hang.
 
 from __future__ import annotations
 
+import json as json_library
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
+from math import isfinite
 from typing import Any, Final
 
 from iterable_destination.errors import Problem
@@ -19,13 +21,13 @@ from iterable_destination.mapping.actions.mapping_kit.directive_options import (
     resolve_nothing,
 )
 from iterable_destination.mapping.actions.mapping_kit.limits import check_size
+from iterable_destination.mapping.actions.number_text import write_number
 from iterable_destination.mapping.actions.paths import NOTHING, BadPath, build_getter, read_path
 from iterable_destination.model.dates import TEXTS_STAY
 from iterable_destination.model.endpoints import MAX_BODY_BYTES
-from iterable_destination.model.json_codec import decode, encode
+from iterable_destination.model.json_codec import encode
 from iterable_destination.model.json_copy import data_fields
-from iterable_destination.model.json_values import as_list, as_object, scalar
-from iterable_destination.model.segment_event import as_id
+from iterable_destination.model.json_values import TOO_LARGE, as_list, as_object, scalar
 
 #: Characters of a pattern, and of its replacement: Segment's own limit.
 MAX_PATTERN_LENGTH: Final = 10
@@ -100,7 +102,7 @@ def format_value(value: Any) -> str:
         return plain
     if isinstance(plain, bool):
         return "true" if plain else "false"
-    if isinstance(plain, int | float) and isinstance(text := as_id(plain), str):
+    if isinstance(plain, int | float) and (text := write_number(plain)) is not None:
         return text
     elements = as_list(plain)
     if elements is None:
@@ -166,11 +168,81 @@ def _read_replacement(
     for key, text in ((pattern, old), (replacement, new)):
         if len(text) > MAX_PATTERN_LENGTH:
             options.add_problem(f"has at most {MAX_PATTERN_LENGTH} characters", f".{key}")
-    count = 0 if everywhere else 1
-    if ignores_case:
-        regex = re.compile(re.escape(old), re.IGNORECASE)
-        return lambda text: regex.sub(lambda _: new, text, count)
-    return lambda text: text.replace(old, new, count or -1)
+    pieces = _SPECIAL.split(new)
+    if len(pieces) == 1 and not ignores_case:
+        return lambda text: text.replace(old, new, -1 if everywhere else 1)
+
+    def change(text: str) -> str:
+        searched, pattern = (text, old) if not ignores_case else (_fold(text), _fold(old))
+        parts: list[str] = []
+        end, remaining = 0, MAX_BODY_BYTES
+        for place in _find_places(searched, pattern, everywhere=everywhere):
+            after = place + len(old)
+            replaced = _fill_replacement(pieces, text, place, after)
+            parts += (text[end:place], replaced)
+            end = after
+            remaining -= len(replaced)
+            if remaining < 0:
+                raise Unmappable(_TOO_LONG)
+        return "".join([*parts, text[end:]])
+
+    return change
+
+
+#: What stands for other text in a replacement, as in JavaScript.
+_SPECIAL: Final = re.compile(r"(\$[$&`'])")
+
+
+def _fill_replacement(pieces: list[str], text: str, place: int, after: int) -> str:
+    """Return what stands in place of ``text[place:after]``; every second piece is special."""
+    filled = pieces.copy()
+    for index in range(1, len(pieces), 2):
+        filled[index] = _SPECIAL_TEXTS[pieces[index]](text, place, after)
+    return "".join(filled)
+
+
+_SPECIAL_TEXTS: Final[dict[str, Callable[[str, int, int], str]]] = {
+    "$$": lambda _text, _place, _after: "$",
+    "$&": lambda text, place, after: text[place:after],
+    "$`": lambda text, place, _: text[:place],
+    "$'": lambda text, _, after: text[after:],
+}
+
+
+def _find_places(text: str, pattern: str, *, everywhere: bool) -> Iterator[int]:
+    place = text.find(pattern)
+    while place >= 0:
+        yield place
+        if not everywhere:
+            return
+        place = text.find(pattern, place + len(pattern))
+
+
+class _Folds(dict[int, str]):
+    """What each character is when case is ignored, as JavaScript's regular expressions see it.
+
+    That is its one upper case letter. A letter beyond ASCII never becomes one of ASCII: the long s
+    is no s. Characters beyond 16 bits are themselves.
+    """
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        if code > _LAST_OF_16_BITS:
+            return character
+        upper = character.upper()
+        if len(upper) == 1 and upper.isascii() is character.isascii():
+            character = upper
+        self[code] = character
+        return character
+
+
+_LAST_OF_16_BITS: Final = 0xFFFF
+_folds: Final = _Folds()
+
+
+def _fold(text: str) -> str:
+    """Return a text in which letters that differ in case only are the same."""
+    return text.upper() if text.isascii() else text.translate(_folds)
 
 
 def _check_length(text: str) -> str:
@@ -195,11 +267,36 @@ def json(options: Options) -> Resolve:
 
 
 def _decode_json(text: str) -> Any:
-    """Decode a JSON text; return any other text unchanged."""
+    """Decode a JSON text; return any other text unchanged, also one with a byte order mark.
+
+    A number too large for a double is None, as it is where JavaScript sends it.
+    """
     try:
-        return decode(text.encode())
+        return _decode_strictly(text)
     except (ValueError, RecursionError):
         return text
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(name)  # NaN and infinity, which Python reads
+
+
+def _read_float(text: str) -> float | None:
+    number = float(text)
+    return number if isfinite(number) else None
+
+
+def _read_whole(text: str) -> int | None:
+    if len(text) > _MOST_DIGITS:  # of some thousand digits Python reads none
+        return None
+    number = int(text)
+    return number if -TOO_LARGE < number < TOO_LARGE else None
+
+
+_MOST_DIGITS: Final = 310
+_decode_strictly: Final = json_library.JSONDecoder(
+    parse_float=_read_float, parse_int=_read_whole, parse_constant=_refuse_constant
+).decode
 
 
 def _encode_json(value: Any) -> str:
@@ -207,4 +304,16 @@ def _encode_json(value: Any) -> str:
     plain = data_fields({"value": check_size(value)}, "", problems, TEXTS_STAY)["value"]
     if problems:
         raise Unmappable(f"cannot be written as JSON: {problems[0].message}")
-    return _check_length(encode(plain).decode())
+    return _check_length(_write_json(plain))
+
+
+def _write_json(value: Any) -> str:
+    """Return plain JSON as compact text, with its numbers as JavaScript writes them."""
+    if isinstance(value, dict):
+        entries = [f"{_write_json(key)}:{_write_json(inner)}" for key, inner in value.items()]
+        return f"{{{','.join(entries)}}}"
+    if isinstance(value, list):
+        return f"[{','.join(map(_write_json, value))}]"
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return write_number(value) or "null"
+    return encode(value).decode()

@@ -34,6 +34,8 @@ HOLDS = [
     "name = null",
     'properties.s = "abc"',
     "properties.n = 5",
+    "event != 5",
+    "name != 5",
     "properties.n = 5.0",
     "properties.f = 5.5",
     "properties.n != 6",
@@ -98,6 +100,10 @@ FAILS = [
     'properties.n = "5"',
     "properties.digits = 5",
     "properties.digits != 5",
+    "properties.s != 5",
+    "properties.list != 5",
+    "name = 5",
+    "properties.t != 5",
     "properties.digits > 4",
     "properties.missing < 1",
     "properties.missing != 5",
@@ -135,6 +141,33 @@ FAILS = [
     'type = "track" and type = "y"',
     '(type = "track" or type = "x") and type = "y"',
 ]
+
+
+@pytest.mark.parametrize("field", ["type", "event", "name", "userId"])
+@pytest.mark.parametrize(
+    ("number", "value", "same"),
+    [
+        ("123", "123", True),
+        ("123", 123, True),
+        ("123", 123.0, True),
+        ("123", "124", False),
+        ("123", "123.0", False),
+        ("123", None, False),
+        ("1", True, False),
+        ("0123", "0123", True),
+        ("0123", "123", True),
+        ("5.0", "5", True),
+        ("-5", "-5", True),
+        ("1000000000000000000000", "1e+21", True),
+        ("12345678901234567890", "12345678901234567890", True),
+    ],
+)
+def test_a_number_is_meant_for_a_text_where_a_field_holds_one(
+    field: str, number: str, value: Any, *, same: bool
+) -> None:
+    assert read_trigger(f"{field} = {number}").holds({field: value}) is same
+    assert read_trigger(f"{field} != {number}").holds({field: value}) is not same
+    assert read_trigger(f"{field} != {number}").holds({}) is True
 
 
 @pytest.mark.parametrize("trigger", HOLDS)

@@ -42,6 +42,10 @@ CASES: list[tuple[Any, Any]] = [
     ({"@excludeWhenNull": path("mixed")}, EVENT["mixed"]),
     ({"@arrayPath": ["$.list"]}, EVENT["list"]),
     ({"@arrayPath": ["$.list", {}]}, EVENT["list"]),
+    ({"@arrayPath": ["$.list", None]}, EVENT["list"]),
+    ({"@arrayPath": ["$.list", "x"]}, EVENT["list"]),
+    ({"@arrayPath": ["$.list", [path("i")]]}, EVENT["list"]),
+    ({"@arrayPath": [path("lone"), 5]}, {"i": 9}),
     (
         {"@arrayPath": ["list", {"id": path("i"), "nm": path("$.n")}]},
         [{"id": 1, "nm": "a"}, {"id": 2}],

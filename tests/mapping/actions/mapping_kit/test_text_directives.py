@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from iterable_destination.mapping.actions.mapping_kit.directive_options import Unmappable
 from tests.support import reading_mappings
 from tests.support.mapping_strategies import (
     EVENT,
@@ -55,7 +56,18 @@ CASES: list[tuple[Any, Any]] = [
     ({"@replace": {"pattern": "_", "value": path("a")}}, "xYy"),
     (build_replace(pattern=".", value="a.b"), "a-b"),
     (build_replace(pattern=".", value="a.b", ignorecase=True), "a-b"),
-    (build_replace(pattern="_", replacement=r"\g<0>$&"), r"x\g<0>$&Y\g<0>$&y"),
+    (build_replace(pattern="_", replacement=r"\g<0>$&"), r"x\g<0>_Y\g<0>_y"),
+    (build_replace(pattern="Y", replacement="<$$$1$`$'>"), "x_<$$1x__y>_y"),
+    (build_replace(pattern="y", replacement="$&$", ignorecase=True), "x_Y$_y$"),
+    (build_replace(pattern="s", value="ſsS", ignorecase=True), "ſ--"),
+    (build_replace(pattern="i", value="İıi", ignorecase=True), "İı-"),
+    (build_replace(pattern="k", value="\u212ak", ignorecase=True), "\u212a-"),
+    (build_replace(pattern="ß", value="ẞSSß", ignorecase=True), "ẞSS-"),
+    (build_replace(pattern="μ", value="µΜμ", ignorecase=True), "---"),
+    (
+        build_replace(pattern="\U00010428", value="\U00010400\U00010428", ignorecase=True),
+        "\U00010400-",
+    ),
     (build_replace(pattern="_", replacement=r"\1", ignorecase=True), r"x\1Y\1y"),
     (build_replace(pattern="5", value=path("n")), "-0-"),
     (build_replace(pattern="t", value=path("t")), "-rue"),
@@ -71,7 +83,17 @@ CASES: list[tuple[Any, Any]] = [
     ({"@json": {"mode": "encode", "value": path("nul")}}, "null"),
     ({"@json": {"mode": "encode", "value": path("missing")}}, GONE),
     ({"@json": {"mode": "encode", "value": {"x": [1.5, True, 'é"']}}}, '{"x":[1.5,true,"é\\""]}'),
+    (
+        {"@json": {"mode": "encode", "value": [100.0, -0.0, 1e16, 1e21]}},
+        "[100,0,10000000000000000,1e+21]",
+    ),
+    ({"@json": {"mode": "encode", "value": {"1": 1e-7, "é": [0.5]}}}, '{"1":1e-7,"é":[0.5]}'),
     ({"@json": {"mode": "decode", "value": path("json")}}, {"a": [1]}),
+    ({"@json": {"mode": "decode", "value": "NaN"}}, "NaN"),
+    ({"@json": {"mode": "decode", "value": '{"a":-Infinity}'}}, '{"a":-Infinity}'),
+    ({"@json": {"mode": "decode", "value": "[1e999,-1e999,1]"}}, [None, None, 1]),
+    ({"@json": {"mode": "decode", "value": "\ufeff1"}}, "\ufeff1"),
+    ({"@json": {"mode": "decode", "value": " 18446744073709551616 "}}, 2**64),
     ({"@json": {"mode": "decode", "value": path("bad")}}, "{"),
     ({"@json": {"mode": "decode", "value": path("empty")}}, ""),
     ({"@json": {"mode": "decode", "value": path("n")}}, 505),
@@ -108,6 +130,25 @@ def test_a_mapping_resolves_to_a_value(mapping: Any, value: Any) -> None:
 )
 def test_a_mistake_is_named_with_its_place(mapping: Any, expected: list[tuple[str, str]]) -> None:
     assert find_mistakes(mapping) == expected
+
+
+@pytest.mark.parametrize("digits", [309, 310, 5_000])
+def test_a_whole_number_beyond_a_double_is_null(digits: int) -> None:
+    decoded = {"@json": {"mode": "decode", "value": path("large")}}
+    assert resolve_mapping(decoded, {"large": "9" * digits}) is None
+
+
+def test_a_text_nested_too_deeply_stays_a_text() -> None:
+    decoded = {"@json": {"mode": "decode", "value": path("deep")}}
+    assert resolve_mapping(decoded, {"deep": "[" * 100_000}) == "[" * 100_000
+
+
+def test_a_replacement_that_grows_has_an_end() -> None:
+    mapping = build_replace(pattern="a", replacement="$`$'", value=path("text"))
+    began = time.process_time()
+    with pytest.raises(Unmappable, match="makes a text of more than"):
+        resolve_mapping(mapping, {"text": "a" * 100_000})
+    assert time.process_time() - began < 2
 
 
 def test_a_pattern_is_text_and_cannot_hang() -> None:
