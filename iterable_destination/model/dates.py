@@ -185,6 +185,7 @@ def read_date(value: Any) -> datetime | None:
     Taken are ISO 8601 (also shortened: ``2023-02``), numbers (below 31,557,600,000 unix seconds,
     else milliseconds), texts of 10 digits (seconds) and 13 digits (milliseconds), ``datetime``,
     ``date``, and other texts that name a year and a month (``Sat Jan 12 2013 10:00 GMT+0100``).
+    Raises nothing: whatever is raised by what reads the value, or by the value, it is no date.
     """
     try:
         value = value if type(value) is str else scalar(value)
@@ -194,8 +195,8 @@ def read_date(value: Any) -> datetime | None:
             return in_utc(value)
         if isinstance(value, int | float) and not isinstance(value, bool):
             return _read_number(value)
-    except (ValueError, OverflowError):
-        pass
+    except Exception:  # noqa: BLE001 - dateutil raises more than it documents
+        return None
     return None
 
 

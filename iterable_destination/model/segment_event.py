@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from decimal import Decimal
+from decimal import Context, Decimal
 from math import isfinite
 from typing import Any, Final, TypeVar
 
@@ -49,6 +49,8 @@ _LOOKS_LIKE_EMAIL: Final = re.compile(r".+@.+\..+")
 #: limits of an identity.
 _LONGEST_IDENTITY: Final = 1_000
 
+#: More digits than a float has, whatever the caller's own decimal context is set to.
+_EXACT: Final = Context(prec=20)
 
 #: The fields that are looked up: in traits and properties, and in integrations and the context.
 _FIELDS: Final = FieldNames(
@@ -331,7 +333,7 @@ def as_id(value: Any) -> Any:
     if type(value) is str:  # as nearly always
         return value
     if type(value) is float and isfinite(value):
-        return format(Decimal(repr(value)).normalize(), "f") if value else "0"
+        return format(Decimal(repr(value)).normalize(_EXACT), "f") if value else "0"
     if type(value) is int and -TOO_LARGE < value < TOO_LARGE:
         return str(value)
     return value

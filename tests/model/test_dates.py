@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from hypothesis import given
 
 from iterable_destination.model.dates import (
     in_utc,
@@ -21,6 +22,7 @@ from iterable_destination.model.dates import (
     unix_seconds,
     usual_date,
 )
+from tests.support.strategies import date_like
 
 NAIVE = datetime(2023, 2, 5, 20, 42, 10, 999_999)  # noqa: DTZ001 - what is naive is shown
 AHEAD = datetime(2023, 2, 5, 20, 42, 10, 999_999, timezone(timedelta(hours=2)))
@@ -343,6 +345,9 @@ NO_DATES: list[Any] = [
     "9999-12-31T23:59:59-01:00",
     "10:00",
     "Saturday",
+    f"{'1' * 29}h",  # dateutil raises decimal.InvalidOperation
+    f"10:{'1' * 29}",
+    f"10h{'1' * 29}m",
     "12 January",  # which year?
     "12 January 10:00 GMT",
     "20 2013",  # which month?
@@ -405,6 +410,25 @@ def test_another_text_without_a_zone_is_read_in_utc(text: str, expected: datetim
 def test_a_single_field_of_any_other_kind_is_no_date(value: Any) -> None:
     read = (read_date(value), read_as_iterable(value), read_as_unix_seconds(value))
     assert read == (None, None, None)
+
+
+@given(date_like)
+def test_whatever_a_text_says_reading_it_as_a_date_raises_nothing(text: str) -> None:
+    moment = read_date(text)
+    read = (read_as_iterable(text), read_as_unix_seconds(text), read_as_iso(text))
+    assert [each is None for each in read] == [moment is None] * 3
+    assert iterable_date(text) in {text, read_as_iterable(text)}
+
+
+class Broken(datetime):
+    """A moment that cannot be read."""
+
+    def utcoffset(self) -> timedelta:
+        raise LookupError("no zone")
+
+
+def test_a_moment_that_cannot_be_read_is_no_date() -> None:
+    assert read_date(Broken(2023, 2, 5)) is None
 
 
 def test_a_text_of_more_than_100_characters_is_no_date() -> None:

@@ -6,7 +6,7 @@ import json
 import math
 import re
 from contextlib import suppress
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact, Rounded, localcontext
 from enum import Enum, StrEnum
 from typing import Any
 from uuid import UUID
@@ -93,6 +93,11 @@ def test_a_user_id_looks_like_an_email_or_not(user_id: Any, expected: bool) -> N
 )
 def test_a_number_becomes_its_decimal_string(value: Any, expected: str) -> None:
     assert as_id(value) == expected
+
+
+def test_a_number_becomes_its_decimal_string_in_any_decimal_context() -> None:
+    with localcontext(Context(prec=2, traps=[Inexact, Rounded])):
+        assert as_id(0.1234567890123456) == "0.1234567890123456"
 
 
 @pytest.mark.parametrize(
