@@ -12,7 +12,7 @@ from iterable_destination.mapping.actions import (
     MappedTranslator,
     subscriptions_from_json,
 )
-from iterable_destination.model.segment_event import SegmentEvent
+from iterable_destination.model.segment_event import SegmentEvent, unreadable_event
 from iterable_destination.model.settings import Settings
 from iterable_destination.model.translation import Translation
 
@@ -42,6 +42,14 @@ class ClassicTranslator:
 
     def __call__(self, event: Any, settings: Settings, /) -> Translation:
         """Translate an event; raises as :func:`translate` does."""
+        try:
+            return self._translate(event, settings)
+        except (InvalidEvent, RecursionError, MemoryError):
+            raise
+        except Exception as error:
+            raise unreadable_event(event, error) from error
+
+    def _translate(self, event: Any, settings: Settings) -> Translation:
         segment_event = SegmentEvent(event)
         call = classic.translate(segment_event, settings)
         notes = tuple(segment_event.notes)
@@ -79,8 +87,8 @@ def translate(event: Any, settings: Settings | None = None) -> Translation:
     :class:`~iterable_destination.mapping.actions.MappedTranslator`.
 
     Raises :exc:`~iterable_destination.errors.InvalidEvent` with every problem of the event (of
-    one that has no type, only that), and never anything else for what is in it; but what a
-    ``Mapping`` of your own raises when it is read is not caught. Raises
+    one that has no type, only that), and never anything else for what is in it: what a value
+    raises where it is read is such a problem, with its place and the exception's type. Raises
     :exc:`~iterable_destination.errors.InvalidSubscription` for mistakes in ``mappings``.
     """
     chosen = settings or _DEFAULTS

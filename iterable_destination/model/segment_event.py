@@ -14,9 +14,9 @@ from typing import Any, Final, TypeVar
 
 from iterable_destination.errors import InvalidEvent, Note, Problem, shortened
 from iterable_destination.model.calls import Identity
-from iterable_destination.model.dates import WITH_TIME
+from iterable_destination.model.dates import TEXTS_STAY, WITH_TIME
 from iterable_destination.model.field_names import FieldNames, fold
-from iterable_destination.model.json_copy import DataFieldsCopier
+from iterable_destination.model.json_copy import DataFieldsCopier, unreadable_problem
 from iterable_destination.model.json_values import (
     TOO_LARGE,
     as_object,
@@ -161,7 +161,7 @@ class SegmentEvent(EventHeader):
 
     def _own_fields(self, value: Any) -> dict[Any, Any]:
         fields = as_object(value)
-        if fields is None and value is not None:
+        if fields is None and scalar(value) is not None:
             self.add_problem(self.path, f"must be an object, not {describe_type(value)}")
         return fields or {}
 
@@ -169,7 +169,7 @@ class SegmentEvent(EventHeader):
         if type(value) is dict:
             return value
         fields = as_object(value)
-        if fields is None and value is not None:
+        if fields is None and scalar(value) is not None:
             self.add_note(path, f"passed over: must be an object, not {describe_type(value)}")
         return fields or {}
 
@@ -227,6 +227,8 @@ class SegmentEvent(EventHeader):
         Adds a problem for a ``timestamp`` that is no date.
         """
         value = self.raw.get("timestamp")
+        if type(value) is not str:
+            value = scalar(value)
         if value is None:
             return None
         moment = read(value)
@@ -343,6 +345,20 @@ def read_header(event: Any) -> tuple[str | None, Identity | None]:
     """Return the ``messageId`` and the identity of an event, None for what cannot be read."""
     try:
         segment_event = SegmentEvent(event)
+        return segment_event.message_id, segment_event.identity()
     except InvalidEvent as error:
         return error.message_id, None
-    return segment_event.message_id, segment_event.identity()
+    except Exception:  # noqa: BLE001 - a value may raise anything where it is read
+        return None, None
+
+
+def unreadable_event(event: Any, error: Exception) -> InvalidEvent:
+    """Return the error for an event with a value that raised one where it was read.
+
+    It names each such value with its place; ``$`` if the value raises nothing any more.
+    """
+    found: list[Problem] = []
+    copy = DataFieldsCopier(found, TEXTS_STAY).copy(event, "")
+    problems = [problem for problem in found if problem.message.startswith("cannot be read: ")]
+    problems = problems or [Problem("$", unreadable_problem(error))]
+    return InvalidEvent(problems, *read_header(copy))

@@ -34,6 +34,7 @@ from iterable_destination.model.settings import Settings
 from iterable_destination.model.translation import Translation
 from iterable_destination.testing import LocalIterable
 from tests.support.golden_cases import CLASSIC, cases
+from tests.support.lazy import Unreadable, UnreadableMapping
 from tests.support.own_mappings import GROUP, MOVED, OWN, PROBLEMS, SEEN, WRONG, event_names
 from tests.support.strategies import nest_deeply
 
@@ -765,6 +766,43 @@ def test_mappings_are_read_once_for_each_settings() -> None:
     copies = [attrs.evolve(many[0]), pickle.loads(pickle.dumps(many[0]))]  # noqa: S301 - our own
     for each in copies:
         assert event_names(translate(SEEN, each).calls) == ["Moved"]
+
+
+# --- Values that cannot be read ------------------------------------------------------------------
+
+KEYS = ("type", "userId", "event", "timestamp", "properties", "context", "options", "integrations")
+SEEN_BY_ADA = {"messageId": "m-1", "type": "track", "userId": "u-1", "event": "Seen"}
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_value_that_cannot_be_read_is_a_problem_of_its_event(key: str) -> None:
+    with pytest.raises(InvalidEvent) as caught:
+        translate({**SEEN_BY_ADA, key: Unreadable()})
+    assert str(caught.value) == f"{key}: cannot be read: LookupError"
+    assert caught.value.message_id == "m-1"
+    assert isinstance(caught.value.__cause__, LookupError)
+
+
+@pytest.mark.parametrize("key", ["properties", "context", "options", "integrations"])
+def test_so_is_a_mapping_that_raises(key: str) -> None:
+    with pytest.raises(InvalidEvent, match=rf"\A{key}: cannot be read: OSError\Z"):
+        translate({**SEEN_BY_ADA, key: UnreadableMapping()})
+
+
+def test_every_value_that_cannot_be_read_is_named() -> None:
+    fields = {"total": Unreadable(), "products": [Unreadable(), {"id": UnreadableMapping()}]}
+    with pytest.raises(InvalidEvent) as caught:
+        translate({**SEEN_BY_ADA, "event": "Order Completed", "properties": fields})
+    assert [problem.path for problem in caught.value.problems] == [
+        "properties.total",
+        "properties.products[0]",
+        "properties.products[1].id",
+    ]
+
+
+def test_an_event_that_cannot_be_read_at_all_is_one_problem() -> None:
+    with pytest.raises(InvalidEvent, match=r"\A\$: cannot be read: OSError\Z"):
+        translate(UnreadableMapping())
 
 
 # --- The mapping that settings choose ------------------------------------------------------------

@@ -22,7 +22,9 @@ from iterable_destination.model.segment_event import (
     as_id,
     looks_like_email,
     read_header,
+    unreadable_event,
 )
+from tests.support.lazy import Lazy, Unreadable
 
 TRACK: dict[str, Any] = {"type": "track", "event": "Signed Up"}
 IDENTIFY: dict[str, Any] = {"type": "identify", "userId": "u-1"}
@@ -584,10 +586,58 @@ def test_a_timestamp_that_is_no_date_is_invalid(event: dict[str, Any], timestamp
         ({"type": "track", "messageId": 5}, ("5", Identity())),
         ({"messageId": "m-2", "userId": "u-1"}, ("m-2", None)),
         ("an event", (None, None)),
+        ({**IDENTIFY, "userId": Unreadable()}, (None, None)),
     ],
-    ids=["whole", "anonymous", "no type", "no object"],
+    ids=["whole", "anonymous", "no type", "no object", "unreadable"],
 )
 def test_a_header_is_read_from_any_event(
     event: Any, expected: tuple[str | None, Identity | None]
 ) -> None:
     assert read_header(event) == expected
+
+
+# --- Lazy values -------------------------------------------------------------------------------
+
+
+def test_a_lazy_event_is_read_as_what_it_stands_for() -> None:
+    products = Lazy([Lazy({"id": Lazy("p"), "name": Lazy("A"), "price": Lazy(1)}), Lazy(None)])
+    event = Lazy(
+        {
+            "messageId": Lazy("m-1"),
+            "type": Lazy("track"),
+            "userId": Lazy("u-1"),
+            "event": Lazy("Order Completed"),
+            "timestamp": Lazy(None),
+            "integrations": Lazy(None),
+            "context": Lazy({"traits": Lazy({"email": Lazy("a@b.c")})}),
+            "properties": Lazy({"total": Lazy(5), "campaignId": Lazy(None), "products": products}),
+        }
+    )
+    item = {"id": "p", "name": "A", "price": 1, "quantity": 1, "categories": [], "dataFields": {}}
+    assert build_body(event) == {
+        "user": {"email": "a@b.c", "userId": "u-1"},
+        "items": [item],
+        "total": 5,
+        "dataFields": {},
+    }
+    assert list_notes(event) == [("properties.products[1]", "null, passed over")]
+
+
+@pytest.mark.parametrize("key", ["context", "integrations", "properties", "timestamp", "userId"])
+def test_a_lazy_null_is_missing(key: str) -> None:
+    event = {**TRACK, "properties": {"email": "a@b.c"}, key: Lazy(None), "context": ADA}
+    assert list_notes(event) == []
+
+
+def test_a_lazy_false_switches_off() -> None:
+    event = {**TRACK, "userId": "u-1", "integrations": {"All": Lazy(False)}}
+    assert translate(event).skipped is not None
+
+
+def test_what_was_unreadable_once_is_named_as_the_event() -> None:
+    error = unreadable_event({"messageId": "m-1", **IDENTIFY}, LookupError("gone"))
+    assert (str(error), error.message_id, error.identity) == (
+        "$: cannot be read: LookupError",
+        "m-1",
+        Identity(None, "u-1"),
+    )

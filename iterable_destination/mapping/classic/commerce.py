@@ -52,15 +52,16 @@ def track_purchase(event: SegmentEvent, _: Settings) -> TrackPurchase:
 
 
 def _find_products(event: SegmentEvent) -> Any:
-    return event.fields.get(event.keys["products"])
+    products = event.fields.get(event.keys["products"])
+    return products if type(products) is list else scalar(products)
 
 
 def _read_whole_number(event: SegmentEvent, key: str) -> Any:
-    value = event.fields.get(key)
+    value = scalar(event.fields.get(key))
     if value is None:
         return None
     path = f"properties.{key}"
-    number = parse_whole_number(event, path, scalar(value))
+    number = parse_whole_number(event, path, value)
     if number is not None:
         event.check(path, int32_problem(number))
     return number

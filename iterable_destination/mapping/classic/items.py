@@ -81,7 +81,7 @@ def build_items(
 
 def _read_product(event: SegmentEvent, path: str, element: Any) -> dict[Any, Any] | None:
     product = as_object(element)
-    if element is None:
+    if scalar(element) is None:
         event.add_note(path, "null, passed over")
     elif product is None:
         event.add_problem(path, f"must be an object, not {describe_type(element)}")
