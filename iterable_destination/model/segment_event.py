@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from decimal import Context, Decimal
+from difflib import get_close_matches
 from math import isfinite
 from typing import Any, Final, TypeVar
 
@@ -31,6 +32,11 @@ from iterable_destination.model.validation import (
 )
 
 T = TypeVar("T")
+
+#: Segment's call types, in the order in which a mistaken one is compared with them.
+CALL_TYPES: Final = ("identify", "track", "page", "screen", "group", "alias", "delete")
+#: Of a type that is none, so much is shown.
+_LONGEST_TYPE: Final = 40
 
 #: The name of the classic destination in an event's ``integrations``.
 INTEGRATION: Final = "Iterable"
@@ -129,7 +135,10 @@ class SegmentEvent(EventHeader):
     )
 
     def __init__(self, raw: Any) -> None:
-        """Read an event; raises :exc:`InvalidEvent` if it is no object or has no type."""
+        """Read an event.
+
+        Raises :exc:`InvalidEvent` if it is no object, has no type, or one that Segment has not.
+        """
         super().__init__(raw)
         body = self.raw
         #: What makes the event invalid, found so far.
@@ -138,6 +147,8 @@ class SegmentEvent(EventHeader):
         self.refusals: list[Problem] = []
         #: What was changed or looks wrong, found so far.
         self.notes: list[Note] = []
+        if self.type not in CALL_TYPES:
+            self.type = self._read_unusual_type()
         try:
             "".join(body)  # a TypeError unless all are strings
         except TypeError:
@@ -158,6 +169,17 @@ class SegmentEvent(EventHeader):
         self.context = self._read_object(self.context_path, body.get(self.context_path))
         #: Copies what is in the event.
         self.copier = DataFieldsCopier(self.problems, WITH_TIME)
+
+    def _read_unusual_type(self) -> str:
+        """Return a type that is written in another case; raises :exc:`InvalidEvent` for others."""
+        name = self.type.lower()
+        if name in CALL_TYPES:
+            self.add_note("type", f"taken as {name}, as Segment writes it")
+            return name
+        shown = self.type[:_LONGEST_TYPE] + "…" * (len(self.type) > _LONGEST_TYPE)
+        likely = get_close_matches(name[:_LONGEST_TYPE], CALL_TYPES, 1) or [", ".join(CALL_TYPES)]
+        reason = f"{shortened(shown)} is none of Segment's call types (perhaps: {likely[0]})"
+        raise InvalidEvent([Problem("type", reason)], self.message_id)
 
     def _own_fields(self, value: Any) -> dict[Any, Any]:
         fields = as_object(value)

@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from iterable_destination.errors import shortened
 from iterable_destination.mapping.classic.commerce import has_cart, track_purchase, update_cart
 from iterable_destination.mapping.classic.identify import identify
 from iterable_destination.mapping.classic.page import skip_reason, track_page
@@ -61,12 +60,20 @@ def _route_track(event: SegmentEvent, settings: Settings) -> Call:
     return translator(event, settings)
 
 
-#: Segment's call types, and their translators. Other call types are skipped.
+#: Segment's call types that become calls, and their translators.
 CALL_TYPES: Final[dict[str, Translator]] = {
     "identify": identify,
     "track": _route_track,
     "page": track_page,
     "screen": track_page,
+}
+
+
+#: Why Segment's other call types are skipped, and what can be done instead.
+NOT_SUPPORTED: Final = {
+    "group": "group calls are not supported: Iterable has no use for them",
+    "alias": "alias calls are not supported: to change an email use updateEmail (update_email)",
+    "delete": "delete calls are not supported: ask Iterable itself to forget or delete the user",
 }
 
 
@@ -77,7 +84,7 @@ def translate(event: SegmentEvent, settings: Settings) -> Call | str:
     """
     translator = CALL_TYPES.get(event.type)
     if translator is None:
-        return f"{_shorten(event.type)} calls are not supported: Iterable has no use for them"
+        return NOT_SUPPORTED[event.type]
     reason = event.skip_reason() if event.integrations else None
     if reason is None and translator is track_page:
         reason = skip_reason(event, settings)
@@ -87,9 +94,3 @@ def translate(event: SegmentEvent, settings: Settings) -> Call | str:
     if settings.skip_anonymous and call.identity.is_anonymous:
         return "anonymous: neither email nor userId, and skip_anonymous is on"
     return call
-
-
-def _shorten(call_type: str) -> str:
-    longest = 40
-    cut = call_type if len(call_type) <= longest else f"{call_type[:longest]}…"
-    return shortened(cut)
