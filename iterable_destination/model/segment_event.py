@@ -16,10 +16,11 @@ from typing import Any, Final, TypeVar
 from iterable_destination.errors import InvalidEvent, Note, Problem, shortened
 from iterable_destination.model.calls import Identity
 from iterable_destination.model.dates import TEXTS_STAY, WITH_TIME
-from iterable_destination.model.field_names import FieldNames, fold
+from iterable_destination.model.field_names import FieldNames, fold, fold_all
 from iterable_destination.model.json_copy import DataFieldsCopier, unreadable_problem
 from iterable_destination.model.json_values import (
     TOO_LARGE,
+    as_list,
     as_object,
     describe_type,
     is_blank,
@@ -50,6 +51,8 @@ LOOKALIKE_EMAILS: Final = frozenset(
 )
 LOOKALIKE_USER_IDS: Final = frozenset({"userid", "uid", "customerid"})
 
+#: Traits in the context that say who the user is, and are no traits of theirs.
+_NO_TRAITS: Final = frozenset({"id", "userid", "anonymousid", "timestamp"})
 _LOOKS_LIKE_EMAIL: Final = re.compile(r".+@.+\..+")
 #: Longer texts are not searched for an email: the search stays quick. See ``endpoints`` for the
 #: limits of an identity.
@@ -126,7 +129,9 @@ class SegmentEvent(EventHeader):
         "context_path",
         "copier",
         "fields",
+        "has_context_traits",
         "integrations",
+        "is_identify",
         "keys",
         "notes",
         "path",
@@ -153,20 +158,27 @@ class SegmentEvent(EventHeader):
             "".join(body)  # a TypeError unless all are strings
         except TypeError:
             self.add_problem("$", "has a key that is no string, as JSON's keys are")
-        #: The place of the event's own fields: ``traits`` of an identify, else ``properties``.
-        self.path = "traits" if self.type == "identify" else "properties"
+        #: Whether it is an identify, which has traits where others have properties.
+        self.is_identify = self.type == "identify"
+        #: The place of the event's own fields: ``traits`` of an identify, else ``properties``; of
+        #: an identify whose traits stand in the context only, their place there.
+        self.path = "traits" if self.is_identify else "properties"
+        #: Whether it is the latter.
+        self.has_context_traits = False
         fields = body.get(self.path)
         #: The event's own fields; empty if there are none.
         self.fields: dict[Any, Any] = fields if type(fields) is dict else self._own_fields(fields)
-        #: The keys of those own fields that are looked up, by folded name; the usual keys of
-        #: fields that are not there. Not to be changed.
-        self.keys = _FIELDS.find_keys(self.fields)
         #: Which destinations the event is for, and their options; empty if there are none.
         self.integrations = self._read_object("integrations", body.get("integrations"))
         #: The name under which :attr:`context` was found.
         self.context_path = "context" if body.get("options") is None else "options"
         #: The context, which older libraries call ``options``; empty if there is none.
         self.context = self._read_object(self.context_path, body.get(self.context_path))
+        if not self.fields and self.is_identify and "traits" in self.context:
+            self._take_context_traits()
+        #: The keys of those own fields that are looked up, by folded name; the usual keys of
+        #: fields that are not there. Not to be changed.
+        self.keys = _FIELDS.find_keys(self.fields)
         #: Copies what is in the event.
         self.copier = DataFieldsCopier(self.problems, WITH_TIME)
 
@@ -183,7 +195,7 @@ class SegmentEvent(EventHeader):
 
     def _own_fields(self, value: Any) -> dict[Any, Any]:
         fields = as_object(value)
-        if fields is None and scalar(value) is not None:
+        if fields is None and not self._is_empty(self.path, value):
             self.add_problem(self.path, f"must be an object, not {describe_type(value)}")
         return fields or {}
 
@@ -191,9 +203,32 @@ class SegmentEvent(EventHeader):
         if type(value) is dict:
             return value
         fields = as_object(value)
-        if fields is None and scalar(value) is not None:
+        if fields is None and not self._is_empty(path, value):
             self.add_note(path, f"passed over: must be an object, not {describe_type(value)}")
         return fields or {}
+
+    def _is_empty(self, path: str, value: Any) -> bool:
+        """Whether what is no object is null, or the empty list that PHP writes for one."""
+        if as_list(value) == []:
+            self.add_note(path, "an empty list, taken as an empty object")
+            return True
+        return scalar(value) is None
+
+    def _take_context_traits(self) -> None:
+        """Take the traits of the context for those of an identify that has none of its own.
+
+        An email is among them only if it can be sent.
+        """
+        path, traits = f"{self.context_path}.traits", self._context_traits()
+        names = fold_all(list(traits))
+        fields = {
+            key: value
+            for (key, value), name in zip(traits.items(), names, strict=True)
+            if name not in _NO_TRAITS and (name != "email" or not email_problem(scalar(value)))
+        }
+        if fields:
+            self.fields, self.path, self.has_context_traits = fields, path, True
+            self.add_note(path, "taken as the traits, of which the event has none")
 
     def add_problem(self, path: str, message: str) -> None:
         """Add a problem."""
@@ -279,13 +314,15 @@ class SegmentEvent(EventHeader):
     def _find_email(self) -> tuple[Any, str, str]:
         """Return the email or None, and the path of its object and its key there."""
         path = self.path
-        if path != "traits" and "traits" in self.context:
+        if not self.is_identify and "traits" in self.context:
             traits = self._context_traits()
             key = _FIELDS.find_keys(traits)["email"]
             email = _read_name(traits.get(key))
             if email is not None:
                 return email, f"{self.context_path}.traits", key
         key = self.keys["email"]
+        if self.has_context_traits and is_blank(self.get("userId")):
+            return None, path, key  # the library remembers it, and the event says of nobody
         return _read_name(self.fields.get(key)), path, key
 
     def _context_traits(self) -> dict[Any, Any]:
@@ -306,13 +343,17 @@ class SegmentEvent(EventHeader):
         return Identity(email, user_id)
 
     def _report_lookalikes(self, email: Any, user_id: Any) -> None:
-        lookalikes = self._find_lookalikes(email, user_id)
         if email is not None or user_id is not None:
             right = "email" if email is None else "userId"
-            for path in lookalikes:
+            for path in self._find_lookalikes(email, user_id):
                 self.add_note(path, f"looks like the {right}, which is only read from {right!r}")
+            if email is None and self._may_have_emails_elsewhere():
+                places = "traits" if self.is_identify else "context.traits, then properties"
+                for path in self._find_emails_elsewhere():
+                    self.add_note(path, f"not read: an email is read from {places}")
         else:
-            self.check("userId", missing_identity_problem(lookalikes))
+            found = self._find_lookalikes(email, user_id) + self._find_emails_elsewhere()
+            self.check("userId", missing_identity_problem(found))
 
     def _find_lookalikes(self, email: Any, user_id: Any) -> list[str]:
         """Return the places of fields that look like the email, or the userId, that is missing."""
@@ -324,10 +365,32 @@ class SegmentEvent(EventHeader):
             places += _find_places("", _FIELDS.find_keys(top), LOOKALIKE_USER_IDS)
         places += _find_places(f"{self.path}.", self.keys, names)
         traits = as_object(self.context.get("traits"))
-        if traits:
+        if traits and not self.has_context_traits:
             prefix = f"{self.context_path}.traits."
             places += _find_places(prefix, _FIELDS.find_keys(traits), names)
         return places
+
+    def _may_have_emails_elsewhere(self) -> bool:
+        """Whether it is worth looking for them: quick, and sees the usual spelling only."""
+        raw, context = self.raw, self.context
+        if "email" in raw or "email" in context:
+            return True
+        return "properties" in raw or "traits" in context if self.is_identify else "traits" in raw
+
+    def _find_emails_elsewhere(self) -> list[str]:
+        """Return the places of emails where none is read."""
+        objects = [("", self.raw), (f"{self.context_path}.", self.context)]
+        other = "properties" if self.is_identify else "traits"
+        objects.append((f"{other}.", as_object(self.raw.get(other)) or {}))
+        if self.is_identify:
+            traits = as_object(self.context.get("traits")) or {}
+            objects.append((f"{self.context_path}.traits.", traits))
+        keys = [(prefix, _FIELDS.find_keys(fields)["email"], fields) for prefix, fields in objects]
+        return [
+            prefix + key
+            for prefix, key, fields in keys
+            if key in fields and not is_blank(scalar(fields[key]))
+        ]
 
 
 def _find_places(prefix: str, keys: dict[str, str], names: frozenset[str]) -> list[str]:

@@ -205,7 +205,7 @@ def test_a_key_at_the_top_that_is_no_string_is_refused(key: Any) -> None:
 
 @pytest.mark.parametrize(
     ("value", "words"),
-    [([], "a list"), ("x", "a string"), (0, "a number"), (False, "a boolean"), ("", "a string")],
+    [([1], "a list"), ("x", "a string"), (0, "a number"), (False, "a boolean"), ("", "a string")],
 )
 @pytest.mark.parametrize(
     ("event", "key"), [(IDENTIFY, "traits"), (TRACK, "properties")], ids=["identify", "track"]
@@ -218,10 +218,18 @@ def test_traits_and_properties_are_objects(
 
 
 @pytest.mark.parametrize("key", ["context", "options", "integrations"])
-@pytest.mark.parametrize(("value", "words"), [([], "a list"), ("x", "a string"), (0, "a number")])
+@pytest.mark.parametrize(("value", "words"), [([{}], "a list"), ("x", "a string"), (0, "a number")])
 def test_other_objects_that_are_none_are_passed_over(key: str, value: Any, words: str) -> None:
     event = {**TRACK, "userId": "u-1", key: value}
     expected = [(key, f"passed over: must be an object, not {words}")]
+    assert (build_body(event)["userId"], list_notes(event)) == ("u-1", expected)
+
+
+@pytest.mark.parametrize("key", ["context", "options", "integrations", "properties"])
+@pytest.mark.parametrize("value", [[], (), Lazy([])], ids=type)
+def test_an_empty_list_is_an_empty_object_as_php_writes_it(key: str, value: Any) -> None:
+    event = {**TRACK, "userId": "u-1", key: value}
+    expected = [(key, "an empty list, taken as an empty object")]
     assert (build_body(event)["userId"], list_notes(event)) == ("u-1", expected)
 
 
@@ -387,7 +395,12 @@ SOURCES: list[tuple[dict[str, Any], dict[str, str], str]] = [
         {"email": "x@y.z", "userId": "x@y.z"},
         "userId",
     ),
-    ({**IDENTIFY, "context": ADA}, {"userId": "u-1"}, "traits.email"),
+    (
+        {**IDENTIFY, "context": ADA},
+        {"email": "ada@example.com", "userId": "u-1"},
+        "context.traits.email",
+    ),
+    ({**IDENTIFY, "context": ADA, "traits": {"a": 1}}, {"userId": "u-1"}, "traits.email"),
     ({"type": "identify", "traits": {"email": "a@b.c"}}, {"email": "a@b.c"}, "traits.email"),
     (
         {"type": "identify", "traits": {"email": "a@b.c"}, "userId": ""},
@@ -546,7 +559,100 @@ def test_a_lookalike_of_what_is_known_is_nothing_to_note() -> None:
 
 
 def test_a_key_beside_that_is_no_string_is_no_lookalike() -> None:
-    assert list_notes({**IDENTIFY, "context": {"traits": {5: "x"}}}) == []
+    assert list_notes({**TRACK, "userId": "u-1", "context": {"traits": {5: "x"}}}) == []
+
+
+# --- Emails where none is read -----------------------------------------------------------------
+
+READ_BY_TRACK = "not read: an email is read from context.traits, then properties"
+READ_BY_IDENTIFY = "not read: an email is read from traits"
+AT = {"email": "a@b.c"}
+ELSEWHERE: list[tuple[dict[str, Any], list[str]]] = [
+    ({**TRACK, **AT}, ["email"]),
+    ({**TRACK, "traits": AT}, ["traits.email"]),
+    ({**TRACK, "traits": {"E-Mail": "a@b.c"}}, ["traits.E-Mail"]),
+    ({**TRACK, "context": AT}, ["context.email"]),
+    ({**TRACK, "options": AT, "context": ADA}, ["options.email"]),
+    ({"type": "page", "name": "Home", **AT, "traits": AT}, ["email", "traits.email"]),
+    ({"type": "identify", **AT}, ["email"]),
+    ({"type": "identify", "properties": AT}, ["properties.email"]),
+    ({"type": "identify", "traits": {"a": 1}, "context": ADA}, ["context.traits.email"]),
+    ({"type": "identify", "options": {"traits": AT}, "traits": {"a": 1}}, ["options.traits.email"]),
+]
+
+
+@pytest.mark.parametrize(("event", "places"), ELSEWHERE, ids=str)
+def test_an_email_where_none_is_read_is_named(event: dict[str, Any], places: list[str]) -> None:
+    said = f"Must set either userId or email (these are not read as one: {', '.join(places)})"
+    assert list_problems(event) == [("userId", said)]
+    words = READ_BY_IDENTIFY if event["type"] == "identify" else READ_BY_TRACK
+    assert list_notes({**event, "userId": "u-1"}) == [(place, words) for place in places]
+
+
+@pytest.mark.parametrize("email", [None, "", Lazy(None)])
+def test_no_email_is_nothing_to_name(email: Any) -> None:
+    event = {**TRACK, "traits": {"email": email}, "email": email, "context": {"email": email}}
+    assert list_problems(event) == [("userId", "Must set either userId or email")]
+
+
+def test_an_email_that_is_known_is_not_looked_for() -> None:
+    assert list_notes({**TRACK, "context": ADA, "traits": AT, "email": "x"}) == []
+
+
+# --- Traits in the context ---------------------------------------------------------------------
+
+TAKEN = ("context.traits", "taken as the traits, of which the event has none")
+
+
+@pytest.mark.parametrize("traits", [{}, None, []], ids=str)
+def test_an_identify_without_traits_has_those_of_the_context(traits: Any) -> None:
+    own = {"plan": "pro", "id": 5, "userId": "u-1", "anonymousId": "a-1", "timestamp": "soon"}
+    event = {**IDENTIFY, "traits": traits, "context": {"traits": {**own, **ADA["traits"]}}}
+    assert build_body(event) == {
+        "email": "ada@example.com",
+        "userId": "u-1",
+        "dataFields": {"plan": "pro", "email": "ada@example.com"},
+    }
+    assert TAKEN in list_notes(event)
+
+
+def test_their_problems_and_notes_have_their_place() -> None:
+    traits = {"a": math.nan, "phone": "22", "signupDate": 1}
+    event = {**IDENTIFY, "context": {"traits": traits}}
+    assert list_problems(event) == [("context.traits.a", "is NaN, which JSON cannot hold")]
+    del traits["a"]
+    assert [path for path, _ in list_notes(event)] == [
+        "context.traits",
+        "context.traits.phone",
+        "context.traits.signupDate",
+    ]
+
+
+def test_they_are_left_behind_where_there_are_traits() -> None:
+    event = {**IDENTIFY, "traits": {"a": 1}, "context": {"traits": {"b": 1}}}
+    assert (build_body(event)["dataFields"], list_notes(event)) == ({"a": 1}, [])
+
+
+def test_they_make_nobody_known_who_is_not() -> None:
+    event = {"type": "identify", "anonymousId": "a-1", "context": ADA}
+    said = "Must set either userId or email (these are not read as one: context.traits.email)"
+    assert list_problems(event) == [("userId", said)]
+
+
+def test_an_email_of_theirs_that_cannot_be_sent_is_left_behind() -> None:
+    event = {**IDENTIFY, "context": {"traits": {"Email": "ada", "mail": "x"}}}
+    assert build_body(event) == {"userId": "u-1", "dataFields": {"mail": "x"}}
+    assert list_notes(event)[1:] == [
+        ("context.traits.mail", "looks like the email, which is only read from 'email'"),
+        ("context.traits.Email", READ_BY_IDENTIFY),
+    ]
+
+
+@pytest.mark.parametrize("traits", [{}, None, [], {"userId": "u-1"}], ids=str)
+def test_the_context_may_have_no_traits_either(traits: Any) -> None:
+    event = {**IDENTIFY, "context": {"traits": traits}}
+    assert build_body(event)["dataFields"] == {}
+    assert TAKEN not in list_notes(event)
 
 
 # --- Time --------------------------------------------------------------------------------------

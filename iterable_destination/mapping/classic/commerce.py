@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from iterable_destination.mapping.classic.items import build_items, parse_number, parse_whole_number
+from iterable_destination.mapping.classic.items import (
+    PRODUCT_NAMES,
+    build_items,
+    parse_number,
+    parse_whole_number,
+)
 from iterable_destination.model.calls import TrackPurchase, UpdateCart
 from iterable_destination.model.dates import read_as_unix_seconds
 from iterable_destination.model.json_values import as_list, scalar
@@ -32,7 +37,10 @@ def update_cart(event: SegmentEvent, _: Settings) -> UpdateCart:
 
 def track_purchase(event: SegmentEvent, _: Settings) -> TrackPurchase:
     """Translate Order Completed."""
-    items, refusals = build_items(event, event.source("products"), _find_products(event))
+    products = _find_products(event)
+    items, refusals = build_items(event, event.source("products"), products)
+    if products is None:
+        _note_products_elsewhere(event)
     rest = {key: value for key, value in event.fields.items() if key not in _TOP_LEVEL}
     identity = event.identity()
     total_source = event.source("total")
@@ -54,6 +62,16 @@ def track_purchase(event: SegmentEvent, _: Settings) -> TrackPurchase:
 def _find_products(event: SegmentEvent) -> Any:
     products = event.fields.get(event.keys["products"])
     return products if type(products) is list else scalar(products)
+
+
+def _note_products_elsewhere(event: SegmentEvent) -> None:
+    """Add a note for an order without products that seems to have some in another place."""
+    keys = PRODUCT_NAMES.find_keys(event.fields)
+    if any(keys[name] in event.fields for name in ("productid", "sku")):
+        event.add_note("properties", "a product in these is no item: items are in products")
+    for key, value in event.fields.items():
+        if type(value) is list and value and type(value[0]) is dict:
+            event.add_note(f"properties.{key}", "not read as items: these are in products")
 
 
 def _read_whole_number(event: SegmentEvent, key: str) -> Any:

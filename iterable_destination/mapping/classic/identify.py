@@ -38,7 +38,7 @@ def identify(event: SegmentEvent, _: Settings) -> UpdateUser:
     if not LEFT_OUT.isdisjoint(traits):
         traits = {key: value for key, value in traits.items() if key not in LEFT_OUT}
     from_context = _copy_context(event)
-    profile = event.copier.copy_object(traits, "traits")
+    profile = event.copier.copy_object(traits, event.path)
     profile |= from_context
     _move_phone(event, profile)
     _add_dates(event, profile)
@@ -47,7 +47,7 @@ def identify(event: SegmentEvent, _: Settings) -> UpdateUser:
             del profile[key]
     if not endpoints.MANAGED_FIELDS.isdisjoint(profile):
         for key in sorted(endpoints.MANAGED_FIELDS.intersection(profile)):
-            event.add_note(f"traits.{key}", "is a field that Iterable keeps itself")
+            event.add_note(f"{event.path}.{key}", "is a field that Iterable keeps itself")
     merge, source = _read_merge_option(event)
     identity = event.identity()
     event.check(source, merge_problem(merge))

@@ -19,7 +19,7 @@ from iterable_destination.model.segment_event import SegmentEvent, as_id
 from iterable_destination.model.validation import ITEM_FIELDS, REQUIRED_ITEM_FIELDS
 
 #: The fields of a product that an item is made of.
-_NAMES: Final = FieldNames(
+PRODUCT_NAMES: Final = FieldNames(
     (
         *("product_id", "id", "name", "price", "quantity", "sku"),
         *("category", "categories", "description", "image_url", "url"),
@@ -116,7 +116,7 @@ class _ItemBuilder:
 
     def build(self, index: int, product: dict[Any, Any]) -> dict[str, Any]:
         """Build an item; only a value of an unusual type or size is looked at closely."""
-        keys = _NAMES.find_keys(product)
+        keys = PRODUCT_NAMES.find_keys(product)
         get = product.get
         item: dict[str, Any] = {"quantity": 1, "categories": []}
         for name, first, second, types in _FIELDS:
