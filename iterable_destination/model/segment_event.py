@@ -27,7 +27,9 @@ from iterable_destination.model.json_values import (
     scalar,
 )
 from iterable_destination.model.validation import (
+    PLACEHOLDER,
     email_problem,
+    is_placeholder,
     missing_identity_problem,
     user_id_problem,
 )
@@ -302,6 +304,8 @@ class SegmentEvent(EventHeader):
             user_id = as_id(raw_id := scalar(user_id))
             if user_id is not raw_id:
                 self.add_note("userId", "a number, sent as a string")
+        if is_placeholder(user_id):
+            self.add_note("userId", PLACEHOLDER)
         email, path, key = self._find_email()
         if email is None or not user_id:
             return self._incomplete_identity(email, f"{path}.{key}", user_id)

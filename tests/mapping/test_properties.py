@@ -31,6 +31,7 @@ all_settings = st.builds(
     track_categorized_pages=st.booleans(),
     track_named_pages=st.booleans(),
     skip_anonymous=st.booleans(),
+    refuse_placeholder_ids=st.booleans(),
 )
 
 Outcome = tuple[str, Any, list[str]]

@@ -24,6 +24,7 @@ from iterable_destination.model.segment_event import (
     read_header,
     unreadable_event,
 )
+from iterable_destination.model.settings import Settings
 from tests.support.lazy import Lazy, Unreadable
 
 TRACK: dict[str, Any] = {"type": "track", "event": "Signed Up"}
@@ -226,7 +227,7 @@ def test_other_objects_that_are_none_are_passed_over(key: str, value: Any, words
 
 
 @pytest.mark.parametrize("key", ["context", "options", "integrations", "properties"])
-@pytest.mark.parametrize("value", [[], (), Lazy([])], ids=type)
+@pytest.mark.parametrize("value", [[], (), Lazy([])], ids=repr)
 def test_an_empty_list_is_an_empty_object_as_php_writes_it(key: str, value: Any) -> None:
     event = {**TRACK, "userId": "u-1", key: value}
     expected = [(key, "an empty list, taken as an empty object")]
@@ -562,6 +563,35 @@ def test_a_key_beside_that_is_no_string_is_no_lookalike() -> None:
     assert list_notes({**TRACK, "userId": "u-1", "context": {"traits": {5: "x"}}}) == []
 
 
+# --- Ids that are none -------------------------------------------------------------------------
+
+NO_ID = ("userId", "looks like no id: such a text is sent for many users, who become one")
+
+
+@pytest.mark.parametrize(
+    "user_id",
+    [
+        *("undefined", "UNDEFINED", "null", "NULL", "None", "none", "nil", "NaN", "nan", "(null)"),
+        *("[object Object]", "anonymous", "Anonymous", "false", "0", "000", "0" * 52),
+        *("00000000-0000-0000-0000-000000000000", UUID(int=0), 0, 0.0, Lazy("null")),
+    ],
+    ids=str,
+)
+def test_an_id_that_looks_like_none_is_noted_or_refused(user_id: Any) -> None:
+    for event in (IDENTIFY, TRACK, {"type": "page", "name": "Home"}):
+        assert NO_ID in list_notes({**event, "userId": user_id})
+        with pytest.raises(InvalidEvent) as caught:
+            translate({**event, "userId": user_id}, Settings(refuse_placeholder_ids=True))
+        assert [(each.path, each.message) for each in caught.value.problems] == [NO_ID]
+
+
+@pytest.mark.parametrize("user_id", ["u-0", "01", "nobody", "-0", "undefined1", "a null", 10])
+def test_any_other_id_is_one(user_id: Any) -> None:
+    event = {**TRACK, "userId": user_id}
+    assert NO_ID not in list_notes(event)
+    assert translate(event, Settings(refuse_placeholder_ids=True)).calls == translate(event).calls
+
+
 # --- Emails where none is read -----------------------------------------------------------------
 
 READ_BY_TRACK = "not read: an email is read from context.traits, then properties"
@@ -589,7 +619,7 @@ def test_an_email_where_none_is_read_is_named(event: dict[str, Any], places: lis
     assert list_notes({**event, "userId": "u-1"}) == [(place, words) for place in places]
 
 
-@pytest.mark.parametrize("email", [None, "", Lazy(None)])
+@pytest.mark.parametrize("email", [None, "", Lazy(None)], ids=str)
 def test_no_email_is_nothing_to_name(email: Any) -> None:
     event = {**TRACK, "traits": {"email": email}, "email": email, "context": {"email": email}}
     assert list_problems(event) == [("userId", "Must set either userId or email")]

@@ -8,7 +8,7 @@ from iterable_destination.model import endpoints
 from iterable_destination.model.calls import UpdateUser
 from iterable_destination.model.dates import read_as_iterable
 from iterable_destination.model.json_values import SCALARS
-from iterable_destination.model.segment_event import SegmentEvent
+from iterable_destination.model.segment_event import SegmentEvent, as_id
 from iterable_destination.model.settings import Settings
 from iterable_destination.model.validation import merge_problem
 
@@ -69,19 +69,36 @@ def _copy_context(event: SegmentEvent) -> dict[str, Any]:
 
 
 def _move_phone(event: SegmentEvent, profile: dict[str, Any]) -> None:
-    """Send ``phone``, or the first of ``phones``, as Iterable's ``phoneNumber``."""
-    name = "phone"
-    phone = profile.get(event.keys[name])
+    """Send the phone number as Iterable's ``phoneNumber``, a string."""
+    phone, source = _find_phone(event, profile)
     if phone is None:
-        name = "phones"
-        phones = profile.get(event.keys[name])
-        phone = phones[0] if isinstance(phones, list) and phones else None
-    if phone is not None:
-        profile["phoneNumber"] = phone
-        profile.pop("phone", None)
-        if isinstance(phone, str) and phone and not phone.startswith("+"):
-            source = event.source(name) + ("[0]" if name == "phones" else "")
+        return
+    if isinstance(phone, str):
+        if phone and phone[0] != "+":
             event.add_note(source, "Iterable shows a phone number only with + and country code")
+    elif (text := as_id(phone)) is not phone:
+        event.add_note(source, "a number, sent as a string; write it with + and country code")
+        phone = text
+    profile["phoneNumber"] = phone
+    profile.pop("phone", None)
+
+
+def _find_phone(event: SegmentEvent, profile: dict[str, Any]) -> tuple[Any, str]:
+    """Return ``phone``, else the first of ``phones``, else ``phoneNumber``, and its place.
+
+    An empty one counts only if all are empty: then it empties what is there.
+    """
+    phone = profile.get(event.keys["phone"])
+    if phone:
+        return phone, event.source("phone")
+    phones = profile.get(event.keys["phones"])
+    first = phones[0] if isinstance(phones, list) and phones else None
+    if first:
+        return first, event.source("phones") + "[0]"
+    own = profile.get("phoneNumber")
+    if own:
+        return own, f"{event.path}.phoneNumber"
+    return next((each for each in (phone, first, own) if each is not None), None), event.path
 
 
 def _add_dates(event: SegmentEvent, profile: dict[str, Any]) -> None:

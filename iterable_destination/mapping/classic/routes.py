@@ -17,6 +17,7 @@ from iterable_destination.model.calls import Call
 from iterable_destination.model.remembered import BoundedCache
 from iterable_destination.model.segment_event import SegmentEvent
 from iterable_destination.model.settings import Settings
+from iterable_destination.model.validation import PLACEHOLDER, is_placeholder
 
 Translator = Callable[[SegmentEvent, Settings], Call]
 
@@ -93,4 +94,6 @@ def translate(event: SegmentEvent, settings: Settings) -> Call | str:
     call = translator(event, settings)
     if settings.skip_anonymous and call.identity.is_anonymous:
         return "anonymous: neither email nor userId, and skip_anonymous is on"
+    if settings.refuse_placeholder_ids and is_placeholder(call.identity.user_id):
+        event.add_problem("userId", PLACEHOLDER)
     return call

@@ -68,7 +68,20 @@ def test_some_traits_are_left_out_by_exact_spelling() -> None:
     [
         ({"phone": "+1"}, {"phoneNumber": "+1"}),
         ({"phone": ""}, {"phoneNumber": ""}),
-        ({"phone": 5}, {"phoneNumber": 5}),
+        ({"phone": 5}, {"phoneNumber": "5"}),
+        ({"phone": 4722334455.0}, {"phoneNumber": "4722334455"}),
+        ({"phone": True}, {"phoneNumber": True}),
+        ({"phones": [5]}, {"phones": [5], "phoneNumber": "5"}),
+        ({"phoneNumber": 5}, {"phoneNumber": "5"}),
+        ({"phoneNumber": ""}, {"phoneNumber": ""}),
+        ({"phone": "", "phones": ["+2"]}, {"phoneNumber": "+2", "phones": ["+2"]}),
+        ({"phone": "", "phones": [""]}, {"phoneNumber": "", "phones": [""]}),
+        ({"phone": "", "phones": [None]}, {"phoneNumber": "", "phones": [None]}),
+        ({"phone": "", "phoneNumber": "+2"}, {"phoneNumber": "+2"}),
+        (
+            {"phone": None, "phones": [""], "phoneNumber": "+2"},
+            {"phoneNumber": "+2", "phones": [""]},
+        ),
         ({"phone": None}, {}),
         ({"phone": "+1", "phoneNumber": "+2"}, {"phoneNumber": "+1"}),
         ({"phone": None, "phoneNumber": "+2"}, {"phoneNumber": "+2"}),
@@ -104,7 +117,9 @@ def test_the_phone_moves(traits: dict[str, Any], expected: dict[str, Any]) -> No
         ({"phone": None, "Phones": ["0123"]}, "traits.Phones[0]"),
         ({"phone": "+123"}, None),
         ({"phone": ""}, None),
-        ({"phone": 123}, None),
+        ({"phoneNumber": "0123"}, "traits.phoneNumber"),
+        ({"phoneNumber": "+123"}, None),
+        ({"phone": True}, None),
         ({"phones": ["+1", "0123"]}, None),
     ],
     ids=str,
@@ -112,6 +127,20 @@ def test_the_phone_moves(traits: dict[str, Any], expected: dict[str, Any]) -> No
 def test_a_phone_without_a_country_code_is_noted(traits: dict[str, Any], path: str | None) -> None:
     said = "Iterable shows a phone number only with + and country code"
     assert notes(traits) == ([] if path is None else [(path, said)])
+
+
+@pytest.mark.parametrize(
+    ("traits", "path"),
+    [
+        ({"phone": 123}, "traits.phone"),
+        ({"phones": [123]}, "traits.phones[0]"),
+        ({"phoneNumber": 123.0}, "traits.phoneNumber"),
+    ],
+    ids=str,
+)
+def test_a_phone_that_is_a_number_is_noted(traits: dict[str, Any], path: str) -> None:
+    said = "a number, sent as a string; write it with + and country code"
+    assert notes(traits) == [(path, said)]
 
 
 @pytest.mark.parametrize(
