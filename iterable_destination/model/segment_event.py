@@ -88,8 +88,9 @@ class EventHeader:
         message_id = body.get("messageId")
         if type(message_id) is not str:
             message_id = as_id(scalar(message_id))
-        #: The event's ``messageId`` as a string, or None.
-        self.message_id: str | None = message_id if isinstance(message_id, str) else None
+        is_id = isinstance(message_id, str) and message_id and not message_id.isspace()
+        #: The event's ``messageId`` as a string, or None; an empty one is none.
+        self.message_id: str | None = message_id if is_id else None
         its_type = body.get("type")
         #: The call type; it may be unknown.
         self.type: str = its_type if type(its_type) is str and its_type else self._read_type()

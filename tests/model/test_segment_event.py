@@ -165,7 +165,7 @@ def test_the_type_may_be_an_enum_that_is_no_string() -> None:
     ("given", "expected"),
     [
         ("m-1", "m-1"),
-        ("", ""),
+        ("", None),
         (5, "5"),
         (1.0, "1"),
         (Decimal(7), "7"),
@@ -396,11 +396,6 @@ SOURCES: list[tuple[dict[str, Any], dict[str, str], str]] = [
         {"email": "x@y.z", "userId": "x@y.z"},
         "userId",
     ),
-    (
-        {**IDENTIFY, "context": ADA},
-        {"email": "ada@example.com", "userId": "u-1"},
-        "context.traits.email",
-    ),
     ({**IDENTIFY, "context": ADA, "traits": {"a": 1}}, {"userId": "u-1"}, "traits.email"),
     ({"type": "identify", "traits": {"email": "a@b.c"}}, {"email": "a@b.c"}, "traits.email"),
     (
@@ -561,6 +556,12 @@ def test_a_lookalike_of_what_is_known_is_nothing_to_note() -> None:
 
 def test_a_key_beside_that_is_no_string_is_no_lookalike() -> None:
     assert list_notes({**TRACK, "userId": "u-1", "context": {"traits": {5: "x"}}}) == []
+
+
+@pytest.mark.parametrize("message_id", ["", " ", "\t\n", Lazy("")], ids=repr)
+def test_an_empty_message_id_is_none(message_id: Any) -> None:
+    event = {**TRACK, "userId": "u-1", "messageId": message_id}
+    assert (translate(event).message_id, read_header(event)[0]) == (None, None)
 
 
 # --- Ids that are none -------------------------------------------------------------------------
