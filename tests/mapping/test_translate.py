@@ -222,9 +222,9 @@ FIELDS = [
     Field("properties.products[0].sku", lambda value: cart(sku=value), TEXT),
     Field("properties.products[0].price", lambda value: cart(price=value), NUMBER),
     Field("properties.products[0].quantity", lambda value: cart(quantity=value), NUMBER),
-    Field("properties.products[0].description", lambda value: cart(description=value), TEXT, TEXT),
-    Field("properties.products[0].imageUrl", lambda value: cart(imageUrl=value), TEXT, TEXT),
-    Field("properties.products[0].url", lambda value: cart(url=value), TEXT, TEXT),
+    Field("properties.products[0].description", lambda value: cart(description=value), TEXT),
+    Field("properties.products[0].imageUrl", lambda value: cart(imageUrl=value), TEXT),
+    Field("properties.products[0].url", lambda value: cart(url=value), TEXT),
     Field("properties.products[0].category", lambda value: cart(category=value), LIST),
 ]
 EACH_FIELD = pytest.mark.parametrize("field", FIELDS, ids=[field.path for field in FIELDS])

@@ -189,13 +189,18 @@ def _read_quantity(event: SegmentEvent, path: str, value: Any) -> Any:
 
 
 def _read_categories(_: SegmentEvent, __: str, value: Any) -> Any:
-    """Return a single category as a list of one; validation checks what is no category."""
+    """Return the categories as strings: a single one as a list of one, without empty ones.
+
+    Validation checks what is no category.
+    """
     if is_blank(value):
         return []
     if isinstance(value, str | int | float) and not isinstance(value, bool):
         return [as_id(value)]
     categories = as_list(value)
-    return value if categories is None else list(map(scalar, categories))
+    if categories is None:
+        return value
+    return [as_id(category) for category in map(scalar, categories) if not is_blank(category)]
 
 
 #: The functions that read an item's fields. A field without one is sent unchanged.
@@ -203,6 +208,9 @@ _READERS: Final[dict[str, Callable[[SegmentEvent, str, Any], Any]]] = {
     "id": _read_id,
     "name": _read_id,
     "sku": _read_id,
+    "description": _read_id,
+    "imageUrl": _read_id,
+    "url": _read_id,
     "price": parse_number,
     "quantity": _read_quantity,
     "categories": _read_categories,
