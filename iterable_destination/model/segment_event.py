@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 
 from iterable_destination.errors import InvalidEvent, Note, Problem, shortened
 from iterable_destination.model.calls import Identity
-from iterable_destination.model.dates import TEXTS_STAY, WITH_TIME
+from iterable_destination.model.dates import TEXTS_STAY, WITH_TIME, is_ambiguous
 from iterable_destination.model.field_names import FieldNames, fold, fold_all
 from iterable_destination.model.json_copy import DataFieldsCopier, unreadable_problem
 from iterable_destination.model.json_values import (
@@ -62,6 +62,9 @@ _LONGEST_IDENTITY: Final = 1_000
 
 #: More digits than a float has, whatever the caller's own decimal context is set to.
 _EXACT: Final = Context(prec=20)
+
+_NO_DATE: Final = "not a date; use ISO 8601, or Unix seconds or milliseconds"
+_TWO_DATES: Final = "can be read as two dates; use ISO 8601, or Unix seconds or milliseconds"
 
 #: The fields that are looked up: in traits and properties, and in integrations and the context.
 _FIELDS: Final = FieldNames(
@@ -282,20 +285,29 @@ class SegmentEvent(EventHeader):
         return None
 
     def timestamp(self, read: Callable[[Any], T | None]) -> T | None:
-        """Return when the event happened, as ``read`` reads it; None if it has no ``timestamp``.
+        """Return when the event happened, as ``read`` reads it; None if it does not say.
 
-        Adds a problem for a ``timestamp`` that is no date.
+        That is its ``timestamp``, else its ``originalTimestamp``. Adds a problem for the former,
+        and a note for the latter, if it is no date.
         """
         value = self.raw.get("timestamp")
         if type(value) is not str:
             value = scalar(value)
         if value is None:
+            return self._read_original_timestamp(read)
+        moment = read(value)
+        if moment is None:
+            self.add_problem("timestamp", _TWO_DATES if is_ambiguous(value) else _NO_DATE)
+        return moment
+
+    def _read_original_timestamp(self, read: Callable[[Any], T | None]) -> T | None:
+        """Return the time that the source gave the event, which Segment then corrects."""
+        value = self.get("originalTimestamp")
+        if value is None:
             return None
         moment = read(value)
         if moment is None:
-            self.add_problem(
-                "timestamp", "not a date; use ISO 8601, or Unix seconds or milliseconds"
-            )
+            self.add_note("originalTimestamp", "not a date, or two: no time is sent")
         return moment
 
     def identity(self) -> Identity:

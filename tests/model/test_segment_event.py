@@ -710,6 +710,31 @@ def test_a_timestamp_that_is_no_date_is_invalid(event: dict[str, Any], timestamp
     ]
 
 
+@pytest.mark.parametrize("timestamp", ["12/01/2023", "12.05.2023 10:00"])
+def test_a_timestamp_that_can_be_two_dates_is_invalid(timestamp: str) -> None:
+    said = "can be read as two dates; use ISO 8601, or Unix seconds or milliseconds"
+    event = {**TRACK, "userId": "u-1", "timestamp": timestamp}
+    assert list_problems(event) == [("timestamp", said)]
+
+
+@pytest.mark.parametrize("given", [{}, {"timestamp": None}, {"timestamp": Lazy(None)}], ids=str)
+def test_an_original_timestamp_stands_in_for_a_missing_one(given: dict[str, Any]) -> None:
+    original = {"originalTimestamp": "2023-02-05T20:42:10.999Z", **given}
+    assert build_body({**TRACK, "userId": "u-1", **original})["createdAt"] == 1_675_629_730
+    fields = build_body({**IDENTIFY, **original})["dataFields"]
+    assert fields == {"profileUpdatedAt": "2023-02-05 20:42:10 +00:00"}
+    event = {**TRACK, "userId": "u-1", **original, "timestamp": 5}
+    assert build_body(event)["createdAt"] == 5
+
+
+@pytest.mark.parametrize("original", ["soon", "", "12/01/2023", True])
+def test_an_original_timestamp_that_is_no_date_is_noted(original: Any) -> None:
+    event = {**TRACK, "userId": "u-1", "originalTimestamp": original}
+    assert "createdAt" not in build_body(event)
+    said = "not a date, or two: no time is sent"
+    assert list_notes(event) == [("originalTimestamp", said)]
+
+
 # --- The header --------------------------------------------------------------------------------
 
 

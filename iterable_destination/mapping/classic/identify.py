@@ -6,23 +6,17 @@ from typing import Any, Final
 
 from iterable_destination.model import endpoints
 from iterable_destination.model.calls import UpdateUser
-from iterable_destination.model.dates import read_as_iterable
+from iterable_destination.model.dates import is_ambiguous, read_as_iterable
+from iterable_destination.model.field_names import FieldNames
 from iterable_destination.model.json_values import SCALARS
 from iterable_destination.model.segment_event import SegmentEvent, as_id
 from iterable_destination.model.settings import Settings
 from iterable_destination.model.validation import merge_problem
 
-#: Fields of the context that are sent in the profile, and their names there.
-FROM_CONTEXT: Final = {
-    "app": "app",
-    "device": "device",
-    "ip": "ip",
-    "locale": "locale",
-    "location": "location",
-    "page": "page",
-    "timezone": "timeZone",
-    "userAgent": "userAgent",
-}
+#: Fields of the context that are sent in the profile.
+FROM_CONTEXT: Final = ("app", "device", "ip", "locale", "location", "page", "userAgent")
+#: The one that is sent as ``timeZone``, in whichever spelling it is there.
+_TIME_ZONE: Final = FieldNames(("timezone",))
 #: Traits that are not sent.
 LEFT_OUT: Final = frozenset({"id", "timestamp"})
 
@@ -57,14 +51,15 @@ def identify(event: SegmentEvent, _: Settings) -> UpdateUser:
 def _copy_context(event: SegmentEvent) -> dict[str, Any]:
     """Copy the context's fields, under their profile names, unless a trait has that name."""
     context, traits = event.context, event.fields
-    seen = {
-        key: context[key]
-        for key, name in FROM_CONTEXT.items()
-        if key in context and name not in traits
-    }
+    seen = {key: context[key] for key in FROM_CONTEXT if key in context and key not in traits}
+    time_zone = "timezone"
+    if time_zone not in context:
+        time_zone = _TIME_ZONE.find_keys(context)[time_zone]
+    if time_zone in context and "timeZone" not in traits:
+        seen[time_zone] = context[time_zone]
     copied = event.copier.copy_object(seen, event.context_path)
-    if "timezone" in copied:
-        copied["timeZone"] = copied.pop("timezone")
+    if time_zone in copied:
+        copied["timeZone"] = copied.pop(time_zone)
     return copied
 
 
@@ -118,6 +113,8 @@ def _add_dates(event: SegmentEvent, profile: dict[str, Any]) -> None:
     met = copied if was_a_date else read_as_iterable(created)
     if met is not None:
         profile["met"] = met
+    elif is_ambiguous(created):
+        event.add_note(event.source(name), "can be read as two dates, so it gives no met")
 
 
 def _read_merge_option(event: SegmentEvent) -> tuple[Any, str]:

@@ -42,6 +42,22 @@ def test_a_hidden_field_of_the_context_is_not_judged() -> None:
     assert profile({"page": "own"}, context={"page": object()}) == {"page": "own"}
 
 
+@pytest.mark.parametrize("key", ["timeZone", "time_zone", "TimeZone", "TIMEZONE", "time zone"])
+def test_the_time_zone_has_other_spellings(key: str) -> None:
+    context = {key: "Europe/Oslo", "locale": "nb-NO"}
+    assert profile({}, context=context) == {"timeZone": "Europe/Oslo", "locale": "nb-NO"}
+    assert profile({"timeZone": "own"}, context={key: "x"}) == {"timeZone": "own"}
+    both = {key: "x", "timezone": "Europe/Oslo"}
+    assert profile({}, context=both) == {"timeZone": "Europe/Oslo"}
+
+
+def test_a_created_that_can_be_two_dates_gives_no_met() -> None:
+    said = "can be read as two dates, so it gives no met"
+    assert profile({"created": "05/02/2023"}) == {"created": "05/02/2023"}
+    assert notes({"createdAt": "05/02/2023"}) == [("traits.createdAt", said)]
+    assert profile({"created": "15/02/2023"})["met"] == "2023-02-15 00:00:00 +00:00"
+
+
 def test_a_trait_timezone_hides_nothing() -> None:
     expected = {"timezone": "own", "timeZone": "context's"}
     assert profile({"timezone": "own"}, context={"timezone": "context's"}) == expected
