@@ -43,6 +43,8 @@ _LONGEST_TYPE: Final = 40
 
 #: The name of the classic destination in an event's ``integrations``.
 INTEGRATION: Final = "Iterable"
+#: Keys of a context by which older libraries switch destinations, in the usual spellings.
+OLD_SWITCHES: Final = frozenset({"providers", INTEGRATION, "all", "All"})
 #: The names of the mapped destination there; the first that is there counts. The last is that of
 #: the classic one.
 MAPPED_INTEGRATIONS: Final = ("Iterable (Actions)", "Actions Iterable", INTEGRATION)
@@ -260,14 +262,31 @@ class SegmentEvent(EventHeader):
 
     def skip_reason(self) -> str | None:
         """Return why the event is not for the classic destination, or None if it is."""
-        integrations = self.integrations
-        if INTEGRATION in integrations:
-            off = scalar(integrations[INTEGRATION]) is False
-            return f"integrations.{INTEGRATION} is false" if off else None
-        key = _FIELDS.find_keys(integrations)["all"]
-        if scalar(integrations.get(key)) is not False:
-            return None
-        return f"integrations.{shortened(key)} is false and integrations.{INTEGRATION} is absent"
+        providers = as_object(self.context.get("providers")) or {}
+        path, switches = "integrations", self.integrations
+        if self.raw.get("integrations") is None:  # older libraries switch in the context
+            path, switches = self.context_path, self.context
+            if providers:
+                path, switches = f"{path}.providers", providers
+        if INTEGRATION not in switches and "providers" in switches:
+            path, switches = f"{path}.providers", as_object(switches["providers"]) or {}
+        if INTEGRATION in switches:
+            off = scalar(switches[INTEGRATION]) is False
+            return f"{path}.{INTEGRATION} is false" if off else None
+        return self._read_all_switches(providers)
+
+    def _read_all_switches(self, providers: dict[Any, Any]) -> str | None:
+        """Return which of the places switches all destinations off, or None if none does."""
+        for path, switches in (
+            ("integrations", self.integrations),
+            (self.context_path, self.context),
+            (f"{self.context_path}.providers", providers),
+        ):
+            key = _FIELDS.find_keys(switches)["all"]
+            if scalar(switches.get(key)) is False:
+                place = f"{path}.{shortened(key)}"
+                return f"{place} is false and integrations.{INTEGRATION} is absent"
+        return None
 
     def option(self, name: str) -> tuple[Any, str]:
         """Return one of the event's options for Iterable and its place; None if it is not set."""

@@ -249,6 +249,7 @@ def test_traits_of_the_context_that_are_no_object_are_passed_over(key: str) -> N
 
 # --- Switches ----------------------------------------------------------------------------------
 
+SAID_OFF = "{} is false and integrations.Iterable is absent"
 ALL_OFF = "integrations.{} is false and integrations.Iterable is absent"
 
 
@@ -285,6 +286,37 @@ def test_integrations_switch_the_event_off_or_not(
 ) -> None:
     event = {**TRACK, "userId": "u-1", "integrations": integrations}
     assert translate(event).skipped == expected
+
+
+OFF = {"Iterable": False}
+OLD: list[tuple[dict[str, Any], str | None]] = [
+    ({"integrations": {"providers": OFF}}, "integrations.providers.Iterable is false"),
+    ({"integrations": {"providers": OFF, "Iterable": True}}, None),
+    ({"integrations": {"providers": {"Iterable": True}, "All": False}}, None),
+    ({"integrations": {"providers": "x"}}, None),
+    ({"context": OFF}, "context.Iterable is false"),
+    ({"options": OFF}, "options.Iterable is false"),
+    ({"context": OFF, "integrations": {}}, None),
+    ({"context": {"Iterable": {"mergeNestedObjects": True}, "all": False}}, None),
+    ({"context": {"providers": OFF}}, "context.providers.Iterable is false"),
+    ({"context": {"providers": OFF}, "integrations": None}, "context.providers.Iterable is false"),
+    ({"context": {"providers": OFF}, "integrations": {"All": True}}, None),
+    ({"context": {"providers": {"Iterable": True}, "all": False}}, None),
+    ({"context": {"providers": {"Iterable": Lazy(False)}}}, "context.providers.Iterable is false"),
+    ({"context": {"providers": {}, **OFF}}, "context.Iterable is false"),
+    ({"context": {"all": False}}, SAID_OFF.format("context.all")),
+    ({"context": {"All": False}, "integrations": {"All": True}}, SAID_OFF.format("context.All")),
+    ({"context": {"all": False}, "integrations": {"Iterable": {}}}, None),
+    ({"context": {"all": 0, "providers": {"Other": False}}}, None),
+    ({"context": {"providers": {"all": False}}}, SAID_OFF.format("context.providers.all")),
+]
+
+
+@pytest.mark.parametrize(("event", "expected"), OLD, ids=str)
+def test_switches_of_older_libraries_are_obeyed(
+    event: dict[str, Any], expected: str | None
+) -> None:
+    assert translate({**TRACK, "userId": "u-1", **event}).skipped == expected
 
 
 # --- Options -----------------------------------------------------------------------------------

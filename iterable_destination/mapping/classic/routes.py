@@ -15,7 +15,7 @@ from iterable_destination.mapping.classic.page import skip_reason, track_page
 from iterable_destination.mapping.classic.track import track
 from iterable_destination.model.calls import Call
 from iterable_destination.model.remembered import BoundedCache
-from iterable_destination.model.segment_event import SegmentEvent
+from iterable_destination.model.segment_event import OLD_SWITCHES, SegmentEvent
 from iterable_destination.model.settings import Settings
 from iterable_destination.model.validation import PLACEHOLDER, is_placeholder
 
@@ -86,7 +86,9 @@ def translate(event: SegmentEvent, settings: Settings) -> Call | str:
     translator = CALL_TYPES.get(event.type)
     if translator is None:
         return NOT_SUPPORTED[event.type]
-    reason = event.skip_reason() if event.integrations else None
+    reason = None
+    if event.integrations or not OLD_SWITCHES.isdisjoint(event.context.keys()):
+        reason = event.skip_reason()
     if reason is None and translator is track_page:
         reason = skip_reason(event, settings)
     if reason is not None:
