@@ -91,6 +91,12 @@ def is_placeholder(user_id: Any) -> bool:
     return type(user_id) is str and user_id in _PLACEHOLDERS
 
 
+def missing_problem(places: Iterable[str]) -> str:
+    """Return what is wrong with a field that is missing, where others may stand in its place."""
+    hint = ", ".join(map(shortened, places))
+    return f"missing (not read in its place: {hint})" if hint else "missing"
+
+
 def missing_identity_problem(lookalikes: Iterable[str]) -> str:
     """Return what is wrong with an event that has neither, but perhaps fields that look like it."""
     hint = ", ".join(map(shortened, lookalikes))

@@ -12,13 +12,19 @@ from iterable_destination.mapping.classic.items import (
 )
 from iterable_destination.model.calls import TrackPurchase, UpdateCart
 from iterable_destination.model.dates import read_as_unix_seconds
+from iterable_destination.model.field_names import find_folded
 from iterable_destination.model.json_values import as_list, scalar
 from iterable_destination.model.segment_event import SegmentEvent
 from iterable_destination.model.settings import Settings
-from iterable_destination.model.validation import int32_problem, number_problem
+from iterable_destination.model.validation import int32_problem, missing_problem, number_problem
 
 #: Properties of an order that the request has at its top, and so not in its ``dataFields``.
 _TOP_LEVEL: Final = frozenset({"total", "products", "campaignId", "templateId"})
+
+#: Properties of an order that may be meant for its total, folded; they are not read as one.
+_NO_TOTALS: Final = frozenset(
+    {"revenue", "value", "amount", "subtotal", "ordertotal", "grandtotal"}
+)
 
 
 def has_cart(event: SegmentEvent) -> bool:
@@ -45,7 +51,12 @@ def track_purchase(event: SegmentEvent, _: Settings) -> TrackPurchase:
     identity = event.identity()
     total_source = event.source("total")
     total = parse_number(event, total_source, event.find("total"))
-    event.check(total_source, number_problem(total))
+    problem = number_problem(total)
+    if total is None:
+        problem = missing_problem(
+            f"{event.path}.{key}" for key in find_folded(event.fields, _NO_TOTALS)
+        )
+    event.check(total_source, problem)
     purchase = TrackPurchase(
         identity,
         items,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from iterable_destination.errors import Problem
-from iterable_destination.model.field_names import FieldNames
+from iterable_destination.model.field_names import FieldNames, find_folded
 from iterable_destination.model.json_values import (
     as_list,
     as_object,
@@ -16,7 +16,7 @@ from iterable_destination.model.json_values import (
     scalar,
 )
 from iterable_destination.model.segment_event import SegmentEvent, as_id
-from iterable_destination.model.validation import ITEM_FIELDS, REQUIRED_ITEM_FIELDS
+from iterable_destination.model.validation import ITEM_FIELDS, REQUIRED_ITEM_FIELDS, missing_problem
 
 #: The fields of a product that an item is made of.
 PRODUCT_NAMES: Final = FieldNames(
@@ -47,6 +47,12 @@ _NECESSARY: Final = REQUIRED_ITEM_FIELDS - {"quantity"}
 _FIRST_PLACES: Final = {"id": "product_id", "categories": "category"}
 #: Keys of a product that are not sent in the item's ``dataFields``, besides the item's own keys.
 USED_UP: Final = frozenset({"category", "product_id"})
+#: Keys of a product that may be meant for a field that is missing, folded; not read as one.
+_SIMILAR: Final = {
+    "id": frozenset({"sku", "itemid", "variantid", "productcode", "code"}),
+    "name": frozenset({"title", "productname", "itemname"}),
+    "price": frozenset({"unitprice", "productprice", "itemprice", "amount", "cost", "value"}),
+}
 #: Shorter texts and smaller numbers are within every bound there is.
 _SHORT: Final = 1_000
 _SMALL: Final = 1_000_000_000
@@ -155,6 +161,9 @@ class _ItemBuilder:
         sent = _READERS.get(name, _keep)(self._event, path, value)
         if sent is not None or name in REQUIRED_ITEM_FIELDS:
             problem = ITEM_FIELDS[name](sent)
+            if sent is None:
+                similar = find_folded(product, _SIMILAR.get(name, frozenset()))
+                problem = missing_problem(f"{self._path}[{index}].{each}" for each in similar)
             if problem is not None:
                 self.refusals.append(Problem(path, problem))
         return sent

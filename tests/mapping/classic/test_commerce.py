@@ -55,6 +55,14 @@ def test_a_list_of_products_under_another_name_is_noted() -> None:
     assert list_notes(translate(build_order(line_items=[LEAST], products=[]))) == []
 
 
+@pytest.mark.parametrize("key", ["revenue", "Revenue", "value", "order_total"])
+def test_what_may_be_meant_for_the_total_is_named(key: str) -> None:
+    order = build_order(**{key: 25, "total": None})
+    said = f"missing (not read in its place: properties.{key})"
+    assert find_problems(order) == [("properties.total", said)]
+    assert find_problems({**order, "properties": {key: None}}) == [("properties.total", "missing")]
+
+
 def test_a_key_of_no_letters_is_no_list_of_products() -> None:
     event = {**build_cart(), "properties": {"": [LEAST]}}
     assert translate(event).calls[0].endpoint.path == "/api/events/track"

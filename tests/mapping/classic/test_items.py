@@ -268,6 +268,28 @@ def test_what_an_item_needs_is_named_where_it_is_first_looked_for() -> None:
     assert find_problems(build_cart({})) == expected
 
 
+@pytest.mark.parametrize(
+    ("missing", "key"),
+    [
+        *(("product_id", key) for key in ("sku", "SKU", "item_id", "variantId")),
+        *(("name", key) for key in ("title", "productName")),
+        *(("price", key) for key in ("unit_price", "amount")),
+    ],
+)
+def test_what_may_be_meant_for_a_missing_field_is_named(missing: str, key: str) -> None:
+    product = {name: value for name, value in {**LEAST, key: "x"}.items() if name != missing}
+    said = f"missing (not read in its place: properties.products[0].{key})"
+    expected = [(f"properties.products[0].{missing}", said)]
+    assert (
+        find_problems(build_cart({**product, 5: 6}))
+        == [
+            *expected,
+            ("properties.products[0]", "has a key that is a number; JSON's keys are strings"),
+        ][::-1]
+    )
+    assert find_problems(build_cart(product)) == expected
+
+
 def test_numbers_that_are_sent_as_strings_are_noted() -> None:
     product = {**LEAST, "product_id": 1, "name": 2, "sku": 3}
     said = "a number, sent as a string"
