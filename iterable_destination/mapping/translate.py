@@ -43,21 +43,15 @@ class ClassicTranslator:
     def __call__(self, event: Any, settings: Settings, /) -> Translation:
         """Translate an event; raises as :func:`translate` does."""
         try:
-            return self._translate(event, settings)
+            segment_event = SegmentEvent(event)
+            call = classic.translate(segment_event, settings)
+            if isinstance(call, str):
+                return _skip(segment_event, call)
         except (InvalidEvent, RecursionError, MemoryError):
             raise
         except Exception as error:
             raise unreadable_event(event, error) from error
-
-    def _translate(self, event: Any, settings: Settings) -> Translation:
-        segment_event = SegmentEvent(event)
-        call = classic.translate(segment_event, settings)
         notes = tuple(segment_event.notes)
-        if isinstance(call, str):
-            identity = segment_event.identity()
-            return Translation(
-                segment_event.message_id, skipped=call, notes=notes, identity=identity
-            )
         problems = segment_event.problems + segment_event.refusals
         if problems:
             raise InvalidEvent(problems, segment_event.message_id, call.identity)
@@ -70,6 +64,11 @@ class ClassicTranslator:
     def explain(self, event: Any, settings: Settings) -> tuple[Explanation, ...]:  # noqa: ARG002
         """Return nothing: there are no subscriptions."""
         return ()
+
+
+def _skip(event: SegmentEvent, reason: str) -> Translation:
+    notes, identity = tuple(event.notes), event.identity()
+    return Translation(event.message_id, skipped=reason, notes=notes, identity=identity)
 
 
 _CLASSIC: Final = ClassicTranslator()

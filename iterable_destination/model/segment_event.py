@@ -28,8 +28,8 @@ from iterable_destination.model.json_values import (
 )
 from iterable_destination.model.validation import (
     PLACEHOLDER,
+    PLACEHOLDER_IDS,
     email_problem,
-    is_placeholder,
     missing_identity_problem,
     user_id_problem,
 )
@@ -38,13 +38,14 @@ T = TypeVar("T")
 
 #: Segment's call types, in the order in which a mistaken one is compared with them.
 CALL_TYPES: Final = ("identify", "track", "page", "screen", "group", "alias", "delete")
+#: Where the event's own fields are, by its type.
+_PATHS: Final = dict.fromkeys(CALL_TYPES, "properties") | {"identify": "traits"}
+_OWN_PATHS: Final = frozenset(_PATHS.values())
 #: Of a type that is none, so much is shown.
 _LONGEST_TYPE: Final = 40
 
 #: The name of the classic destination in an event's ``integrations``.
 INTEGRATION: Final = "Iterable"
-#: Keys of a context by which older libraries switch destinations, in the usual spellings.
-OLD_SWITCHES: Final = frozenset({"providers", INTEGRATION, "all", "All"})
 #: The names of the mapped destination there; the first that is there counts. The last is that of
 #: the classic one.
 MAPPED_INTEGRATIONS: Final = ("Iterable (Actions)", "Actions Iterable", INTEGRATION)
@@ -91,11 +92,10 @@ class EventHeader:
         #: The event, as a ``dict``.
         self.raw: dict[Any, Any] = body
         message_id = body.get("messageId")
-        if type(message_id) is not str:
-            message_id = as_id(scalar(message_id))
-        is_id = isinstance(message_id, str) and message_id and not message_id.isspace()
+        if type(message_id) is not str or message_id < "!":  # one begins with a space, or is empty
+            message_id = _read_message_id(message_id)
         #: The event's ``messageId`` as a string, or None; an empty one is none.
-        self.message_id: str | None = message_id if is_id else None
+        self.message_id: str | None = message_id
         its_type = body.get("type")
         #: The call type; it may be unknown.
         self.type: str = its_type if type(its_type) is str and its_type else self._read_type()
@@ -137,9 +137,7 @@ class SegmentEvent(EventHeader):
         "context_path",
         "copier",
         "fields",
-        "has_context_traits",
         "integrations",
-        "is_identify",
         "keys",
         "notes",
         "path",
@@ -160,20 +158,18 @@ class SegmentEvent(EventHeader):
         self.refusals: list[Problem] = []
         #: What was changed or looks wrong, found so far.
         self.notes: list[Note] = []
-        if self.type not in CALL_TYPES:
+        path = _PATHS.get(self.type)
+        if path is None:
             self.type = self._read_unusual_type()
+            path = _PATHS[self.type]
         try:
             "".join(body)  # a TypeError unless all are strings
         except TypeError:
             self.add_problem("$", "has a key that is no string, as JSON's keys are")
-        #: Whether it is an identify, which has traits where others have properties.
-        self.is_identify = self.type == "identify"
         #: The place of the event's own fields: ``traits`` of an identify, else ``properties``; of
         #: an identify whose traits stand in the context only, their place there.
-        self.path = "traits" if self.is_identify else "properties"
-        #: Whether it is the latter.
-        self.has_context_traits = False
-        fields = body.get(self.path)
+        self.path = path
+        fields = body.get(path)
         #: The event's own fields; empty if there are none.
         self.fields: dict[Any, Any] = fields if type(fields) is dict else self._own_fields(fields)
         #: Which destinations the event is for, and their options; empty if there are none.
@@ -182,7 +178,7 @@ class SegmentEvent(EventHeader):
         self.context_path = "context" if body.get("options") is None else "options"
         #: The context, which older libraries call ``options``; empty if there is none.
         self.context = self._read_object(self.context_path, body.get(self.context_path))
-        if not self.fields and self.is_identify and "traits" in self.context:
+        if not self.fields and path == "traits" and "traits" in self.context:
             self._take_context_traits()
         #: The keys of those own fields that are looked up, by folded name; the usual keys of
         #: fields that are not there. Not to be changed.
@@ -202,6 +198,8 @@ class SegmentEvent(EventHeader):
         raise InvalidEvent([Problem("type", reason)], self.message_id)
 
     def _own_fields(self, value: Any) -> dict[Any, Any]:
+        if value is None:
+            return {}
         fields = as_object(value)
         if fields is None and not self._is_empty(self.path, value):
             self.add_problem(self.path, f"must be an object, not {describe_type(value)}")
@@ -210,6 +208,8 @@ class SegmentEvent(EventHeader):
     def _read_object(self, path: str, value: Any) -> dict[Any, Any]:
         if type(value) is dict:
             return value
+        if value is None:
+            return {}
         fields = as_object(value)
         if fields is None and not self._is_empty(path, value):
             self.add_note(path, f"passed over: must be an object, not {describe_type(value)}")
@@ -235,7 +235,7 @@ class SegmentEvent(EventHeader):
             if name not in _NO_TRAITS and (name != "email" or not email_problem(scalar(value)))
         }
         if fields:
-            self.fields, self.path, self.has_context_traits = fields, path, True
+            self.fields, self.path = fields, path
             self.add_note(path, "taken as the traits, of which the event has none")
 
     def add_problem(self, path: str, message: str) -> None:
@@ -262,31 +262,38 @@ class SegmentEvent(EventHeader):
 
     def skip_reason(self) -> str | None:
         """Return why the event is not for the classic destination, or None if it is."""
-        providers = as_object(self.context.get("providers")) or {}
-        path, switches = "integrations", self.integrations
-        if self.raw.get("integrations") is None:  # older libraries switch in the context
-            path, switches = self.context_path, self.context
-            if providers:
-                path, switches = f"{path}.providers", providers
-        if INTEGRATION not in switches and "providers" in switches:
-            path, switches = f"{path}.providers", as_object(switches["providers"]) or {}
-        if INTEGRATION in switches:
-            off = scalar(switches[INTEGRATION]) is False
-            return f"{path}.{INTEGRATION} is false" if off else None
-        return self._read_all_switches(providers)
-
-    def _read_all_switches(self, providers: dict[Any, Any]) -> str | None:
-        """Return which of the places switches all destinations off, or None if none does."""
-        for path, switches in (
-            ("integrations", self.integrations),
-            (self.context_path, self.context),
-            (f"{self.context_path}.providers", providers),
+        context, integrations = self.context, self.integrations
+        if INTEGRATION in integrations:
+            off = scalar(integrations[INTEGRATION]) is False
+            return f"integrations.{INTEGRATION} is false" if off else None
+        if (
+            "all" in context
+            or "providers" in context
+            or INTEGRATION in context
+            or "providers" in integrations
         ):
-            key = _FIELDS.find_keys(switches)["all"]
-            if scalar(switches.get(key)) is False:
-                place = f"{path}.{shortened(key)}"
-                return f"{place} is false and integrations.{INTEGRATION} is absent"
-        return None
+            return self._read_old_switches()
+        return _read_all_switch("integrations", integrations)
+
+    def _read_old_switches(self) -> str | None:
+        """Return the same for an event that may have switches where older libraries put them."""
+        providers = as_object(self.context.get("providers")) or {}
+        places = [("integrations", self.integrations)]
+        if self.raw.get("integrations") is None:
+            places = [(f"{self.context_path}.providers", providers)]
+            if not providers:
+                places = [(self.context_path, self.context)]
+        path, switches = places[0]
+        places.append((f"{path}.providers", as_object(switches.get("providers")) or {}))
+        for path, switches in places:
+            if INTEGRATION in switches:
+                off = scalar(switches[INTEGRATION]) is False
+                return f"{path}.{INTEGRATION} is false" if off else None
+        return (
+            _read_all_switch("integrations", self.integrations)
+            or _read_all_switch(self.context_path, self.context)
+            or _read_all_switch(f"{self.context_path}.providers", providers)
+        )
 
     def option(self, name: str) -> tuple[Any, str]:
         """Return one of the event's options for Iterable and its place; None if it is not set."""
@@ -333,10 +340,8 @@ class SegmentEvent(EventHeader):
         """Return the identity, with the email from the first place that has one."""
         user_id = self.raw.get("userId")
         if type(user_id) is not str:
-            user_id = as_id(raw_id := scalar(user_id))
-            if user_id is not raw_id:
-                self.add_note("userId", "a number, sent as a string")
-        if is_placeholder(user_id):
+            user_id = self._read_user_id(user_id)
+        elif user_id in PLACEHOLDER_IDS:
             self.add_note("userId", PLACEHOLDER)
         email, path, key = self._find_email()
         if email is None or not user_id:
@@ -347,17 +352,26 @@ class SegmentEvent(EventHeader):
             self.check("userId", problem)
         return Identity(email, user_id)
 
+    def _read_user_id(self, value: Any) -> Any:
+        """Return a userId of an unusual kind as a string, if it is one."""
+        user_id = as_id(raw_id := scalar(value))
+        if user_id is not raw_id:
+            self.add_note("userId", "a number, sent as a string")
+        if isinstance(user_id, str) and user_id in PLACEHOLDER_IDS:
+            self.add_note("userId", PLACEHOLDER)
+        return user_id
+
     def _find_email(self) -> tuple[Any, str, str]:
         """Return the email or None, and the path of its object and its key there."""
         path = self.path
-        if not self.is_identify and "traits" in self.context:
+        if path == "properties" and "traits" in self.context:
             traits = self._context_traits()
             key = _FIELDS.find_keys(traits)["email"]
             email = _read_name(traits.get(key))
             if email is not None:
                 return email, f"{self.context_path}.traits", key
         key = self.keys["email"]
-        if self.has_context_traits and is_blank(self.get("userId")):
+        if path not in _OWN_PATHS and is_blank(self.get("userId")):
             return None, path, key  # the library remembers it, and the event says of nobody
         return _read_name(self.fields.get(key)), path, key
 
@@ -383,8 +397,17 @@ class SegmentEvent(EventHeader):
             right = "email" if email is None else "userId"
             for path in self._find_lookalikes(email, user_id):
                 self.add_note(path, f"looks like the {right}, which is only read from {right!r}")
-            if email is None and self._may_have_emails_elsewhere():
-                places = "traits" if self.is_identify else "context.traits, then properties"
+            raw, context = self.raw, self.context
+            if email is None and (
+                "email" in raw
+                or "email" in context
+                or (
+                    "properties" in raw or "traits" in context
+                    if self.type == "identify"
+                    else "traits" in raw
+                )
+            ):  # as these are seldom there, and to look for other spellings takes longer
+                places = "traits" if self.type == "identify" else "context.traits, then properties"
                 for path in self._find_emails_elsewhere():
                     self.add_note(path, f"not read: an email is read from {places}")
         else:
@@ -399,26 +422,21 @@ class SegmentEvent(EventHeader):
             names |= LOOKALIKE_USER_IDS
             top = {key: None for key in self.raw if key != "userId"}
             places += _find_places("", _FIELDS.find_keys(top), LOOKALIKE_USER_IDS)
-        places += _find_places(f"{self.path}.", self.keys, names)
-        traits = as_object(self.context.get("traits"))
-        if traits and not self.has_context_traits:
-            prefix = f"{self.context_path}.traits."
-            places += _find_places(prefix, _FIELDS.find_keys(traits), names)
+        if self.keys is not _FIELDS.usual:
+            places += _find_places(f"{self.path}.", self.keys, names)
+        traits = self.context.get("traits")
+        if traits is not None and self.path in _OWN_PATHS:
+            keys = _FIELDS.find_keys(as_object(traits) or {})
+            if keys is not _FIELDS.usual:
+                places += _find_places(f"{self.context_path}.traits.", keys, names)
         return places
-
-    def _may_have_emails_elsewhere(self) -> bool:
-        """Whether it is worth looking for them: quick, and sees the usual spelling only."""
-        raw, context = self.raw, self.context
-        if "email" in raw or "email" in context:
-            return True
-        return "properties" in raw or "traits" in context if self.is_identify else "traits" in raw
 
     def _find_emails_elsewhere(self) -> list[str]:
         """Return the places of emails where none is read."""
         objects = [("", self.raw), (f"{self.context_path}.", self.context)]
-        other = "properties" if self.is_identify else "traits"
+        other = "properties" if self.type == "identify" else "traits"
         objects.append((f"{other}.", as_object(self.raw.get(other)) or {}))
-        if self.is_identify:
+        if self.type == "identify":
             traits = as_object(self.context.get("traits")) or {}
             objects.append((f"{self.context_path}.traits.", traits))
         keys = [(prefix, _FIELDS.find_keys(fields)["email"], fields) for prefix, fields in objects]
@@ -429,9 +447,21 @@ class SegmentEvent(EventHeader):
         ]
 
 
+def _read_all_switch(path: str, switches: dict[Any, Any]) -> str | None:
+    """Return which key there switches all destinations off, or None if none does."""
+    key = _FIELDS.find_keys(switches)["all"]
+    if scalar(switches.get(key)) is not False:
+        return None
+    return f"{path}.{shortened(key)} is false and integrations.{INTEGRATION} is absent"
+
+
+def _read_message_id(value: Any) -> str | None:
+    """Return a ``messageId`` of an unusual kind; None for one that is empty."""
+    text = as_id(scalar(value))
+    return text if isinstance(text, str) and text.strip() else None
+
+
 def _find_places(prefix: str, keys: dict[str, str], names: frozenset[str]) -> list[str]:
-    if names.isdisjoint(keys):  # as nearly always
-        return []
     return [prefix + key for name, key in keys.items() if name in names]
 
 

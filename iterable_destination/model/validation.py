@@ -77,18 +77,13 @@ _NO_IDS: Final = (
     *("undefined", "null", "None", "nil", "NaN", "anonymous", "true", "false", "[object Object]"),
     *("(null)", "<null>", "n/a"),
 )
-_PLACEHOLDERS: Final = frozenset(
+PLACEHOLDER_IDS: Final = frozenset(
     [spell(text) for text in _NO_IDS for spell in (str, str.lower, str.upper, str.title)]
     + ["0" * count for count in range(1, endpoints.MAX_USER_ID_LENGTH + 1)]
     + ["00000000-0000-0000-0000-000000000000"]
 )
 #: What is wrong with a userId that is one of these.
 PLACEHOLDER: Final = "looks like no id: such a text is sent for many users, who become one"
-
-
-def is_placeholder(user_id: Any) -> bool:
-    """Whether a userId is a text that looks like none, such as ``undefined``."""
-    return type(user_id) is str and user_id in _PLACEHOLDERS
 
 
 def missing_problem(places: Iterable[str]) -> str:

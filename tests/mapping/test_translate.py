@@ -786,6 +786,11 @@ def test_a_value_that_cannot_be_read_is_a_problem_of_its_event(key: str) -> None
     assert isinstance(caught.value.__cause__, LookupError)
 
 
+def test_so_is_the_id_of_an_event_that_is_skipped() -> None:
+    with pytest.raises(InvalidEvent, match=r"\AuserId: cannot be read: LookupError\Z"):
+        translate({"type": "page", "userId": Unreadable()})
+
+
 @pytest.mark.parametrize("key", ["properties", "context", "options", "integrations"])
 def test_so_is_a_mapping_that_raises(key: str) -> None:
     with pytest.raises(InvalidEvent, match=rf"\A{key}: cannot be read: OSError\Z"):

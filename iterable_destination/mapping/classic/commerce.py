@@ -91,6 +91,5 @@ def _read_whole_number(event: SegmentEvent, key: str) -> Any:
         return None
     path = f"properties.{key}"
     number = parse_whole_number(event, path, value)
-    if number is not None:
-        event.check(path, int32_problem(number))
+    event.check(path, int32_problem(number))
     return number

@@ -158,7 +158,7 @@ class _ItemBuilder:
         """Return a field of a product as it is sent; None if it has no value."""
         key, value = _find_value(name, candidates, product)
         path = f"{self._path}[{index}].{key}"
-        sent = _READERS.get(name, _keep)(self._event, path, value)
+        sent = _READERS[name](self._event, path, value)
         if sent is not None or name in REQUIRED_ITEM_FIELDS:
             problem = ITEM_FIELDS[name](sent)
             if sent is None:
@@ -180,10 +180,6 @@ def _find_value(name: str, candidates: list[str], product: dict[Any, Any]) -> tu
         if not blank:
             return key, value
     return _FIRST_PLACES.get(name, name), None
-
-
-def _keep(_: SegmentEvent, __: str, value: Any) -> Any:
-    return value
 
 
 def _read_id(event: SegmentEvent, path: str, value: Any) -> Any:
@@ -212,7 +208,7 @@ def _read_categories(_: SegmentEvent, __: str, value: Any) -> Any:
     return [as_id(category) for category in map(scalar, categories) if not is_blank(category)]
 
 
-#: The functions that read an item's fields. A field without one is sent unchanged.
+#: The functions that read an item's fields.
 _READERS: Final[dict[str, Callable[[SegmentEvent, str, Any], Any]]] = {
     "id": _read_id,
     "name": _read_id,

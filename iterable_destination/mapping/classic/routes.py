@@ -15,9 +15,9 @@ from iterable_destination.mapping.classic.page import skip_reason, track_page
 from iterable_destination.mapping.classic.track import track
 from iterable_destination.model.calls import Call
 from iterable_destination.model.remembered import BoundedCache
-from iterable_destination.model.segment_event import OLD_SWITCHES, SegmentEvent
+from iterable_destination.model.segment_event import INTEGRATION, SegmentEvent
 from iterable_destination.model.settings import Settings
-from iterable_destination.model.validation import PLACEHOLDER, is_placeholder
+from iterable_destination.model.validation import PLACEHOLDER, PLACEHOLDER_IDS
 
 Translator = Callable[[SegmentEvent, Settings], Call]
 
@@ -86,8 +86,10 @@ def translate(event: SegmentEvent, settings: Settings) -> Call | str:
     translator = CALL_TYPES.get(event.type)
     if translator is None:
         return NOT_SUPPORTED[event.type]
-    reason = None
-    if event.integrations or not OLD_SWITCHES.isdisjoint(event.context.keys()):
+    reason, context = None, event.context
+    if (
+        event.integrations or INTEGRATION in context or "all" in context or "providers" in context
+    ):  # as they seldom are
         reason = event.skip_reason()
     if reason is None and translator is track_page:
         reason = skip_reason(event, settings)
@@ -96,6 +98,8 @@ def translate(event: SegmentEvent, settings: Settings) -> Call | str:
     call = translator(event, settings)
     if settings.skip_anonymous and call.identity.is_anonymous:
         return "anonymous: neither email nor userId, and skip_anonymous is on"
-    if settings.refuse_placeholder_ids and is_placeholder(call.identity.user_id):
-        event.add_problem("userId", PLACEHOLDER)
+    if settings.refuse_placeholder_ids:
+        user_id = call.identity.user_id
+        if type(user_id) is str and user_id in PLACEHOLDER_IDS:
+            event.add_problem("userId", PLACEHOLDER)
     return call

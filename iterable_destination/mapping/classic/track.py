@@ -20,7 +20,7 @@ def track(event: SegmentEvent, _: Settings) -> TrackEvent:
     """Translate a track: all its properties become the event's fields."""
     identity, name = event.identity(), event.get("event")
     problem = event_name_problem(name)
-    if is_blank(name):
+    if problem is not None and is_blank(name):
         problem = missing_problem(find_folded(event.raw, _NO_EVENTS))
     event.check("event", problem)
     fields = event.copier.copy_object(event.fields, "properties")
