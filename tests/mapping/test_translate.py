@@ -797,6 +797,12 @@ def test_so_is_a_mapping_that_raises(key: str) -> None:
         translate({**SEEN_BY_ADA, key: UnreadableMapping()})
 
 
+def test_so_it_is_for_a_mapped_destination() -> None:
+    for event in ({**SEEN, "userId": Unreadable()}, {**SEEN, "properties": UnreadableMapping()}):
+        with pytest.raises(InvalidEvent, match="cannot be read"):
+            translate(event, Settings(mappings=PRESETS_JSON))
+
+
 def test_every_value_that_cannot_be_read_is_named() -> None:
     fields = {"total": Unreadable(), "products": [Unreadable(), {"id": UnreadableMapping()}]}
     with pytest.raises(InvalidEvent) as caught:
