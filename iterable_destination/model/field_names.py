@@ -55,14 +55,18 @@ class FieldNames:
     """
 
     def __init__(self, usual_keys: Iterable[str], others: Iterable[str] = ()) -> None:
-        #: The usual key of each field, by its folded name: what an object has whose keys are usual.
-        self.usual: Final = {fold(key): key for key in usual_keys}
-        self._names: Final = frozenset(self.usual) | frozenset(others)
+        self._usual: Final = {fold(key): key for key in usual_keys}
+        self._names: Final = frozenset(self._usual) | frozenset(others)
         #: Keys that are the usual one of a field, or stand for none.
         self._unsurprising: Final[set[Any]] = set()
         #: By the other keys of an object: the key of each field, and the usual keys that stand
         #: for the same fields.
         self._known: Final[dict[tuple[Any, ...], tuple[dict[str, str], frozenset[str]]]] = {}
+
+    @property
+    def usual(self) -> dict[str, str]:
+        """What :meth:`find_keys` returns for an object whose keys are the usual ones."""
+        return self._usual
 
     def find_keys(self, fields: dict[Any, Any]) -> dict[str, str]:
         """Return the keys of an object that stand for a field, by the field's folded name.
@@ -72,7 +76,7 @@ class FieldNames:
         """
         unsurprising = self._unsurprising
         if unsurprising.issuperset(fields):  # as nearly always
-            return self.usual
+            return self._usual
         others = tuple([key for key in fields if key not in unsurprising])
         keys, rivals = self._known.get(others) or self._learn(others)
         if rivals.isdisjoint(fields):
@@ -86,11 +90,11 @@ class FieldNames:
         found: dict[str, str] = {}
         if not self._names.isdisjoint(names):
             for key, name in zip(others, names, strict=True):
-                if name in self._names and self.usual.get(name) != key:
+                if name in self._names and self._usual.get(name) != key:
                     surprising.append(key)
                     found.setdefault(name, key)
-        rivals = frozenset([usual for name, usual in self.usual.items() if name in found])
-        known = self.usual | found, rivals
+        rivals = frozenset([usual for name, usual in self._usual.items() if name in found])
+        known = self._usual | found, rivals
         if are_short(others):
             make_room(self._unsurprising, len(others))
             make_room(self._known)
@@ -102,6 +106,6 @@ class FieldNames:
         """Return the first key of each field of which an object has two."""
         return {
             name: next(key for key in fields if key in (usual, keys[name]))
-            for name, usual in self.usual.items()
+            for name, usual in self._usual.items()
             if usual in fields
         }

@@ -77,6 +77,7 @@ _FIELDS: Final = FieldNames(
     ),
     LOOKALIKE_EMAILS | LOOKALIKE_USER_IDS,
 )
+_USUAL_KEYS: Final = _FIELDS.usual
 
 
 class EventHeader:
@@ -422,12 +423,12 @@ class SegmentEvent(EventHeader):
             names |= LOOKALIKE_USER_IDS
             top = {key: None for key in self.raw if key != "userId"}
             places += _find_places("", _FIELDS.find_keys(top), LOOKALIKE_USER_IDS)
-        if self.keys is not _FIELDS.usual:
+        if self.keys is not _USUAL_KEYS:
             places += _find_places(f"{self.path}.", self.keys, names)
         traits = self.context.get("traits")
         if traits is not None and self.path in _OWN_PATHS:
             keys = _FIELDS.find_keys(as_object(traits) or {})
-            if keys is not _FIELDS.usual:
+            if keys is not _USUAL_KEYS:
                 places += _find_places(f"{self.context_path}.traits.", keys, names)
         return places
 
