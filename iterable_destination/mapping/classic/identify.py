@@ -53,7 +53,7 @@ def _copy_context(event: SegmentEvent) -> dict[str, Any]:
     context, traits = event.context, event.fields
     seen = {key: context[key] for key in FROM_CONTEXT if key in context and key not in traits}
     time_zone = "timezone"
-    if time_zone not in context:
+    if context and time_zone not in context:
         time_zone = _TIME_ZONE.find_keys(context)[time_zone]
     if time_zone in context and "timeZone" not in traits:
         seen[time_zone] = context[time_zone]
@@ -65,6 +65,9 @@ def _copy_context(event: SegmentEvent) -> dict[str, Any]:
 
 def _move_phone(event: SegmentEvent, profile: dict[str, Any]) -> None:
     """Send the phone number as Iterable's ``phoneNumber``, a string."""
+    keys = event.keys
+    if not (keys["phone"] in profile or keys["phones"] in profile or "phoneNumber" in profile):
+        return
     phone, source = _find_phone(event, profile)
     if phone is None:
         return
