@@ -52,8 +52,8 @@ class ClassicTranslator:
         except Exception as error:
             raise unreadable_event(event, error) from error
         notes = tuple(segment_event.notes)
-        problems = segment_event.problems + segment_event.refusals
-        if problems:
+        if segment_event.problems or segment_event.refusals:
+            problems = segment_event.problems + segment_event.refusals
             raise InvalidEvent(problems, segment_event.message_id, call.identity)
         return Translation(segment_event.message_id, (call,), None, notes)
 

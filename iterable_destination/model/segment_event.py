@@ -173,12 +173,18 @@ class SegmentEvent(EventHeader):
         fields = body.get(path)
         #: The event's own fields; empty if there are none.
         self.fields: dict[Any, Any] = fields if type(fields) is dict else self._own_fields(fields)
+        integrations = body.get("integrations")
+        if type(integrations) is not dict:  # which it nearly always is
+            integrations = self._read_object("integrations", integrations)
         #: Which destinations the event is for, and their options; empty if there are none.
-        self.integrations = self._read_object("integrations", body.get("integrations"))
+        self.integrations: dict[Any, Any] = integrations
         #: The name under which :attr:`context` was found.
         self.context_path = "context" if body.get("options") is None else "options"
+        context = body.get(self.context_path)
+        if type(context) is not dict:  # likewise
+            context = self._read_object(self.context_path, context)
         #: The context, which older libraries call ``options``; empty if there is none.
-        self.context = self._read_object(self.context_path, body.get(self.context_path))
+        self.context: dict[Any, Any] = context
         if not self.fields and path == "traits" and "traits" in self.context:
             self._take_context_traits()
         #: The keys of those own fields that are looked up, by folded name; the usual keys of
