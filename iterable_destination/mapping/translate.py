@@ -12,7 +12,7 @@ from iterable_destination.mapping.actions import (
     MappedTranslator,
     subscriptions_from_json,
 )
-from iterable_destination.model.segment_event import SegmentEvent
+from iterable_destination.model.segment_event import SegmentEvent, unreadable_event
 from iterable_destination.model.settings import Settings
 from iterable_destination.model.translation import Translation
 
@@ -42,16 +42,18 @@ class ClassicTranslator:
 
     def __call__(self, event: Any, settings: Settings, /) -> Translation:
         """Translate an event; raises as :func:`translate` does."""
-        segment_event = SegmentEvent(event)
-        call = classic.translate(segment_event, settings)
+        try:
+            segment_event = SegmentEvent(event)
+            call = classic.translate(segment_event, settings)
+            if isinstance(call, str):
+                return _skip(segment_event, call)
+        except (InvalidEvent, RecursionError, MemoryError):
+            raise
+        except Exception as error:
+            raise unreadable_event(event, error) from error
         notes = tuple(segment_event.notes)
-        if isinstance(call, str):
-            identity = segment_event.identity()
-            return Translation(
-                segment_event.message_id, skipped=call, notes=notes, identity=identity
-            )
-        problems = segment_event.problems + segment_event.refusals
-        if problems:
+        if segment_event.problems or segment_event.refusals:
+            problems = segment_event.problems + segment_event.refusals
             raise InvalidEvent(problems, segment_event.message_id, call.identity)
         return Translation(segment_event.message_id, (call,), None, notes)
 
@@ -62,6 +64,11 @@ class ClassicTranslator:
     def explain(self, event: Any, settings: Settings) -> tuple[Explanation, ...]:  # noqa: ARG002
         """Return nothing: there are no subscriptions."""
         return ()
+
+
+def _skip(event: SegmentEvent, reason: str) -> Translation:
+    notes, identity = tuple(event.notes), event.identity()
+    return Translation(event.message_id, skipped=reason, notes=notes, identity=identity)
 
 
 _CLASSIC: Final = ClassicTranslator()
@@ -79,12 +86,18 @@ def translate(event: Any, settings: Settings | None = None) -> Translation:
     :class:`~iterable_destination.mapping.actions.MappedTranslator`.
 
     Raises :exc:`~iterable_destination.errors.InvalidEvent` with every problem of the event (of
-    one that has no type, only that), and never anything else for what is in it; but what a
-    ``Mapping`` of your own raises when it is read is not caught. Raises
+    one that has no type, only that), and never anything else for what is in it: what a value
+    raises where it is read is such a problem, with its place and the exception's type. Raises
     :exc:`~iterable_destination.errors.InvalidSubscription` for mistakes in ``mappings``.
     """
     chosen = settings or _DEFAULTS
-    return translator_for(chosen)(event, chosen)
+    translator = translator_for(chosen)
+    try:
+        return translator(event, chosen)
+    except (InvalidEvent, RecursionError, MemoryError):
+        raise
+    except Exception as error:
+        raise unreadable_event(event, error) from error
 
 
 def translator_for(settings: Settings) -> Translator:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from typing import Any, Final, NamedTuple
 
@@ -43,6 +44,13 @@ _ZONES: Final = {
     "EST": -5, "EDT": -4, "CST": -6, "CDT": -5,
     "MST": -7, "MDT": -6, "PST": -8, "PDT": -7,
 }  # fmt: skip
+#: The beginning of a text whose numbers have one order: a year first, or the name of a month.
+_ONE_ORDER: Final = re.compile(
+    r"\D*(?:\d{4}|\d{8})(?!\d)|.*(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)",
+    re.ASCII | re.DOTALL | re.IGNORECASE,
+)
+#: In which orders numbers are read, as dateutil is told: whether the day is first, or the year.
+_ORDERS: Final = ((False, False), (True, False), (False, True))
 #: Two days that share nothing but the day of the month: a text that gives two different dates
 #: with them does not say its year or its month itself.
 _DEFAULTS: Final = (datetime(2000, 1, 1), datetime(2001, 2, 1))  # noqa: DTZ001 - a zone is read
@@ -185,6 +193,7 @@ def read_date(value: Any) -> datetime | None:
     Taken are ISO 8601 (also shortened: ``2023-02``), numbers (below 31,557,600,000 unix seconds,
     else milliseconds), texts of 10 digits (seconds) and 13 digits (milliseconds), ``datetime``,
     ``date``, and other texts that name a year and a month (``Sat Jan 12 2013 10:00 GMT+0100``).
+    Raises nothing: whatever is raised by what reads the value, or by the value, it is no date.
     """
     try:
         value = value if type(value) is str else scalar(value)
@@ -194,8 +203,8 @@ def read_date(value: Any) -> datetime | None:
             return in_utc(value)
         if isinstance(value, int | float) and not isinstance(value, bool):
             return _read_number(value)
-    except (ValueError, OverflowError):
-        pass
+    except Exception:  # noqa: BLE001 - dateutil raises more than it documents
+        return None
     return None
 
 
@@ -267,11 +276,36 @@ def _read_iso(text: str) -> datetime | None:
 
 
 def _read_leniently(text: str) -> datetime | None:
-    text = _ZONE_NAME_BEFORE_OFFSET.sub("", _ZONE_COMMENT.sub("", text))
-    first, second = (
-        dateutil.parser.parse(text, default=default, tzinfos=_zone) for default in _DEFAULTS
-    )
+    if is_ambiguous(text):
+        return None
+    first, second = (_parse_leniently(text, default) for default in _DEFAULTS)
     return in_utc(first) if first == second else None
+
+
+def is_ambiguous(value: Any) -> bool:
+    """Whether a value is a text that is two dates, by the order of its numbers: ``05/02/2023``.
+
+    A text that begins with the year has one order, and so has one that names the month.
+    """
+    if type(value) is not str or len(value) > _LONGEST_DATE or _ONE_ORDER.match(value):
+        return False
+    found = set[datetime]()
+    for order in _ORDERS:
+        with suppress(Exception):  # it raises more than it documents where it finds no date
+            found.add(_parse_leniently(value, _DEFAULTS[0], order))
+    return len(found) > 1
+
+
+def _parse_leniently(
+    text: str, default: datetime, order: tuple[bool, bool] = _ORDERS[0]
+) -> datetime:
+    text = _ZONE_NAME_BEFORE_OFFSET.sub("", _ZONE_COMMENT.sub("", text))
+    day_first, year_first = order
+    return in_utc(
+        dateutil.parser.parse(
+            text, default=default, tzinfos=_zone, dayfirst=day_first, yearfirst=year_first
+        )
+    )
 
 
 def _zone(name: str | None, offset: int | None) -> timezone:

@@ -71,7 +71,11 @@ INT64: Final = range(-(2**63), 2**63)
 #: Fields of a profile that Iterable keeps itself (guide). ``profileUpdatedAt`` is one too, but
 #: the classic mapping sends it all the same.
 MANAGED_FIELDS: Final = frozenset(
-    {"itblInternal", "itblDS", "itblUserId", "signupDate", "signupSource", "emailListIds"}
+    {
+        *("itblInternal", "itblDS", "itblUserId", "signupDate", "signupSource", "emailListIds"),
+        *("unsubscribedMessageTypeIds", "unsubscribedChannelIds", "subscribedMessageTypeIds"),
+        *("receivedSMSDisclaimer", "phoneNumberDetails", "devices", "browserTokens"),
+    }
 )
 
 #: The largest event that Segment takes, in bytes: documented as 32 KB (Segment's HTTP API). Read

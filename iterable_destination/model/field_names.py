@@ -34,6 +34,15 @@ def fold_all(keys: Sequence[Any]) -> list[str]:
     return [fold(key) if isinstance(key, str) else "" for key in keys]
 
 
+def find_folded(fields: dict[Any, Any], names: frozenset[str]) -> list[str]:
+    """Return the keys of an object that stand for one of these folded names, and are not null."""
+    return [
+        key
+        for key, value in fields.items()
+        if value is not None and isinstance(key, str) and fold(key) in names
+    ]
+
+
 def _only_ascii(text: str) -> str:
     return text if text.isascii() else text.encode("ascii", "ignore").decode()
 
@@ -53,6 +62,11 @@ class FieldNames:
         #: By the other keys of an object: the key of each field, and the usual keys that stand
         #: for the same fields.
         self._known: Final[dict[tuple[Any, ...], tuple[dict[str, str], frozenset[str]]]] = {}
+
+    @property
+    def usual(self) -> dict[str, str]:
+        """What :meth:`find_keys` returns for an object whose keys are the usual ones."""
+        return self._usual
 
     def find_keys(self, fields: dict[Any, Any]) -> dict[str, str]:
         """Return the keys of an object that stand for a field, by the field's folded name.

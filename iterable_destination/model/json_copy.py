@@ -67,6 +67,11 @@ def surrogate_problem(text: str) -> str | None:
     return None
 
 
+def unreadable_problem(error: Exception) -> str:
+    """Say what is wrong with a value that raised an exception where it was read."""
+    return f"cannot be read: {type(error).__name__}"
+
+
 #: The place of a value in what is copied: a path; or the place of the object or list around it,
 #: and its key or index there. It is made a path only where something is wrong.
 Place = str | tuple[Any, Any]
@@ -185,15 +190,20 @@ class JsonCopier:
     # Values out of the ordinary --------------------------------------------------------------
 
     def _copy_any(self, value: Any, place: Place, depth: int) -> Any:
-        """Copy a value of any type."""
+        """Copy a value of any type; what it raises where it is read is what is wrong with it."""
         inner = value
         if type(value) is not dict:
-            value = scalar(value)
-            inner = as_object(value)
-            if inner is None:
-                inner = as_list(value)
-            if inner is None:
-                return self._copy_single(value, place)
+            try:
+                value = scalar(value)
+                inner = as_object(value)
+                if inner is None:
+                    inner = as_list(value)
+                if inner is None:
+                    return self._copy_single(value, place)
+            except (RecursionError, MemoryError):
+                raise
+            except Exception as error:  # noqa: BLE001 - a value may raise anything
+                return self.replace(value, place, unreadable_problem(error))
         if self._inside is None:
             return self._copy_entries(inner, place, depth)
         return self._copy_guarded(inner, place, depth, value)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from decimal import Decimal
 from enum import Enum
 from numbers import Integral, Real
@@ -23,23 +24,23 @@ def scalar(value: Any) -> Any:
     """Return the JSON scalar that a Python value stands for; others are returned as they are.
 
     An ``Enum`` stands for its value, ``Decimal`` and other numbers for a number, ``UUID`` and
-    subclasses of ``str`` for their text.
+    subclasses of ``str`` for their text. A lazy value, which says that it is of another class than
+    it is, stands for what it says: an object of Python's own class.
+
+    Raises whatever reading the value raises.
     """
     if type(value) in SCALARS:
         return value
+    if value.__class__ is not type(value):
+        read = _read_lazy(value)
+        return value if read is value else scalar(read)
     if isinstance(value, Enum):
         return scalar(value.value)
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, UUID):
         return str(value)
-    if isinstance(value, Decimal):
-        return _number(value)
-    if isinstance(value, Integral):
-        return int(value)
-    if isinstance(value, Real):
-        return _real(value)
-    return value
+    return _number(value)
 
 
 def is_blank(value: Any) -> bool:
@@ -53,6 +54,8 @@ def as_object(value: Any) -> dict[Any, Any] | None:
         return value
     if type(value) in SCALARS:  # quicker than to ask for a Mapping
         return None
+    if value.__class__ is not type(value):
+        value = scalar(value)
     return dict(value) if isinstance(value, Mapping) else None
 
 
@@ -60,6 +63,8 @@ def as_list(value: Any) -> list[Any] | None:
     """Return any sequence but text and bytes as a ``list`` (a ``list`` itself), else None."""
     if type(value) is list:
         return value
+    if value.__class__ is not type(value):
+        value = scalar(value)
     if isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray | memoryview):
         return list(value)
     return None
@@ -88,6 +93,39 @@ _KINDS: Final = (
 )
 
 
+def _read_lazy(value: Any) -> Any:
+    """Return what a lazy value stands for; the value itself where that is nothing in JSON.
+
+    The methods are asked of the value, and not of its type, since a lazy value need not have them
+    itself, but only hand on what is asked of it.
+    """
+    its_class = value.__class__
+    return next((read(value) for kind, read in _LAZY if issubclass(its_class, kind)), value)
+
+
+def _read_lazy_text(value: Any) -> str:
+    if "__str__" not in {name for kind in type(value).__mro__[:-1] for name in vars(kind)}:
+        raise TypeError("no text, but says so")
+    return str(value)
+
+
+#: How a lazy value is read, by the class that it says it is of; the first that fits counts.
+_LAZY: Final[tuple[tuple[Any, Callable[[Any], Any]], ...]] = (
+    (NoneType, lambda _: None),
+    (bool, lambda value: value.__bool__()),
+    (Enum, lambda value: value.value),
+    (str, _read_lazy_text),
+    (int, lambda value: value.__int__()),
+    (float, lambda value: value.__float__()),
+    (Decimal, lambda value: Decimal(str(value))),
+    (UUID, str),
+    (date, lambda value: value.replace()),
+    (Mapping, lambda value: dict(value.items())),
+    ((bytes, bytearray, memoryview), lambda value: value),
+    (Sequence, lambda value: list(value.__iter__())),
+)
+
+
 def _real(value: Any) -> float:
     try:
         return float(value)
@@ -95,7 +133,16 @@ def _real(value: Any) -> float:
         return math.inf if value > 0 else -math.inf
 
 
-def _number(value: Decimal) -> int | float:
+def _number(value: Any) -> Any:
+    """Return the number that a value of one of Python's other kinds stands for, or the value."""
+    if isinstance(value, Decimal):
+        return _decimal(value)
+    if isinstance(value, Integral):
+        return int(value)
+    return _real(value) if isinstance(value, Real) else value
+
+
+def _decimal(value: Decimal) -> int | float:
     if value.is_nan():
         return math.nan
     number = float(value)

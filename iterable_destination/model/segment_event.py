@@ -8,29 +8,41 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from decimal import Decimal
+from decimal import Context, Decimal
+from difflib import get_close_matches
 from math import isfinite
 from typing import Any, Final, TypeVar
 
 from iterable_destination.errors import InvalidEvent, Note, Problem, shortened
 from iterable_destination.model.calls import Identity
-from iterable_destination.model.dates import WITH_TIME
-from iterable_destination.model.field_names import FieldNames, fold
-from iterable_destination.model.json_copy import DataFieldsCopier
+from iterable_destination.model.dates import TEXTS_STAY, WITH_TIME, is_ambiguous
+from iterable_destination.model.field_names import FieldNames, fold, fold_all
+from iterable_destination.model.json_copy import DataFieldsCopier, unreadable_problem
 from iterable_destination.model.json_values import (
     TOO_LARGE,
+    as_list,
     as_object,
     describe_type,
     is_blank,
     scalar,
 )
 from iterable_destination.model.validation import (
+    PLACEHOLDER,
+    PLACEHOLDER_IDS,
     email_problem,
     missing_identity_problem,
     user_id_problem,
 )
 
 T = TypeVar("T")
+
+#: Segment's call types, in the order in which a mistaken one is compared with them.
+CALL_TYPES: Final = ("identify", "track", "page", "screen", "group", "alias", "delete")
+#: Where the event's own fields are, by its type.
+_PATHS: Final = dict.fromkeys(CALL_TYPES, "properties") | {"identify": "traits"}
+_OWN_PATHS: Final = frozenset(_PATHS.values())
+#: Of a type that is none, so much is shown.
+_LONGEST_TYPE: Final = 40
 
 #: The name of the classic destination in an event's ``integrations``.
 INTEGRATION: Final = "Iterable"
@@ -44,11 +56,18 @@ LOOKALIKE_EMAILS: Final = frozenset(
 )
 LOOKALIKE_USER_IDS: Final = frozenset({"userid", "uid", "customerid"})
 
+#: Traits in the context that say who the user is, and are no traits of theirs.
+_NO_TRAITS: Final = frozenset({"id", "userid", "anonymousid", "timestamp"})
 _LOOKS_LIKE_EMAIL: Final = re.compile(r".+@.+\..+")
 #: Longer texts are not searched for an email: the search stays quick. See ``endpoints`` for the
 #: limits of an identity.
 _LONGEST_IDENTITY: Final = 1_000
 
+#: More digits than a float has, whatever the caller's own decimal context is set to.
+_EXACT: Final = Context(prec=20)
+
+_NO_DATE: Final = "not a date; use ISO 8601, or Unix seconds or milliseconds"
+_TWO_DATES: Final = "can be read as two dates; use ISO 8601, or Unix seconds or milliseconds"
 
 #: The fields that are looked up: in traits and properties, and in integrations and the context.
 _FIELDS: Final = FieldNames(
@@ -58,6 +77,7 @@ _FIELDS: Final = FieldNames(
     ),
     LOOKALIKE_EMAILS | LOOKALIKE_USER_IDS,
 )
+_USUAL_KEYS: Final = _FIELDS.usual
 
 
 class EventHeader:
@@ -73,10 +93,10 @@ class EventHeader:
         #: The event, as a ``dict``.
         self.raw: dict[Any, Any] = body
         message_id = body.get("messageId")
-        if type(message_id) is not str:
-            message_id = as_id(scalar(message_id))
-        #: The event's ``messageId`` as a string, or None.
-        self.message_id: str | None = message_id if isinstance(message_id, str) else None
+        if type(message_id) is not str or message_id < "!":  # one begins with a space, or is empty
+            message_id = _read_message_id(message_id)
+        #: The event's ``messageId`` as a string, or None; an empty one is none.
+        self.message_id: str | None = message_id
         its_type = body.get("type")
         #: The call type; it may be unknown.
         self.type: str = its_type if type(its_type) is str and its_type else self._read_type()
@@ -127,7 +147,10 @@ class SegmentEvent(EventHeader):
     )
 
     def __init__(self, raw: Any) -> None:
-        """Read an event; raises :exc:`InvalidEvent` if it is no object or has no type."""
+        """Read an event.
+
+        Raises :exc:`InvalidEvent` if it is no object, has no type, or one that Segment has not.
+        """
         super().__init__(raw)
         body = self.raw
         #: What makes the event invalid, found so far.
@@ -136,40 +159,91 @@ class SegmentEvent(EventHeader):
         self.refusals: list[Problem] = []
         #: What was changed or looks wrong, found so far.
         self.notes: list[Note] = []
+        path = _PATHS.get(self.type)
+        if path is None:
+            self.type = self._read_unusual_type()
+            path = _PATHS[self.type]
         try:
             "".join(body)  # a TypeError unless all are strings
         except TypeError:
             self.add_problem("$", "has a key that is no string, as JSON's keys are")
-        #: The place of the event's own fields: ``traits`` of an identify, else ``properties``.
-        self.path = "traits" if self.type == "identify" else "properties"
-        fields = body.get(self.path)
+        #: The place of the event's own fields: ``traits`` of an identify, else ``properties``; of
+        #: an identify whose traits stand in the context only, their place there.
+        self.path = path
+        fields = body.get(path)
         #: The event's own fields; empty if there are none.
         self.fields: dict[Any, Any] = fields if type(fields) is dict else self._own_fields(fields)
+        integrations = body.get("integrations")
+        if type(integrations) is not dict:  # which it nearly always is
+            integrations = self._read_object("integrations", integrations)
+        #: Which destinations the event is for, and their options; empty if there are none.
+        self.integrations: dict[Any, Any] = integrations
+        #: The name under which :attr:`context` was found.
+        self.context_path = "context" if body.get("options") is None else "options"
+        context = body.get(self.context_path)
+        if type(context) is not dict:  # likewise
+            context = self._read_object(self.context_path, context)
+        #: The context, which older libraries call ``options``; empty if there is none.
+        self.context: dict[Any, Any] = context
+        if not self.fields and path == "traits" and "traits" in self.context:
+            self._take_context_traits()
         #: The keys of those own fields that are looked up, by folded name; the usual keys of
         #: fields that are not there. Not to be changed.
         self.keys = _FIELDS.find_keys(self.fields)
-        #: Which destinations the event is for, and their options; empty if there are none.
-        self.integrations = self._read_object("integrations", body.get("integrations"))
-        #: The name under which :attr:`context` was found.
-        self.context_path = "context" if body.get("options") is None else "options"
-        #: The context, which older libraries call ``options``; empty if there is none.
-        self.context = self._read_object(self.context_path, body.get(self.context_path))
         #: Copies what is in the event.
         self.copier = DataFieldsCopier(self.problems, WITH_TIME)
 
+    def _read_unusual_type(self) -> str:
+        """Return a type that is written in another case; raises :exc:`InvalidEvent` for others."""
+        name = self.type.lower()
+        if name in CALL_TYPES:
+            self.add_note("type", f"taken as {name}, as Segment writes it")
+            return name
+        shown = self.type[:_LONGEST_TYPE] + "…" * (len(self.type) > _LONGEST_TYPE)
+        likely = get_close_matches(name[:_LONGEST_TYPE], CALL_TYPES, 1) or [", ".join(CALL_TYPES)]
+        reason = f"{shortened(shown)} is none of Segment's call types (perhaps: {likely[0]})"
+        raise InvalidEvent([Problem("type", reason)], self.message_id)
+
     def _own_fields(self, value: Any) -> dict[Any, Any]:
+        if value is None:
+            return {}
         fields = as_object(value)
-        if fields is None and value is not None:
+        if fields is None and not self._is_empty(self.path, value):
             self.add_problem(self.path, f"must be an object, not {describe_type(value)}")
         return fields or {}
 
     def _read_object(self, path: str, value: Any) -> dict[Any, Any]:
         if type(value) is dict:
             return value
+        if value is None:
+            return {}
         fields = as_object(value)
-        if fields is None and value is not None:
+        if fields is None and not self._is_empty(path, value):
             self.add_note(path, f"passed over: must be an object, not {describe_type(value)}")
         return fields or {}
+
+    def _is_empty(self, path: str, value: Any) -> bool:
+        """Whether what is no object is null, or the empty list that PHP writes for one."""
+        if as_list(value) == []:
+            self.add_note(path, "an empty list, taken as an empty object")
+            return True
+        return scalar(value) is None
+
+    def _take_context_traits(self) -> None:
+        """Take the traits of the context for those of an identify that has none of its own.
+
+        An email is among them only if it can be sent.
+        """
+        path, traits = f"{self.context_path}.traits", self._context_traits()
+        names = fold_all(list(traits))
+        fields = {
+            key: value
+            for (key, value), name in zip(traits.items(), names, strict=True)
+            if name not in _NO_TRAITS and (name != "email" or not email_problem(scalar(value)))
+        }
+        if fields:
+            self.fields, self.path = fields, path
+            self.add_note(path, "taken as the traits, of which the event has none")
 
     def add_problem(self, path: str, message: str) -> None:
         """Add a problem."""
@@ -195,14 +269,38 @@ class SegmentEvent(EventHeader):
 
     def skip_reason(self) -> str | None:
         """Return why the event is not for the classic destination, or None if it is."""
-        integrations = self.integrations
+        context, integrations = self.context, self.integrations
         if INTEGRATION in integrations:
             off = scalar(integrations[INTEGRATION]) is False
             return f"integrations.{INTEGRATION} is false" if off else None
-        key = _FIELDS.find_keys(integrations)["all"]
-        if scalar(integrations.get(key)) is not False:
-            return None
-        return f"integrations.{shortened(key)} is false and integrations.{INTEGRATION} is absent"
+        if (
+            "all" in context
+            or "providers" in context
+            or INTEGRATION in context
+            or "providers" in integrations
+        ):
+            return self._read_old_switches()
+        return _read_all_switch("integrations", integrations)
+
+    def _read_old_switches(self) -> str | None:
+        """Return the same for an event that may have switches where older libraries put them."""
+        providers = as_object(self.context.get("providers")) or {}
+        places = [("integrations", self.integrations)]
+        if self.raw.get("integrations") is None:
+            places = [(f"{self.context_path}.providers", providers)]
+            if not providers:
+                places = [(self.context_path, self.context)]
+        path, switches = places[0]
+        places.append((f"{path}.providers", as_object(switches.get("providers")) or {}))
+        for path, switches in places:
+            if INTEGRATION in switches:
+                off = scalar(switches[INTEGRATION]) is False
+                return f"{path}.{INTEGRATION} is false" if off else None
+        return (
+            _read_all_switch("integrations", self.integrations)
+            or _read_all_switch(self.context_path, self.context)
+            or _read_all_switch(f"{self.context_path}.providers", providers)
+        )
 
     def option(self, name: str) -> tuple[Any, str]:
         """Return one of the event's options for Iterable and its place; None if it is not set."""
@@ -220,27 +318,38 @@ class SegmentEvent(EventHeader):
         return None
 
     def timestamp(self, read: Callable[[Any], T | None]) -> T | None:
-        """Return when the event happened, as ``read`` reads it; None if it has no ``timestamp``.
+        """Return when the event happened, as ``read`` reads it; None if it does not say.
 
-        Adds a problem for a ``timestamp`` that is no date.
+        That is its ``timestamp``, else its ``originalTimestamp``. Adds a problem for the former,
+        and a note for the latter, if it is no date.
         """
         value = self.raw.get("timestamp")
+        if type(value) is not str:
+            value = scalar(value)
+        if value is None:
+            return self._read_original_timestamp(read)
+        moment = read(value)
+        if moment is None:
+            self.add_problem("timestamp", _TWO_DATES if is_ambiguous(value) else _NO_DATE)
+        return moment
+
+    def _read_original_timestamp(self, read: Callable[[Any], T | None]) -> T | None:
+        """Return the time that the source gave the event, which Segment then corrects."""
+        value = self.get("originalTimestamp")
         if value is None:
             return None
         moment = read(value)
         if moment is None:
-            self.add_problem(
-                "timestamp", "not a date; use ISO 8601, or Unix seconds or milliseconds"
-            )
+            self.add_note("originalTimestamp", "not a date, or two: no time is sent")
         return moment
 
     def identity(self) -> Identity:
         """Return the identity, with the email from the first place that has one."""
         user_id = self.raw.get("userId")
         if type(user_id) is not str:
-            user_id = as_id(raw_id := scalar(user_id))
-            if user_id is not raw_id:
-                self.add_note("userId", "a number, sent as a string")
+            user_id = self._read_user_id(user_id)
+        elif user_id in PLACEHOLDER_IDS:
+            self.add_note("userId", PLACEHOLDER)
         email, path, key = self._find_email()
         if email is None or not user_id:
             return self._incomplete_identity(email, f"{path}.{key}", user_id)
@@ -250,16 +359,27 @@ class SegmentEvent(EventHeader):
             self.check("userId", problem)
         return Identity(email, user_id)
 
+    def _read_user_id(self, value: Any) -> Any:
+        """Return a userId of an unusual kind as a string, if it is one."""
+        user_id = as_id(raw_id := scalar(value))
+        if user_id is not raw_id:
+            self.add_note("userId", "a number, sent as a string")
+        if isinstance(user_id, str) and user_id in PLACEHOLDER_IDS:
+            self.add_note("userId", PLACEHOLDER)
+        return user_id
+
     def _find_email(self) -> tuple[Any, str, str]:
         """Return the email or None, and the path of its object and its key there."""
         path = self.path
-        if path != "traits" and "traits" in self.context:
+        if path == "properties" and "traits" in self.context:
             traits = self._context_traits()
             key = _FIELDS.find_keys(traits)["email"]
             email = _read_name(traits.get(key))
             if email is not None:
                 return email, f"{self.context_path}.traits", key
         key = self.keys["email"]
+        if path not in _OWN_PATHS and is_blank(self.get("userId")):
+            return None, path, key  # the library remembers it, and the event says of nobody
         return _read_name(self.fields.get(key)), path, key
 
     def _context_traits(self) -> dict[Any, Any]:
@@ -280,13 +400,26 @@ class SegmentEvent(EventHeader):
         return Identity(email, user_id)
 
     def _report_lookalikes(self, email: Any, user_id: Any) -> None:
-        lookalikes = self._find_lookalikes(email, user_id)
         if email is not None or user_id is not None:
             right = "email" if email is None else "userId"
-            for path in lookalikes:
+            for path in self._find_lookalikes(email, user_id):
                 self.add_note(path, f"looks like the {right}, which is only read from {right!r}")
+            raw, context = self.raw, self.context
+            if email is None and (
+                "email" in raw
+                or "email" in context
+                or (
+                    "properties" in raw or "traits" in context
+                    if self.type == "identify"
+                    else "traits" in raw
+                )
+            ):  # as these are seldom there, and to look for other spellings takes longer
+                places = "traits" if self.type == "identify" else "context.traits, then properties"
+                for path in self._find_emails_elsewhere():
+                    self.add_note(path, f"not read: an email is read from {places}")
         else:
-            self.check("userId", missing_identity_problem(lookalikes))
+            found = self._find_lookalikes(email, user_id) + self._find_emails_elsewhere()
+            self.check("userId", missing_identity_problem(found))
 
     def _find_lookalikes(self, email: Any, user_id: Any) -> list[str]:
         """Return the places of fields that look like the email, or the userId, that is missing."""
@@ -296,17 +429,46 @@ class SegmentEvent(EventHeader):
             names |= LOOKALIKE_USER_IDS
             top = {key: None for key in self.raw if key != "userId"}
             places += _find_places("", _FIELDS.find_keys(top), LOOKALIKE_USER_IDS)
-        places += _find_places(f"{self.path}.", self.keys, names)
-        traits = as_object(self.context.get("traits"))
-        if traits:
-            prefix = f"{self.context_path}.traits."
-            places += _find_places(prefix, _FIELDS.find_keys(traits), names)
+        if self.keys is not _USUAL_KEYS:
+            places += _find_places(f"{self.path}.", self.keys, names)
+        traits = self.context.get("traits")
+        if traits is not None and self.path in _OWN_PATHS:
+            keys = _FIELDS.find_keys(as_object(traits) or {})
+            if keys is not _USUAL_KEYS:
+                places += _find_places(f"{self.context_path}.traits.", keys, names)
         return places
+
+    def _find_emails_elsewhere(self) -> list[str]:
+        """Return the places of emails where none is read."""
+        objects = [("", self.raw), (f"{self.context_path}.", self.context)]
+        other = "properties" if self.type == "identify" else "traits"
+        objects.append((f"{other}.", as_object(self.raw.get(other)) or {}))
+        if self.type == "identify":
+            traits = as_object(self.context.get("traits")) or {}
+            objects.append((f"{self.context_path}.traits.", traits))
+        keys = [(prefix, _FIELDS.find_keys(fields)["email"], fields) for prefix, fields in objects]
+        return [
+            prefix + key
+            for prefix, key, fields in keys
+            if key in fields and not is_blank(scalar(fields[key]))
+        ]
+
+
+def _read_all_switch(path: str, switches: dict[Any, Any]) -> str | None:
+    """Return which key there switches all destinations off, or None if none does."""
+    key = _FIELDS.find_keys(switches)["all"]
+    if scalar(switches.get(key)) is not False:
+        return None
+    return f"{path}.{shortened(key)} is false and integrations.{INTEGRATION} is absent"
+
+
+def _read_message_id(value: Any) -> str | None:
+    """Return a ``messageId`` of an unusual kind; None for one that is empty."""
+    text = as_id(scalar(value))
+    return text if isinstance(text, str) and text.strip() else None
 
 
 def _find_places(prefix: str, keys: dict[str, str], names: frozenset[str]) -> list[str]:
-    if names.isdisjoint(keys):  # as nearly always
-        return []
     return [prefix + key for name, key in keys.items() if name in names]
 
 
@@ -331,7 +493,7 @@ def as_id(value: Any) -> Any:
     if type(value) is str:  # as nearly always
         return value
     if type(value) is float and isfinite(value):
-        return format(Decimal(repr(value)).normalize(), "f") if value else "0"
+        return format(Decimal(repr(value)).normalize(_EXACT), "f") if value else "0"
     if type(value) is int and -TOO_LARGE < value < TOO_LARGE:
         return str(value)
     return value
@@ -341,6 +503,20 @@ def read_header(event: Any) -> tuple[str | None, Identity | None]:
     """Return the ``messageId`` and the identity of an event, None for what cannot be read."""
     try:
         segment_event = SegmentEvent(event)
+        return segment_event.message_id, segment_event.identity()
     except InvalidEvent as error:
         return error.message_id, None
-    return segment_event.message_id, segment_event.identity()
+    except Exception:  # noqa: BLE001 - a value may raise anything where it is read
+        return None, None
+
+
+def unreadable_event(event: Any, error: Exception) -> InvalidEvent:
+    """Return the error for an event with a value that raised one where it was read.
+
+    It names each such value with its place; ``$`` if the value raises nothing any more.
+    """
+    found: list[Problem] = []
+    copy = DataFieldsCopier(found, TEXTS_STAY).copy(event, "")
+    problems = [problem for problem in found if problem.message.startswith("cannot be read: ")]
+    problems = problems or [Problem("$", unreadable_problem(error))]
+    return InvalidEvent(problems, *read_header(copy))

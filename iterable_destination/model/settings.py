@@ -136,6 +136,9 @@ class Settings:
     #: Skip events with neither email nor userId instead of rejecting them: most web traffic is
     #: anonymous.
     skip_anonymous: bool = attrs.field(default=False, validator=validate(check_boolean))
+    #: Reject events with a userId that looks like none, such as ``undefined``, ``null`` or ``0``;
+    #: otherwise they have a note. Of the classic mapping.
+    refuse_placeholder_ids: bool = attrs.field(default=False, validator=validate(check_boolean))
 
     @property
     def url(self) -> str:

@@ -72,6 +72,26 @@ def user_id_problem(value: Any) -> str | None:
     return "must be printable ASCII, not empty, and not end with a space"
 
 
+#: Texts that broken clients send in place of the userId of everybody, as they are usually spelled.
+_NO_IDS: Final = (
+    *("undefined", "null", "None", "nil", "NaN", "anonymous", "true", "false", "[object Object]"),
+    *("(null)", "<null>", "n/a"),
+)
+PLACEHOLDER_IDS: Final = frozenset(
+    [spell(text) for text in _NO_IDS for spell in (str, str.lower, str.upper, str.title)]
+    + ["0" * count for count in range(1, endpoints.MAX_USER_ID_LENGTH + 1)]
+    + ["00000000-0000-0000-0000-000000000000"]
+)
+#: What is wrong with a userId that is one of these.
+PLACEHOLDER: Final = "looks like no id: such a text is sent for many users, who become one"
+
+
+def missing_problem(places: Iterable[str]) -> str:
+    """Return what is wrong with a field that is missing, where others may stand in its place."""
+    hint = ", ".join(map(shortened, places))
+    return f"missing (not read in its place: {hint})" if hint else "missing"
+
+
 def missing_identity_problem(lookalikes: Iterable[str]) -> str:
     """Return what is wrong with an event that has neither, but perhaps fields that look like it."""
     hint = ", ".join(map(shortened, lookalikes))

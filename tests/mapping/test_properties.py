@@ -31,6 +31,7 @@ all_settings = st.builds(
     track_categorized_pages=st.booleans(),
     track_named_pages=st.booleans(),
     skip_anonymous=st.booleans(),
+    refuse_placeholder_ids=st.booleans(),
 )
 
 Outcome = tuple[str, Any, list[str]]
@@ -82,6 +83,15 @@ def take_snapshot(value: Any) -> list[tuple[int, list[int]]]:
 def test_no_event_raises_anything_but_invalid_event(event: Any, settings: Settings) -> None:
     ended, _, reports = translate_to_outcome(event, settings)
     assert ended in ("sent", "skipped") or reports
+
+
+@given(strategies.date_like)
+def test_no_text_in_place_of_a_date_raises_anything_but_invalid_event(text: str) -> None:
+    for its_type, key in (("track", "properties"), ("identify", "traits"), ("page", "properties")):
+        event = {"type": its_type, "userId": "u-1", "event": "Order Completed", "name": "Home"}
+        fields = {"created": text, "total": text, "products": [{"price": text, "quantity": text}]}
+        ended, _, reports = translate_to_outcome({**event, "timestamp": text, key: fields})
+        assert ended == "sent" or reports
 
 
 @given(strategies.python_events | strategies.read_events, all_settings)

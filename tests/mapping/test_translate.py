@@ -34,6 +34,7 @@ from iterable_destination.model.settings import Settings
 from iterable_destination.model.translation import Translation
 from iterable_destination.testing import LocalIterable
 from tests.support.golden_cases import CLASSIC, cases
+from tests.support.lazy import Unreadable, UnreadableMapping
 from tests.support.own_mappings import GROUP, MOVED, OWN, PROBLEMS, SEEN, WRONG, event_names
 from tests.support.strategies import nest_deeply
 
@@ -221,9 +222,9 @@ FIELDS = [
     Field("properties.products[0].sku", lambda value: cart(sku=value), TEXT),
     Field("properties.products[0].price", lambda value: cart(price=value), NUMBER),
     Field("properties.products[0].quantity", lambda value: cart(quantity=value), NUMBER),
-    Field("properties.products[0].description", lambda value: cart(description=value), TEXT, TEXT),
-    Field("properties.products[0].imageUrl", lambda value: cart(imageUrl=value), TEXT, TEXT),
-    Field("properties.products[0].url", lambda value: cart(url=value), TEXT, TEXT),
+    Field("properties.products[0].description", lambda value: cart(description=value), TEXT),
+    Field("properties.products[0].imageUrl", lambda value: cart(imageUrl=value), TEXT),
+    Field("properties.products[0].url", lambda value: cart(url=value), TEXT),
     Field("properties.products[0].category", lambda value: cart(category=value), LIST),
 ]
 EACH_FIELD = pytest.mark.parametrize("field", FIELDS, ids=[field.path for field in FIELDS])
@@ -366,13 +367,16 @@ def test_a_huge_message_id_is_kept_out_of_the_message() -> None:
 
 @pytest.mark.parametrize("call_type", [HUGE_TEXT, "y" * 41])
 def test_a_long_type_is_cut(call_type: str) -> None:
-    shown = translate({"type": call_type}).skipped
-    assert shown == f"{call_type[:40]}… calls are not supported: Iterable has no use for them"
+    [(path, message)] = problems({"type": call_type})
+    assert path == "type"
+    assert message.startswith(f"{call_type[:40]}… is none of Segment's")
 
 
 def test_a_type_of_40_characters_is_not_cut() -> None:
-    shown = translate({"type": "y" * 40}).skipped
-    assert shown == "y" * 40 + " calls are not supported: Iterable has no use for them"
+    [(_, message)] = problems({"type": "y" * 40})
+    assert message.startswith(
+        "y" * 40 + " is none of Segment's call types (perhaps: identify, track"
+    )
 
 
 @pytest.mark.parametrize(
@@ -765,6 +769,54 @@ def test_mappings_are_read_once_for_each_settings() -> None:
     copies = [attrs.evolve(many[0]), pickle.loads(pickle.dumps(many[0]))]  # noqa: S301 - our own
     for each in copies:
         assert event_names(translate(SEEN, each).calls) == ["Moved"]
+
+
+# --- Values that cannot be read ------------------------------------------------------------------
+
+KEYS = ("type", "userId", "event", "timestamp", "properties", "context", "options", "integrations")
+SEEN_BY_ADA = {"messageId": "m-1", "type": "track", "userId": "u-1", "event": "Seen"}
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_value_that_cannot_be_read_is_a_problem_of_its_event(key: str) -> None:
+    with pytest.raises(InvalidEvent) as caught:
+        translate({**SEEN_BY_ADA, key: Unreadable()})
+    assert str(caught.value) == f"{key}: cannot be read: LookupError"
+    assert caught.value.message_id == "m-1"
+    assert isinstance(caught.value.__cause__, LookupError)
+
+
+def test_so_is_the_id_of_an_event_that_is_skipped() -> None:
+    with pytest.raises(InvalidEvent, match=r"\AuserId: cannot be read: LookupError\Z"):
+        translate({"type": "page", "userId": Unreadable()})
+
+
+@pytest.mark.parametrize("key", ["properties", "context", "options", "integrations"])
+def test_so_is_a_mapping_that_raises(key: str) -> None:
+    with pytest.raises(InvalidEvent, match=rf"\A{key}: cannot be read: OSError\Z"):
+        translate({**SEEN_BY_ADA, key: UnreadableMapping()})
+
+
+def test_so_it_is_for_a_mapped_destination() -> None:
+    for event in ({**SEEN, "userId": Unreadable()}, {**SEEN, "properties": UnreadableMapping()}):
+        with pytest.raises(InvalidEvent, match="cannot be read"):
+            translate(event, Settings(mappings=PRESETS_JSON))
+
+
+def test_every_value_that_cannot_be_read_is_named() -> None:
+    fields = {"total": Unreadable(), "products": [Unreadable(), {"id": UnreadableMapping()}]}
+    with pytest.raises(InvalidEvent) as caught:
+        translate({**SEEN_BY_ADA, "event": "Order Completed", "properties": fields})
+    assert [problem.path for problem in caught.value.problems] == [
+        "properties.total",
+        "properties.products[0]",
+        "properties.products[1].id",
+    ]
+
+
+def test_an_event_that_cannot_be_read_at_all_is_one_problem() -> None:
+    with pytest.raises(InvalidEvent, match=r"\A\$: cannot be read: OSError\Z"):
+        translate(UnreadableMapping())
 
 
 # --- The mapping that settings choose ------------------------------------------------------------

@@ -9,9 +9,11 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from hypothesis import given
 
 from iterable_destination.model.dates import (
     in_utc,
+    is_ambiguous,
     iterable_date,
     read_as_iso,
     read_as_iterable,
@@ -21,6 +23,7 @@ from iterable_destination.model.dates import (
     unix_seconds,
     usual_date,
 )
+from tests.support.strategies import date_like
 
 NAIVE = datetime(2023, 2, 5, 20, 42, 10, 999_999)  # noqa: DTZ001 - what is naive is shown
 AHEAD = datetime(2023, 2, 5, 20, 42, 10, 999_999, timezone(timedelta(hours=2)))
@@ -321,7 +324,14 @@ READ: list[tuple[Any, datetime]] = [
 #: Other texts that say no zone, which is UTC everywhere else.
 WITHOUT_ZONE: list[tuple[str, datetime]] = [
     ("Sat, 12 Jan 2013 10:00:00", datetime(2013, 1, 12, 10, tzinfo=UTC)),
-    ("02/05/2023", datetime(2023, 2, 5, tzinfo=UTC)),
+    ("02/15/2023", datetime(2023, 2, 15, tzinfo=UTC)),
+    ("15/02/2023", datetime(2023, 2, 15, tzinfo=UTC)),
+    ("05.05.2023", datetime(2023, 5, 5, tzinfo=UTC)),
+    ("31.12.2023 10:00", datetime(2023, 12, 31, 10, tzinfo=UTC)),
+    ("12/2023", datetime(2023, 12, 1, tzinfo=UTC)),
+    ("5. Feb. 2023", datetime(2023, 2, 5, tzinfo=UTC)),
+    ("2023/2/5 10:20:30 PM", datetime(2023, 2, 5, 22, 20, 30, tzinfo=UTC)),
+    ("20230205 10:20:30 PM", datetime(2023, 2, 5, 22, 20, 30, tzinfo=UTC)),
     ("5 February 2023", datetime(2023, 2, 5, tzinfo=UTC)),
     ("Feb 2023", datetime(2023, 2, 1, tzinfo=UTC)),
     ("2023-2-5", datetime(2023, 2, 5, tzinfo=UTC)),
@@ -343,6 +353,9 @@ NO_DATES: list[Any] = [
     "9999-12-31T23:59:59-01:00",
     "10:00",
     "Saturday",
+    f"{'1' * 29}h",  # dateutil raises decimal.InvalidOperation
+    f"10:{'1' * 29}",
+    f"10h{'1' * 29}m",
     "12 January",  # which year?
     "12 January 10:00 GMT",
     "20 2013",  # which month?
@@ -407,6 +420,25 @@ def test_a_single_field_of_any_other_kind_is_no_date(value: Any) -> None:
     assert read == (None, None, None)
 
 
+@given(date_like)
+def test_whatever_a_text_says_reading_it_as_a_date_raises_nothing(text: str) -> None:
+    moment = read_date(text)
+    read = (read_as_iterable(text), read_as_unix_seconds(text), read_as_iso(text))
+    assert [each is None for each in read] == [moment is None] * 3
+    assert iterable_date(text) in {text, read_as_iterable(text)}
+
+
+class Broken(datetime):
+    """A moment that cannot be read."""
+
+    def utcoffset(self) -> timedelta:
+        raise LookupError("no zone")
+
+
+def test_a_moment_that_cannot_be_read_is_no_date() -> None:
+    assert read_date(Broken(2023, 2, 5)) is None
+
+
 def test_a_text_of_more_than_100_characters_is_no_date() -> None:
     longest = "Jan 12 2013 10:00 GMT".ljust(100)
     assert read_date(longest) == datetime(2013, 1, 12, 10, tzinfo=UTC)
@@ -430,6 +462,34 @@ def test_a_moment_that_is_not_equal_to_itself_is_no_date() -> None:
     assert read_date(moment) is None
     with pytest.raises(ValueError, match=r"\Anot a time\Z"):
         to_iterable(moment)
+
+
+TWO_DATES = [
+    "05/02/2023",
+    "05.02.2023",
+    "5-2-2023 10:00",
+    "05 02 2023",
+    "Sun 05/02/2023 10:00:00 GMT",
+    "10:00 05/02/2023",
+    "05/02/23",
+    "10-11-12",
+    "23/01/05",
+]
+
+
+@pytest.mark.parametrize("text", TWO_DATES)
+def test_a_text_that_can_be_two_dates_is_none(text: str) -> None:
+    assert (is_ambiguous(text), read_date(text)) == (True, None)
+
+
+@pytest.mark.parametrize("value", [*READ, *WITHOUT_ZONE], ids=str)
+def test_a_date_is_not_two(value: tuple[Any, datetime]) -> None:
+    assert is_ambiguous(value[0]) is False
+
+
+@pytest.mark.parametrize("value", ["", "soon", "13/13/2023", "5" * 101, None, 5])
+def test_no_date_is_not_two_either(value: Any) -> None:
+    assert is_ambiguous(value) is False
 
 
 def test_a_very_long_text_is_no_date_at_once() -> None:

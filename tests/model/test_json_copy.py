@@ -22,6 +22,7 @@ from iterable_destination.errors import Problem
 from iterable_destination.model.json_codec import encode
 from iterable_destination.model.json_copy import MAX_NESTING, data_fields, text_problem
 from iterable_destination.model.json_values import TOO_LARGE
+from tests.support.lazy import Lazy, Unreadable, UnreadableMapping
 
 #: At most this many characters go into a request.
 MOST = 4_000_000
@@ -403,3 +404,28 @@ def test_utc_moments_of_the_whole_calendar_can_be_sent() -> None:
     fields = {"first": datetime.min.replace(tzinfo=UTC), "last": datetime.max.replace(tzinfo=UTC)}
     expected = {"first": "0001-01-01 00:00:00 +00:00", "last": "9999-12-31 23:59:59 +00:00"}
     assert copied(fields) == (expected, [])
+
+
+def test_lazy_values_are_copied_as_what_they_stand_for() -> None:
+    fields = {"a": Lazy({"b": Lazy([Lazy(True), Lazy("2023-02-05"), Lazy(date(2023, 2, 5))])})}
+    day = "2023-02-05 00:00:00 +00:00"
+    assert copied(fields) == ({"a": {"b": [True, day, day]}}, [])
+
+
+def test_a_value_that_cannot_be_read_is_a_problem_with_its_place() -> None:
+    fields = {"a": [{"b": Unreadable()}], "c": UnreadableMapping(), "d": 1}
+    problems = [
+        ("traits.a[0].b", "cannot be read: LookupError"),
+        ("traits.c", "cannot be read: OSError"),
+    ]
+    assert copied(fields) == ({"a": [{"b": None}], "c": None, "d": 1}, problems)
+
+
+class TooMuch(UnreadableMapping):
+    def __getitem__(self, key: str) -> Any:
+        raise MemoryError
+
+
+def test_a_lack_of_memory_is_no_fault_of_the_value() -> None:
+    with pytest.raises(MemoryError):
+        copied({"a": TooMuch()})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import ChainMap, OrderedDict, UserDict, UserList, UserString, deque
 from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum, IntEnum, StrEnum
 from fractions import Fraction
@@ -22,6 +23,7 @@ from iterable_destination.model.json_values import (
     describe_type,
     scalar,
 )
+from tests.support.lazy import Lazy, Unreadable
 
 
 class Colour(Enum):
@@ -144,7 +146,7 @@ def test_an_enum_of_a_list_stands_for_the_list() -> None:
     assert scalar(Colour.PARTS) == ("a", "b")
 
 
-class Lazy(Mapping[str, int]):
+class Lengths(Mapping[str, int]):
     def __getitem__(self, key: str) -> int:
         return len(key)
 
@@ -162,7 +164,7 @@ class Lazy(Mapping[str, int]):
         (UserDict({"a": 1}), {"a": 1}),
         (ChainMap({"a": 1}, {"a": 2, "b": 3}), {"a": 1, "b": 3}),
         (OrderedDict(a=1), {"a": 1}),
-        (Lazy(), {"a": 1, "bc": 2}),
+        (Lengths(), {"a": 1, "bc": 2}),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -230,7 +232,7 @@ def test_anything_else_is_no_list(value: Any) -> None:
         (math.inf, "infinity"),
         (-math.inf, "infinity"),
         ({"secret": 1}, "an object"),
-        (Lazy(), "an object"),
+        (Lengths(), "an object"),
         (["secret"], "a list"),
         (("secret",), "a list"),
         (b"secret", "a value of type bytes"),
@@ -249,3 +251,59 @@ def test_what_a_value_is_is_said_without_repeating_it(value: Any, expected: str)
 def test_what_is_too_large_is_still_a_double() -> None:
     assert math.isfinite(float(TOO_LARGE))
     assert TOO_LARGE == 10**308
+
+
+# --- Lazy values -------------------------------------------------------------------------------
+
+STOOD_FOR: list[tuple[Any, Any]] = [
+    (None, None),
+    (True, True),
+    (False, False),
+    ("text", "text"),
+    (Name("text"), "something else"),
+    (5, 5),
+    (1.5, 1.5),
+    (Decimal("1.50"), 1.5),
+    (Decimal(7), 7),
+    (UUID(int=5), "00000000-0000-0000-0000-000000000005"),
+    (Colour.WEIGHT, 1.5),
+    (Lazy("text"), "text"),
+    (datetime(2023, 2, 5, tzinfo=UTC), datetime(2023, 2, 5, tzinfo=UTC)),
+    (date(2023, 2, 5), date(2023, 2, 5)),
+    ({"a": 1}, {"a": 1}),
+    (MappingProxyType({"a": 1}), {"a": 1}),
+    ([1, 2], [1, 2]),
+    ((1, 2), [1, 2]),
+]
+
+
+@pytest.mark.parametrize(("value", "expected"), STOOD_FOR, ids=repr)
+def test_a_lazy_value_stands_for_what_it_says(value: Any, expected: Any) -> None:
+    read = scalar(Lazy(value))
+    assert (type(read), read) == (type(expected), expected)
+
+
+def test_a_lazy_object_or_list_is_one() -> None:
+    assert as_object(Lazy({"a": 1})) == {"a": 1}
+    assert as_list(Lazy((1, 2))) == [1, 2]
+    assert (as_object(Lazy([1])), as_list(Lazy({"a": 1})), as_list(Lazy("text"))) == (None,) * 3
+
+
+@pytest.mark.parametrize("value", [b"text", bytearray(b"text"), memoryview(b"text"), {1}, object()])
+def test_a_lazy_value_of_another_kind_stays_what_it_is(value: Any) -> None:
+    lazy = Lazy(value)
+    assert scalar(lazy) is lazy
+    assert as_list(lazy) is None
+
+
+class NoText:
+    """Says that it is a text, and has none."""
+
+    __class__ = property(lambda _: str)
+
+
+def test_reading_a_value_raises_what_the_value_raises() -> None:
+    with pytest.raises(LookupError):
+        scalar(Unreadable())
+    with pytest.raises(TypeError, match=r"\Ano text, but says so\Z"):
+        scalar(NoText())

@@ -6,7 +6,7 @@ import json
 import math
 import re
 from contextlib import suppress
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact, Rounded, localcontext
 from enum import Enum, StrEnum
 from typing import Any
 from uuid import UUID
@@ -22,7 +22,10 @@ from iterable_destination.model.segment_event import (
     as_id,
     looks_like_email,
     read_header,
+    unreadable_event,
 )
+from iterable_destination.model.settings import Settings
+from tests.support.lazy import Lazy, Unreadable
 
 TRACK: dict[str, Any] = {"type": "track", "event": "Signed Up"}
 IDENTIFY: dict[str, Any] = {"type": "identify", "userId": "u-1"}
@@ -95,6 +98,11 @@ def test_a_number_becomes_its_decimal_string(value: Any, expected: str) -> None:
     assert as_id(value) == expected
 
 
+def test_a_number_becomes_its_decimal_string_in_any_decimal_context() -> None:
+    with localcontext(Context(prec=2, traps=[Inexact, Rounded])):
+        assert as_id(0.1234567890123456) == "0.1234567890123456"
+
+
 @pytest.mark.parametrize(
     "value",
     ["5", "", None, True, False, [], {}, math.inf, math.nan, 10**308, -(10**308), 10**5000],
@@ -157,7 +165,7 @@ def test_the_type_may_be_an_enum_that_is_no_string() -> None:
     ("given", "expected"),
     [
         ("m-1", "m-1"),
-        ("", ""),
+        ("", None),
         (5, "5"),
         (1.0, "1"),
         (Decimal(7), "7"),
@@ -198,7 +206,7 @@ def test_a_key_at_the_top_that_is_no_string_is_refused(key: Any) -> None:
 
 @pytest.mark.parametrize(
     ("value", "words"),
-    [([], "a list"), ("x", "a string"), (0, "a number"), (False, "a boolean"), ("", "a string")],
+    [([1], "a list"), ("x", "a string"), (0, "a number"), (False, "a boolean"), ("", "a string")],
 )
 @pytest.mark.parametrize(
     ("event", "key"), [(IDENTIFY, "traits"), (TRACK, "properties")], ids=["identify", "track"]
@@ -211,10 +219,18 @@ def test_traits_and_properties_are_objects(
 
 
 @pytest.mark.parametrize("key", ["context", "options", "integrations"])
-@pytest.mark.parametrize(("value", "words"), [([], "a list"), ("x", "a string"), (0, "a number")])
+@pytest.mark.parametrize(("value", "words"), [([{}], "a list"), ("x", "a string"), (0, "a number")])
 def test_other_objects_that_are_none_are_passed_over(key: str, value: Any, words: str) -> None:
     event = {**TRACK, "userId": "u-1", key: value}
     expected = [(key, f"passed over: must be an object, not {words}")]
+    assert (build_body(event)["userId"], list_notes(event)) == ("u-1", expected)
+
+
+@pytest.mark.parametrize("key", ["context", "options", "integrations", "properties"])
+@pytest.mark.parametrize("value", [[], (), Lazy([])], ids=repr)
+def test_an_empty_list_is_an_empty_object_as_php_writes_it(key: str, value: Any) -> None:
+    event = {**TRACK, "userId": "u-1", key: value}
+    expected = [(key, "an empty list, taken as an empty object")]
     assert (build_body(event)["userId"], list_notes(event)) == ("u-1", expected)
 
 
@@ -233,6 +249,7 @@ def test_traits_of_the_context_that_are_no_object_are_passed_over(key: str) -> N
 
 # --- Switches ----------------------------------------------------------------------------------
 
+SAID_OFF = "{} is false and integrations.Iterable is absent"
 ALL_OFF = "integrations.{} is false and integrations.Iterable is absent"
 
 
@@ -269,6 +286,38 @@ def test_integrations_switch_the_event_off_or_not(
 ) -> None:
     event = {**TRACK, "userId": "u-1", "integrations": integrations}
     assert translate(event).skipped == expected
+
+
+OFF = {"Iterable": False}
+OLD: list[tuple[dict[str, Any], str | None]] = [
+    ({"integrations": {"providers": OFF}}, "integrations.providers.Iterable is false"),
+    ({"integrations": {"providers": OFF, "Iterable": True}}, None),
+    ({"integrations": {"providers": {"Iterable": True}, "All": False}}, None),
+    ({"integrations": {"providers": "x"}}, None),
+    ({"context": OFF}, "context.Iterable is false"),
+    ({"options": OFF}, "options.Iterable is false"),
+    ({"context": OFF, "integrations": {}}, None),
+    ({"context": {"Iterable": {"mergeNestedObjects": True}, "all": False}}, None),
+    ({"context": {"providers": OFF}}, "context.providers.Iterable is false"),
+    ({"context": {"providers": OFF}, "integrations": None}, "context.providers.Iterable is false"),
+    ({"context": {"providers": OFF}, "integrations": {"All": True}}, None),
+    ({"context": {"providers": {"Iterable": True}, "all": False}}, None),
+    ({"context": {"providers": {"Iterable": Lazy(False)}}}, "context.providers.Iterable is false"),
+    ({"context": {"providers": {}, **OFF}}, "context.Iterable is false"),
+    ({"context": {"all": False}}, SAID_OFF.format("context.all")),
+    ({"context": {"all": False}, "integrations": {"All": True}}, SAID_OFF.format("context.all")),
+    ({"context": {"all": True}, "integrations": {"All": False}}, ALL_OFF.format("All")),
+    ({"context": {"all": False}, "integrations": {"Iterable": {}}}, None),
+    ({"context": {"all": 0, "providers": {"Other": False}}}, None),
+    ({"context": {"providers": {"all": False}}}, SAID_OFF.format("context.providers.all")),
+]
+
+
+@pytest.mark.parametrize(("event", "expected"), OLD, ids=str)
+def test_switches_of_older_libraries_are_obeyed(
+    event: dict[str, Any], expected: str | None
+) -> None:
+    assert translate({**TRACK, "userId": "u-1", **event}).skipped == expected
 
 
 # --- Options -----------------------------------------------------------------------------------
@@ -380,7 +429,7 @@ SOURCES: list[tuple[dict[str, Any], dict[str, str], str]] = [
         {"email": "x@y.z", "userId": "x@y.z"},
         "userId",
     ),
-    ({**IDENTIFY, "context": ADA}, {"userId": "u-1"}, "traits.email"),
+    ({**IDENTIFY, "context": ADA, "traits": {"a": 1}}, {"userId": "u-1"}, "traits.email"),
     ({"type": "identify", "traits": {"email": "a@b.c"}}, {"email": "a@b.c"}, "traits.email"),
     (
         {"type": "identify", "traits": {"email": "a@b.c"}, "userId": ""},
@@ -539,7 +588,135 @@ def test_a_lookalike_of_what_is_known_is_nothing_to_note() -> None:
 
 
 def test_a_key_beside_that_is_no_string_is_no_lookalike() -> None:
-    assert list_notes({**IDENTIFY, "context": {"traits": {5: "x"}}}) == []
+    assert list_notes({**TRACK, "userId": "u-1", "context": {"traits": {5: "x"}}}) == []
+
+
+@pytest.mark.parametrize("message_id", ["", " ", "\t\n", Lazy("")], ids=repr)
+def test_an_empty_message_id_is_none(message_id: Any) -> None:
+    event = {**TRACK, "userId": "u-1", "messageId": message_id}
+    assert (translate(event).message_id, read_header(event)[0]) == (None, None)
+
+
+# --- Ids that are none -------------------------------------------------------------------------
+
+NO_ID = ("userId", "looks like no id: such a text is sent for many users, who become one")
+
+
+@pytest.mark.parametrize(
+    "user_id",
+    [
+        *("undefined", "UNDEFINED", "null", "NULL", "None", "none", "nil", "NaN", "nan", "(null)"),
+        *("[object Object]", "anonymous", "Anonymous", "false", "0", "000", "0" * 52),
+        *("00000000-0000-0000-0000-000000000000", UUID(int=0), 0, 0.0, Lazy("null")),
+    ],
+    ids=str,
+)
+def test_an_id_that_looks_like_none_is_noted_or_refused(user_id: Any) -> None:
+    for event in (IDENTIFY, TRACK, {"type": "page", "name": "Home"}):
+        assert NO_ID in list_notes({**event, "userId": user_id})
+        with pytest.raises(InvalidEvent) as caught:
+            translate({**event, "userId": user_id}, Settings(refuse_placeholder_ids=True))
+        assert [(each.path, each.message) for each in caught.value.problems] == [NO_ID]
+
+
+@pytest.mark.parametrize("user_id", ["u-0", "01", "nobody", "-0", "undefined1", "a null", 10])
+def test_any_other_id_is_one(user_id: Any) -> None:
+    event = {**TRACK, "userId": user_id}
+    assert NO_ID not in list_notes(event)
+    assert translate(event, Settings(refuse_placeholder_ids=True)).calls == translate(event).calls
+
+
+# --- Emails where none is read -----------------------------------------------------------------
+
+READ_BY_TRACK = "not read: an email is read from context.traits, then properties"
+READ_BY_IDENTIFY = "not read: an email is read from traits"
+AT = {"email": "a@b.c"}
+ELSEWHERE: list[tuple[dict[str, Any], list[str]]] = [
+    ({**TRACK, **AT}, ["email"]),
+    ({**TRACK, "traits": AT}, ["traits.email"]),
+    ({**TRACK, "traits": {"E-Mail": "a@b.c"}}, ["traits.E-Mail"]),
+    ({**TRACK, "context": AT}, ["context.email"]),
+    ({**TRACK, "options": AT, "context": ADA}, ["options.email"]),
+    ({"type": "page", "name": "Home", **AT, "traits": AT}, ["email", "traits.email"]),
+    ({"type": "identify", **AT}, ["email"]),
+    ({"type": "identify", "properties": AT}, ["properties.email"]),
+    ({"type": "identify", "traits": {"a": 1}, "context": ADA}, ["context.traits.email"]),
+    ({"type": "identify", "options": {"traits": AT}, "traits": {"a": 1}}, ["options.traits.email"]),
+]
+
+
+@pytest.mark.parametrize(("event", "places"), ELSEWHERE, ids=str)
+def test_an_email_where_none_is_read_is_named(event: dict[str, Any], places: list[str]) -> None:
+    said = f"Must set either userId or email (these are not read as one: {', '.join(places)})"
+    assert list_problems(event) == [("userId", said)]
+    words = READ_BY_IDENTIFY if event["type"] == "identify" else READ_BY_TRACK
+    assert list_notes({**event, "userId": "u-1"}) == [(place, words) for place in places]
+
+
+@pytest.mark.parametrize("email", [None, "", Lazy(None)], ids=str)
+def test_no_email_is_nothing_to_name(email: Any) -> None:
+    event = {**TRACK, "traits": {"email": email}, "email": email, "context": {"email": email}}
+    assert list_problems(event) == [("userId", "Must set either userId or email")]
+
+
+def test_an_email_that_is_known_is_not_looked_for() -> None:
+    assert list_notes({**TRACK, "context": ADA, "traits": AT, "email": "x"}) == []
+
+
+# --- Traits in the context ---------------------------------------------------------------------
+
+TAKEN = ("context.traits", "taken as the traits, of which the event has none")
+
+
+@pytest.mark.parametrize("traits", [{}, None, []], ids=str)
+def test_an_identify_without_traits_has_those_of_the_context(traits: Any) -> None:
+    own = {"plan": "pro", "id": 5, "userId": "u-1", "anonymousId": "a-1", "timestamp": "soon"}
+    event = {**IDENTIFY, "traits": traits, "context": {"traits": {**own, **ADA["traits"]}}}
+    assert build_body(event) == {
+        "email": "ada@example.com",
+        "userId": "u-1",
+        "dataFields": {"plan": "pro", "email": "ada@example.com"},
+    }
+    assert TAKEN in list_notes(event)
+
+
+def test_their_problems_and_notes_have_their_place() -> None:
+    traits = {"a": math.nan, "phone": "22", "signupDate": 1}
+    event = {**IDENTIFY, "context": {"traits": traits}}
+    assert list_problems(event) == [("context.traits.a", "is NaN, which JSON cannot hold")]
+    del traits["a"]
+    assert [path for path, _ in list_notes(event)] == [
+        "context.traits",
+        "context.traits.phone",
+        "context.traits.signupDate",
+    ]
+
+
+def test_they_are_left_behind_where_there_are_traits() -> None:
+    event = {**IDENTIFY, "traits": {"a": 1}, "context": {"traits": {"b": 1}}}
+    assert (build_body(event)["dataFields"], list_notes(event)) == ({"a": 1}, [])
+
+
+def test_they_make_nobody_known_who_is_not() -> None:
+    event = {"type": "identify", "anonymousId": "a-1", "context": ADA}
+    said = "Must set either userId or email (these are not read as one: context.traits.email)"
+    assert list_problems(event) == [("userId", said)]
+
+
+def test_an_email_of_theirs_that_cannot_be_sent_is_left_behind() -> None:
+    event = {**IDENTIFY, "context": {"traits": {"Email": "ada", "mail": "x"}}}
+    assert build_body(event) == {"userId": "u-1", "dataFields": {"mail": "x"}}
+    assert list_notes(event)[1:] == [
+        ("context.traits.mail", "looks like the email, which is only read from 'email'"),
+        ("context.traits.Email", READ_BY_IDENTIFY),
+    ]
+
+
+@pytest.mark.parametrize("traits", [{}, None, [], {"userId": "u-1"}], ids=str)
+def test_the_context_may_have_no_traits_either(traits: Any) -> None:
+    event = {**IDENTIFY, "context": {"traits": traits}}
+    assert build_body(event)["dataFields"] == {}
+    assert TAKEN not in list_notes(event)
 
 
 # --- Time --------------------------------------------------------------------------------------
@@ -566,6 +743,31 @@ def test_a_timestamp_that_is_no_date_is_invalid(event: dict[str, Any], timestamp
     ]
 
 
+@pytest.mark.parametrize("timestamp", ["12/01/2023", "12.05.2023 10:00"])
+def test_a_timestamp_that_can_be_two_dates_is_invalid(timestamp: str) -> None:
+    said = "can be read as two dates; use ISO 8601, or Unix seconds or milliseconds"
+    event = {**TRACK, "userId": "u-1", "timestamp": timestamp}
+    assert list_problems(event) == [("timestamp", said)]
+
+
+@pytest.mark.parametrize("given", [{}, {"timestamp": None}, {"timestamp": Lazy(None)}], ids=str)
+def test_an_original_timestamp_stands_in_for_a_missing_one(given: dict[str, Any]) -> None:
+    original = {"originalTimestamp": "2023-02-05T20:42:10.999Z", **given}
+    assert build_body({**TRACK, "userId": "u-1", **original})["createdAt"] == 1_675_629_730
+    fields = build_body({**IDENTIFY, **original})["dataFields"]
+    assert fields == {"profileUpdatedAt": "2023-02-05 20:42:10 +00:00"}
+    event = {**TRACK, "userId": "u-1", **original, "timestamp": 5}
+    assert build_body(event)["createdAt"] == 5
+
+
+@pytest.mark.parametrize("original", ["soon", "", "12/01/2023", True])
+def test_an_original_timestamp_that_is_no_date_is_noted(original: Any) -> None:
+    event = {**TRACK, "userId": "u-1", "originalTimestamp": original}
+    assert "createdAt" not in build_body(event)
+    said = "not a date, or two: no time is sent"
+    assert list_notes(event) == [("originalTimestamp", said)]
+
+
 # --- The header --------------------------------------------------------------------------------
 
 
@@ -579,10 +781,58 @@ def test_a_timestamp_that_is_no_date_is_invalid(event: dict[str, Any], timestamp
         ({"type": "track", "messageId": 5}, ("5", Identity())),
         ({"messageId": "m-2", "userId": "u-1"}, ("m-2", None)),
         ("an event", (None, None)),
+        ({**IDENTIFY, "userId": Unreadable()}, (None, None)),
     ],
-    ids=["whole", "anonymous", "no type", "no object"],
+    ids=["whole", "anonymous", "no type", "no object", "unreadable"],
 )
 def test_a_header_is_read_from_any_event(
     event: Any, expected: tuple[str | None, Identity | None]
 ) -> None:
     assert read_header(event) == expected
+
+
+# --- Lazy values -------------------------------------------------------------------------------
+
+
+def test_a_lazy_event_is_read_as_what_it_stands_for() -> None:
+    products = Lazy([Lazy({"id": Lazy("p"), "name": Lazy("A"), "price": Lazy(1)}), Lazy(None)])
+    event = Lazy(
+        {
+            "messageId": Lazy("m-1"),
+            "type": Lazy("track"),
+            "userId": Lazy("u-1"),
+            "event": Lazy("Order Completed"),
+            "timestamp": Lazy(None),
+            "integrations": Lazy(None),
+            "context": Lazy({"traits": Lazy({"email": Lazy("a@b.c")})}),
+            "properties": Lazy({"total": Lazy(5), "campaignId": Lazy(None), "products": products}),
+        }
+    )
+    item = {"id": "p", "name": "A", "price": 1, "quantity": 1, "categories": [], "dataFields": {}}
+    assert build_body(event) == {
+        "user": {"email": "a@b.c", "userId": "u-1"},
+        "items": [item],
+        "total": 5,
+        "dataFields": {},
+    }
+    assert list_notes(event) == [("properties.products[1]", "null, passed over")]
+
+
+@pytest.mark.parametrize("key", ["context", "integrations", "properties", "timestamp", "userId"])
+def test_a_lazy_null_is_missing(key: str) -> None:
+    event = {**TRACK, "properties": {"email": "a@b.c"}, key: Lazy(None), "context": ADA}
+    assert list_notes(event) == []
+
+
+def test_a_lazy_false_switches_off() -> None:
+    event = {**TRACK, "userId": "u-1", "integrations": {"All": Lazy(False)}}
+    assert translate(event).skipped is not None
+
+
+def test_what_was_unreadable_once_is_named_as_the_event() -> None:
+    error = unreadable_event({"messageId": "m-1", **IDENTIFY}, LookupError("gone"))
+    assert (str(error), error.message_id, error.identity) == (
+        "$: cannot be read: LookupError",
+        "m-1",
+        Identity(None, "u-1"),
+    )

@@ -24,6 +24,7 @@ DEFAULTS = {
     "base_url": None,
     "mappings": None,
     "skip_anonymous": False,
+    "refuse_placeholder_ids": False,
 }
 
 #: Every setting by Segment's name, if it has one there, and ours; and what is not its default.
@@ -42,6 +43,7 @@ OTHERS: list[tuple[str | None, str, Any, Any]] = [
     (None, "base_url", "http://localhost:8080", "http://localhost:8080"),
     (None, "mappings", [{"name": "One"}], ({"name": "One"},)),
     (None, "skip_anonymous", True, True),
+    (None, "refuse_placeholder_ids", True, True),
 ]
 
 

@@ -9,6 +9,7 @@ from hypothesis import given
 
 from iterable_destination.source.names import to_snake_case
 from tests.support.source_strategies import webhooks
+from tests.support.strategies import date_like
 from tests.support.webhooks import WEBHOOK, build_webhook, translate_or_none
 
 
@@ -21,6 +22,11 @@ def test_every_field_is_a_property_in_snake_case_or_reported(webhook: Any) -> No
     found = {*track.properties, *map(to_snake_case, track.context)}
     for key in webhook["dataFields"]:
         assert to_snake_case(key) in found or f"dataFields.{key}" in left_out
+
+
+@given(date_like)
+def test_no_text_in_place_of_a_date_raises_anything_but_invalid_webhook(text: str) -> None:
+    translate_or_none(build_webhook(createdAt=text))
 
 
 @pytest.mark.parametrize("number", [2**63, 2**64, -(2**70), 10**307, 1e16, 1e-5, -0.0, 1e300])

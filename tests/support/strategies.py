@@ -88,6 +88,18 @@ def misspell(draw: st.DrawFn, texts: st.SearchStrategy[str]) -> str:
 
 #: Dates as most libraries write them.
 usual_dates = st.datetimes().map(lambda moment: moment.isoformat("T", "milliseconds") + "Z")
+#: Pieces of dates in any order, and numbers that are far too long for one.
+date_like: st.SearchStrategy[str] = st.lists(
+    st.sampled_from(
+        [
+            *"-/:.,+TZ hmse_(\n٣",
+            *("2023", "12", "05", "24", "1" * 29, "9" * 40, "Jan", "Mon", "PM", "GMT", "EST"),
+            *("+0100", "(CET)", "nan", "inf", "1e999", "\ud800", "ad", "of", "and"),
+        ]
+    )
+    | st.text(max_size=3),
+    max_size=12,
+).map("".join)
 dates = usual_dates | written | misspell(usual_dates) | misspell(written)
 
 texts: st.SearchStrategy[str] = sendable | dates

@@ -6,23 +6,17 @@ from typing import Any, Final
 
 from iterable_destination.model import endpoints
 from iterable_destination.model.calls import UpdateUser
-from iterable_destination.model.dates import read_as_iterable
+from iterable_destination.model.dates import is_ambiguous, read_as_iterable
+from iterable_destination.model.field_names import FieldNames
 from iterable_destination.model.json_values import SCALARS
-from iterable_destination.model.segment_event import SegmentEvent
+from iterable_destination.model.segment_event import SegmentEvent, as_id
 from iterable_destination.model.settings import Settings
 from iterable_destination.model.validation import merge_problem
 
-#: Fields of the context that are sent in the profile, and their names there.
-FROM_CONTEXT: Final = {
-    "app": "app",
-    "device": "device",
-    "ip": "ip",
-    "locale": "locale",
-    "location": "location",
-    "page": "page",
-    "timezone": "timeZone",
-    "userAgent": "userAgent",
-}
+#: Fields of the context that are sent in the profile.
+FROM_CONTEXT: Final = ("app", "device", "ip", "locale", "location", "page", "userAgent")
+#: The one that is sent as ``timeZone``, in whichever spelling it is there.
+_TIME_ZONE: Final = FieldNames(("timezone",))
 #: Traits that are not sent.
 LEFT_OUT: Final = frozenset({"id", "timestamp"})
 
@@ -38,7 +32,7 @@ def identify(event: SegmentEvent, _: Settings) -> UpdateUser:
     if not LEFT_OUT.isdisjoint(traits):
         traits = {key: value for key, value in traits.items() if key not in LEFT_OUT}
     from_context = _copy_context(event)
-    profile = event.copier.copy_object(traits, "traits")
+    profile = event.copier.copy_object(traits, event.path)
     profile |= from_context
     _move_phone(event, profile)
     _add_dates(event, profile)
@@ -47,7 +41,7 @@ def identify(event: SegmentEvent, _: Settings) -> UpdateUser:
             del profile[key]
     if not endpoints.MANAGED_FIELDS.isdisjoint(profile):
         for key in sorted(endpoints.MANAGED_FIELDS.intersection(profile)):
-            event.add_note(f"traits.{key}", "is a field that Iterable keeps itself")
+            event.add_note(f"{event.path}.{key}", "is a field that Iterable keeps itself")
     merge, source = _read_merge_option(event)
     identity = event.identity()
     event.check(source, merge_problem(merge))
@@ -57,31 +51,52 @@ def identify(event: SegmentEvent, _: Settings) -> UpdateUser:
 def _copy_context(event: SegmentEvent) -> dict[str, Any]:
     """Copy the context's fields, under their profile names, unless a trait has that name."""
     context, traits = event.context, event.fields
-    seen = {
-        key: context[key]
-        for key, name in FROM_CONTEXT.items()
-        if key in context and name not in traits
-    }
+    seen = {key: context[key] for key in FROM_CONTEXT if key in context and key not in traits}
+    time_zone = "timezone"
+    if context and time_zone not in context:
+        time_zone = _TIME_ZONE.find_keys(context)[time_zone]
+    if time_zone in context and "timeZone" not in traits:
+        seen[time_zone] = context[time_zone]
     copied = event.copier.copy_object(seen, event.context_path)
-    if "timezone" in copied:
-        copied["timeZone"] = copied.pop("timezone")
+    if time_zone in copied:
+        copied["timeZone"] = copied.pop(time_zone)
     return copied
 
 
 def _move_phone(event: SegmentEvent, profile: dict[str, Any]) -> None:
-    """Send ``phone``, or the first of ``phones``, as Iterable's ``phoneNumber``."""
-    name = "phone"
-    phone = profile.get(event.keys[name])
+    """Send the phone number as Iterable's ``phoneNumber``, a string."""
+    keys = event.keys
+    if not (keys["phone"] in profile or keys["phones"] in profile or "phoneNumber" in profile):
+        return
+    phone, source = _find_phone(event, profile)
     if phone is None:
-        name = "phones"
-        phones = profile.get(event.keys[name])
-        phone = phones[0] if isinstance(phones, list) and phones else None
-    if phone is not None:
-        profile["phoneNumber"] = phone
-        profile.pop("phone", None)
-        if isinstance(phone, str) and phone and not phone.startswith("+"):
-            source = event.source(name) + ("[0]" if name == "phones" else "")
+        return
+    if isinstance(phone, str):
+        if phone and phone[0] != "+":
             event.add_note(source, "Iterable shows a phone number only with + and country code")
+    elif (text := as_id(phone)) is not phone:
+        event.add_note(source, "a number, sent as a string; write it with + and country code")
+        phone = text
+    profile["phoneNumber"] = phone
+    profile.pop("phone", None)
+
+
+def _find_phone(event: SegmentEvent, profile: dict[str, Any]) -> tuple[Any, str]:
+    """Return ``phone``, else the first of ``phones``, else ``phoneNumber``, and its place.
+
+    An empty one counts only if all are empty: then it empties what is there.
+    """
+    phone = profile.get(event.keys["phone"])
+    if phone:
+        return phone, event.source("phone")
+    phones = profile.get(event.keys["phones"])
+    first = phones[0] if isinstance(phones, list) and phones else None
+    if first:
+        return first, event.source("phones") + "[0]"
+    own = profile.get("phoneNumber")
+    if own:
+        return own, f"{event.path}.phoneNumber"
+    return next((each for each in (phone, first, own) if each is not None), None), event.path
 
 
 def _add_dates(event: SegmentEvent, profile: dict[str, Any]) -> None:
@@ -101,6 +116,8 @@ def _add_dates(event: SegmentEvent, profile: dict[str, Any]) -> None:
     met = copied if was_a_date else read_as_iterable(created)
     if met is not None:
         profile["met"] = met
+    elif is_ambiguous(created):
+        event.add_note(event.source(name), "can be read as two dates, so it gives no met")
 
 
 def _read_merge_option(event: SegmentEvent) -> tuple[Any, str]:

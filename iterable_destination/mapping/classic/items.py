@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from iterable_destination.errors import Problem
-from iterable_destination.model.field_names import FieldNames
+from iterable_destination.model.field_names import FieldNames, find_folded
 from iterable_destination.model.json_values import (
     as_list,
     as_object,
@@ -16,10 +16,10 @@ from iterable_destination.model.json_values import (
     scalar,
 )
 from iterable_destination.model.segment_event import SegmentEvent, as_id
-from iterable_destination.model.validation import ITEM_FIELDS, REQUIRED_ITEM_FIELDS
+from iterable_destination.model.validation import ITEM_FIELDS, REQUIRED_ITEM_FIELDS, missing_problem
 
 #: The fields of a product that an item is made of.
-_NAMES: Final = FieldNames(
+PRODUCT_NAMES: Final = FieldNames(
     (
         *("product_id", "id", "name", "price", "quantity", "sku"),
         *("category", "categories", "description", "image_url", "url"),
@@ -47,6 +47,12 @@ _NECESSARY: Final = REQUIRED_ITEM_FIELDS - {"quantity"}
 _FIRST_PLACES: Final = {"id": "product_id", "categories": "category"}
 #: Keys of a product that are not sent in the item's ``dataFields``, besides the item's own keys.
 USED_UP: Final = frozenset({"category", "product_id"})
+#: Keys of a product that may be meant for a field that is missing, folded; not read as one.
+_SIMILAR: Final = {
+    "id": frozenset({"sku", "itemid", "variantid", "productcode", "code"}),
+    "name": frozenset({"title", "productname", "itemname"}),
+    "price": frozenset({"unitprice", "productprice", "itemprice", "amount", "cost", "value"}),
+}
 #: Shorter texts and smaller numbers are within every bound there is.
 _SHORT: Final = 1_000
 _SMALL: Final = 1_000_000_000
@@ -81,7 +87,7 @@ def build_items(
 
 def _read_product(event: SegmentEvent, path: str, element: Any) -> dict[Any, Any] | None:
     product = as_object(element)
-    if element is None:
+    if scalar(element) is None:
         event.add_note(path, "null, passed over")
     elif product is None:
         event.add_problem(path, f"must be an object, not {describe_type(element)}")
@@ -116,7 +122,7 @@ class _ItemBuilder:
 
     def build(self, index: int, product: dict[Any, Any]) -> dict[str, Any]:
         """Build an item; only a value of an unusual type or size is looked at closely."""
-        keys = _NAMES.find_keys(product)
+        keys = PRODUCT_NAMES.find_keys(product)
         get = product.get
         item: dict[str, Any] = {}
         for name, first, second, types in _FIELDS:
@@ -152,9 +158,12 @@ class _ItemBuilder:
         """Return a field of a product as it is sent; None if it has no value."""
         key, value = _find_value(name, candidates, product)
         path = f"{self._path}[{index}].{key}"
-        sent = _READERS.get(name, _keep)(self._event, path, value)
+        sent = _READERS[name](self._event, path, value)
         if sent is not None or name in REQUIRED_ITEM_FIELDS:
             problem = ITEM_FIELDS[name](sent)
+            if sent is None:
+                similar = find_folded(product, _SIMILAR.get(name, frozenset()))
+                problem = missing_problem(f"{self._path}[{index}].{each}" for each in similar)
             if problem is not None:
                 self.refusals.append(Problem(path, problem))
         return sent
@@ -173,10 +182,6 @@ def _find_value(name: str, candidates: list[str], product: dict[Any, Any]) -> tu
     return _FIRST_PLACES.get(name, name), None
 
 
-def _keep(_: SegmentEvent, __: str, value: Any) -> Any:
-    return value
-
-
 def _read_id(event: SegmentEvent, path: str, value: Any) -> Any:
     text = as_id(value)
     if text is not value:
@@ -189,20 +194,28 @@ def _read_quantity(event: SegmentEvent, path: str, value: Any) -> Any:
 
 
 def _read_categories(_: SegmentEvent, __: str, value: Any) -> Any:
-    """Return a single category as a list of one; validation checks what is no category."""
+    """Return the categories as strings: a single one as a list of one, without empty ones.
+
+    Validation checks what is no category.
+    """
     if is_blank(value):
         return []
     if isinstance(value, str | int | float) and not isinstance(value, bool):
         return [as_id(value)]
     categories = as_list(value)
-    return value if categories is None else list(map(scalar, categories))
+    if categories is None:
+        return value
+    return [as_id(category) for category in map(scalar, categories) if not is_blank(category)]
 
 
-#: The functions that read an item's fields. A field without one is sent unchanged.
+#: The functions that read an item's fields.
 _READERS: Final[dict[str, Callable[[SegmentEvent, str, Any], Any]]] = {
     "id": _read_id,
     "name": _read_id,
     "sku": _read_id,
+    "description": _read_id,
+    "imageUrl": _read_id,
+    "url": _read_id,
     "price": parse_number,
     "quantity": _read_quantity,
     "categories": _read_categories,

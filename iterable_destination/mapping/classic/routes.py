@@ -9,15 +9,15 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from iterable_destination.errors import shortened
 from iterable_destination.mapping.classic.commerce import has_cart, track_purchase, update_cart
 from iterable_destination.mapping.classic.identify import identify
 from iterable_destination.mapping.classic.page import skip_reason, track_page
 from iterable_destination.mapping.classic.track import track
 from iterable_destination.model.calls import Call
 from iterable_destination.model.remembered import BoundedCache
-from iterable_destination.model.segment_event import SegmentEvent
+from iterable_destination.model.segment_event import INTEGRATION, SegmentEvent
 from iterable_destination.model.settings import Settings
+from iterable_destination.model.validation import PLACEHOLDER, PLACEHOLDER_IDS
 
 Translator = Callable[[SegmentEvent, Settings], Call]
 
@@ -61,12 +61,20 @@ def _route_track(event: SegmentEvent, settings: Settings) -> Call:
     return translator(event, settings)
 
 
-#: Segment's call types, and their translators. Other call types are skipped.
+#: Segment's call types that become calls, and their translators.
 CALL_TYPES: Final[dict[str, Translator]] = {
     "identify": identify,
     "track": _route_track,
     "page": track_page,
     "screen": track_page,
+}
+
+
+#: Why Segment's other call types are skipped, and what can be done instead.
+NOT_SUPPORTED: Final = {
+    "group": "group calls are not supported: Iterable has no use for them",
+    "alias": "alias calls are not supported: to change an email use updateEmail (update_email)",
+    "delete": "delete calls are not supported: ask Iterable itself to forget or delete the user",
 }
 
 
@@ -77,8 +85,12 @@ def translate(event: SegmentEvent, settings: Settings) -> Call | str:
     """
     translator = CALL_TYPES.get(event.type)
     if translator is None:
-        return f"{_shorten(event.type)} calls are not supported: Iterable has no use for them"
-    reason = event.skip_reason() if event.integrations else None
+        return NOT_SUPPORTED[event.type]
+    reason, context = None, event.context
+    if (
+        event.integrations or INTEGRATION in context or "all" in context or "providers" in context
+    ):  # as they seldom are
+        reason = event.skip_reason()
     if reason is None and translator is track_page:
         reason = skip_reason(event, settings)
     if reason is not None:
@@ -86,10 +98,8 @@ def translate(event: SegmentEvent, settings: Settings) -> Call | str:
     call = translator(event, settings)
     if settings.skip_anonymous and call.identity.is_anonymous:
         return "anonymous: neither email nor userId, and skip_anonymous is on"
+    if settings.refuse_placeholder_ids:
+        user_id = call.identity.user_id
+        if type(user_id) is str and user_id in PLACEHOLDER_IDS:
+            event.add_problem("userId", PLACEHOLDER)
     return call
-
-
-def _shorten(call_type: str) -> str:
-    longest = 40
-    cut = call_type if len(call_type) <= longest else f"{call_type[:longest]}…"
-    return shortened(cut)

@@ -40,6 +40,29 @@ def test_an_order_may_have_no_products(properties: dict[str, Any]) -> None:
     assert translate(build_order(**properties)).calls[0].body()["items"] == []
 
 
+@pytest.mark.parametrize("key", ["product_id", "productId", "sku"])
+@pytest.mark.parametrize("products", [{}, {"products": None}], ids=str)
+def test_a_product_in_the_properties_of_an_order_is_noted(key: str, products: Any) -> None:
+    said = "a product in these is no item: items are in products"
+    assert list_notes(translate(build_order(**products, **{key: "p-1"}))) == [("properties", said)]
+    assert list_notes(translate(build_order(products=[], **{key: "p-1"}))) == []
+
+
+def test_a_list_of_products_under_another_name_is_noted() -> None:
+    expected = [("properties.line_items", "not read as items: these are in products")]
+    order = build_order(line_items=[LEAST], tags=["a"], empty=[], one=LEAST)
+    assert list_notes(translate(order)) == expected
+    assert list_notes(translate(build_order(line_items=[LEAST], products=[]))) == []
+
+
+@pytest.mark.parametrize("key", ["revenue", "Revenue", "value", "order_total"])
+def test_what_may_be_meant_for_the_total_is_named(key: str) -> None:
+    order = build_order(**{key: 25, "total": None})
+    said = f"missing (not read in its place: properties.{key})"
+    assert find_problems(order) == [("properties.total", said)]
+    assert find_problems({**order, "properties": {key: None}}) == [("properties.total", "missing")]
+
+
 def test_a_key_of_no_letters_is_no_list_of_products() -> None:
     event = {**build_cart(), "properties": {"": [LEAST]}}
     assert translate(event).calls[0].endpoint.path == "/api/events/track"

@@ -42,6 +42,22 @@ def test_a_hidden_field_of_the_context_is_not_judged() -> None:
     assert profile({"page": "own"}, context={"page": object()}) == {"page": "own"}
 
 
+@pytest.mark.parametrize("key", ["timeZone", "time_zone", "TimeZone", "TIMEZONE", "time zone"])
+def test_the_time_zone_has_other_spellings(key: str) -> None:
+    context = {key: "Europe/Oslo", "locale": "nb-NO"}
+    assert profile({}, context=context) == {"timeZone": "Europe/Oslo", "locale": "nb-NO"}
+    assert profile({"timeZone": "own"}, context={key: "x"}) == {"timeZone": "own"}
+    both = {key: "x", "timezone": "Europe/Oslo"}
+    assert profile({}, context=both) == {"timeZone": "Europe/Oslo"}
+
+
+def test_a_created_that_can_be_two_dates_gives_no_met() -> None:
+    said = "can be read as two dates, so it gives no met"
+    assert profile({"created": "05/02/2023"}) == {"created": "05/02/2023"}
+    assert notes({"createdAt": "05/02/2023"}) == [("traits.createdAt", said)]
+    assert profile({"created": "15/02/2023"})["met"] == "2023-02-15 00:00:00 +00:00"
+
+
 def test_a_trait_timezone_hides_nothing() -> None:
     expected = {"timezone": "own", "timeZone": "context's"}
     assert profile({"timezone": "own"}, context={"timezone": "context's"}) == expected
@@ -68,7 +84,20 @@ def test_some_traits_are_left_out_by_exact_spelling() -> None:
     [
         ({"phone": "+1"}, {"phoneNumber": "+1"}),
         ({"phone": ""}, {"phoneNumber": ""}),
-        ({"phone": 5}, {"phoneNumber": 5}),
+        ({"phone": 5}, {"phoneNumber": "5"}),
+        ({"phone": 4722334455.0}, {"phoneNumber": "4722334455"}),
+        ({"phone": True}, {"phoneNumber": True}),
+        ({"phones": [5]}, {"phones": [5], "phoneNumber": "5"}),
+        ({"phoneNumber": 5}, {"phoneNumber": "5"}),
+        ({"phoneNumber": ""}, {"phoneNumber": ""}),
+        ({"phone": "", "phones": ["+2"]}, {"phoneNumber": "+2", "phones": ["+2"]}),
+        ({"phone": "", "phones": [""]}, {"phoneNumber": "", "phones": [""]}),
+        ({"phone": "", "phones": [None]}, {"phoneNumber": "", "phones": [None]}),
+        ({"phone": "", "phoneNumber": "+2"}, {"phoneNumber": "+2"}),
+        (
+            {"phone": None, "phones": [""], "phoneNumber": "+2"},
+            {"phoneNumber": "+2", "phones": [""]},
+        ),
         ({"phone": None}, {}),
         ({"phone": "+1", "phoneNumber": "+2"}, {"phoneNumber": "+1"}),
         ({"phone": None, "phoneNumber": "+2"}, {"phoneNumber": "+2"}),
@@ -104,7 +133,9 @@ def test_the_phone_moves(traits: dict[str, Any], expected: dict[str, Any]) -> No
         ({"phone": None, "Phones": ["0123"]}, "traits.Phones[0]"),
         ({"phone": "+123"}, None),
         ({"phone": ""}, None),
-        ({"phone": 123}, None),
+        ({"phoneNumber": "0123"}, "traits.phoneNumber"),
+        ({"phoneNumber": "+123"}, None),
+        ({"phone": True}, None),
         ({"phones": ["+1", "0123"]}, None),
     ],
     ids=str,
@@ -112,6 +143,20 @@ def test_the_phone_moves(traits: dict[str, Any], expected: dict[str, Any]) -> No
 def test_a_phone_without_a_country_code_is_noted(traits: dict[str, Any], path: str | None) -> None:
     said = "Iterable shows a phone number only with + and country code"
     assert notes(traits) == ([] if path is None else [(path, said)])
+
+
+@pytest.mark.parametrize(
+    ("traits", "path"),
+    [
+        ({"phone": 123}, "traits.phone"),
+        ({"phones": [123]}, "traits.phones[0]"),
+        ({"phoneNumber": 123.0}, "traits.phoneNumber"),
+    ],
+    ids=str,
+)
+def test_a_phone_that_is_a_number_is_noted(traits: dict[str, Any], path: str) -> None:
+    said = "a number, sent as a string; write it with + and country code"
+    assert notes(traits) == [(path, said)]
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,13 @@ PRODUCTS: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
     ({"category": 5.5}, {"categories": ["5.5"]}, {}),
     ({"category": ["a", "b"]}, {"categories": ["a", "b"]}, {}),
     ({"category": ("a",)}, {"categories": ["a"]}, {}),
+    ({"category": [5, "a", 5.0]}, {"categories": ["5", "a", "5"]}, {}),
+    ({"category": ["", "a", None]}, {"categories": ["a"]}, {}),
+    ({"categories": [None, Mixed.NOTHING]}, {"categories": []}, {}),
+    ({"description": 5}, {"description": "5"}, {}),
+    ({"url": 5.5}, {"url": "5.5"}, {}),
+    ({"imageUrl": 5.0}, {"imageUrl": "5"}, {}),
+    ({"image_url": 5}, {"imageUrl": "5"}, {"image_url": 5}),
     ({"category": []}, {"categories": []}, {}),
     ({"category": ["2023-02-05"]}, {"categories": ["2023-02-05"]}, {}),
     ({"category": ""}, {"categories": []}, {}),
@@ -231,13 +238,13 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"name": None}, "name", "missing"),
     ({"name": False}, "name", "must be a string, not a boolean"),
     ({"sku": {}}, "sku", "must be a string, not an object"),
-    ({"description": 5}, "description", "must be a string, not a number"),
-    ({"url": 5}, "url", "must be a string, not a number"),
-    ({"image_url": 5}, "image_url", "must be a string, not a number"),
+    ({"description": True}, "description", "must be a string, not a boolean"),
+    ({"url": [5]}, "url", "must be a string, not a list"),
+    ({"image_url": {}}, "image_url", "must be a string, not an object"),
     ({"category": True}, "category", "must be a string or a list of strings, not a boolean"),
     ({"category": {}}, "category", "must be a string or a list of strings, not an object"),
-    ({"category": [5]}, "category", "must be a string or a list of strings, not a list"),
-    ({"categories": [None]}, "categories", "must be a string or a list of strings, not a list"),
+    ({"category": [True]}, "category", "must be a string or a list of strings, not a list"),
+    ({"categories": [["a"]]}, "categories", "must be a string or a list of strings, not a list"),
     ({"Categories": {}}, "Categories", "must be a string or a list of strings, not an object"),
 ]
 
@@ -259,6 +266,28 @@ def test_what_an_item_needs_is_named_where_it_is_first_looked_for() -> None:
         ("properties.products[0].price", "missing"),
     ]
     assert find_problems(build_cart({})) == expected
+
+
+@pytest.mark.parametrize(
+    ("missing", "key"),
+    [
+        *(("product_id", key) for key in ("sku", "SKU", "item_id", "variantId")),
+        *(("name", key) for key in ("title", "productName")),
+        *(("price", key) for key in ("unit_price", "amount")),
+    ],
+)
+def test_what_may_be_meant_for_a_missing_field_is_named(missing: str, key: str) -> None:
+    product = {name: value for name, value in {**LEAST, key: "x"}.items() if name != missing}
+    said = f"missing (not read in its place: properties.products[0].{key})"
+    expected = [(f"properties.products[0].{missing}", said)]
+    assert (
+        find_problems(build_cart({**product, 5: 6}))
+        == [
+            *expected,
+            ("properties.products[0]", "has a key that is a number; JSON's keys are strings"),
+        ][::-1]
+    )
+    assert find_problems(build_cart(product)) == expected
 
 
 def test_numbers_that_are_sent_as_strings_are_noted() -> None:

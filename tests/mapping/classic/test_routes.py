@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from iterable_destination.errors import InvalidEvent
+from iterable_destination.mapping.classic.routes import NOT_SUPPORTED
 from iterable_destination.mapping.translate import translate
 from iterable_destination.model.settings import Settings
 
@@ -112,17 +113,50 @@ def test_four_types_of_calls_are_translated(call_type: str) -> None:
     assert len(translate(event).calls) == 1
 
 
-@pytest.mark.parametrize(
-    "call_type", ["group", "alias", "delete", "Track", "TRACK", " track", "tracks", "x"]
-)
-def test_any_other_type_is_skipped_by_name_whatever_else_is_in_it(call_type: str) -> None:
-    event = {"type": call_type, "properties": 5, "timestamp": "soon"}
-    said = f"{call_type} calls are not supported: Iterable has no use for them"
-    assert translate(event).skipped == said
-
-
 OFF = {"integrations": {"All": False}}
 SAID_OFF = "integrations.All is false and integrations.Iterable is absent"
+
+
+@pytest.mark.parametrize("call_type", ["group", "alias", "delete", "Group", "ALIAS"])
+def test_segments_other_types_are_skipped_by_name_whatever_else_is_in_them(call_type: str) -> None:
+    skipped = translate({"type": call_type, "properties": 5, "timestamp": "soon"}).skipped
+    assert skipped == NOT_SUPPORTED[call_type.lower()]
+
+
+@pytest.mark.parametrize("call_type", ["Track", "TRACK", "tRACK"])
+def test_a_type_in_another_case_is_taken_with_a_note(call_type: str) -> None:
+    event = {"event": "Seen", "properties": {"a": 1}, "integrations": {"All": True}, **USER}
+    translation = translate({"type": call_type, **event})
+    assert translation.calls == translate({"type": "track", **event}).calls
+    [note] = translation.notes
+    assert (note.path, note.message) == ("type", "taken as track, as Segment writes it")
+
+
+ALL_TYPES = "identify, track, page, screen, group, alias, delete"
+LIKELY = {
+    " track": "track",
+    "trak": "track",
+    "tracks": "track",
+    "tracking": "track",
+    "identity": "identify",
+    "Identified": "identify",
+    "pageview": "page",
+    "page_view": "page",
+    "screenView": "screen",
+    "groups": "group",
+    "aliases": "alias",
+    "deleted": "delete",
+    "heartbeat": ALL_TYPES,
+    "x": ALL_TYPES,
+}
+
+
+@pytest.mark.parametrize("call_type", LIKELY)
+def test_any_other_type_is_refused_with_the_likely_one_named(call_type: str) -> None:
+    with pytest.raises(InvalidEvent) as caught:
+        translate({"messageId": "m-1", "type": call_type, "properties": 5, **OFF})
+    said = f"{call_type} is none of Segment's call types (perhaps: {LIKELY[call_type]})"
+    assert (str(caught.value), caught.value.message_id) == (f"type: {said}", "m-1")
 
 
 @pytest.mark.parametrize(

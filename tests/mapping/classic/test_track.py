@@ -12,6 +12,13 @@ from iterable_destination.mapping.translate import translate
 TRACK: dict[str, Any] = {"type": "track", "event": "Signed Up", "userId": "u-1"}
 
 
+@pytest.mark.parametrize("key", ["name", "eventName", "event_name"])
+def test_what_may_be_meant_for_the_name_is_named(key: str) -> None:
+    with pytest.raises(InvalidEvent) as caught:
+        translate({"type": "track", "userId": "u-1", key: "Signed Up"})
+    assert str(caught.value) == f"event: missing (not read in its place: {key})"
+
+
 def test_a_whole_track() -> None:
     properties = {
         "email": "ada@example.com",
