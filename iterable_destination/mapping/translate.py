@@ -91,13 +91,7 @@ def translate(event: Any, settings: Settings | None = None) -> Translation:
     :exc:`~iterable_destination.errors.InvalidSubscription` for mistakes in ``mappings``.
     """
     chosen = settings or _DEFAULTS
-    translator = translator_for(chosen)
-    try:
-        return translator(event, chosen)
-    except (InvalidEvent, RecursionError, MemoryError):
-        raise
-    except Exception as error:
-        raise unreadable_event(event, error) from error
+    return translator_for(chosen)(event, chosen)
 
 
 def translator_for(settings: Settings) -> Translator:

@@ -516,7 +516,10 @@ def unreadable_event(event: Any, error: Exception) -> InvalidEvent:
     It names each such value with its place; ``$`` if the value raises nothing any more.
     """
     found: list[Problem] = []
-    copy = DataFieldsCopier(found, TEXTS_STAY).copy(event, "")
+    try:
+        copy = DataFieldsCopier(found, TEXTS_STAY).copy(event, "")
+    except Exception:  # noqa: BLE001 - a value may raise what is not caught there, such as MemoryError
+        copy = None
     problems = [problem for problem in found if problem.message.startswith("cannot be read: ")]
     problems = problems or [Problem("$", unreadable_problem(error))]
     return InvalidEvent(problems, *read_header(copy))

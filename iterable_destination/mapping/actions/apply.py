@@ -12,9 +12,9 @@ from iterable_destination.mapping.actions.paths import NOTHING
 from iterable_destination.mapping.actions.payload import coerce_fields
 from iterable_destination.mapping.actions.subscriptions import Subscription
 from iterable_destination.model.calls import Call, TrackPurchase, UpdateCart
-from iterable_destination.model.json_copy import TOO_DEEP
+from iterable_destination.model.json_copy import TOO_DEEP, unreadable_problem
 from iterable_destination.model.json_values import as_object, describe_type, scalar
-from iterable_destination.model.segment_event import EventHeader
+from iterable_destination.model.segment_event import EventHeader, unreadable_event
 from iterable_destination.model.settings import Settings
 
 NO_IDENTITY: Final = "Must include email or userId."
@@ -62,20 +62,15 @@ def apply_subscription(
     except RecursionError:
         raise
     except Exception as error:  # noqa: BLE001 - a value may do and raise anything
-        made.add_problem("mapping", describe_raised(error))
+        made.add_problem("mapping", unreadable_problem(error))
     return made
 
 
 def fail_trigger(subscription: Subscription, error: Exception) -> Mapped:
     """Return what a subscription makes of an event for which its trigger raised an exception."""
     made = Mapped(subscription.name)
-    made.add_problem("trigger", describe_raised(error))
+    made.add_problem("trigger", unreadable_problem(error))
     return made
-
-
-def describe_raised(error: Exception) -> str:
-    """Return the problem of a value that raises an exception when it is read, without its text."""
-    return f"cannot be read: {type(error).__name__}"
 
 
 def _check_calls(made: Mapped, calls: tuple[Call, ...], settings: Settings) -> None:
@@ -106,16 +101,10 @@ def read_header(event: Any) -> tuple[EventHeader, str | None]:
         return header, header.mapped_skip_reason()
     except InvalidEvent:
         raise
+    except RecursionError:  # the caller is deep in calls itself
+        raise too_deep(header) from None
     except Exception as error:
-        raise unreadable(error, header) from error
-
-
-def unreadable(error: Exception, header: EventHeader | None) -> InvalidEvent:
-    """Return the error for an event that raises an exception when it is read."""
-    if isinstance(error, RecursionError):
-        return too_deep(header)
-    message_id = None if header is None else header.message_id
-    return InvalidEvent([Problem("$", describe_raised(error))], message_id)
+        raise unreadable_event(event, error) from error
 
 
 def too_deep(header: EventHeader | None) -> InvalidEvent:

@@ -12,13 +12,12 @@ from iterable_destination.mapping.actions.apply import (
     apply_subscription,
     fail_trigger,
     too_deep,
-    unreadable,
 )
 from iterable_destination.mapping.actions.explain import Explanation, explain
 from iterable_destination.mapping.actions.fql.conditions import Trigger
 from iterable_destination.mapping.actions.paths import NOTHING
 from iterable_destination.mapping.actions.subscriptions import PRESETS, Subscription, too_many
-from iterable_destination.model.segment_event import EventHeader, SegmentEvent
+from iterable_destination.model.segment_event import EventHeader, SegmentEvent, unreadable_event
 from iterable_destination.model.settings import Settings
 from iterable_destination.model.translation import FailedSubscription, Translation
 
@@ -73,7 +72,7 @@ class MappedTranslator:
         except RecursionError:  # the caller is deep in calls itself
             raise too_deep(header) from None
         except Exception as error:
-            raise unreadable(error, header) from error
+            raise unreadable_event(event, error) from error
 
     def skip_reason(self, event: SegmentEvent) -> str | None:
         """Return why the event's ``integrations`` switch it off here, or None if they do not.
@@ -83,7 +82,7 @@ class MappedTranslator:
         try:
             return event.mapped_skip_reason()
         except Exception as error:
-            raise unreadable(error, event) from error
+            raise unreadable_event(event.raw, error) from error
 
     def explain(self, event: Any, settings: Settings) -> tuple[Explanation, ...]:
         """Explain what each subscription makes of an event, in their order.
