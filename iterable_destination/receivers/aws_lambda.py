@@ -127,9 +127,10 @@ def http_handler(application: WebhookApp) -> LambdaHandler:
     def handler(event: Any, context: Any = None) -> dict[str, Any]:
         limit = time.monotonic() + application.time_limit
         deadline = min(limit, _read_deadline(context) or float("inf"))
-        response = application.handle(_read_request(event), deadline)
+        request = _read_request(event)
+        response = application.handle(request, deadline)
         headers = {"Content-Type": "application/json", **response.headers}
-        body = response.body().decode()
+        body = "" if request.method == "HEAD" else response.body().decode()
         return {"statusCode": response.status, "headers": headers, "body": body}
 
     return handler
