@@ -24,7 +24,7 @@ from iterable_destination.cli.options import (
     CLOSE_TIMEOUT,
     DATA_CENTER,
     DEAD_LETTERS,
-    FILE,
+    FILES,
     MAPPINGS,
     OUTBOX,
     PORT,
@@ -73,18 +73,21 @@ def command_line() -> None:
 
 
 @command_line.command(name="translate")
-@FILE
+@FILES
 @SETTINGS
 @MAPPINGS
-def translate_command(file: str, settings_file: str | None, mappings: str | None) -> None:
+def translate_command(
+    files: tuple[str, ...], settings_file: str | None, mappings: str | None
+) -> None:
     """Show what Iterable would be sent for each event.
 
-    FILE has one JSON event a line (.gz too); without it, or with -, standard input is read. For
-    each line one line is written, in order: its calls, why it is skipped, or its problems.
+    FILE has one JSON event a line, compressed or not; several, folders and patterns are read one
+    after another. Without it, or with -, standard input is read. For each line one line is written,
+    in order: its calls, why it is skipped, or its problems.
     """
     settings = load_settings(settings_file, mappings)
     translator = make_translator(settings, mappings or settings_file)
-    write_results(file, lambda line: _translate_line(line, translator, settings))
+    write_results(files, lambda line: _translate_line(line, translator, settings))
 
 
 def _translate_line(line: LineRecord, translator: Translator, settings: Settings) -> dict[str, Any]:
@@ -114,10 +117,12 @@ def _build_result(translation: Translation) -> dict[str, Any]:
 
 
 @command_line.command(name="explain")
-@FILE
+@FILES
 @SETTINGS
 @MAPPINGS
-def explain_command(file: str, settings_file: str | None, mappings: str | None) -> None:
+def explain_command(
+    files: tuple[str, ...], settings_file: str | None, mappings: str | None
+) -> None:
     """Say for each event why it becomes what it becomes, for people to read.
 
     With mappings, which subscriptions fire and by which part of their trigger. For each request,
@@ -126,7 +131,7 @@ def explain_command(file: str, settings_file: str | None, mappings: str | None) 
     settings = load_settings(settings_file, mappings)
     translator = make_translator(settings, mappings or settings_file)
     refused = False
-    with open_input(file) as lines:
+    with open_input(files) as lines:
         for line in lines:
             explanation = explain_line(line, translator, settings)
             refused |= explanation.is_refused
@@ -136,7 +141,7 @@ def explain_command(file: str, settings_file: str | None, mappings: str | None) 
 
 
 @command_line.command()
-@FILE
+@FILES
 @SETTINGS
 @DATA_CENTER
 @BASE_URL
@@ -146,7 +151,7 @@ def explain_command(file: str, settings_file: str | None, mappings: str | None) 
 @WORKERS
 @_RATE_LIMITS
 def send(  # noqa: PLR0913, PLR0917 - options
-    file: str,
+    files: tuple[str, ...],
     settings_file: str | None,
     data_center: str | None,
     base_url: str | None,
@@ -170,7 +175,7 @@ def send(  # noqa: PLR0913, PLR0917 - options
         max_workers=max_workers,
         rate_limits=rate_limits,
     ) as to:
-        status = send_lines(file, to, checkpoint)
+        status = send_lines(files, to, checkpoint)
     sys.exit(status)
 
 

@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -34,7 +34,7 @@ from iterable_destination.errors import (
 )
 from iterable_destination.io.checkpoint import Checkpoint
 from iterable_destination.io.dead_letters import DeadLetters
-from iterable_destination.io.json_lines import open_lines
+from iterable_destination.io.json_lines import STANDARD_INPUT, Lines, open_lines
 from iterable_destination.io.outbox import Outbox
 from iterable_destination.mapping.translate import Translator, translator_for
 from iterable_destination.model.json_codec import decode, encode
@@ -51,7 +51,7 @@ _MAX_RATE: Final = 1_000_000
 #: Seconds between two checks for a signal, on systems where a signal does not end the wait.
 _POLL: Final = 1.0
 
-FILE = click.argument("file", default="-", metavar="[FILE]")
+FILES = click.argument("files", nargs=-1, metavar="[FILE]...")
 SETTINGS = click.option(
     "--settings",
     "settings_file",
@@ -235,13 +235,24 @@ def print_warnings(about: str) -> Iterator[None]:
 
 
 @contextmanager
-def open_input(path: str) -> Iterator[Iterable[LineRecord]]:
+def open_input(files: Sequence[str]) -> Iterator[Iterable[LineRecord]]:
     """Open the input with a progress bar, and end the program if it cannot be read."""
+    with open_named_input(files) as lines, console.show_progress(lines) as shown:
+        yield shown
+
+
+@contextmanager
+def open_named_input(files: Sequence[str]) -> Iterator[Lines]:
+    """Open the input, standard input if no file is named; end the program if it cannot be read."""
     try:
-        with open_lines(path) as lines, console.show_progress(lines) as shown:
-            yield shown
+        with open_lines(*(files or [STANDARD_INPUT]), warn=_warn) as lines:
+            yield lines
     except UnreadableInput as error:
         stop(str(error))
+
+
+def _warn(message: str) -> None:
+    click.echo(console.escape_unprintable(message), err=True)
 
 
 @contextmanager
@@ -299,18 +310,24 @@ def open_checkpoint(path: str) -> Iterator[Checkpoint]:
         stop(str(error))
 
 
-def send_lines(file: str, to: BaseDestination, checkpoint: str | None) -> int:
-    """Deliver the lines of a file, print their outcomes, and return the exit status."""
+def send_lines(files: Sequence[str], to: BaseDestination, checkpoint: str | None) -> int:
+    """Deliver the lines of files, print their outcomes, and return the exit status."""
     with ExitStack() as stack:
+        lines = stack.enter_context(open_named_input(files))
         opened = None if checkpoint is None else stack.enter_context(open_checkpoint(checkpoint))
-        lines = stack.enter_context(open_input(file))
-        return deliver(lines, to, Report(opened, unknown_is_settled=to.keeps_dead_letters))
+        shown = stack.enter_context(console.show_progress(lines))
+        report = Report(
+            opened, unknown_is_settled=to.keeps_dead_letters, input_identity=lines.identity
+        )
+        return deliver(shown, to, report)
 
 
-def write_results(file: str, process_line: Callable[[LineRecord], dict[str, Any]]) -> NoReturn:
+def write_results(
+    files: Sequence[str], process_line: Callable[[LineRecord], dict[str, Any]]
+) -> NoReturn:
     """Print a JSON line for each line of input, and exit: with status 1 if some were refused."""
     refused = False
-    with open_input(file) as lines:
+    with open_input(files) as lines:
         for line in lines:
             result = process_line(line)
             refused |= "error" in result or "errors" in result

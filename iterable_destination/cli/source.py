@@ -15,7 +15,7 @@ from iterable_destination.cli.options import (
     CHECKPOINT,
     CLOSE_TIMEOUT,
     DEAD_LETTERS,
-    FILE,
+    FILES,
     OUTBOX,
     PORT,
     WITHOUT_AUTHENTICATION,
@@ -56,21 +56,21 @@ def source() -> None:
 
 
 @source.command()
-@FILE
+@FILES
 @_OPTIONS
-def translate(file: str, options_file: str | None) -> None:
+def translate(files: tuple[str, ...], options_file: str | None) -> None:
     """Show what Segment would be sent for each webhook.
 
-    FILE has one JSON webhook a line (.gz too); without it, or with -, standard input is read.
-    For each line one line is written, in order: its track call, why it is ignored, or its
-    problems.
+    FILE has one JSON webhook a line, compressed or not; several, folders and patterns are read one
+    after another. Without it, or with -, standard input is read. For each line one line is written,
+    in order: its track call, why it is ignored, or its problems.
     """
     options = load_options(options_file)
-    write_results(file, lambda line: _translate_line(line, options))
+    write_results(files, lambda line: _translate_line(line, options))
 
 
 @source.command()
-@FILE
+@FILES
 @_OPTIONS
 @_REGION
 @_BASE_URL
@@ -79,7 +79,7 @@ def translate(file: str, options_file: str | None) -> None:
 @WORKERS
 @_RATE_LIMITS
 def send(  # noqa: PLR0913, PLR0917 - options
-    file: str,
+    files: tuple[str, ...],
     options_file: str | None,
     region: DataCenter,
     base_url: str | None,
@@ -102,7 +102,7 @@ def send(  # noqa: PLR0913, PLR0917 - options
         max_workers=max_workers,
         rate_limits=rate_limits,
     ) as to:
-        status = send_lines(file, to, checkpoint)
+        status = send_lines(files, to, checkpoint)
     sys.exit(status)
 
 

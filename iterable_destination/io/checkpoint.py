@@ -22,6 +22,8 @@ from iterable_destination.model.json_codec import decode, encode
 VERSION: Final = 1
 #: Ranges that a checkpoint has at most; they take about 200 kB.
 MAX_RANGES: Final = 10_000
+_OTHER_INPUT: Final = "belongs to another input, whose first line is a different one"
+_OTHER_FILES: Final = "belongs to other files, or to these with other contents"
 
 
 class IndexSet:
@@ -122,18 +124,19 @@ class Checkpoint(Closeable):
         """Release the checkpoint for other processes. Nothing is written."""
         self._lock.release()
 
-    def check_input(self, first_line: bytes) -> None:
+    def check_input(self, first_line: bytes, identity: bytes = b"") -> None:
         """Check that the checkpoint belongs to an input.
 
         ``first_line`` is the input's first line that is not blank; white space around it is
-        ignored. A new checkpoint is assigned to this input. Raises :exc:`InvalidCheckpoint` if it
-        belongs to another one.
+        ignored. ``identity`` is what else has to be the same, such as the names of several files. A
+        new checkpoint is assigned to this input. Raises :exc:`InvalidCheckpoint` if it belongs to
+        another one.
         """
-        found = sha256(first_line.strip()).hexdigest()
+        found = sha256(first_line.strip() + identity).hexdigest()
         if self._input is None:
             self._input = found
         if found != self._input:
-            raise self._build_error("belongs to another input, whose first line is a different one")
+            raise self._build_error(_OTHER_FILES if identity else _OTHER_INPUT)
 
     def write(self) -> None:
         """Write the settled indexes, and return when they are on disk.
