@@ -111,7 +111,7 @@ class Lines:
 
     def close(self) -> None:
         """Close the file that is open, if reading ended in the middle."""
-        if self._open is not None and self._open is not sys.stdin.buffer:
+        if self._open is not None and self._open is not getattr(sys.stdin, "buffer", None):
             self._open.close()
 
     def files(self) -> list[str]:
@@ -232,6 +232,8 @@ def _describe(name: str) -> str:
 def _open(name: str) -> Iterator[IO[bytes]]:
     """Open a file until the end of the block; standard input stays open."""
     if name == STANDARD_INPUT:
+        if sys.stdin is None:
+            raise OSError("is closed")
         yield sys.stdin.buffer
         return
     with Path(name).open("rb") as raw:
