@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
-from iterable_destination.errors import InvalidEvent, InvalidSubscription, Problem
+from iterable_destination.errors import InvalidEvent, InvalidSubscription, Problem, list_notes
 from iterable_destination.mapping import classic
 from iterable_destination.mapping.actions import (
     Explanation,
@@ -44,7 +44,7 @@ class ClassicTranslator:
         """Translate an event; raises as :func:`translate` does."""
         segment_event = SegmentEvent(event)
         call = classic.translate(segment_event, settings)
-        notes = tuple(segment_event.notes)
+        notes = list_notes(segment_event.notes)
         if isinstance(call, str):
             identity = segment_event.identity()
             return Translation(
