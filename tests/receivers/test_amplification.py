@@ -71,7 +71,7 @@ def test_what_is_said_about_an_event_is_bounded(name: str) -> None:
 
 def test_so_it_is_with_a_mapped_destination() -> None:
     mapping = {"userId": {"@path": "$.userId"}, "total": 1, "items": {"@path": "$.products"}}
-    subscription = Subscription("Orders", "trackPurchase", "type = 'track'", mapping)
+    subscription = Subscription("Orders", "trackPurchase", 'type = "track"', mapping)
     event = {**ORDER, "products": [{}] * MANY}
     with pytest.raises(InvalidEvent) as caught:
         MappedTranslator([subscription])(event, Settings())
