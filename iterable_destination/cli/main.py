@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any, Final, Literal
 
 import attrs
@@ -33,13 +32,17 @@ from iterable_destination.cli.options import (
     WITHOUT_AUTHENTICATION,
     WORKERS,
     catch_interrupts,
+    check_outbox_file,
     describe_error,
+    find_inputs,
+    interrupt_at_sigterm,
     load_settings,
     make_rate_limits_option,
     make_translator,
     open_destination,
     open_input,
     open_outbox,
+    refuse_same_files,
     send_lines,
     serve_until_interrupted,
     stop,
@@ -131,7 +134,9 @@ def explain_command(
     settings = load_settings(settings_file, mappings)
     translator = make_translator(settings, mappings or settings_file)
     refused = False
-    with open_input(files) as lines:
+    inputs = find_inputs(files)
+    refuse_same_files(inputs)
+    with open_input(inputs) as lines:
         for line in lines:
             explanation = explain_line(line, translator, settings)
             refused |= explanation.is_refused
@@ -167,6 +172,14 @@ def send(  # noqa: PLR0913, PLR0917 - options
     from the settings file. For each event one line is written as soon as it is settled, a user's
     in their order; a summary goes to standard error.
     """
+    inputs = find_inputs(files)
+    refuse_same_files(
+        inputs,
+        settings=settings_file,
+        mappings=mappings,
+        dead_letters=dead_letters,
+        checkpoint=checkpoint,
+    )
     settings = load_settings(settings_file, mappings, data_center=data_center, base_url=base_url)
     with open_destination(
         settings,
@@ -175,7 +188,7 @@ def send(  # noqa: PLR0913, PLR0917 - options
         max_workers=max_workers,
         rate_limits=rate_limits,
     ) as to:
-        status = send_lines(files, to, checkpoint)
+        status = send_lines(inputs, to, checkpoint)
     sys.exit(status)
 
 
@@ -206,9 +219,11 @@ def drain(  # noqa: PLR0913, PLR0917 - options
     skipped or rejected is removed, and written about as by `send`; what is retryable or unknown
     stays.
     """
+    refuse_same_files(
+        drained=file, settings=settings_file, mappings=mappings, dead_letters=dead_letters
+    )
     settings = load_settings(settings_file, mappings, data_center=data_center, base_url=base_url)
-    if not Path(file).is_file():
-        stop(f"{file}: there is no such file")
+    check_outbox_file(file)
     report = Report(None)
     try:
         with (
@@ -220,6 +235,7 @@ def drain(  # noqa: PLR0913, PLR0917 - options
                 rate_limits=rate_limits,
             ) as to,
             Outbox(file) as outbox,
+            interrupt_at_sigterm(),
         ):
             for outcome in to.drain(outbox):
                 report([outcome])
@@ -263,6 +279,9 @@ def serve(  # noqa: PLR0913, PLR0917 - options
     """
     from iterable_destination.receivers.segment import webhook_app  # noqa: PLC0415 - starts quicker
 
+    refuse_same_files(
+        settings=settings_file, mappings=mappings, dead_letters=dead_letters, outbox=outbox_file
+    )
     settings = load_settings(settings_file, mappings, data_center=data_center, base_url=base_url)
     with ExitStack() as stack:
         outbox = None if outbox_file is None else stack.enter_context(open_outbox(outbox_file))

@@ -19,7 +19,6 @@ from iterable_destination.delivery.base import BaseDestination
 from iterable_destination.delivery.engine.counters import Counters
 from iterable_destination.errors import ConfigurationError, UnreadableInput
 from iterable_destination.io.checkpoint import Checkpoint
-from iterable_destination.model.json_codec import encode
 from iterable_destination.model.outcomes import Delivered, Outcome, Rejected, Skipped, Unknown
 from iterable_destination.model.records import LineRecord
 
@@ -54,7 +53,7 @@ class Report:
 
     def __call__(self, outcomes: list[Outcome]) -> None:
         """Print the outcomes of settled events, a line each."""
-        sys.stdout.buffer.write(b"".join(encode(each.summary()) + b"\n" for each in outcomes))
+        sys.stdout.buffer.write(b"".join(console.encode_line(each.summary()) for each in outcomes))
         sys.stdout.buffer.flush()
         with self._lock:
             for outcome in outcomes:

@@ -5,7 +5,9 @@ A kill leaves either the old file or the new one. Each line that it marks as set
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -15,7 +17,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from iterable_destination.errors import CheckpointInUse, InvalidCheckpoint
-from iterable_destination.io.file_lock import BINARY, PRIVATE, FileLock, fsync_directory, unwritable
+from iterable_destination.io.file_lock import (
+    BINARY,
+    NO_FOLLOW,
+    PRIVATE,
+    FileLock,
+    fsync_directory,
+    unwritable,
+)
 from iterable_destination.io.lifecycle import Closeable
 from iterable_destination.model.json_codec import decode, encode
 
@@ -160,6 +169,7 @@ class Checkpoint(Closeable):
 
     def _read(self) -> None:
         try:
+            _check_kind(self._path)
             text = Path(self._path).read_bytes()
         except FileNotFoundError:
             return
@@ -176,6 +186,13 @@ class Checkpoint(Closeable):
 
     def _build_error(self, message: str) -> InvalidCheckpoint:
         return InvalidCheckpoint(f"{self._path}: {message}")
+
+
+def _check_kind(path: str) -> None:
+    """Raise :exc:`OSError` for pipes and devices, which would be waited for."""
+    mode = Path(path).stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise OSError(errno.EINVAL, "no ordinary file")
 
 
 class _Newer(Exception):
@@ -217,10 +234,12 @@ def _replace_file(path: str, content: bytes) -> None:
     """Replace a file atomically: at any moment either the old or the new one is there, whole.
 
     The temporary file always has the same name, so that kills leave one behind at most. The lock
-    ensures that no other process uses it.
+    ensures that no other process uses it. It is always made anew, so that nothing is written where
+    a link in its place leads to.
     """
     temporary = Path(f"{path}.tmp")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | BINARY
+    temporary.unlink(missing_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_FOLLOW | BINARY
     file = os.open(temporary, flags, PRIVATE)
     try:
         try:

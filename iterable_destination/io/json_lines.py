@@ -114,10 +114,6 @@ class Lines:
         if self._open is not None and self._open is not getattr(sys.stdin, "buffer", None):
             self._open.close()
 
-    def files(self) -> list[str]:
-        """Return the names of the inputs that are files."""
-        return [name for name in self._names if name != STANDARD_INPUT]
-
     def __iter__(self) -> Iterator[LineRecord]:
         before = 0
         for name, size in zip(self._names, self._sizes, strict=True):
@@ -165,7 +161,7 @@ def open_lines(*paths: str, warn: Callable[[str], None] | None = None) -> Iterat
     Raises :exc:`UnreadableInput` if a file is missing, or later if it cannot be read: then all
     lines before that place have come.
     """
-    lines = Lines([name for path in paths for name in _find_files(path)], warn)
+    lines = Lines(find_files(paths), warn)
     try:
         yield lines
     finally:
@@ -173,6 +169,14 @@ def open_lines(*paths: str, warn: Callable[[str], None] | None = None) -> Iterat
 
 
 # Which files --------------------------------------------------------------------------------------
+
+
+def find_files(paths: Iterable[str]) -> list[str]:
+    """Return the files that arguments stand for, as :func:`open_lines` reads them.
+
+    Raises :exc:`UnreadableInput` if a file is missing.
+    """
+    return [name for path in paths for name in _find_files(path)]
 
 
 def _find_files(path: str) -> list[str]:
@@ -187,7 +191,7 @@ def _find_files(path: str) -> list[str]:
             reason = "no file matches" if glob.has_magic(path) else error.strerror
             message = f"{path}: {reason}"
             raise UnreadableInput(message) from error
-        return [name for each in found for name in _find_files(each)]
+        return find_files(found)
     if stat.S_ISDIR(status.st_mode):
         files = _list_folder(Path(path))
         if not files:

@@ -330,6 +330,18 @@ def test_json_that_is_no_lines_is_told(tmp_path: Path) -> None:
     assert result.stderr.startswith(f"{path}: this looks like JSON over several lines")
 
 
+def test_no_line_has_a_control_character() -> None:
+    evil = "\x1b[2J\x7f\x80\x9b2J\x9f\xa0é\u2028"
+    event = TRACK | {"messageId": evil, "properties": {evil: evil}}
+    result = run("translate", stdin=to_json(event))
+    [found] = read_lines(result)
+    assert found["messageId"] == evil
+    assert found["calls"][0]["body"]["dataFields"] == {evil: evil}
+    text = result.stdout_bytes.decode()
+    assert not [c for c in text if c != "\n" and (ord(c) < 32 or 127 <= ord(c) < 160)]
+    assert "\xa0é" in text
+
+
 # Wrong settings ----------------------------------------------------------------------------------
 
 SWITCH = "must be true or false, not"
