@@ -8,14 +8,14 @@ import sys
 def main() -> None:
     """Run the command line, or say what it needs that is not installed."""
     try:
-        from iterable_destination.cli.main import command_line  # noqa: PLC0415 - may be missing
+        from iterable_destination.cli.run import run  # noqa: PLC0415 - may be missing
     except ModuleNotFoundError as error:
         if error.name not in {"click", "rich"}:
             raise
         needed = "The command line needs more: pip install 'iterable-destination[cli]'"
         sys.stderr.write(f"{needed}\n")
         sys.exit(2)
-    command_line(prog_name="iterable-destination")
+    run()
 
 
 if __name__ == "__main__":

@@ -136,6 +136,46 @@ class Note:
     message: str
 
 
+#: Problems, or notes, of one event that are listed; the others are counted.
+MAX_LISTED: Final = 100
+#: Stand in a list for each one more, so that it costs next to nothing.
+UNLISTED_PROBLEM: Final = Problem("$", "")
+UNLISTED_NOTE: Final = Note("$", "")
+
+
+def add_problem(problems: list[Problem], path: str, message: str) -> None:
+    """Add a problem; after the first 100, no more than that there is one."""
+    listed = len(problems) < MAX_LISTED
+    problems.append(Problem(path, message) if listed else UNLISTED_PROBLEM)
+
+
+def add_note(notes: list[Note], path: str, message: str) -> None:
+    """Add a note; after the first 100, no more than that there is one."""
+    notes.append(Note(path, message) if len(notes) < MAX_LISTED else UNLISTED_NOTE)
+
+
+def list_problems(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Return the first 100 problems; if there are more, a last one, at ``$``, counts them."""
+    found = tuple(problems)
+    if len(found) > MAX_LISTED and not _is_listed(found):
+        more = f"and {len(found) - MAX_LISTED:,} more problems"
+        return (*found[:MAX_LISTED], Problem("$", more))
+    return found
+
+
+def list_notes(notes: Iterable[Note]) -> tuple[Note, ...]:
+    """Return the first 100 notes; if there are more, a last one, at ``$``, counts them."""
+    found = tuple(notes)
+    if len(found) > MAX_LISTED and not _is_listed(found):
+        return (*found[:MAX_LISTED], Note("$", f"and {len(found) - MAX_LISTED:,} more notes"))
+    return found
+
+
+def _is_listed(found: tuple[Problem | Note, ...]) -> bool:
+    """Whether more than are listed have their count at the end already."""
+    return len(found) == MAX_LISTED + 1 and found[-1].message.startswith("and ")
+
+
 class IterableDestinationError(Exception):
     """The base class of all errors of this package."""
 
@@ -143,14 +183,15 @@ class IterableDestinationError(Exception):
 class Invalid(IterableDestinationError, ValueError):
     """An event, a webhook, a call or subscriptions cannot be used as they are.
 
-    ``str(error)`` is every problem as ``path: message``, joined by ``"; "``.
+    ``str(error)`` is its problems as ``path: message``, joined by ``"; "``.
     """
 
     def __init__(
         self, problems: Iterable[Problem], message_id: str | None = None, identity: Any = None
     ) -> None:
-        #: Every problem. Never empty.
-        self.problems: tuple[Problem, ...] = tuple(problems)
+        #: The problems: every one, or the first 100 and at the end one, at ``$``, that counts the
+        #: others. Never empty.
+        self.problems: tuple[Problem, ...] = list_problems(problems)
         #: The event's ``messageId``, or None if it has none.
         self.message_id = message_id
         #: Who the event is about, an ``Identity``; None if that is not known.

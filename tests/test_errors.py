@@ -117,3 +117,34 @@ def test_an_api_error_survives_a_pickle(error: type[ApiError]) -> None:
     again = pickle.loads(pickle.dumps(error("slow down", **KNOWN)))  # noqa: S301 - our own
     assert type(again) is error
     assert (str(again), vars(again)) == ("slow down", {"message": "slow down", **KNOWN})
+
+
+# What an event can lengthen ----------------------------------------------------------------------
+
+
+def test_of_many_problems_the_first_are_listed_and_the_others_counted() -> None:
+    problems = [errors.Problem(f"p[{n}]", "missing") for n in range(250)]
+    error = errors.InvalidEvent(problems)
+    assert error.problems[:-1] == tuple(problems[:100])
+    assert error.problems[-1] == errors.Problem("$", "and 150 more problems")
+    assert str(error).endswith("p[99]: missing; $: and 150 more problems")
+    assert errors.InvalidEvent(error.problems).problems == error.problems
+    assert errors.InvalidEvent(problems[:100]).problems == tuple(problems[:100])
+
+
+def test_of_many_notes_the_first_are_listed_and_the_others_counted() -> None:
+    notes: list[errors.Note] = []
+    for n in range(1_101):
+        errors.add_note(notes, f"p[{n}]", "sent as a string")
+    listed = errors.list_notes(notes)
+    assert [note.path for note in listed[:100]] == [f"p[{n}]" for n in range(100)]
+    assert listed[100:] == (errors.Note("$", "and 1,001 more notes"),)
+    assert errors.list_notes(listed) == listed
+
+
+def test_a_problem_that_is_not_listed_costs_no_memory() -> None:
+    problems: list[errors.Problem] = []
+    for n in range(10_000):
+        errors.add_problem(problems, f"p[{n}]", "missing")
+    assert len({id(problem) for problem in problems}) == 101
+    assert errors.list_problems(problems)[-1].message == "and 9,900 more problems"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from rich.table import Table
 from iterable_destination.delivery.engine.counters import Counters
 from iterable_destination.io.json_lines import Lines
 from iterable_destination.model.calls import Call
+from iterable_destination.model.json_codec import encode
 from iterable_destination.model.records import LineRecord
 
 #: The colour of each outcome.
@@ -32,6 +34,8 @@ _STYLES: Final = {
 _PROGRESS_INTERVAL: Final = 500
 #: Columns where there is no terminal.
 _DEFAULT_WIDTH: Final = 120
+#: DEL and C1, in UTF-8; the last byte is the character's number.
+_CONTROL_CHARACTERS: Final = re.compile(rb"\x7f|\xc2[\x80-\x9f]")
 #: Characters of a value that are shown.
 _MAX_VALUE_LENGTH: Final = 300
 
@@ -153,6 +157,17 @@ def escape_unprintable(line: str) -> str:
     return "".join(
         each if each.isprintable() else each.encode("unicode_escape").decode() for each in line
     )
+
+
+def encode_line(value: dict[str, Any]) -> bytes:
+    """Return an object as a line of JSON without control characters, which a terminal would obey.
+
+    JSON escapes only those below the space.
+    """
+    line = encode(value)
+    if b"\x7f" in line or b"\xc2" in line:  # a quick look: most have neither
+        line = _CONTROL_CHARACTERS.sub(lambda found: b"\\u%04x" % found[0][-1], line)
+    return line + b"\n"
 
 
 def format_value(value: Any) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any, Final, Literal
 
 import attrs
@@ -24,7 +23,7 @@ from iterable_destination.cli.options import (
     CLOSE_TIMEOUT,
     DATA_CENTER,
     DEAD_LETTERS,
-    FILE,
+    FILES,
     MAPPINGS,
     OUTBOX,
     PORT,
@@ -33,13 +32,17 @@ from iterable_destination.cli.options import (
     WITHOUT_AUTHENTICATION,
     WORKERS,
     catch_interrupts,
+    check_outbox_file,
     describe_error,
+    find_inputs,
+    interrupt_at_sigterm,
     load_settings,
     make_rate_limits_option,
     make_translator,
     open_destination,
     open_input,
     open_outbox,
+    refuse_same_files,
     send_lines,
     serve_until_interrupted,
     stop,
@@ -73,18 +76,21 @@ def command_line() -> None:
 
 
 @command_line.command(name="translate")
-@FILE
+@FILES
 @SETTINGS
 @MAPPINGS
-def translate_command(file: str, settings_file: str | None, mappings: str | None) -> None:
+def translate_command(
+    files: tuple[str, ...], settings_file: str | None, mappings: str | None
+) -> None:
     """Show what Iterable would be sent for each event.
 
-    FILE has one JSON event a line (.gz too); without it, or with -, standard input is read. For
-    each line one line is written, in order: its calls, why it is skipped, or its problems.
+    FILE has one JSON event a line, compressed or not; several, folders and patterns are read one
+    after another. Without it, or with -, standard input is read. For each line one line is written,
+    in order: its calls, why it is skipped, or its problems.
     """
     settings = load_settings(settings_file, mappings)
     translator = make_translator(settings, mappings or settings_file)
-    write_results(file, lambda line: _translate_line(line, translator, settings))
+    write_results(files, lambda line: _translate_line(line, translator, settings))
 
 
 def _translate_line(line: LineRecord, translator: Translator, settings: Settings) -> dict[str, Any]:
@@ -114,10 +120,12 @@ def _build_result(translation: Translation) -> dict[str, Any]:
 
 
 @command_line.command(name="explain")
-@FILE
+@FILES
 @SETTINGS
 @MAPPINGS
-def explain_command(file: str, settings_file: str | None, mappings: str | None) -> None:
+def explain_command(
+    files: tuple[str, ...], settings_file: str | None, mappings: str | None
+) -> None:
     """Say for each event why it becomes what it becomes, for people to read.
 
     With mappings, which subscriptions fire and by which part of their trigger. For each request,
@@ -126,7 +134,9 @@ def explain_command(file: str, settings_file: str | None, mappings: str | None) 
     settings = load_settings(settings_file, mappings)
     translator = make_translator(settings, mappings or settings_file)
     refused = False
-    with open_input(file) as lines:
+    inputs = find_inputs(files)
+    refuse_same_files(inputs)
+    with open_input(inputs) as lines:
         for line in lines:
             explanation = explain_line(line, translator, settings)
             refused |= explanation.is_refused
@@ -136,7 +146,7 @@ def explain_command(file: str, settings_file: str | None, mappings: str | None) 
 
 
 @command_line.command()
-@FILE
+@FILES
 @SETTINGS
 @DATA_CENTER
 @BASE_URL
@@ -146,7 +156,7 @@ def explain_command(file: str, settings_file: str | None, mappings: str | None) 
 @WORKERS
 @_RATE_LIMITS
 def send(  # noqa: PLR0913, PLR0917 - options
-    file: str,
+    files: tuple[str, ...],
     settings_file: str | None,
     data_center: str | None,
     base_url: str | None,
@@ -162,6 +172,14 @@ def send(  # noqa: PLR0913, PLR0917 - options
     from the settings file. For each event one line is written as soon as it is settled, a user's
     in their order; a summary goes to standard error.
     """
+    inputs = find_inputs(files)
+    refuse_same_files(
+        inputs,
+        settings=settings_file,
+        mappings=mappings,
+        dead_letters=dead_letters,
+        checkpoint=checkpoint,
+    )
     settings = load_settings(settings_file, mappings, data_center=data_center, base_url=base_url)
     with open_destination(
         settings,
@@ -170,7 +188,7 @@ def send(  # noqa: PLR0913, PLR0917 - options
         max_workers=max_workers,
         rate_limits=rate_limits,
     ) as to:
-        status = send_lines(file, to, checkpoint)
+        status = send_lines(inputs, to, checkpoint)
     sys.exit(status)
 
 
@@ -201,9 +219,11 @@ def drain(  # noqa: PLR0913, PLR0917 - options
     skipped or rejected is removed, and written about as by `send`; what is retryable or unknown
     stays.
     """
+    refuse_same_files(
+        drained=file, settings=settings_file, mappings=mappings, dead_letters=dead_letters
+    )
     settings = load_settings(settings_file, mappings, data_center=data_center, base_url=base_url)
-    if not Path(file).is_file():
-        stop(f"{file}: there is no such file")
+    check_outbox_file(file)
     report = Report(None)
     try:
         with (
@@ -215,6 +235,7 @@ def drain(  # noqa: PLR0913, PLR0917 - options
                 rate_limits=rate_limits,
             ) as to,
             Outbox(file) as outbox,
+            interrupt_at_sigterm(),
         ):
             for outcome in to.drain(outbox):
                 report([outcome])
@@ -258,6 +279,9 @@ def serve(  # noqa: PLR0913, PLR0917 - options
     """
     from iterable_destination.receivers.segment import webhook_app  # noqa: PLC0415 - starts quicker
 
+    refuse_same_files(
+        settings=settings_file, mappings=mappings, dead_letters=dead_letters, outbox=outbox_file
+    )
     settings = load_settings(settings_file, mappings, data_center=data_center, base_url=base_url)
     with ExitStack() as stack:
         outbox = None if outbox_file is None else stack.enter_context(open_outbox(outbox_file))

@@ -6,10 +6,11 @@ An error in any of them prints one line, and ends the program with status 2.
 from __future__ import annotations
 
 import signal
+import stat
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -19,6 +20,7 @@ import click
 
 from iterable_destination.cli import console
 from iterable_destination.cli.report import Report, deliver
+from iterable_destination.cli.same_files import find_same_files
 from iterable_destination.delivery.base import MAX_WORKERS, BaseDestination
 from iterable_destination.delivery.destination import Destination
 from iterable_destination.errors import (
@@ -34,10 +36,10 @@ from iterable_destination.errors import (
 )
 from iterable_destination.io.checkpoint import Checkpoint
 from iterable_destination.io.dead_letters import DeadLetters
-from iterable_destination.io.json_lines import open_lines
+from iterable_destination.io.json_lines import STANDARD_INPUT, Lines, find_files, open_lines
 from iterable_destination.io.outbox import Outbox
 from iterable_destination.mapping.translate import Translator, translator_for
-from iterable_destination.model.json_codec import decode, encode
+from iterable_destination.model.json_codec import decode
 from iterable_destination.model.records import LineRecord
 from iterable_destination.model.settings import Settings
 
@@ -48,10 +50,12 @@ CLOSE_TIMEOUT: Final = 2.0
 
 #: Requests per second: more is as good as no limit.
 _MAX_RATE: Final = 1_000_000
+#: How a file of SQLite begins, of which an outbox is one.
+_SQLITE: Final = b"SQLite format 3\x00"
 #: Seconds between two checks for a signal, on systems where a signal does not end the wait.
 _POLL: Final = 1.0
 
-FILE = click.argument("file", default="-", metavar="[FILE]")
+FILES = click.argument("files", nargs=-1, metavar="[FILE]...")
 SETTINGS = click.option(
     "--settings",
     "settings_file",
@@ -173,6 +177,19 @@ def catch_interrupts() -> Iterator[Callable[[], None]]:
     yield wait
 
 
+@contextmanager
+def interrupt_at_sigterm() -> Iterator[None]:
+    """Let SIGTERM interrupt a block like Ctrl-C, so that everything is settled before the end."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def load_settings(path: str | None, mappings: str | None = None, **arguments: Any) -> Settings:
     """Load settings from a file, the environment and the arguments; the later ones win."""
     chosen = {name: value for name, value in arguments.items() if value}
@@ -235,13 +252,24 @@ def print_warnings(about: str) -> Iterator[None]:
 
 
 @contextmanager
-def open_input(path: str) -> Iterator[Iterable[LineRecord]]:
+def open_input(files: Sequence[str]) -> Iterator[Iterable[LineRecord]]:
     """Open the input with a progress bar, and end the program if it cannot be read."""
+    with open_named_input(files) as lines, console.show_progress(lines) as shown:
+        yield shown
+
+
+@contextmanager
+def open_named_input(files: Sequence[str]) -> Iterator[Lines]:
+    """Open the input, standard input if no file is named; end the program if it cannot be read."""
     try:
-        with open_lines(path) as lines, console.show_progress(lines) as shown:
-            yield shown
+        with open_lines(*(files or [STANDARD_INPUT]), warn=_warn) as lines:
+            yield lines
     except UnreadableInput as error:
         stop(str(error))
+
+
+def _warn(message: str) -> None:
+    click.echo(console.escape_unprintable(message), err=True)
 
 
 @contextmanager
@@ -289,6 +317,21 @@ def open_outbox(path: str) -> Iterator[Outbox]:
         stop(str(error))
 
 
+def check_outbox_file(path: str) -> None:
+    """End the program unless there is a file of SQLite: none is made, and no pipe is waited for."""
+    try:
+        mode = Path(path).stat().st_mode
+    except FileNotFoundError:
+        stop(f"{path}: there is no such file")
+    except OSError as error:
+        stop(f"{path}: {error.strerror}")
+    if not stat.S_ISREG(mode):
+        stop(f"{path}: no ordinary file")
+    with Path(path).open("rb") as file:
+        if file.read(len(_SQLITE)) != _SQLITE:
+            stop(f"{path}: is no outbox")
+
+
 @contextmanager
 def open_checkpoint(path: str) -> Iterator[Checkpoint]:
     """Open a checkpoint."""
@@ -299,22 +342,48 @@ def open_checkpoint(path: str) -> Iterator[Checkpoint]:
         stop(str(error))
 
 
-def send_lines(file: str, to: BaseDestination, checkpoint: str | None) -> int:
-    """Deliver the lines of a file, print their outcomes, and return the exit status."""
+def find_inputs(files: Sequence[str]) -> list[str]:
+    """Return the input's files, ``-`` if none is named; end the program if one is missing."""
+    try:
+        return find_files(files or [STANDARD_INPUT])
+    except UnreadableInput as error:
+        stop(str(error))
+
+
+def refuse_same_files(
+    files: Iterable[str] = (), *, drained: str | None = None, **options: str | None
+) -> None:
+    """End the program if a file that it would write to is also named for something else."""
+    problem = find_same_files(files, drained=drained, **options)
+    if problem is not None:
+        stop(problem)
+
+
+def send_lines(files: Sequence[str], to: BaseDestination, checkpoint: str | None) -> int:
+    """Deliver the lines of files, print their outcomes, and return the exit status."""
     with ExitStack() as stack:
+        lines = stack.enter_context(open_named_input(files))
         opened = None if checkpoint is None else stack.enter_context(open_checkpoint(checkpoint))
-        lines = stack.enter_context(open_input(file))
-        return deliver(lines, to, Report(opened, unknown_is_settled=to.keeps_dead_letters))
+        shown = stack.enter_context(console.show_progress(lines))
+        stack.enter_context(interrupt_at_sigterm())
+        report = Report(
+            opened, unknown_is_settled=to.keeps_dead_letters, input_identity=lines.identity
+        )
+        return deliver(shown, to, report)
 
 
-def write_results(file: str, process_line: Callable[[LineRecord], dict[str, Any]]) -> NoReturn:
+def write_results(
+    files: Sequence[str], process_line: Callable[[LineRecord], dict[str, Any]]
+) -> NoReturn:
     """Print a JSON line for each line of input, and exit: with status 1 if some were refused."""
     refused = False
-    with open_input(file) as lines:
+    inputs = find_inputs(files)
+    refuse_same_files(inputs)
+    with open_input(inputs) as lines:
         for line in lines:
             result = process_line(line)
             refused |= "error" in result or "errors" in result
-            sys.stdout.buffer.write(encode(result) + b"\n")
+            sys.stdout.buffer.write(console.encode_line(result))
     sys.exit(SOME_FAILED if refused else 0)
 
 

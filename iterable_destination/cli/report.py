@@ -17,9 +17,8 @@ from iterable_destination.cli import console
 from iterable_destination.delivery.background import Background
 from iterable_destination.delivery.base import BaseDestination
 from iterable_destination.delivery.engine.counters import Counters
-from iterable_destination.errors import ConfigurationError
+from iterable_destination.errors import ConfigurationError, UnreadableInput
 from iterable_destination.io.checkpoint import Checkpoint
-from iterable_destination.model.json_codec import encode
 from iterable_destination.model.outcomes import Delivered, Outcome, Rejected, Skipped, Unknown
 from iterable_destination.model.records import LineRecord
 
@@ -32,11 +31,18 @@ class Report:
     """Prints outcomes on standard output, and records them in a checkpoint if there is one.
 
     ``unknown_is_settled`` is whether unknown events are stored as dead letters, so that the
-    checkpoint need not send them again.
+    checkpoint need not send them again. ``input_identity`` is that of several inputs.
     """
 
-    def __init__(self, checkpoint: Checkpoint | None, *, unknown_is_settled: bool = False) -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint | None,
+        *,
+        unknown_is_settled: bool = False,
+        input_identity: bytes = b"",
+    ) -> None:
         self._checkpoint: Final = checkpoint
+        self._input_identity: Final = input_identity
         final = {Rejected.name, Unknown.name} if unknown_is_settled else {Rejected.name}
         self._settled: Final = _SUCCEEDED | final
         self._lock: Final = threading.Lock()
@@ -47,7 +53,7 @@ class Report:
 
     def __call__(self, outcomes: list[Outcome]) -> None:
         """Print the outcomes of settled events, a line each."""
-        sys.stdout.buffer.write(b"".join(encode(each.summary()) + b"\n" for each in outcomes))
+        sys.stdout.buffer.write(b"".join(console.encode_line(each.summary()) for each in outcomes))
         sys.stdout.buffer.flush()
         with self._lock:
             for outcome in outcomes:
@@ -67,7 +73,7 @@ class Report:
         if checkpoint is None:
             return True
         if not previous:
-            checkpoint.check_input(line.text)
+            checkpoint.check_input(line.text, self._input_identity)
         with self._lock:
             for blank in range(previous, line.number - 1):
                 checkpoint.settled.add(blank)
@@ -96,7 +102,11 @@ def deliver(lines: Iterable[LineRecord], to: BaseDestination, report: Report) ->
     """Deliver lines while they are read, and return the exit status."""
     queue = to._stream(report)  # noqa: SLF001 - the command line is its only user
     try:
-        _submit_lines(lines, queue, report)
+        try:
+            _submit_lines(lines, queue, report)
+        except UnreadableInput:
+            queue.flush()  # What came before the place that cannot be read is good.
+            raise
         queue.flush()
     finally:
         queue.close(0)

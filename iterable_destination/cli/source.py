@@ -15,16 +15,18 @@ from iterable_destination.cli.options import (
     CHECKPOINT,
     CLOSE_TIMEOUT,
     DEAD_LETTERS,
-    FILE,
+    FILES,
     OUTBOX,
     PORT,
     WITHOUT_AUTHENTICATION,
     WORKERS,
     describe_error,
+    find_inputs,
     load_json_object,
     make_rate_limits_option,
     open_dead_letters,
     open_outbox,
+    refuse_same_files,
     send_lines,
     serve_until_interrupted,
     stop,
@@ -56,21 +58,21 @@ def source() -> None:
 
 
 @source.command()
-@FILE
+@FILES
 @_OPTIONS
-def translate(file: str, options_file: str | None) -> None:
+def translate(files: tuple[str, ...], options_file: str | None) -> None:
     """Show what Segment would be sent for each webhook.
 
-    FILE has one JSON webhook a line (.gz too); without it, or with -, standard input is read.
-    For each line one line is written, in order: its track call, why it is ignored, or its
-    problems.
+    FILE has one JSON webhook a line, compressed or not; several, folders and patterns are read one
+    after another. Without it, or with -, standard input is read. For each line one line is written,
+    in order: its track call, why it is ignored, or its problems.
     """
     options = load_options(options_file)
-    write_results(file, lambda line: _translate_line(line, options))
+    write_results(files, lambda line: _translate_line(line, options))
 
 
 @source.command()
-@FILE
+@FILES
 @_OPTIONS
 @_REGION
 @_BASE_URL
@@ -79,7 +81,7 @@ def translate(file: str, options_file: str | None) -> None:
 @WORKERS
 @_RATE_LIMITS
 def send(  # noqa: PLR0913, PLR0917 - options
-    file: str,
+    files: tuple[str, ...],
     options_file: str | None,
     region: DataCenter,
     base_url: str | None,
@@ -94,6 +96,10 @@ def send(  # noqa: PLR0913, PLR0917 - options
     from the variable SEGMENT_WRITE_KEY. For each webhook one line is written as soon as it is
     settled; a summary goes to standard error.
     """
+    inputs = find_inputs(files)
+    refuse_same_files(
+        inputs, options=options_file, dead_letters=dead_letters, checkpoint=checkpoint
+    )
     with open_segment_destination(
         region,
         base_url,
@@ -102,7 +108,7 @@ def send(  # noqa: PLR0913, PLR0917 - options
         max_workers=max_workers,
         rate_limits=rate_limits,
     ) as to:
-        status = send_lines(file, to, checkpoint)
+        status = send_lines(inputs, to, checkpoint)
     sys.exit(status)
 
 
@@ -137,6 +143,7 @@ def serve(  # noqa: PLR0913, PLR0917 - options
     """
     from iterable_destination.receivers.iterable import source_app  # noqa: PLC0415 - starts quicker
 
+    refuse_same_files(options=options_file, dead_letters=dead_letters, outbox=outbox_file)
     with ExitStack() as stack:
         outbox = None if outbox_file is None else stack.enter_context(open_outbox(outbox_file))
         to = stack.enter_context(

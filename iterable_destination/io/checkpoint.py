@@ -5,7 +5,9 @@ A kill leaves either the old file or the new one. Each line that it marks as set
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -15,13 +17,22 @@ from pathlib import Path
 from typing import Any, Final
 
 from iterable_destination.errors import CheckpointInUse, InvalidCheckpoint
-from iterable_destination.io.file_lock import BINARY, PRIVATE, FileLock, fsync_directory, unwritable
+from iterable_destination.io.file_lock import (
+    BINARY,
+    NO_FOLLOW,
+    PRIVATE,
+    FileLock,
+    fsync_directory,
+    unwritable,
+)
 from iterable_destination.io.lifecycle import Closeable
 from iterable_destination.model.json_codec import decode, encode
 
 VERSION: Final = 1
 #: Ranges that a checkpoint has at most; they take about 200 kB.
 MAX_RANGES: Final = 10_000
+_OTHER_INPUT: Final = "belongs to another input, whose first line is a different one"
+_OTHER_FILES: Final = "belongs to other files, or to these with other contents"
 
 
 class IndexSet:
@@ -122,18 +133,19 @@ class Checkpoint(Closeable):
         """Release the checkpoint for other processes. Nothing is written."""
         self._lock.release()
 
-    def check_input(self, first_line: bytes) -> None:
+    def check_input(self, first_line: bytes, identity: bytes = b"") -> None:
         """Check that the checkpoint belongs to an input.
 
         ``first_line`` is the input's first line that is not blank; white space around it is
-        ignored. A new checkpoint is assigned to this input. Raises :exc:`InvalidCheckpoint` if it
-        belongs to another one.
+        ignored. ``identity`` is what else has to be the same, such as the names of several files. A
+        new checkpoint is assigned to this input. Raises :exc:`InvalidCheckpoint` if it belongs to
+        another one.
         """
-        found = sha256(first_line.strip()).hexdigest()
+        found = sha256(first_line.strip() + identity).hexdigest()
         if self._input is None:
             self._input = found
         if found != self._input:
-            raise self._build_error("belongs to another input, whose first line is a different one")
+            raise self._build_error(_OTHER_FILES if identity else _OTHER_INPUT)
 
     def write(self) -> None:
         """Write the settled indexes, and return when they are on disk.
@@ -157,6 +169,7 @@ class Checkpoint(Closeable):
 
     def _read(self) -> None:
         try:
+            _check_kind(self._path)
             text = Path(self._path).read_bytes()
         except FileNotFoundError:
             return
@@ -173,6 +186,13 @@ class Checkpoint(Closeable):
 
     def _build_error(self, message: str) -> InvalidCheckpoint:
         return InvalidCheckpoint(f"{self._path}: {message}")
+
+
+def _check_kind(path: str) -> None:
+    """Raise :exc:`OSError` for pipes and devices, which would be waited for."""
+    mode = Path(path).stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise OSError(errno.EINVAL, "no ordinary file")
 
 
 class _Newer(Exception):
@@ -214,10 +234,12 @@ def _replace_file(path: str, content: bytes) -> None:
     """Replace a file atomically: at any moment either the old or the new one is there, whole.
 
     The temporary file always has the same name, so that kills leave one behind at most. The lock
-    ensures that no other process uses it.
+    ensures that no other process uses it. It is always made anew, so that nothing is written where
+    a link in its place leads to.
     """
     temporary = Path(f"{path}.tmp")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | BINARY
+    temporary.unlink(missing_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_FOLLOW | BINARY
     file = os.open(temporary, flags, PRIVATE)
     try:
         try:

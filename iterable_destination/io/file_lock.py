@@ -19,6 +19,8 @@ else:
 
 #: Without it Windows changes line breaks.
 BINARY: Final[int] = getattr(os, "O_BINARY", 0)
+#: Without it a link that somebody else made would be followed; Windows has none.
+NO_FOLLOW: Final[int] = getattr(os, "O_NOFOLLOW", 0)
 #: Files may hold personal data, so only their owner may read them.
 PRIVATE: Final = 0o600
 
@@ -58,7 +60,7 @@ class FileLock(ForkSafe):
         self._file: int | None = None
         super().__init__()  # A fork may happen from here on.
         with self.lock:
-            file = os.open(path, os.O_RDWR | os.O_CREAT | BINARY, PRIVATE)
+            file = os.open(path, os.O_RDWR | os.O_CREAT | NO_FOLLOW | BINARY, PRIVATE)
             try:
                 _acquire(file, wait=False)
             except OSError:

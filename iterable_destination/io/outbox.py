@@ -145,6 +145,14 @@ class Outbox(Closeable, ForkSafe):
             rows = connection.execute(_READ, (after, limit)).fetchall()
         return [OutboxRecord(number, text) for number, text in rows]
 
+    def check_writable(self, *, timeout: float | None = None) -> None:
+        """Raise :exc:`OutboxError` unless events can be added now; writes nothing.
+
+        ``timeout`` is as with :meth:`add_all`. A disk that is full is not noticed.
+        """
+        with self._transaction(timeout):
+            pass
+
     def remove(self, numbers: Iterable[int]) -> None:
         """Remove events; numbers that are no longer there are ignored."""
         rows = [(number,) for number in numbers]

@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from functools import cache
+from ipaddress import ip_address
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import attrs
 import requests
@@ -326,6 +328,8 @@ class HttpTransport(Closeable, ForkSafe):
         )
         environment = session.merge_environment_settings(self._url, {}, None, None, None)
         send_options = {key: value for key, value in environment.items() if key != "stream"}
+        if _is_loopback(self._url):
+            send_options["proxies"] = {}
         self._preparation = preparation = _Preparation(session, send_options)
         return preparation
 
@@ -353,6 +357,18 @@ class HttpTransport(Closeable, ForkSafe):
         if isinstance(error, _BAD_ADDRESS):
             return WrongAddress(message)
         return NotConnected(message) if _was_not_sent(error) else AmbiguousAnswer(message)
+
+
+def _is_loopback(url: str) -> bool:
+    """Whether an address is of this machine, which no proxy can reach."""
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
 def _find_cause(error: Exception) -> object:

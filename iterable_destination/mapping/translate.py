@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
-from iterable_destination.errors import InvalidEvent, InvalidSubscription, Problem
+from iterable_destination.errors import InvalidEvent, InvalidSubscription, Problem, list_notes
 from iterable_destination.mapping import classic
 from iterable_destination.mapping.actions import (
     Explanation,
@@ -51,7 +51,7 @@ class ClassicTranslator:
             raise
         except Exception as error:
             raise unreadable_event(event, error) from error
-        notes = tuple(segment_event.notes)
+        notes = list_notes(segment_event.notes)
         if segment_event.problems or segment_event.refusals:
             problems = segment_event.problems + segment_event.refusals
             raise InvalidEvent(problems, segment_event.message_id, call.identity)
@@ -67,7 +67,7 @@ class ClassicTranslator:
 
 
 def _skip(event: SegmentEvent, reason: str) -> Translation:
-    notes, identity = tuple(event.notes), event.identity()
+    notes, identity = list_notes(event.notes), event.identity()
     return Translation(event.message_id, skipped=reason, notes=notes, identity=identity)
 
 

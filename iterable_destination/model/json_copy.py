@@ -13,7 +13,7 @@ from datetime import date
 from math import isfinite
 from typing import Any, ClassVar, Final
 
-from iterable_destination.errors import Problem
+from iterable_destination.errors import MAX_LISTED, UNLISTED_PROBLEM, Problem
 from iterable_destination.model import endpoints
 from iterable_destination.model.dates import TEXTS_STAY, WITH_TIME, DateForm, to_iterable
 from iterable_destination.model.json_values import (
@@ -273,7 +273,10 @@ class JsonCopier:
 
     def add_problem(self, place: Place, reason: str) -> None:
         """Record a problem."""
-        self.problems.append(Problem(_render(place) or "$", reason))
+        if len(self.problems) < MAX_LISTED:
+            self.problems.append(Problem(_render(place) or "$", reason))
+        else:
+            self.problems.append(UNLISTED_PROBLEM)
 
 
 class _TooDeep(Exception):

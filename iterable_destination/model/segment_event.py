@@ -13,7 +13,14 @@ from difflib import get_close_matches
 from math import isfinite
 from typing import Any, Final, TypeVar
 
-from iterable_destination.errors import InvalidEvent, Note, Problem, shortened
+from iterable_destination.errors import (
+    InvalidEvent,
+    Note,
+    Problem,
+    add_note,
+    add_problem,
+    shortened,
+)
 from iterable_destination.model.calls import Identity
 from iterable_destination.model.dates import TEXTS_STAY, WITH_TIME, is_ambiguous
 from iterable_destination.model.field_names import FieldNames, fold, fold_all
@@ -247,16 +254,16 @@ class SegmentEvent(EventHeader):
 
     def add_problem(self, path: str, message: str) -> None:
         """Add a problem."""
-        self.problems.append(Problem(path, message))
+        add_problem(self.problems, path, message)
 
     def check(self, path: str, problem: str | None) -> None:
         """Add a problem of what would be sent; None is none."""
         if problem is not None:
-            self.refusals.append(Problem(path, problem))
+            add_problem(self.refusals, path, problem)
 
     def add_note(self, path: str, message: str) -> None:
         """Add a note."""
-        self.notes.append(Note(path, message))
+        add_note(self.notes, path, message)
 
     def find(self, name: str) -> Any:
         """Return the own field of this folded name as a JSON scalar, or None."""

@@ -14,7 +14,7 @@ from functools import partial
 from math import isfinite
 from typing import Any, Final
 
-from iterable_destination.errors import Problem, shortened
+from iterable_destination.errors import Problem, add_problem, shortened
 from iterable_destination.model import endpoints
 from iterable_destination.model.calls import (
     Call,
@@ -32,6 +32,8 @@ FindProblem = Callable[[Any], str | None]
 
 NO_IDENTITY: Final = "Must set either userId or email"
 
+#: Fields that look like an identity, of which a message names so many.
+_MAX_LOOKALIKES: Final = 10
 _NO_NUMBER: Final = "must be a number, or a string of digits with at most one dot"
 
 #: One ``@``, something before it, and a dot inside what is after it; no spaces and no control
@@ -94,7 +96,10 @@ def missing_problem(places: Iterable[str]) -> str:
 
 def missing_identity_problem(lookalikes: Iterable[str]) -> str:
     """Return what is wrong with an event that has neither, but perhaps fields that look like it."""
-    hint = ", ".join(map(shortened, lookalikes))
+    names = list(lookalikes)
+    if len(names) > _MAX_LOOKALIKES:
+        names[_MAX_LOOKALIKES:] = ["…"]
+    hint = ", ".join(map(shortened, names))
     return f"{NO_IDENTITY} (these are not read as one: {hint})" if hint else NO_IDENTITY
 
 
@@ -200,7 +205,7 @@ _Check = Callable[[str, str | None], None]
 
 def _check(problems: list[Problem], path: str, problem: str | None) -> None:
     if problem is not None:
-        problems.append(Problem(path, problem))
+        add_problem(problems, path, problem)
 
 
 def _check_user(call: UpdateUser, check: _Check) -> None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import time
 from base64 import b64decode
 from binascii import Error as NoBase64
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from iterable_destination.delivery.base import BaseDestination
 from iterable_destination.errors import NotAccepted
 from iterable_destination.model.json_codec import decode
+from iterable_destination.model.json_values import as_object
 from iterable_destination.model.outcomes import Outcome
 from iterable_destination.model.records import LineRecord
 from iterable_destination.receivers.acknowledgement import (
@@ -44,6 +45,7 @@ class LambdaHandler(Protocol):
         """Deliver what is in the event, and return the response for Lambda."""
 
 
+_NO_REQUEST: Final = "this is no HTTP request: it has no method"
 #: A handler stops this many seconds before its time ends, or at this share of it, if that is less.
 _MARGIN: Final = 1.0
 _MARGIN_SHARE: Final = 0.2
@@ -63,7 +65,7 @@ def sqs_handler(to: BaseDestination) -> LambdaHandler:
     """
 
     def handler(event: Any, context: Any = None) -> dict[str, Any]:
-        records = _read_records(event, "aws:sqs")
+        records = _read_records(event, "aws:sqs", _is_message)
         texts = [_encode_text(record.get("body")) for record in records]
         deadline = _read_deadline(context)
         if any(str(record.get("eventSourceARN", "")).endswith(".fifo") for record in records):
@@ -87,8 +89,10 @@ def kinesis_handler(to: BaseDestination) -> LambdaHandler:
     """
 
     def handler(event: Any, context: Any = None) -> dict[str, Any]:
-        records = [record["kinesis"] for record in _read_records(event, "aws:kinesis")]
-        texts = [b64decode(record["data"]) for record in records]
+        records = [
+            record["kinesis"] for record in _read_records(event, "aws:kinesis", _is_from_stream)
+        ]
+        texts = [_decode_data(record["data"]) for record in records]
         failed = _deliver(to, texts, _read_deadline(context))
         return _build_failures([records[index]["sequenceNumber"] for index in failed[:1]])
 
@@ -122,14 +126,16 @@ def http_handler(application: WebhookApp) -> LambdaHandler:
     """Make a handler for API Gateway (both versions), a Function URL or a load balancer.
 
     It returns the response of an application, such as :func:`~receivers.segment.webhook_app` makes.
+    The handler raises :exc:`ValueError` for an event that is no HTTP request.
     """
 
     def handler(event: Any, context: Any = None) -> dict[str, Any]:
         limit = time.monotonic() + application.time_limit
         deadline = min(limit, _read_deadline(context) or float("inf"))
-        response = application.handle(_read_request(event), deadline)
+        request = _read_request(event)
+        response = application.handle(request, deadline)
         headers = {"Content-Type": "application/json", **response.headers}
-        body = response.body().decode()
+        body = "" if request.method == "HEAD" else response.body().decode()
         return {"statusCode": response.status, "headers": headers, "body": body}
 
     return handler
@@ -154,13 +160,39 @@ def _remaining(deadline: float | None) -> float | None:
 # Records -------------------------------------------------------------------------------------
 
 
-def _read_records(event: Any, source: str) -> list[Any]:
+def _read_records(
+    event: Any, source: str, is_whole: Callable[[Mapping[str, Any]], bool]
+) -> list[Any]:
     records = event.get("Records") if isinstance(event, Mapping) else None
-    if not isinstance(records, list) or any(
-        each.get("eventSource", source) != source for each in records
+    if not isinstance(records, list) or not all(
+        isinstance(each, Mapping) and each.get("eventSource", source) == source and is_whole(each)
+        for each in records
     ):
         raise ValueError(f"this is no event of {source}: it has no Records of it")
     return records
+
+
+def _is_message(record: Mapping[str, Any]) -> bool:
+    """Whether a record of SQS can be answered for."""
+    return isinstance(record.get("messageId"), str)
+
+
+def _is_from_stream(record: Mapping[str, Any]) -> bool:
+    """Whether a record of Kinesis can be read and answered for."""
+    data = record.get("kinesis")
+    return (
+        isinstance(data, Mapping)
+        and isinstance(data.get("sequenceNumber"), str)
+        and isinstance(data.get("data"), str)
+    )
+
+
+def _decode_data(data: str) -> bytes:
+    """Return the bytes of a record of Kinesis; nothing, which is refused, if it is no base64."""
+    try:
+        return b64decode(data)
+    except ValueError:
+        return b""
 
 
 def _encode_text(body: Any) -> bytes:
@@ -227,14 +259,19 @@ def _build_failures(identifiers: Sequence[str]) -> dict[str, Any]:
 
 
 def _read_request(event: Any) -> Request:
-    context = event.get("requestContext") or {}
-    http = context.get("http") or {}
+    """Return the request of an event; raises :exc:`ValueError` if it is none."""
+    given = event if isinstance(event, Mapping) else {}
+    context = as_object(given.get("requestContext")) or {}
+    http = as_object(context.get("http")) or {}
+    method = http.get("method") or given.get("httpMethod")
+    if not (method and isinstance(method, str)):
+        raise ValueError(_NO_REQUEST)  # A response would tell another sender that it was taken.
     headers = {
         **{name: values[-1] for name, values in (event.get("multiValueHeaders") or {}).items()},
         **(event.get("headers") or {}),
     }
     return Request(
-        http.get("method") or event.get("httpMethod", ""),
+        method,
         _read_path(event, context),
         {name.lower(): value for name, value in headers.items()},
         lambda limit: _read_body(event, limit),

@@ -37,6 +37,14 @@ _MAX_EVENTS: Final = 5_000
 _RESPONSE_TIME: Final = 0.1
 
 
+#: What load balancers ask for, to know whether this is alive. None of it is a webhook.
+_HEALTH_METHODS: Final = frozenset({"GET", "HEAD"})
+_HEALTH_PATHS: Final = frozenset({"", "/", "/health", "/healthz", "/livez", "/readyz"})
+_NOT_STORED: Final = "the events cannot be stored now"
+#: Characters of a method or a path that are logged.
+_MAX_LOGGED: Final = 200
+
+
 class Receiver(Closeable):
     """Handles requests: it delivers the events of each before it responds.
 
@@ -77,6 +85,8 @@ class Receiver(Closeable):
         ``deadline`` is when to respond, on the receiver's clock.
         """
         try:
+            if request.method in _HEALTH_METHODS and request.path in _HEALTH_PATHS:
+                return self._check_health(deadline - self._clock() - _RESPONSE_TIME)
             events = self.read_events(request)
             _check_count(events)
             timeout = deadline - self._clock() - _RESPONSE_TIME
@@ -85,8 +95,18 @@ class Receiver(Closeable):
             return self._deliver(events, timeout)
         except HTTPError as error:
             # Escaped, since a line break in them would begin another line of the log.
-            _log.info("%a %a: %s", request.method, request.path, error)
+            method, path = request.method[:_MAX_LOGGED], request.path[:_MAX_LOGGED]
+            _log.info("%a %a: %s", method, path, error)
             return error.response
+
+    def _check_health(self, timeout: float) -> Response:
+        """Respond to a load balancer, which asks often and has no secret, so nothing is logged."""
+        if self._outbox is not None:
+            try:
+                self._outbox.check_writable(timeout=timeout)
+            except OutboxError:
+                return Response(503, {"error": _NOT_STORED})
+        return Response(200, {"status": "ok"})
 
     def read_events(self, request: Request) -> Sequence[Any]:
         """Return the events of a request. Raises :exc:`HTTPError` for an invalid request."""
@@ -95,16 +115,16 @@ class Receiver(Closeable):
     def read_plain_body(self, request: Request) -> bytes:
         """Return the body of a request without a content encoding, and check its header secrets.
 
-        Raises :exc:`HTTPError` for a content encoding, a missing or invalid secret, and a body that
-        cannot be read.
+        The secrets are checked first: of a request without them nothing more is read. Raises
+        :exc:`HTTPError` for a missing or invalid secret, a content encoding, and a body that cannot
+        be read.
         """
-        if request.header("content-encoding"):
-            raise HTTPError(415, "content encodings are not supported for webhooks")
-        body = request.read(self._max_body)
         for name, secrets in self._header_secrets.items():
             if not auth.is_one_of(request.header(name), secrets):
                 raise HTTPError(401, "missing or invalid secret")
-        return body
+        if request.header("content-encoding"):
+            raise HTTPError(415, "content encodings are not supported for webhooks")
+        return request.read(self._max_body)
 
     def _deliver(self, events: Sequence[Any], timeout: float) -> Response:
         outcomes = deliver_batch(self._destination, events, timeout)
@@ -122,7 +142,7 @@ def _store(events: Sequence[Any], outbox: Outbox, timeout: float) -> Response:
         outbox.add_all(events, timeout=timeout)
     except (OutboxError, QueueFull) as error:
         _log.error("events cannot be stored: %s", error)
-        raise HTTPError(503, "the events cannot be stored now") from None
+        raise HTTPError(503, _NOT_STORED) from None
     return Response(200, {"kept": len(events)})
 
 

@@ -14,6 +14,10 @@ import attrs
 from iterable_destination.model.json_codec import decode, encode
 
 _JSON: Final = "application/json"
+#: What Segment's clients call JSON; those in browsers and on Android say that it is plain text.
+_CLIENT_TYPES: Final = frozenset({_JSON, "text/plain", ""})
+#: How a content type says that the text is UTF-8.
+_UTF_8: Final = frozenset({"", "charset=utf-8", "charset=utf8"})
 
 
 class HTTPError(Exception):
@@ -60,12 +64,29 @@ class Request:
 
     def require_json_post(self) -> None:
         """Raise :exc:`HTTPError` unless this is a POST of JSON in UTF-8, by its headers."""
+        self._require_post()
+        kind, charset = self._parse_content_type()
+        if kind != _JSON or charset not in _UTF_8:
+            raise HTTPError(415, f"the content type must be {_JSON}, in UTF-8")
+
+    def require_client_post(self) -> None:
+        """Raise :exc:`HTTPError` unless this is a POST as a client of Segment's sends it.
+
+        Its content type is JSON, plain text or missing, in UTF-8.
+        """
+        self._require_post()
+        kind, charset = self._parse_content_type()
+        if kind not in _CLIENT_TYPES or charset not in _UTF_8:
+            raise HTTPError(415, f"the content type must be {_JSON} or text/plain, in UTF-8")
+
+    def _require_post(self) -> None:
         if self.method != "POST":
             raise HTTPError(405, "only POST is allowed", {"Allow": "POST"})
-        kind, _, parameters = self.header("content-type").partition(";")
-        charset = parameters.lower().replace(" ", "").replace('"', "")
-        if kind.strip().lower() != _JSON or (charset.strip(";") not in {"", "charset=utf-8"}):
-            raise HTTPError(415, f"the content type must be {_JSON}, in UTF-8")
+
+    def _parse_content_type(self) -> tuple[str, str]:
+        """Return the content type in lower case, and what stands after it."""
+        kind, _, parameters = self.header("content-type").lower().partition(";")
+        return kind.strip(), parameters.replace(" ", "").replace('"', "").strip(";")
 
 
 def parse_json(body: bytes) -> Any:

@@ -47,8 +47,8 @@ class IterableReceiver(Receiver):
     def read_events(self, request: Request) -> Sequence[Any]:
         """Return the webhook of a request. Raises :exc:`HTTPError` for an invalid request."""
         request.require_json_post()
-        body = self.read_plain_body(request)
         self._check_token(request.header("authorization"))
+        body = self.read_plain_body(request)
         value = parse_json(body)
         if not isinstance(value, dict):
             raise HTTPError(400, "the body must be a webhook of Iterable's, a JSON object")

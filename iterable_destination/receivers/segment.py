@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+import attrs
+
 from iterable_destination.delivery.destination import Destination
 from iterable_destination.errors import InvalidSettings
 from iterable_destination.io.dead_letters import DeadLetters
@@ -19,11 +21,23 @@ from iterable_destination.receivers.base import (
     Secrets,
     parse_secrets,
 )
-from iterable_destination.receivers.http import HTTPError, Request, decompress, parse_json
+from iterable_destination.receivers.http import (
+    HTTPError,
+    Request,
+    Response,
+    decompress,
+    parse_json,
+)
 from iterable_destination.receivers.wsgi import WebhookApp
 
 #: Bytes of a body that is read before its sender is authenticated. Segment's clients send 500,000.
 _MAX_UNAUTHENTICATED_BODY: Final = 600_000
+#: Lets browsers send from any page, and ask first whether they may.
+_CROSS_ORIGIN: Final = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "POST",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, Content-Encoding",
+}
 _NO_SECRETS: Final = (
     "shared_secret: missing, and header_secrets and write_keys too, so anybody could send events;"
     " without_authentication=True allows that"
@@ -73,11 +87,24 @@ class SegmentReceiver(Receiver):
         if self._owns_destination:
             self._destination.close()
 
+    def handle(self, request: Request, deadline: float) -> Response:
+        """Deliver or store the events of a request, and return the response.
+
+        A browser, which names the page's origin, may send to the paths of clients from any page.
+        """
+        if not (request.header("origin") and tracking_api.is_known(request.path)):
+            return super().handle(request, deadline)
+        if request.method == "OPTIONS":
+            return Response(200, {}, dict(_CROSS_ORIGIN))
+        response = super().handle(request, deadline)
+        return attrs.evolve(response, headers=response.headers | _CROSS_ORIGIN)
+
     def read_events(self, request: Request) -> Sequence[Any]:
         """Return the events of a request. Raises :exc:`HTTPError` for an invalid request."""
-        request.require_json_post()
         if request.path.startswith(tracking_api.PREFIX):
+            request.require_client_post()
             return self._read_client_request(request)
+        request.require_json_post()
         return self._read_webhook(request)
 
     def _read_webhook(self, request: Request) -> Sequence[Any]:
@@ -98,9 +125,9 @@ class SegmentReceiver(Receiver):
             raise HTTPError(404, "not found")
         authorization = request.header("authorization")
         limit = self._max_body if authorization else min(self._max_body, _MAX_UNAUTHENTICATED_BODY)
-        body = request.read(limit)
         if authorization:
             self._check_write_key(auth.parse_user_name(authorization))
+        body = request.read(limit)
         value = parse_json(decompress(body, request.header("content-encoding"), limit))
         if not authorization:  # Older clients send it in the body only.
             self._check_write_key(value.get("writeKey") if isinstance(value, dict) else None)
@@ -131,7 +158,8 @@ def webhook_app(  # noqa: PLR0913 - keywords, each with a default
     At any path it accepts the requests of Segment's Webhooks destination: one event, or an array of
     events. Under ``/v1/`` it accepts the requests of Segment's clients to Segment's tracking API:
     ``/v1/batch``, ``/v1/identify``, ``/v1/track``, ``/v1/page``, ``/v1/screen``, with gzip or
-    without.
+    without, as ``application/json`` or ``text/plain``. GET and HEAD of ``/``, ``/health``,
+    ``/healthz``, ``/livez`` and ``/readyz`` are answered with 200, without authentication.
 
     ``shared_secret`` is the webhook's, which ``X-Signature`` is made with. Of an array Segment
     signs the first event only; ``header_secrets``, the required values of headers by name, cover

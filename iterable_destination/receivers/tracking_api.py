@@ -20,15 +20,19 @@ _SHARED: Final = ("context", "integrations")
 
 
 def is_known(path: str) -> bool:
-    """Whether Segment's clients send to this path."""
-    return path.startswith(PREFIX) and path.removeprefix(PREFIX) in _BATCHES | _TYPES.keys()
+    """Whether Segment's clients send to this path; some end it with a slash."""
+    return path.startswith(PREFIX) and _parse_name(path) in _BATCHES | _TYPES.keys()
+
+
+def _parse_name(path: str) -> str:
+    return path.removeprefix(PREFIX).removesuffix("/")
 
 
 def read_events(path: str, body: Any) -> list[Any]:
     """Return the events of a body. Raises :exc:`HTTPError` for one that the path does not take."""
     if not isinstance(body, dict):
         raise HTTPError(400, "the body must be a JSON object")
-    name = path.removeprefix(PREFIX)
+    name = _parse_name(path)
     if name in _TYPES:
         return [body | {"type": _TYPES[name]}]
     batch = body.get("batch")

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from threading import Timer
+from traceback import format_tb
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from iterable_destination.io.lifecycle import Closeable
@@ -117,8 +118,10 @@ def _stop_reading(connection: Any) -> None:
         socket.socket.shutdown(connection, socket.SHUT_RD)
 
 
-def send_response(response: Response, start_response: StartResponse) -> Iterable[bytes]:
-    """Start a response as WSGI requires, and return its body."""
+def send_response(
+    response: Response, start_response: StartResponse, method: str = "POST"
+) -> Iterable[bytes]:
+    """Start a response as WSGI requires, and return its body, which is empty after HEAD."""
     body = response.body()
     headers = {
         "Content-Type": "application/json",
@@ -128,7 +131,7 @@ def send_response(response: Response, start_response: StartResponse) -> Iterable
     }
     status = HTTPStatus(response.status)
     start_response(f"{status.value} {status.phrase}", list(headers.items()))
-    return [body]
+    return [] if method == "HEAD" else [body]
 
 
 class WebhookApp(Closeable):
@@ -141,7 +144,7 @@ class WebhookApp(Closeable):
         """Handle one request."""
         deadline = time.monotonic() + self.time_limit
         response = self.handle(read_request(environ, deadline), deadline)
-        return send_response(response, start_response)
+        return send_response(response, start_response, environ["REQUEST_METHOD"])
 
     @property
     def time_limit(self) -> float:
@@ -157,7 +160,9 @@ class WebhookApp(Closeable):
             return self._receiver.handle(request, deadline)
         except Exception as error:  # noqa: BLE001 - whatever it is, Segment should send it again
             _log.error("a request could not be handled: %s", type(error).__name__)
-            _log.debug("a request could not be handled", exc_info=True)
+            # Without the exception's text, which may repeat what the sender wrote.
+            places = "".join(format_tb(error.__traceback__))
+            _log.debug("a request could not be handled:\n%s", places)
             return Response(503, {"error": "internal error"})
 
     def close(self) -> None:

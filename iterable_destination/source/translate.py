@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import attrs
 
-from iterable_destination.errors import InvalidWebhook, shortened
+from iterable_destination.errors import InvalidWebhook, list_notes, shortened
 from iterable_destination.model.json_codec import canonical
 from iterable_destination.model.segment_track import Ignored, SegmentTrack, message_id
 from iterable_destination.source.collections import SEND_SKIPS
@@ -59,12 +59,12 @@ def _track(event: Event, webhook: Webhook, options: SourceOptions) -> SegmentTra
         webhook.timestamp,
         message_id(text),
         {"Iterable": False} if options.loop_guard else None,
-        tuple(webhook.notes),
+        list_notes(webhook.notes),
     )
     if surely_fits(len(text) + len(event.name), options.max_bytes):
         return track
     leave_out(track, names, add_note, options.max_bytes)
-    return attrs.evolve(track, notes=tuple(webhook.notes))
+    return attrs.evolve(track, notes=list_notes(webhook.notes))
 
 
 _SKIPS: Final = frozenset(collection.wire.lower() for collection in SEND_SKIPS)

@@ -6,9 +6,17 @@ webhook is never changed.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any, Final
 
-from iterable_destination.errors import InvalidWebhook, Note, Problem
+from iterable_destination.errors import (
+    MAX_LISTED,
+    InvalidWebhook,
+    Note,
+    Problem,
+    add_note,
+    add_problem,
+)
 from iterable_destination.model.dates import read_as_iso
 from iterable_destination.model.json_copy import JsonCopier, Place
 from iterable_destination.model.json_values import as_object, describe_type, is_blank, scalar
@@ -90,17 +98,16 @@ class Webhook:
     def add_problem(self, path: str, message: str) -> None:
         """Add a problem, unless the same place, or one inside it, has one already."""
         if not self._has_problem(path):
-            self.problems.append(Problem(path, message))
+            add_problem(self.problems, path, message)
 
     def _has_problem(self, path: str) -> bool:
         inside = (f"{path}.", f"{path}[")
-        return any(
-            problem.path == path or problem.path.startswith(inside) for problem in self.problems
-        )
+        listed = islice(self.problems, MAX_LISTED)
+        return any(problem.path == path or problem.path.startswith(inside) for problem in listed)
 
     def add_note(self, path: str, message: str) -> None:
         """Add a note."""
-        self.notes.append(Note(path, message))
+        add_note(self.notes, path, message)
 
     def name_fields(self, names: Names) -> dict[str, Any]:
         """Return the fields by their names; of two with the same name only the first."""

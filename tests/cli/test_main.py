@@ -25,6 +25,7 @@ from iterable_destination import Destination, RetryPolicy
 from iterable_destination.__main__ import main
 from iterable_destination.cli import main as cli
 from iterable_destination.cli import options
+from iterable_destination.testing import LocalIterable
 from tests.support import faulty_server as faulty
 from tests.support.faulty_server import Exchange, FaultyServer, Script
 
@@ -238,17 +239,20 @@ def test_a_settings_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> Non
 # What cannot be read -----------------------------------------------------------------------------
 
 
+CUT = "Compressed file ended before the end-of-stream marker was reached"
+
+
 @pytest.mark.parametrize("command", ["translate", "send"])
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
         ("nothing.jsonl", None, os.strerror(ENOENT)),
         ("nothing.gz", None, os.strerror(ENOENT)),
-        ("no.gz", LINE, "Not a gzipped file (b'{\"')"),
+        ("some.zip", b"PK\x03\x04....", "is a zip file: unpack it first"),
         (
             "cut.gz",
             gzip.compress(b"", mtime=0)[:-9],
-            "Compressed file ended before the end-of-stream marker was reached",
+            CUT,
         ),
     ],
 )
@@ -271,13 +275,13 @@ def test_an_input_that_cannot_be_read_is_wrong_usage(
 
 
 @pytest.mark.parametrize("command", ["translate", "send"])
-def test_a_directory_is_wrong_usage(
+def test_an_empty_directory_is_wrong_usage(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ITERABLE_API_KEY", KEY)
     result = run(command, str(tmp_path))
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr == f"Error: {tmp_path}: {os.strerror(EISDIR)}\n"
+    assert result.stderr == f"Error: {tmp_path}: is a folder without files\n"
 
 
 def test_what_was_read_before_the_input_broke_is_there(tmp_path: Path) -> None:
@@ -287,6 +291,55 @@ def test_what_was_read_before_the_input_broke_is_there(tmp_path: Path) -> None:
     assert read_lines(result) == [TRACKED, TRACKED]
     assert result.exit_code == 2
     assert result.stderr == f"Error: {path}: Not a gzipped file (b're')\n"
+
+
+def test_what_was_read_before_the_input_broke_is_delivered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = b"".join(
+        b'{"type":"track","event":"A","userId":"u-%d","messageId":"m-%d"}\n' % (n % 9, n)
+        for n in range(45)
+    )
+    path = tmp_path / "events.gz"
+    path.write_bytes(gzip.compress(events)[:-12])
+    with LocalIterable() as iterable:
+        monkeypatch.setenv("ITERABLE_API_KEY", str(iterable.api_key))
+        result = run("send", str(path), "--base-url", iterable.url)
+    assert result.exit_code == 2
+    outcomes = [line["outcome"] for line in read_lines(result)]
+    assert set(outcomes) == {"delivered"}
+    assert len(outcomes) > 40
+    assert result.stderr.endswith(f"Error: {path}: {CUT}\n")
+
+
+def test_several_files_are_read_one_after_another(tmp_path: Path) -> None:
+    plain, compressed = tmp_path / "a.jsonl", tmp_path / "b.GZ"
+    plain.write_bytes(LINE)
+    compressed.write_bytes(gzip.compress(b"no\n" + LINE))
+    found = read_lines(run("translate", str(plain), str(compressed), str(tmp_path)))
+    assert [each.get("line") for each in found] == [None, 2, None, None, 5, None]
+    assert found[0] == TRACKED
+
+
+def test_json_that_is_no_lines_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "events.json"
+    path.write_bytes(b"[\n" + LINE + b"\n]\n")
+    result = run("translate", str(path))
+    assert result.exit_code == 1
+    assert len(read_lines(result)) == 3
+    assert result.stderr.startswith(f"{path}: this looks like JSON over several lines")
+
+
+def test_no_line_has_a_control_character() -> None:
+    evil = "\x1b[2J\x7f\x80\x9b2J\x9f\xa0é\u2028"
+    event = TRACK | {"messageId": evil, "properties": {evil: evil}}
+    result = run("translate", stdin=to_json(event))
+    [found] = read_lines(result)
+    assert found["messageId"] == evil
+    assert found["calls"][0]["body"]["dataFields"] == {evil: evil}
+    text = result.stdout_bytes.decode()
+    assert not [c for c in text if c != "\n" and (ord(c) < 32 or 127 <= ord(c) < 160)]
+    assert "\xa0é" in text
 
 
 # Wrong settings ----------------------------------------------------------------------------------

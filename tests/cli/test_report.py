@@ -349,14 +349,48 @@ def test_drain_makes_no_file_that_is_missing(run: Run, tmp_path: Path) -> None:
     assert not path.exists()
 
 
-def test_drain_refuses_what_is_no_outbox(run: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["something of mine " * 100, "", "{}\n", "SQLite"])
+def test_drain_refuses_what_is_no_outbox(text: str, run: Run, tmp_path: Path) -> None:
     path = tmp_path / "text"
-    path.write_text("something of mine " * 100)
+    path.write_text(text)
     with LocalIterable() as iterable:
         result = run(iterable, "drain", str(path))
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr.startswith(f"Error: {path}: ")
-    assert path.read_text() == "something of mine " * 100
+    assert result.stderr == f"Error: {path}: is no outbox\n"
+    assert path.read_text() == text
+
+
+def test_drain_waits_for_no_pipe_and_refuses_a_folder(run: Run, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with LocalIterable() as iterable:
+        for path in (tmp_path / "pipe", tmp_path):
+            result = run(iterable, "drain", str(path))
+            assert (result.exit_code, result.stderr) == (2, f"Error: {path}: no ordinary file\n")
+        long = run(iterable, "drain", "x" * 300)
+    assert long.stderr == f"Error: {'x' * 300}: {os.strerror(errno.ENAMETOOLONG)}\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_drain_ends_at_a_signal_and_what_is_not_delivered_stays(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    path, met, go = tmp_path / "outbox", threading.Event(), threading.Event()
+
+    def stall(_: Received, apply: Apply) -> Response:
+        met.set()
+        go.wait(WAIT_SECONDS)
+        return apply()
+
+    with Outbox(path) as outbox, LocalIterable(faults=stall) as iterable:
+        outbox.add(order(0))
+        with start_send(iterable, "drain", str(path)) as running:
+            assert met.wait(WAIT_SECONDS)
+            running.send_signal(number)
+            threading.Timer(0.5, go.set).start()
+            assert running.wait(10) not in {0, -number}
+            assert running.stderr is not None
+            assert b"Traceback" not in running.stderr.read()
+        assert len(outbox) == 1
 
 
 def test_drain_leaves_an_outbox_to_whoever_delivers_from_it(run: Run, tmp_path: Path) -> None:
@@ -459,9 +493,10 @@ def test_a_pipe_that_stays_open_gets_its_outcomes_in_time() -> None:
     assert running.returncode == 0
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("stalls", [True, False])
-def test_ctrl_c_ends_it_soon_with_a_checkpoint_and_without_a_traceback(
-    *, stalls: bool, tmp_path: Path
+def test_ctrl_c_and_sigterm_end_it_soon_with_a_checkpoint_and_without_a_traceback(
+    *, stalls: bool, number: signal.Signals, tmp_path: Path
 ) -> None:
     checkpoint, met = tmp_path / "done.json", threading.Event()
 
@@ -484,7 +519,7 @@ def test_ctrl_c_ends_it_soon_with_a_checkpoint_and_without_a_traceback(
         first = [json.loads(running.stdout.readline()) for _ in range(5)]
         if stalls:
             assert met.wait(WAIT_SECONDS)
-        running.send_signal(signal.SIGINT)
+        running.send_signal(number)
         assert running.wait(5) not in {0, -signal.SIGKILL}
         rest, told = parse_lines(running.stdout.read()), running.stderr.read()
     assert {line["outcome"] for line in first} == {"delivered"}

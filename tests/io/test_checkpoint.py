@@ -252,6 +252,41 @@ def test_a_directory_that_is_not_there_is_told_at_once(tmp_path: Path) -> None:
     assert str(caught.value) == f"{path}: {os.strerror(errno.ENOENT)}"
 
 
+def test_a_pipe_is_not_waited_for(path: Path) -> None:
+    os.mkfifo(path)
+    with pytest.raises(InvalidCheckpoint) as caught:
+        Checkpoint(path)
+    assert str(caught.value) == f"{path}: no ordinary file"
+
+
+def test_a_name_that_is_too_long_is_told(tmp_path: Path) -> None:
+    for length in (251, 255, 300):  # with ".lock" each is more than 255
+        path = tmp_path / ("x" * length)
+        with pytest.raises(UnwritableFile) as caught:
+            Checkpoint(path)
+        assert str(caught.value) == f"{path}: {os.strerror(errno.ENAMETOOLONG)}"
+
+
+def test_nothing_is_written_where_a_link_in_place_of_the_temporary_file_leads(
+    path: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    other.write_text("something of mine")
+    (tmp_path / "done.json.tmp").symlink_to(other)
+    write_checkpoint(path, [0])
+    assert other.read_text() == "something of mine"
+    assert ranges(path) == [(0, 1)]
+    assert not (tmp_path / "done.json.tmp").is_symlink()
+
+
+def test_a_lock_that_is_a_link_is_refused(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "done.json.lock").symlink_to(tmp_path / "other")
+    with pytest.raises(UnwritableFile) as caught:
+        Checkpoint(path)
+    assert str(caught.value) == f"{path}: {os.strerror(errno.ELOOP)}"
+    assert not (tmp_path / "other").exists()
+
+
 def test_a_link_stays_a_link(path: Path, tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(path)

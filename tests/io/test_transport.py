@@ -386,6 +386,38 @@ def test_a_server_that_the_environment_exempts_is_asked_directly(
     assert (len(server.requests), len(proxy.requests)) == (1, 0)
 
 
+@pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "all_proxy"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LocalHost"])
+def test_an_address_of_this_machine_is_asked_directly(
+    name: str, host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with FaultyServer(faulty.accepts) as server, FaultyServer(faulty.accepts) as proxy:
+        monkeypatch.setenv(name, proxy.url)
+        send(server.url.replace("127.0.0.1", host))
+    assert (len(server.requests), len(proxy.requests)) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("url", "is_loopback"),
+    [
+        ("http://127.0.0.1:8080", True),
+        ("http://127.9.9.9", True),
+        ("http://[::1]:8080/path", True),
+        ("http://[::ffff:127.0.0.1]", True),
+        ("http://user@localhost.", True),
+        ("https://iterable.localhost", True),
+        ("http://128.0.0.1", False),
+        ("http://[::2]", False),
+        ("http://localhost.example.com", False),
+        ("http://127.0.0.1.example.com", False),
+        ("http://10.0.0.1", False),
+        ("https://api.iterable.com", False),
+    ],
+)
+def test_the_addresses_of_this_machine_are_known(url: str, *, is_loopback: bool) -> None:
+    assert transport._is_loopback(url) is is_loopback
+
+
 def test_a_proxy_that_refuses_means_that_nothing_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     with faulty.refusing() as proxy:
         monkeypatch.setenv("http_proxy", proxy)

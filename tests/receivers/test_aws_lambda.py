@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from math import inf
 from pathlib import Path
@@ -180,3 +181,63 @@ def test_a_handler_stops_a_second_or_a_fifth_of_its_time_before_its_end(
 ) -> None:
     monkeypatch.setattr(aws_lambda, "time", SimpleNamespace(monotonic=lambda: 100.0))
     assert aws_lambda._read_deadline(Context(left)) == pytest.approx(100.0 + used)
+
+
+# What is from something else ---------------------------------------------------------------------
+
+SNS = {"EventSource": "aws:sns", "Sns": {"MessageId": "m-1", "Message": json.dumps(track(1))}}
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        None,
+        [],
+        "text",
+        {},
+        {"Records": None},
+        {"Records": [1]},
+        {"Records": [None]},
+        {"Records": ["text"]},
+        {"Records": [SNS]},
+        {"Records": [{"eventSource": "aws:s3", "s3": {}}]},
+        {"Records": [{"eventSource": "aws:kinesis"}]},
+        {"Records": [{"eventSource": "aws:kinesis", "kinesis": 1}]},
+        {"Records": [{"eventSource": "aws:kinesis", "kinesis": {"data": "e30="}}]},
+        {"Records": [{"eventSource": "aws:sqs", "body": "{}"}]},
+        {"requestContext": "text", "httpMethod": ""},
+    ],
+)
+@pytest.mark.parametrize("name", ["sqs", "kinesis", "eventbridge", "http"])
+def test_what_is_from_something_else_is_refused_in_a_sentence(
+    name: str, event: Any, iterable: LocalIterable
+) -> None:
+    with delivering(iterable) as to:
+        handle = function(name, iterable, to)
+        if name == "eventbridge" and event == []:
+            assert handle(event) == {}  # a batch of none
+            return
+        with pytest.raises(ValueError, match=r"\Athis is no (event of|HTTP request)"):
+            handle(event)
+    assert list_delivered(iterable) == []
+
+
+def test_a_record_of_kinesis_that_is_no_base64_is_kept_and_the_others_arrive(
+    iterable: LocalIterable,
+) -> None:
+    texts = [b64encode(json.dumps(track(1)).encode()).decode(), "no base64!", "é"]
+    records = [
+        {"eventSource": "aws:kinesis", "kinesis": {"sequenceNumber": f"n-{n}", "data": text}}
+        for n, text in enumerate(texts)
+    ]
+    with delivering(iterable) as to:
+        handle = function("kinesis", iterable, to)
+        assert handle({"Records": records}) == {"batchItemFailures": [{"itemIdentifier": "n-1"}]}
+    assert list_delivered(iterable) == [1]
+
+
+def test_a_head_request_has_no_body(iterable: LocalIterable) -> None:
+    with delivering(iterable) as to:
+        handle = function("http", iterable, to)
+        found = handle({"httpMethod": "HEAD", "path": "/"})
+    assert (found["statusCode"], found["body"]) == (200, "")

@@ -378,12 +378,36 @@ def test_there_is_nothing_where_nobody_may_send(iterable: LocalIterable) -> None
         assert ask(app, *make_client_request(track(1)), "/v1/unknown").result == NOTHING_HERE
 
 
-@pytest.mark.parametrize("path", ["/", "/v1/track", "/v1/unknown"])
+@pytest.mark.parametrize("path", ["/hook", "/v1/track", "/v1/unknown"])
 def test_only_post_is_taken_and_only_json(path: str, iterable: LocalIterable) -> None:
     with run_receiver(iterable, write_keys=WRITE_KEY) as app:
         found = ask(app, b"", JSON, path, method="GET")
         assert (found.status, found.headers["allow"]) == (405, "POST")
-        assert ask(app, b"", {"Content-Type": "text/plain"}, path).status == 415
+        assert ask(app, b"", {"Content-Type": "text/html"}, path).status == 415
+        assert ask(app, b"", {"Content-Type": "text/plain; charset=utf-16"}, path).status == 415
+
+
+def read_nothing(_: int) -> bytes:
+    pytest.fail("the body was read")
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "result"),
+    [
+        ("/v1/batch", {"authorization": encode_basic("other")}, NO_KEY),
+        ("/v1/t", {"authorization": "Bearer x", "content-type": "text/plain"}, NO_KEY),
+        ("/", {}, NO_HEADER),
+        ("/", {"x-second": "wrong", "content-encoding": "gzip"}, NO_HEADER),
+    ],
+)
+def test_a_sender_with_a_wrong_header_is_refused_before_the_body_is_read(
+    path: str, headers: dict[str, str], result: Any, iterable: LocalIterable
+) -> None:
+    options: dict[str, Any] = {"header_secrets": {"X-Second": "two"}, "write_keys": WRITE_KEY}
+    given = {"content-type": "application/json"} | headers
+    with run_receiver(iterable, **options) as app:
+        response = app.handle(Request("POST", path, given, read_nothing), time.monotonic() + 1)
+    assert (response.status, response.content) == result
 
 
 # What is answered --------------------------------------------------------------------------------

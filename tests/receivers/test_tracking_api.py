@@ -16,7 +16,7 @@ SHORT = {kind[0]: kind for kind in TYPES}
 EVENT = {"type": "track", "event": "A", "userId": "u-1"}
 
 
-@pytest.mark.parametrize("name", ["batch", "b", "import", *TYPES, *SHORT])
+@pytest.mark.parametrize("name", ["batch", "b", "import", "import/", "t/", *TYPES, *SHORT])
 def test_segments_paths_are_known(name: str) -> None:
     assert is_known(f"/v1/{name}")
 
@@ -29,7 +29,7 @@ def test_segments_paths_are_known(name: str) -> None:
         "/v1",
         "/v1/",
         "/v1/Batch",
-        "/v1/batch/",
+        "/v1/batch//",
         "/v1/v1/batch",
         "/v2/batch",
         "/v1//batch",
@@ -56,6 +56,7 @@ def test_a_short_path_means_the_same(name: str, kind: str) -> None:
 def test_a_batch_has_events(name: str) -> None:
     assert read_events(f"/v1/{name}", {"batch": [EVENT, EVENT], "sentAt": "now"}) == [EVENT, EVENT]
     assert read_events(f"/v1/{name}", {"batch": []}) == []
+    assert read_events(f"/v1/{name}/", {"batch": [EVENT]}) == [EVENT]
 
 
 def test_what_a_batch_says_of_all_is_said_of_each_that_does_not_say_it_itself() -> None:

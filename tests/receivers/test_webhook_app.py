@@ -298,6 +298,9 @@ def test_whatever_comes_is_answered_as_what_it_is(
 ) -> None:
     found = ask(app, body, {"Content-Type": kind} | headers, path, method=method)
     assert found.status in STATUSES
+    if method == "HEAD":
+        assert not found.text
+        return
     assert isinstance(found.content, dict)
     assert int(found.headers["content-length"]) == len(found.text)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from math import floor, isfinite
 from typing import Any, Final
 
-from iterable_destination.errors import Note, Problem
+from iterable_destination.errors import Note, Problem, add_note, add_problem
 from iterable_destination.mapping.actions.number_text import write_number
 from iterable_destination.model.dates import read_as_unix_seconds
 from iterable_destination.model.json_copy import text_problem
@@ -38,15 +38,15 @@ class Findings:
 
     def add_problem(self, path: str, message: str) -> None:
         """Add a problem."""
-        self.problems.append(Problem(path, message))
+        add_problem(self.problems, path, message)
 
     def add_refusal(self, path: str, message: str) -> None:
         """Add a reason why Iterable would refuse a value."""
-        self.refusals.append(Problem(path, message))
+        add_problem(self.refusals, path, message)
 
     def add_note(self, path: str, message: str) -> None:
         """Add a note."""
-        self.notes.append(Note(path, message))
+        add_note(self.notes, path, message)
 
 
 #: Returns a value in the field's type; None, with a problem added, if it cannot be converted.

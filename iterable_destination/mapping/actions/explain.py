@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import attrs
 
-from iterable_destination.errors import Note, Problem
+from iterable_destination.errors import Note, Problem, list_notes, list_problems
 from iterable_destination.mapping.actions.apply import (
     ANONYMOUS,
     Mapped,
@@ -96,9 +96,9 @@ def _build_explanation(name: str, because: str, made: Mapped) -> Explanation:
         True,  # noqa: FBT003 - it fired
         because,
         _copy_payload(made.payload),
-        tuple(made.notes),
+        list_notes(made.notes),
         made.calls,
-        tuple(made.problems),
+        list_problems(made.problems),
         ANONYMOUS if made.is_anonymous else None,
     )
 

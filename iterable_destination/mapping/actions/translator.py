@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
-from iterable_destination.errors import InvalidEvent, InvalidSubscription, Note, Problem
+from iterable_destination.errors import (
+    UNLISTED_NOTE,
+    UNLISTED_PROBLEM,
+    InvalidEvent,
+    InvalidSubscription,
+    Note,
+    Problem,
+    list_notes,
+    list_problems,
+)
 from iterable_destination.mapping.actions.apply import (
     ANONYMOUS,
     Mapped,
@@ -168,13 +177,13 @@ def _combine(fired: Sequence[Mapped], header: EventHeader) -> Translation:
     """Return what the subscriptions of one event gave together; raises :exc:`InvalidEvent`."""
     calls = tuple([call for made in fired for call in made.calls])
     errors = [
-        FailedSubscription(made.subscription, tuple(made.problems))
+        FailedSubscription(made.subscription, list_problems(made.problems))
         for made in fired
         if made.problems
     ]
     if errors and not calls:
-        raise InvalidEvent(_problems(errors), header.message_id)
-    notes = tuple([note for made in fired for note in _notes(made)])
+        raise InvalidEvent(_problems(fired), header.message_id)
+    notes = list_notes([note for made in fired for note in _notes(made)])
     if not calls:
         return Translation(header.message_id, skipped=_reason(fired), notes=notes)
     return Translation(
@@ -192,10 +201,14 @@ def _reason(fired: Sequence[Mapped]) -> str:
 
 
 def _notes(made: Mapped) -> Iterator[Note]:
-    return (Note(f"{made.subscription}: {note.path}", note.message) for note in made.notes)
+    for note in made.notes:
+        is_listed = note is not UNLISTED_NOTE
+        yield Note(f"{made.subscription}: {note.path}", note.message) if is_listed else note
 
 
-def _problems(errors: Iterable[FailedSubscription]) -> Iterator[Problem]:
-    for error in errors:
-        for problem in error.problems:
-            yield Problem(f"{error.subscription}: {problem.path}", problem.message)
+def _problems(fired: Iterable[Mapped]) -> Iterator[Problem]:
+    for made in fired:
+        for problem in made.problems:
+            is_listed = problem is not UNLISTED_PROBLEM
+            path = f"{made.subscription}: {problem.path}"
+            yield Problem(path, problem.message) if is_listed else problem
