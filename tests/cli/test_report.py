@@ -253,8 +253,9 @@ def test_a_place_that_cannot_be_written_is_wrong_usage(
 
 def test_dead_letters_are_kept_and_can_be_sent(run: Run, tmp_path: Path) -> None:
     letters = tmp_path / "dead.jsonl"
-    content = to_lines(history(40, 4)) + b"no JSON\n"
-    with LocalIterable(Project(forgotten={"u-3"})) as iterable:
+    content = to_lines(history(40, 40)) + b"no JSON\n"
+    forgotten = {f"u-{number}" for number in range(3, 40, 4)}
+    with LocalIterable(Project(forgotten=forgotten)) as iterable:
         first = run(iterable, "send", "--dead-letters", str(letters), stdin=content)
     assert first.exit_code == 1
     assert Counter(read_outcomes(first).values()) == {"delivered": 30, "rejected": 11}
