@@ -305,7 +305,7 @@ def test_the_summary_stands_on_standard_error(run: Run) -> None:
         ["rejected", "1"],
         ["retryable", "1"],
         ["/api/commerce/trackPurchase", "2"],
-        ["/api/events/trackBulk", "1"],
+        ["/api/events/track", "1"],
     ):
         assert row in rows
     assert result.stderr.splitlines()[-1].startswith("4 events in ")

@@ -18,7 +18,7 @@ from iterable_destination.model.endpoints import Endpoint
 
 @attrs.frozen(kw_only=True)
 class DeliveryPolicy:
-    """The rules of a scheduler. The schedulers of one destination share all but the last four."""
+    """The rules of a scheduler. The schedulers of one destination share all but the last three."""
 
     retry: RetryPolicy
     rate_limiters: RateLimiters
@@ -36,8 +36,6 @@ class DeliveryPolicy:
     stop_at: float = inf
     #: Whether a paused user stays paused for good, or only for what waits at the time.
     keeps_paused: bool = True
-    #: The fewest calls that make a bulk; fewer go singly, under limits a hundred times higher.
-    min_bulk_size: int = 1
 
     def begin(self, endpoint: Endpoint, attempts: Attempts, now: float) -> Permit:
         """Record that a request goes out, and return its permit."""

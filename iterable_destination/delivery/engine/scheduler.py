@@ -55,6 +55,12 @@ _MAX_BATCHING_DELAY: Final = 1.0
 #: A refused bulk of so many envelopes is sent singly rather than in halves: single requests have
 #: limits a hundred times higher.
 _SMALL_BULK: Final = 8
+#: So many calls are too few for a bulk.
+_FEW: Final = 8
+#: Of more calls a bulk request is made, however long it must wait for its turn.
+_MAX_SINGLE: Final = 100
+#: Single requests in a second that the threads manage, whatever the limit, in a usual network.
+_SINGLE_RATE: Final = 500
 #: How often the items that Iterable blames for refusing a bulk are taken out of it; it has been
 #: wrong.
 _MAX_HINTS: Final = 3
@@ -253,7 +259,7 @@ class Scheduler:
 
     def _may_go_at(self, target: EndpointQueue, now: float) -> float:
         """Return when a request may go to an endpoint if nothing more comes until then."""
-        available_at = self._policy.rate_limiters.of(target.endpoint).available_at(now)
+        available_at = self._available_at(target, now)
         if target.retries or target.is_full or self.finished or self.is_full:
             return available_at
         batched_at = min(self._last_add + _IDLE_BEFORE_SEND, target.since + _MAX_BATCHING_DELAY)
@@ -264,7 +270,7 @@ class Scheduler:
 
         None if its deadline has passed, or if its calls go singly instead.
         """
-        if not target.retries and self._is_too_small(target):
+        if not target.retries and self._is_quicker_singly(target, now):
             self._send_singly(target, now)
             return None
         batch = target.retries.popleft() if target.retries else self._form_batch(target, now)
@@ -275,10 +281,29 @@ class Scheduler:
         self._in_flight.add(batch)
         return batch
 
-    def _is_too_small(self, target: EndpointQueue) -> bool:
-        bulk = target.bulk
-        is_small = target.items < self._policy.min_bulk_size
-        return is_small and bulk is not None and bulk.has_single_endpoint
+    def _available_at(self, target: EndpointQueue, now: float) -> float:
+        """Return when the rate limits let the next request go, be it a bulk or a single one."""
+        endpoint = target.endpoint
+        if not target.retries and self._is_quicker_singly(target, now):
+            endpoint = target.single_endpoint
+        return self._policy.rate_limiters.of(endpoint).available_at(now)
+
+    def _is_quicker_singly(self, target: EndpointQueue, now: float) -> bool:
+        """Whether what waits for a bulk request is sent sooner singly, or at less cost.
+
+        One call goes singly in any case, and so do few where single requests have a higher limit:
+        Iterable's is a hundred times higher. More go singly if they can do so before the next bulk
+        may go. A user's next call waits for the one before, so that where few users have many
+        calls a bulk would hold little, again and again.
+        """
+        bulk, items = target.bulk, target.items
+        if bulk is None or not bulk.has_single_endpoint or items > _MAX_SINGLE:
+            return False
+        limiters = self._policy.rate_limiters
+        limiter, single = limiters.of(target.endpoint), limiters.of(target.single_endpoint)
+        if items == 1 or (items <= _FEW and limiter.rate * items < single.rate):
+            return True
+        return items <= (limiter.available_at(now) - now) * min(single.rate, _SINGLE_RATE)
 
     def _send_singly(self, target: EndpointQueue, now: float) -> None:
         """Let the calls that wait for a bulk endpoint go singly."""

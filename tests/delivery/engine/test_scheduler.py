@@ -14,6 +14,7 @@ import attrs
 import pytest
 
 from iterable_destination import errors
+from iterable_destination.delivery.engine import scheduler
 from iterable_destination.delivery.engine.bulk import ITERABLE_BULK_ENDPOINTS, BulkEndpoint
 from iterable_destination.delivery.engine.circuit_breaker import CircuitBreaker
 from iterable_destination.delivery.engine.counters import Counters
@@ -115,6 +116,13 @@ def build_bulk_response(batch: Batch, lost: Iterable[Envelope] = (), **changes: 
 def accept_all(batch: Batch) -> Reply:
     """Accept everything."""
     return ACCEPTED if batch.bulk is None else build_bulk_response(batch)
+
+
+@pytest.fixture(autouse=True)
+def _let_two_make_a_bulk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let small bulks show what becomes of a bulk. How few are too few is tested by itself."""
+    monkeypatch.setattr(scheduler, "_FEW", 1)
+    monkeypatch.setattr(scheduler, "_SINGLE_RATE", 0)
 
 
 @attrs.define
@@ -611,7 +619,11 @@ def play(seed: int) -> Referee:
 
 
 @pytest.mark.parametrize("seed", range(250))
-def test_whatever_iterable_does_events_are_settled_once_in_order_and_truly(seed: int) -> None:
+def test_whatever_iterable_does_events_are_settled_once_in_order_and_truly(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if seed % 2:
+        monkeypatch.undo()  # few calls go singly
     play(seed)
 
 
@@ -784,9 +796,11 @@ def test_what_an_answer_left_open_and_nothing_settles_is_unknown() -> None:
             return said(errors.ServerError, status=500)
         return build_bulk_response(batch, successCount="many")
 
-    made = build_world(build_envelope(0, update("ann")), send=server)
+    made = build_world(
+        build_envelope(0, update("ann")), build_envelope(1, update("bob")), send=server
+    )
     made.run()
-    assert made.names == {"unknown": 1}
+    assert made.names == {"unknown": 2}
 
 
 def test_a_profile_that_only_a_bulk_can_update_is_unknown_if_its_own_leaves_it_open() -> None:
@@ -986,7 +1000,7 @@ def test_a_429_pauses_its_endpoint_and_no_other() -> None:
     made.add(build_envelope(1, buy("bob")))
     assert made.when() == pytest.approx(1_020.0, abs=0.02)
     made.add(build_envelope(2, track("cy")))
-    assert made.batch().endpoint.path == TRACK_BULK
+    assert made.batch().endpoint.path == TRACK
     made.run(deadline=1_019.9)
     assert made.sent(PURCHASE) == [[0]]
 
@@ -1301,9 +1315,12 @@ def test_what_does_not_fit_a_bulk_goes_singly() -> None:
     made = build_world(
         build_envelope(0, track("ann"), size=MAX_BODY_BYTES - opening),
         build_envelope(1, track("bob"), size=MAX_BODY_BYTES - opening + 1),
+        build_envelope(2, track("cy"), size=1_000),
+        build_envelope(3, track("dan"), size=1_000),
     )
     made.run()
-    assert (made.sent(TRACK_BULK), made.sent(TRACK)) == ([[0]], [[1]])
+    assert made.sent(TRACK_BULK) == [[0], [2, 3]]
+    assert made.sent(TRACK) == [[1]]
 
 
 def test_a_bulk_waits_until_nothing_has_come_for_a_twentieth_of_a_second() -> None:
@@ -1390,7 +1407,7 @@ def test_the_second_call_of_an_event_goes_after_the_first() -> None:
     )
     made.run()
     paths = [batch.endpoint.path for _, batch, _ in made.batches]
-    assert paths == [BULK_UPDATE, TRACK_BULK, PURCHASE, TRACK_BULK]
+    assert paths == [UPDATE, TRACK, PURCHASE, TRACK]
     assert made.sent() == [[0], [0], [0], [1]]
     assert made.order == [0, 1]
     assert made.outcomes[0].attempts == 3
@@ -1399,7 +1416,8 @@ def test_the_second_call_of_an_event_goes_after_the_first() -> None:
 
 def test_an_event_whose_second_call_fails_is_not_delivered() -> None:
     def server(batch: Batch) -> Reply:
-        return said(errors.BadRequest) if batch.bulk is None else accept_all(batch)
+        is_refused = batch.endpoint.path == PURCHASE
+        return said(errors.BadRequest) if is_refused else accept_all(batch)
 
     made = build_world(
         build_envelope(0, update("ann"), buy("ann")), build_envelope(1, track("ann"))
@@ -1593,18 +1611,18 @@ def test_a_refused_item_does_not_stop_other_subscriptions() -> None:
     event = envelope_with_subscriptions(
         0, ("Profile", "Seen", "Bought"), update("ann"), track("ann"), buy("ann")
     )
-    made = build_world(event, build_envelope(1, track("ann")))
+    made = build_world(event, build_envelope(1, track("ann")), build_envelope(2, update("bob")))
     made.send = lambda batch: (
-        build_bulk_response(batch, batch.envelopes)
+        build_bulk_response(batch, batch.envelopes[:1])
         if batch.endpoint.path == BULK_UPDATE
         else accept_all(batch)
     )
     made.run()
     assert [batch.endpoint.path for _, batch, _ in made.batches] == [
-        *(BULK_UPDATE, TRACK_BULK, PURCHASE, TRACK_BULK)
+        *(BULK_UPDATE, TRACK, PURCHASE, TRACK)
     ]
-    assert made.sent() == [[0], [0], [0], [1]]
-    assert made.order == [0, 1]
+    assert made.sent() == [[0, 2], [0], [0], [1]]
+    assert made.order == [2, 0, 1]
     assert [made.outcomes[index].name for index in range(2)] == ["rejected", "delivered"]
     assert made.outcomes[0].attempts == 3
     message = "the response to a bulk request lists it under invalidUserIds"
@@ -1615,9 +1633,11 @@ def test_a_refused_item_does_not_stop_other_subscriptions() -> None:
 
 def test_a_refused_single_call_does_not_stop_other_subscriptions() -> None:
     made = build_world(envelope_with_subscriptions(0, ("Bought", "Seen"), buy("ann"), track("ann")))
-    made.send = lambda batch: said(errors.BadRequest) if batch.bulk is None else accept_all(batch)
+    made.send = lambda batch: (
+        said(errors.BadRequest) if batch.endpoint.path == PURCHASE else accept_all(batch)
+    )
     made.run()
-    assert [batch.endpoint.path for _, batch, _ in made.batches] == [PURCHASE, TRACK_BULK]
+    assert [batch.endpoint.path for _, batch, _ in made.batches] == [PURCHASE, TRACK]
     assert type(made.outcomes[0]) is Rejected
     assert list_failures(made.outcomes[0]) == [("Bought", "rejected")]
 
@@ -1627,10 +1647,8 @@ def test_each_subscription_has_attempts_of_its_own_and_the_gravest_failure_count
         envelope_with_subscriptions(0, ("Bought", "Seen"), buy("ann"), track("ann")),
         build_envelope(1, buy("ann")),
     )
-    made.send = lambda batch: (
-        said(errors.ServerError)
-        if batch.bulk is None
-        else build_bulk_response(batch, batch.envelopes)
+    made.send = lambda batch: said(
+        errors.ServerError if batch.endpoint.path == PURCHASE else errors.BadRequest
     )
     made.run()
     assert made.sent() == [[0]] * 6
@@ -1682,15 +1700,16 @@ def test_profiles_with_update_only_go_in_bulks_of_their_own() -> None:
         build_envelope(1, update_only("bob", value=False)),
         build_envelope(2, update("cy")),
         build_envelope(3, update_only("dan", value=True)),
+        build_envelope(4, update("eve")),
     )
     made.run()
-    assert made.names == {"delivered": 4}
+    assert made.names == {"delivered": 5}
     assert {batch.endpoint.path for _, batch, _ in made.batches} == {BULK_UPDATE}
     ann, dan = (b'{"userId":"%b","dataFields":{}}' % name for name in (b"ann", b"dan"))
     assert [batch.body() for _, batch, _ in made.batches] == [
         b'{"updateOnly":true,"users":[' + ann + b"," + dan + b"]}",
         b'{"updateOnly":false,"users":[{"userId":"bob","dataFields":{}}]}',
-        b'{"users":[{"userId":"cy","dataFields":{}}]}',
+        b'{"users":[{"userId":"cy","dataFields":{}},{"userId":"eve","dataFields":{}}]}',
     ]
 
 
@@ -1709,20 +1728,64 @@ def test_profiles_with_update_only_go_singly_in_bulks_of_one() -> None:
     assert [made.outcomes[index].name for index in range(2)] == ["unknown", "delivered"]
 
 
-@pytest.mark.parametrize(
-    ("count", "path"), [(2, TRACK), (3, TRACK_BULK)], ids=["too few", "enough"]
-)
-def test_calls_that_are_too_few_for_a_bulk_go_singly(count: int, path: str) -> None:
-    made = World()
-    made.scheduler = Scheduler(attrs.evolve(made.scheduler._policy, min_bulk_size=3))
-    for index in range(count):
-        made.add(build_envelope(index, track(f"u-{index}")))
+def run_updates(
+    monkeypatch: pytest.MonkeyPatch,
+    users: int,
+    each: int,
+    limits: Mapping[str, float | None] | None = None,
+) -> tuple[Counter[str], float]:
+    """Deliver updates of users; return how many requests there were by path, and the seconds."""
+    monkeypatch.undo()  # the true sizes
+    made = World(max_workers=64, limits=limits)
+    for index in range(users * each):
+        made.add(build_envelope(index, update(f"u-{index % users}")))
     made.scheduler.finished = True
-    had_more = made.scheduler.has_more
+    had_more, began = made.scheduler.has_more, made.now
     made.run()
     assert (had_more, made.scheduler.has_more) == (True, False)
-    assert {batch.endpoint.path for _, batch, _ in made.batches} == {path}
-    assert made.names == {"delivered": count}
+    assert made.names == {"delivered": users * each}
+    for user in range(users):
+        own = [index for index in made.order if index % users == user]
+        assert own == sorted(own)
+    return Counter(batch.endpoint.path for _, batch, _ in made.batches), made.now - began
+
+
+@pytest.mark.parametrize("count", [1, 2, 8])
+def test_few_calls_go_singly(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths, _ = run_updates(monkeypatch, count, 1)
+    assert paths == {UPDATE: count}
+
+
+@pytest.mark.parametrize("count", [9, 100, 1_000])
+def test_more_calls_go_in_a_bulk(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths, _ = run_updates(monkeypatch, count, 1)
+    assert paths == {BULK_UPDATE: 1}
+
+
+def test_few_calls_go_in_a_bulk_where_that_has_as_high_a_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    paths, _ = run_updates(monkeypatch, 8, 1, {UPDATE: 10.0, BULK_UPDATE: 10.0})
+    assert paths == {BULK_UPDATE: 1}
+    paths, _ = run_updates(monkeypatch, 1, 1, {UPDATE: 10.0, BULK_UPDATE: None})
+    assert paths == {UPDATE: 1}
+
+
+@pytest.mark.parametrize(("users", "each"), [(1, 100), (5, 40), (30, 20), (45, 10)])
+def test_many_updates_of_few_users_do_not_wait_for_bulks_that_hold_little(
+    users: int, each: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each takes 0.1 seconds, and a user's wait for each other. A bulk goes 5 times a second."""
+    paths, seconds = run_updates(monkeypatch, users, each)
+    assert seconds < max(each * 0.1, users * each / 480) * 1.3 + 0.3
+    assert paths[UPDATE] > 0.7 * users * each
+
+
+def test_many_updates_of_many_users_go_in_bulks(monkeypatch: pytest.MonkeyPatch) -> None:
+    paths, seconds = run_updates(monkeypatch, 1_000, 10)
+    assert paths[UPDATE] <= 200
+    assert paths[BULK_UPDATE] <= 12
+    assert seconds < 3
 
 
 @pytest.mark.parametrize(("reports_items", "requests"), [(False, [[0, 1]]), (True, [[0, 1], [0]])])
