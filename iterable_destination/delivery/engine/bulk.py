@@ -235,8 +235,28 @@ def _error_kind(key: str) -> type[RequestRefused]:
 
 
 def _build_error(kind: type[RequestRefused], key: str, response: ApiResponse) -> ApiError:
-    message = f"the response to a bulk request lists it under {key}"
-    return kind(message, status=response.status, request_id=response.request_id)
+    return kind(_describe_list(key), status=response.status, request_id=response.request_id)
+
+
+def _describe_list(key: str) -> str:
+    return f"the response to a bulk request lists it under {key}"
+
+
+#: The codes of single requests, and our messages for items of a bulk, that mean an unknown user.
+_UNKNOWN_USER: Final = frozenset(
+    {
+        "UnknownEmailError",
+        "UnknownUserIdError",
+        _describe_list("notFoundEmails"),
+        _describe_list("notFoundUserIds"),
+    }
+)
+
+
+def is_unknown_user(error: ApiError) -> bool:
+    """Whether Iterable refused a call, or an item of a bulk, for a user that it does not know."""
+    is_named = error.code in _UNKNOWN_USER or error.message in _UNKNOWN_USER
+    return isinstance(error, RequestRefused) and is_named
 
 
 #: A place in the body of a bulk request, as a key of ``params`` names it: ``obj.events[3].id``.

@@ -11,6 +11,7 @@ from iterable_destination.delivery.engine.bulk import BulkEndpoint
 from iterable_destination.delivery.engine.circuit_breaker import CircuitBreaker
 from iterable_destination.delivery.engine.counters import Counters
 from iterable_destination.delivery.engine.rate_limiter import Permit, RateLimiters
+from iterable_destination.delivery.engine.recent_users import RecentUsers
 from iterable_destination.delivery.engine.retry import Attempts, Jitter, RetryPolicy
 from iterable_destination.errors import ApiError, ConfigurationError, RateLimited
 from iterable_destination.model.endpoints import Endpoint
@@ -25,6 +26,7 @@ class DeliveryPolicy:
     breaker: CircuitBreaker
     counters: Counters
     jitter: Jitter
+    recent_users: RecentUsers = attrs.field(factory=RecentUsers)
     #: Called for each request that will be sent again, with its endpoint, error and delay in
     #: seconds.
     on_retry: Callable[[Endpoint, ApiError, float], None]

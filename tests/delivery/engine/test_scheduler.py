@@ -1806,3 +1806,163 @@ def test_a_bulk_endpoint_that_does_not_report_items_accepts_all_or_none(
         made.batch()
     assert made.sent() == requests
     assert made.names == ({} if reports_items else {"delivered": 2})
+
+
+# --- Users that Iterable does not know yet -----------------------------------------------------
+
+
+@attrs.define
+class Slow:
+    """An Iterable that knows a user only so many seconds after the first update."""
+
+    seconds: float
+    world: World = attrs.field(init=False)
+    #: What refuses a single event.
+    code: str = "UnknownUserIdError"
+    known_at: dict[str, float] = attrs.field(factory=dict)
+
+    def __call__(self, batch: Batch) -> Reply:
+        now = self.world.now
+        if batch.calls[0].kind is UpdateUser:
+            for call in batch.calls:
+                self.known_at.setdefault(str(call.user_id), now + self.seconds)
+            return accept_all(batch)
+        lost = [
+            envelope
+            for envelope, call in zip(batch.envelopes, batch.calls, strict=True)
+            if now < self.known_at.get(str(call.user_id), inf)
+        ]
+        if batch.bulk is None:
+            return said(errors.BadRequest, code=self.code, status=400) if lost else ACCEPTED
+        names = [envelope.calls[envelope.call_index].user_id for envelope in lost]
+        response = build_bulk_response(batch, lost)
+        return attrs.evolve(
+            response, body={**response.body, "failedUpdates": {"notFoundUserIds": names}}
+        )
+
+
+def play_slow(
+    *envelopes: Envelope, seconds: float = 7.0, code: str = "UnknownUserIdError", **options: Any
+) -> World:
+    server = Slow(seconds, code=code)
+    made = World(send=server, **options)
+    server.world = made
+    for envelope in envelopes:
+        made.add(envelope)
+    made.scheduler.finished = True
+    made.run()
+    return made
+
+
+@pytest.mark.parametrize("kind", [track, buy])
+@pytest.mark.parametrize("code", ["UnknownUserIdError", "UnknownEmailError"])
+def test_a_call_right_after_its_users_first_update_waits_until_the_user_is_known(
+    kind: Callable[..., Call], code: str
+) -> None:
+    made = play_slow(
+        build_envelope(0, update("ann")),
+        build_envelope(1, kind("ann")),
+        build_envelope(2, kind("ann")),
+        code=code,
+    )
+    assert made.names == {"delivered": 3}
+    assert made.order == [0, 1, 2]
+    assert 7.0 < made.settled_at[1] - 1_000 < 30
+    assert made.retries
+
+
+def test_in_a_bulk_only_those_wait_whom_iterable_does_not_know_yet() -> None:
+    known = [build_envelope(index, track(f"old-{index}")) for index in range(20)]
+    new = [
+        envelope
+        for index in range(20, 60, 2)
+        for envelope in (
+            build_envelope(index, update(f"new-{index}")),
+            build_envelope(index + 1, track(f"new-{index}")),
+        )
+    ]
+    server = Slow(7.0, known_at={f"old-{index}": 0.0 for index in range(20)})
+    made = World(send=server)
+    server.world = made
+    for envelope in [*new, *known]:
+        made.add(envelope)
+    made.scheduler.finished = True
+    made.run()
+    assert made.names == {"delivered": 60}
+    assert max(made.settled_at[index] for index in range(20)) < 1_002
+    assert min(made.settled_at[index] for index in range(21, 60, 2)) > 1_007
+
+
+def test_a_user_whom_this_process_did_not_identify_is_rejected_at_once() -> None:
+    made = play_slow(build_envelope(0, track("ann")))
+    assert made.names == {"rejected": 1}
+    assert made.now < 1_001
+
+
+def test_another_refusal_is_final_however_new_the_user_is() -> None:
+    made = play_slow(
+        build_envelope(0, update("ann")), build_envelope(1, buy("ann")), code="BadParams"
+    )
+    assert made.names == {"delivered": 1, "rejected": 1}
+    assert made.now < 1_001
+
+
+def test_a_user_who_stays_unknown_is_rejected_after_a_minute() -> None:
+    made = play_slow(
+        build_envelope(0, update("ann")),
+        build_envelope(1, buy("ann")),
+        seconds=inf,
+        retry=RetryPolicy(deadline=200.0, max_backoff=10.0),
+    )
+    assert made.names == {"delivered": 1, "rejected": 1}
+    assert 60 < made.now - 1_000 < 75
+
+
+@pytest.mark.parametrize("kind", [track, buy])
+@pytest.mark.parametrize("count", [1, 30])
+def test_if_time_runs_out_before_the_user_is_known_it_is_retryable(
+    kind: Callable[..., Call], count: int
+) -> None:
+    updates = [build_envelope(index, update(f"u-{index}")) for index in range(count)]
+    events = [build_envelope(count + index, kind(f"u-{index}")) for index in range(count)]
+    made = play_slow(*updates, *events, seconds=inf, retry=RetryPolicy(deadline=5.0))
+    assert made.names == {"delivered": count, "retryable": count}
+    made = play_slow(*map(copy_envelope, updates + events), seconds=inf, stop_at=1_003.0)
+    assert made.names == {"delivered": count, "retryable": count}
+
+
+def copy_envelope(envelope: Envelope) -> Envelope:
+    return Envelope(envelope.index, envelope.message_id, calls=envelope.calls)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_order_holds_while_users_are_not_known_yet(seed: int) -> None:
+    dice = random.Random(seed)  # noqa: S311 - chance, not secrecy
+    people = [f"u-{number}" for number in range(dice.choice([1, 4, 30]))]
+    envelopes = [build_envelope(index, update(name)) for index, name in enumerate(people)]
+    users = list(people)
+    for index in range(len(people), 150):
+        users.append(dice.choice(people))
+        kinds: list[Callable[..., Call]] = [track, track, update, buy]
+        envelopes.append(build_envelope(index, dice.choice(kinds)(users[-1])))
+    made = play_slow(*envelopes, seconds=dice.choice([0.5, 3.0, 20.0]))
+    assert made.names == {"delivered": 150}
+    for name in people:
+        own = [index for index in made.order if users[index] == name]
+        assert own == sorted(own)
+
+
+def test_events_of_a_new_user_that_are_refused_in_one_bulk_go_in_their_order() -> None:
+    made = World()
+    made.add(build_envelope(0, update("ann")))
+    made.run()
+    for index in (1, 2, 3):
+        made.add(build_envelope(index, track("ann")))
+    made.scheduler.finished = True
+    lists = {"failedUpdates": {"notFoundUserIds": ["ann"]}}
+    made.report(made.batch(), ApiResponse(200, {"successCount": 0, "failCount": 3, **lists}))
+    made.run()
+    assert made.sent(TRACK_BULK) == [[1, 2, 3], [1]]
+    assert made.sent(TRACK) == [[2], [3]]
+    assert made.order == [0, 1, 2, 3]
+    assert made.names == {"delivered": 4}
