@@ -30,15 +30,15 @@ This module imports no other module of the package, so that each of them can imp
     │   └── FunctionFailed          the function's fault: another exception, or no calls returned
     └── ApiError                a request was sent or tried, and Iterable did not accept it
         ├── RequestRefused          the request's fault: a retry will be refused too
-        │   ├── BadRequest              400 (and 422)
+        │   ├── BadRequest              400 (and 422) of Iterable's own
         │   ├── TooLarge                413, or BatchTooLarge
         │   ├── IdentityConflict        409, the email or userId belongs to someone else
         │   ├── ForgottenUser           409, the user was forgotten (GDPR)
         │   └── EventDisallowed         200, but the project does not accept events of this name
-        ├── ConfigurationError      the key's or the address's fault: no event will be accepted
+        ├── ConfigurationError      the configuration's fault: no event will be accepted
         │   ├── Unauthorized            401
         │   ├── Forbidden               403
-        │   └── WrongAddress            404, a redirect, or a status that Iterable does not use
+        │   └── WrongAddress            404, a redirect, or a refusal that Iterable did not write
         ├── RateLimited             429: nobody's fault, retry later
         ├── ServerError             5xx (and 408, 425): Iterable's fault, a retry may succeed
         └── NetworkError            no response that can be parsed
@@ -380,7 +380,10 @@ class EventDisallowed(RequestRefused):
 
 
 class ConfigurationError(ApiError):
-    """The key, the data center or the address is wrong: no event will be accepted."""
+    """The key, the data center or the address is wrong: no event will be accepted.
+
+    It is raised itself if the file of certificates cannot be used that a server is checked with.
+    """
 
 
 class Unauthorized(ConfigurationError):
@@ -392,7 +395,7 @@ class Forbidden(ConfigurationError):
 
 
 class WrongAddress(ConfigurationError):
-    """A redirect, a 404 or another status that Iterable's API does not use."""
+    """A redirect, a 404, or a refusal that is not in Iterable's form: perhaps from a proxy."""
 
 
 class RateLimited(ApiError):
@@ -408,7 +411,7 @@ class NetworkError(ApiError):
 
 
 class NotConnected(NetworkError):
-    """No connection was made (name, refusal, timeout, TLS), so nothing was sent."""
+    """No connection was made (name, refusal, proxy, timeout, TLS), so nothing was sent."""
 
 
 class AmbiguousAnswer(NetworkError):

@@ -41,8 +41,6 @@ _log: Final = logging.getLogger("iterable_destination.delivery")
 _GRACE: Final = 0.05
 #: The most requests that can be in flight at once.
 MAX_WORKERS: Final = 64
-#: The fewest calls that make a bulk where one event is sent: one call goes singly.
-_SINGLE: Final = 2
 #: The outcomes of events that are kept as dead letters.
 _DEAD: Final = frozenset({Rejected.name, Unknown.name})
 
@@ -114,7 +112,6 @@ class BaseDestination(Closeable, ForkSafe):
             bulk_endpoints=bulk_endpoints,
             max_pending=max_pending,
         )
-        self._single_policy: Final = attrs.evolve(self._policy, min_bulk_size=_SINGLE)
         self._max_workers: Final = max_workers
         self._preparer: Final = Preparer(
             target, stamp_ids=stamp_ids, keeps_records=dead_letters is not None
@@ -152,7 +149,7 @@ class BaseDestination(Closeable, ForkSafe):
         """
         envelope, keys = self._preparer.prepare(index, event)
         envelope.single = True  # nothing comes that it could go together with
-        scheduler = Scheduler(self._single_policy)
+        scheduler = Scheduler(self._policy)
         deadline = self._clock() + self._policy.retry.deadline
         with self.lock:
             scheduler.add(envelope, keys, self._clock())
@@ -181,10 +178,8 @@ class BaseDestination(Closeable, ForkSafe):
 
     # Many events ---------------------------------------------------------------------------------
 
-    def send_all(
-        self, events: Iterable[Any], *, timeout: float | None = None, min_bulk_size: int = 1
-    ) -> Iterator[Outcome]:
-        """Send events, through bulk endpoints where there are any, and yield an outcome for each.
+    def send_all(self, events: Iterable[Any], *, timeout: float | None = None) -> Iterator[Outcome]:
+        """Send events, in bulk where that is quicker, and yield an outcome for each.
 
         ``events`` is any iterable, of any size. It is read in the thread that asks for outcomes,
         and not while ``max_pending`` events wait to be settled, or their outcomes to be taken.
@@ -198,9 +193,6 @@ class BaseDestination(Closeable, ForkSafe):
         sent after them, no response is awaited, and what is left is retryable, or unknown if it
         may have been applied. None sets no bound but :class:`RetryPolicy`.
 
-        ``min_bulk_size`` calls, at least 1, make a bulk; fewer go singly. A larger number suits
-        a caller who waits for a few events: single requests have limits a hundred times higher.
-
         What reading the events raises is raised, after the outcomes of all that were read.
         Leaving the iterator early ends delivery; an event without an outcome was sent or was not.
         Nothing is read or sent before the first outcome is asked for. Raises :exc:`TypeError` for
@@ -209,9 +201,8 @@ class BaseDestination(Closeable, ForkSafe):
         if isinstance(events, Mapping | str | bytes):
             raise TypeError(_ONE_EVENT)
         check_timeout(timeout)
-        check_count("min_bulk_size", min_bulk_size)
         stop_at = inf if timeout is None else self._clock() + timeout
-        policy = attrs.evolve(self._policy, stop_at=stop_at, min_bulk_size=min_bulk_size)
+        policy = attrs.evolve(self._policy, stop_at=stop_at)
         return self._send_all(events, self._make_pool(policy), stop_at)
 
     def _send_all(

@@ -121,6 +121,7 @@ class SegmentClient(Closeable):
             request_id=None,
             retry_after=response.retry_after,
             words=_WORDS,
+            has_codes=False,
         )
 
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import http.client
 import logging
+import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
-from functools import cache
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -21,7 +22,13 @@ import requests
 import urllib3
 
 from iterable_destination import __version__
-from iterable_destination.errors import AmbiguousAnswer, ApiError, NotConnected, WrongAddress
+from iterable_destination.errors import (
+    AmbiguousAnswer,
+    ApiError,
+    ConfigurationError,
+    NotConnected,
+    WrongAddress,
+)
 from iterable_destination.io.lifecycle import Closeable, ForkSafe
 from iterable_destination.model.endpoints import Endpoint
 from iterable_destination.model.responses import redact
@@ -37,18 +44,6 @@ _BAD_ADDRESS: Final = (
     requests.exceptions.InvalidSchema,
     requests.exceptions.MissingSchema,
     urllib3.exceptions.LocationParseError,
-)
-#: OpenSSL's reasons for a failed handshake. Its other errors may occur after a request is sent.
-_HANDSHAKE_FAILURES: Final = frozenset(
-    {
-        "CERTIFICATE_VERIFY_FAILED",
-        "NO_PROTOCOLS_AVAILABLE",
-        "SSLV3_ALERT_HANDSHAKE_FAILURE",
-        "TLSV1_ALERT_PROTOCOL_VERSION",
-        "TLSV1_UNRECOGNIZED_NAME",
-        "UNSUPPORTED_PROTOCOL",
-        "WRONG_VERSION_NUMBER",
-    }
 )
 
 
@@ -79,6 +74,9 @@ class _SendsOnce:
     """
 
     _parts: list[bytes] | None = None
+    sock: Any
+    #: Whose connection it is.
+    adapter: _Adapter
     #: That of urllib3 looks in each value for a mark that is never there.
     putheader = http.client.HTTPConnection.putheader
 
@@ -89,10 +87,17 @@ class _SendsOnce:
             super().request(*args, **options)  # type: ignore[misc]
         finally:
             parts, self._parts = self._parts, None
+        if self.sock is None:
+            self.connect()
+        self.adapter.is_unsent = False
         if sum(map(len, parts)) <= _CHUNK:  # more is not worth a copy
             parts = [b"".join(parts)]
         for part in parts:
             self.send(part)
+
+    def connect(self) -> None:
+        """Connect to the server, by way of a proxy if need be."""
+        super().connect()  # type: ignore[misc]
 
     def send(self, data: bytes) -> None:
         """Send some bytes, or keep them until the request is complete."""
@@ -100,11 +105,6 @@ class _SendsOnce:
             super().send(data)  # type: ignore[misc]
         else:
             self._parts.append(data)
-
-
-@cache
-def _make_connection_class(base: type) -> type:
-    return type("_Connection", (_SendsOnce, base), {})
 
 
 class _Adapter(requests.adapters.HTTPAdapter):
@@ -120,6 +120,8 @@ class _Adapter(requests.adapters.HTTPAdapter):
         self._pool: Any = None
         self._prepared_pool: Any = None
         self._targets: dict[str | None, str] = {}
+        #: Whether it is certain that nothing of the current request was written.
+        self.is_unsent = False
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         """Return the pool; `requests` before 2.32 does not call this."""
@@ -128,10 +130,16 @@ class _Adapter(requests.adapters.HTTPAdapter):
         return self._pool
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
-        """Prepare a pool, once: the file of certificates is looked for on disk."""
+        """Prepare a pool, once: the file of certificates is looked for on disk.
+
+        `requests` calls this for each request, before it connects. What replaces its ``send`` does
+        not, and then nothing is known of what was written.
+        """
+        self.is_unsent = True
         if conn is not self._prepared_pool:
             super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
-            conn.ConnectionCls = _make_connection_class(conn.ConnectionCls)
+            bases = (_SendsOnce, conn.ConnectionCls)
+            conn.ConnectionCls = type("_Connection", bases, {"adapter": self})
             self._prepared_pool = conn
 
     def request_url(self, request: requests.PreparedRequest, proxies: Any) -> str:
@@ -269,7 +277,7 @@ class HttpTransport(Closeable, ForkSafe):
             with self._borrow_connection() as connection:
                 response, text = self._exchange(connection, endpoint, body, (connect, read))
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            failure = self._build_error(error)
+            failure = self._build_error(error, is_unsent=connection.is_unsent)
         else:
             _log.debug(
                 "%s %s: %d in %.3f s",
@@ -291,8 +299,10 @@ class HttpTransport(Closeable, ForkSafe):
         body: bytes | None,
         timeout: tuple[float, float],
     ) -> tuple[requests.Response, bytes]:
+        connection.is_unsent = True  # until something is known to be written, or nothing is known
         preparation = self._preparation or self._prepare()
         request = preparation.prepare(endpoint.method, self._url + endpoint.path, body)
+        connection.is_unsent = False
         response = connection.send(
             request, stream=True, timeout=timeout, **preparation.send_options
         )
@@ -352,11 +362,37 @@ class HttpTransport(Closeable, ForkSafe):
                 break  # without a look for more
         return bytes(text)
 
-    def _build_error(self, error: Exception) -> ApiError:
+    def _build_error(self, error: Exception, *, is_unsent: bool) -> ApiError:
         message = redact(f"{type(error).__name__}: {_describe_reason(error)}", self._secret)
         if isinstance(error, _BAD_ADDRESS):
             return WrongAddress(message)
-        return NotConnected(message) if _was_not_sent(error) else AmbiguousAnswer(message)
+        if is_unsent and self._lacks_certificates(error):
+            return ConfigurationError(message)
+        return (
+            NotConnected(message) if is_unsent or _was_not_sent(error) else AmbiguousAnswer(message)
+        )
+
+    def _lacks_certificates(self, error: Exception) -> bool:
+        """Whether the file of certificates cannot be used by which the server is recognised."""
+        is_of_tls = isinstance(error, requests.exceptions.SSLError)
+        is_of_file = not isinstance(error, requests.RequestException | urllib3.exceptions.HTTPError)
+        if self._preparation is None or not (is_of_tls or is_of_file):
+            return False
+        verify = self._preparation.send_options.get("verify")
+        return verify is not False and not _is_readable(
+            verify if isinstance(verify, str) else requests.utils.DEFAULT_CA_BUNDLE_PATH
+        )
+
+
+def _is_readable(certificates: str) -> bool:
+    """Whether a file, or a folder, of certificates can be read."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    place = "capath" if Path(certificates).is_dir() else "cafile"
+    try:
+        context.load_verify_locations(**{place: certificates})
+    except OSError:
+        return False
+    return True
 
 
 def _is_loopback(url: str) -> bool:
@@ -378,18 +414,9 @@ def _find_cause(error: Exception) -> object:
 
 
 def _was_not_sent(error: Exception) -> bool:
-    """Whether the request was not sent, so that the server cannot have applied it."""
-    if isinstance(error, requests.exceptions.ConnectTimeout):
-        return True
-    cause = _find_cause(error)
-    if isinstance(cause, urllib3.exceptions.ProxyError):
-        cause = cause.original_error
-    if isinstance(error, requests.exceptions.SSLError):
-        args = getattr(cause, "args", ())
-        return any(getattr(reason, "reason", None) in _HANDSHAKE_FAILURES for reason in args)
-    if isinstance(cause, OSError) and str(cause).startswith("Tunnel connection failed"):
-        return True
-    return isinstance(cause, _NOT_CONNECTED)
+    """Whether an error says itself that the request was not sent."""
+    is_timeout = isinstance(error, requests.exceptions.ConnectTimeout)
+    return is_timeout or isinstance(_find_cause(error), _NOT_CONNECTED)
 
 
 _NOT_CONNECTED: Final = (

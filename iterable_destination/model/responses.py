@@ -32,6 +32,8 @@ _STATUSES: Final[dict[int, type[errors.ApiError]]] = {
     422: errors.BadRequest,
     425: errors.ServerError,
 }
+#: What only Iterable itself can say: the request is at fault.
+_REFUSALS: Final = (errors.BadRequest, errors.IdentityConflict, errors.TooLarge)
 #: Codes that say more than the status they come with.
 _CODES: Final[dict[str, type[errors.ApiError]]] = {
     "BadApiKey": errors.Unauthorized,
@@ -49,6 +51,23 @@ _CODES: Final[dict[str, type[errors.ApiError]]] = {
     "GenericError": errors.ServerError,
     "RateLimitExceeded": errors.RateLimited,
 }
+#: The other documented codes.
+_OTHER_CODES: Final = frozenset(
+    {
+        _SUCCESS,
+        "BadJsonBody",
+        "BadParams",
+        "ForbiddenParamsError",
+        "InvalidEmailAddressError",
+        "InvalidUserIdError",
+        "NotFound",
+        "QueueEmailError",
+        "RequestFieldsTypesMismatched",
+        "UniqueFieldsLimitExceeded",
+        "UnknownEmailError",
+        "UnknownUserIdError",
+    }
+)
 
 
 @attrs.frozen
@@ -78,16 +97,22 @@ def parse_response(  # noqa: PLR0913 - the parts of a response
     request_id: str | None,
     retry_after: float | None,
     words: Words | None = None,
+    has_codes: bool = True,
 ) -> ApiResponse:
     """Return a response that accepts, or raise the :exc:`~errors.ApiError` that it means.
 
     ``secret`` is removed from everything that is kept. ``words`` are the messages for errors of
-    which the response says nothing; None is those for Iterable.
+    which the response says nothing; None is those for Iterable. ``has_codes`` is whether the server
+    refuses requests in Iterable's form, a JSON object with ``code`` and ``msg``; if not, all but
+    pages of HTML are taken for its own.
     """
     body = _decode_object(text, secret)
     request_id = redact(request_id, secret)
     code, message = _read_text(body, "code"), _read_text(body, "msg")
     error = _find_error(status, code, message, readable=body is not None)
+    is_own = _has_iterables_form(body, code) if has_codes else not text.lstrip().startswith(b"<")
+    if error in _REFUSALS and status in _STATUSES and not is_own:
+        error = errors.WrongAddress  # what stands between refuses all requests alike
     if error is None:
         return ApiResponse(status, body or {}, code, message, request_id)
     params = (body or {}).get("params")
@@ -147,6 +172,12 @@ def _find_error(
     if _DISALLOWED in (message or ""):
         return errors.EventDisallowed
     return None if code in (None, _SUCCESS) else errors.BadRequest
+
+
+def _has_iterables_form(body: Mapping[str, Any] | None, code: str | None) -> bool:
+    """Whether Iterable answers so, and not a proxy, a gateway or another server."""
+    has_message = body is not None and isinstance(body.get("msg"), str)
+    return code is not None and (has_message or code in _CODES or code in _OTHER_CODES)
 
 
 def _decode_object(text: bytes, secret: str) -> dict[str, Any] | None:

@@ -24,8 +24,6 @@ _SETTLED: Final = frozenset({Delivered.name, Skipped.name})
 _DEAD_LETTERS: Final = frozenset({Rejected.name, Unknown.name})
 #: Refused events that a response names, and problems of each.
 _MAX_NAMED: Final = 5
-#: The smallest bulk. The sender waits, and fewer calls than this arrive sooner as single requests.
-MIN_BULK_SIZE: Final = 9
 
 
 def deliver_batch(
@@ -36,7 +34,7 @@ def deliver_batch(
     ``timeout`` is seconds; below 0 is 0, None is no limit.
     """
     seconds = None if timeout is None else max(timeout, 0.0)
-    outcomes = list(to.send_all(events, timeout=seconds, min_bulk_size=MIN_BULK_SIZE))
+    outcomes = list(to.send_all(events, timeout=seconds))
     outcomes.sort(key=lambda outcome: outcome.index)
     keeps = to.keeps_dead_letters
     are_acknowledged = all(is_acknowledged(each, keeps_dead_letters=keeps) for each in outcomes)

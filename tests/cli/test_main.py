@@ -534,7 +534,7 @@ def test_send_writes_what_became_of_each_event(monkeypatch: pytest.MonkeyPatch) 
         faulty.by_path(
             {
                 "/api/commerce/trackPurchase": make_api_response(400, "BadParams", "Bad.", "r-1"),
-                "/api/users/bulkUpdate": faulty.answers(429, b"Too Many Requests"),
+                "/api/users/update": faulty.answers(429, b"Too Many Requests"),
                 "/api/commerce/updateCart": faulty.resets_after_reading,
             }
         ),
@@ -594,10 +594,7 @@ def test_send_writes_what_became_of_each_event(monkeypatch: pytest.MonkeyPatch) 
         ["unknown", "1"],
     ]
     assert [
-        item["id"]
-        for request in server.requests
-        if "events" in request.json()
-        for item in request.json()["events"]
+        request.json()["id"] for request in server.requests if request.target == "/api/events/track"
     ] == ["m-1", "m-8"]
     assert KEY not in result.output
 
@@ -825,14 +822,14 @@ def test_the_exit_statuses_of_the_process(tmp_path: Path) -> None:
 
 
 def test_the_process_sends_and_sums_up_on_standard_error() -> None:
-    refused = {"/api/users/bulkUpdate": faulty.echoes(400, "BadJsonBody")}
+    refused = {"/api/users/update": faulty.echoes(400, "BadJsonBody")}
     with FaultyServer(faulty.by_path(refused)) as server:
         env = {"ITERABLE_API_KEY": KEY, "ITERABLE_BASE_URL": server.url}
         status, written, told = run_process("send", stdin=LINE + b"\r\n" + to_json(IDENTIFY), **env)
     assert status == 1
     assert [line["outcome"] for line in sort_by_index(written)] == ["delivered", "rejected"]
     assert b"Events by outcome" in told
-    assert b"/api/users/bulkUpdate" in told
+    assert b"/api/users/update" in told
     assert b"\x1b" not in written + told
     assert KEY.encode() not in written + told
 
@@ -845,7 +842,7 @@ def test_an_outcome_is_written_as_soon_as_it_is_settled() -> None:
         seen.wait(4)
         exchange.send(faulty.acceptance(request))
 
-    with FaultyServer(faulty.by_path({"/api/users/bulkUpdate": waits})) as server:
+    with FaultyServer(faulty.by_path({"/api/users/update": waits})) as server:
         env = os.environ | {"ITERABLE_API_KEY": KEY, "ITERABLE_BASE_URL": server.url}
         with start_process("send", env=env, stderr=subprocess.DEVNULL) as running:
             assert running.stdin is not None

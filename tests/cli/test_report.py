@@ -253,8 +253,9 @@ def test_a_place_that_cannot_be_written_is_wrong_usage(
 
 def test_dead_letters_are_kept_and_can_be_sent(run: Run, tmp_path: Path) -> None:
     letters = tmp_path / "dead.jsonl"
-    content = to_lines(history(40, 4)) + b"no JSON\n"
-    with LocalIterable(Project(forgotten={"u-3"})) as iterable:
+    content = to_lines(history(40, 40)) + b"no JSON\n"
+    forgotten = {f"u-{number}" for number in range(3, 40, 4)}
+    with LocalIterable(Project(forgotten=forgotten)) as iterable:
         first = run(iterable, "send", "--dead-letters", str(letters), stdin=content)
     assert first.exit_code == 1
     assert Counter(read_outcomes(first).values()) == {"delivered": 30, "rejected": 11}
@@ -304,7 +305,7 @@ def test_the_summary_stands_on_standard_error(run: Run) -> None:
         ["rejected", "1"],
         ["retryable", "1"],
         ["/api/commerce/trackPurchase", "2"],
-        ["/api/events/trackBulk", "1"],
+        ["/api/events/track", "1"],
     ):
         assert row in rows
     assert result.stderr.splitlines()[-1].startswith("4 events in ")

@@ -244,14 +244,14 @@ def test_many_events_of_many_subscriptions_keep_their_users_order(iterable: Loca
 AGAIN = Subscription("Again", "trackEvent", 'type = "track"', {**WHO, "eventName": "Again"})
 LAST = Subscription("Last", "trackEvent", 'type = "track"', {**WHO, "eventName": "Last"})
 #: So that a second bulk of profiles has to wait for longer than a test.
-ONE_BULK_OF_PROFILES = RATE_LIMITS | {"/api/users/bulkUpdate": 0.01}
+ONE_PROFILE = RATE_LIMITS | {"/api/users/update": 0.01}
 
 
 def test_a_subscription_that_failed_is_named_though_time_ran_out_for_the_next(
     iterable: LocalIterable,
 ) -> None:
     translator = MappedTranslator(SUBSCRIPTIONS)
-    with delivering(iterable, translator=translator, rate_limits=ONE_BULK_OF_PROFILES) as to:
+    with delivering(iterable, translator=translator, rate_limits=ONE_PROFILE) as to:
         assert names(to.send_all([event()])) == ["delivered"]
         (outcome,) = to.send_all([event("Secret")], timeout=0.3)
     assert outcome.name == "retryable"
@@ -262,13 +262,13 @@ def test_a_subscription_that_failed_is_named_though_time_ran_out_for_the_next(
 
 
 def test_what_may_have_been_applied_is_unknown_though_time_ran_out_for_the_next() -> None:
-    lost = Script([None, faults.reset(applied=True)], paths=["/api/events/trackBulk"])
+    lost = Script([None, faults.reset(applied=True)], paths=["/api/events/track"])
     with (
         LocalIterable(Project(project_type="email"), faults=lost) as iterable,
         delivering(
             iterable,
             translator=MappedTranslator(SUBSCRIPTIONS),
-            rate_limits=ONE_BULK_OF_PROFILES,
+            rate_limits=ONE_PROFILE,
             retry=attrs.evolve(QUICK, max_attempts=1),
         ) as to,
     ):

@@ -225,11 +225,12 @@ def test_what_fits_in_no_bulk_goes_alone_and_what_fits_nowhere_is_rejected() -> 
 
     limit = endpoints.MAX_BODY_BYTES
     events = [sized(0, limit), sized(1, limit - 5), sized(2, limit + 1), sized(3, 100)]
+    events.append(sized(4, 100))
     with LocalIterable() as iterable, delivering(iterable) as to:
         outcomes = by_index(to.send_all(events))
         requests = iterable.project.requests
-    assert names(outcomes) == ["delivered", "delivered", "rejected", "delivered"]
-    assert sorted(applied(iterable.project.effects)) == [0, 1, 3]
+    assert names(outcomes) == ["delivered", "delivered", "rejected", "delivered", "delivered"]
+    assert sorted(applied(iterable.project.effects)) == [0, 1, 3, 4]
     paths = Counter(request.path for request in requests if request.status == 200)
     assert paths == {endpoints.EVENTS_TRACK.path: 2, endpoints.EVENTS_TRACK_BULK.path: 1}
     assert max(len(request.content) for request in requests if request.status == 200) == limit
@@ -688,24 +689,26 @@ def test_after_the_time_given_nothing_is_translated_and_users_are_told_in_order(
 @pytest.mark.parametrize("count", [1, 8, 9])
 def test_few_calls_that_could_go_in_one_bulk_go_singly(count: int) -> None:
     tracks = [track(n, f"u-{n}") for n in range(count)]
-    with LocalIterable() as iterable, delivering(iterable) as to:
-        assert set(names(to.send_all(tracks, min_bulk_size=9))) == {"delivered"}
+    with LocalIterable() as iterable, delivering(iterable, rate_limits=None) as to:
+        assert set(names(to.send_all(tracks))) == {"delivered"}
         paths = {request.path for request in iterable.project.requests}
         single_path = "/api/events/track"
         assert paths == ({single_path} if count <= 8 else {f"{single_path}Bulk"})
         assert len(iterable.project.effects) == count
 
 
-def test_without_a_number_of_few_calls_one_call_goes_in_a_bulk_too() -> None:
-    with LocalIterable() as iterable, delivering(iterable) as to:
-        assert names(to.send_all([track(1)])) == ["delivered"]
-        assert [each.path for each in iterable.project.requests] == ["/api/events/trackBulk"]
+def test_many_updates_of_one_profile_do_not_wait_for_bulks_of_one() -> None:
+    events = [identify(n, "u-1") for n in range(50)]
+    with LocalIterable() as iterable, delivering(iterable, rate_limits=None) as to:
+        assert names(to.send_all(events)) == ["delivered"] * 50
+        assert {each.path for each in iterable.project.requests} == {"/api/users/update"}
+        assert applied(iterable.project.effects) == list(range(50))
 
 
 def test_few_calls_that_go_singly_are_applied_in_each_users_order() -> None:
     events = history(300, 5)
-    with LocalIterable() as iterable, delivering(iterable) as to:
-        outcomes = by_index(to.send_all(events, min_bulk_size=9))
+    with LocalIterable() as iterable, delivering(iterable, rate_limits=None) as to:
+        outcomes = by_index(to.send_all(events))
         ids = [effect.id for effect in iterable.project.effects if effect.id]
     assert set(names(outcomes)) <= {"delivered", "skipped"}
     place = {event["messageId"]: number for number, event in enumerate(events)}
@@ -1038,12 +1041,6 @@ def test_a_timeout_below_0_is_refused(timeout: float) -> None:
             to.flush(timeout)
         with pytest.raises(ValueError, match=message):
             to.close(timeout)
-
-
-@pytest.mark.parametrize("size", [0, -1, 1.5, float("nan")])
-def test_a_smallest_bulk_below_1_is_refused(size: Any) -> None:
-    with Destination(Settings(api_key="k")) as to, pytest.raises(ValueError, match="min_bulk_size"):
-        to.send_all([], min_bulk_size=size)
 
 
 @pytest.mark.parametrize("capacity", [0, -1, 1.5, float("nan")])

@@ -183,7 +183,7 @@ def test_no_status_of_a_single_request_is_a_false_success(
 
 #: What the outcomes of a status are where its body says nothing else.
 EXPECTED = {
-    **dict.fromkeys([400, 409, 413, 422], "rejected"),
+    **dict.fromkeys([400, 409, 413, 422], "retryable"),
     **dict.fromkeys([301, 302, 307, 308, 401, 403, 404, 405, 410, 418], "retryable"),
     **dict.fromkeys([408, 425, 429, 500, 502, 503, 504, 599], "retryable"),
     **dict.fromkeys([200, 201, 202, 204], "unknown"),

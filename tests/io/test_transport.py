@@ -90,40 +90,52 @@ def test_a_greeting_that_tls_refuses_means_that_nothing_was_sent(alert: int, rea
     assert not server.requests
 
 
-def test_an_alert_that_can_also_come_later_is_ambiguous() -> None:
-    with FaultyServer(faulty.alerts(80)) as server:
-        error = catch_error(server.url.replace("http://", "https://"))
-    assert type(error) is errors.AmbiguousAnswer
-    assert str(error).startswith("SSLError: [SSL: TLSV1_ALERT_INTERNAL_ERROR] ")
+def over_tls(url: str) -> str:
+    return url.replace("http://", "https://")
 
 
-HANDSHAKE_FAILURES = [
-    "CERTIFICATE_VERIFY_FAILED",
-    "NO_PROTOCOLS_AVAILABLE",
-    "SSLV3_ALERT_HANDSHAKE_FAILURE",
-    "TLSV1_ALERT_PROTOCOL_VERSION",
-    "TLSV1_UNRECOGNIZED_NAME",
-    "UNSUPPORTED_PROTOCOL",
-    "WRONG_VERSION_NUMBER",
-]
-OTHER_TLS_FAILURES = [
-    None,
-    "DECRYPTION_FAILED_OR_BAD_RECORD_MAC",
-    "TLSV13_ALERT_CERTIFICATE_REQUIRED",
-    "UNEXPECTED_EOF_WHILE_READING",
-    "SOMETHING_NEW",
-]
+BROKEN_HANDSHAKES = {
+    "an alert that can also come later": faulty.alerts(80),
+    "a reset": faulty.resets_before_reading,
+    "an end": faulty.sends(b""),
+    "garbage": faulty.sends(b"\x16\x03\x03\xff\xff" + b"x" * 100),
+    "silence": faulty.sends_and_stalls(b""),
+}
 
 
-@pytest.mark.parametrize(
-    ("reason", "kind"),
-    [
-        *((reason, errors.NotConnected) for reason in HANDSHAKE_FAILURES),
-        *((reason, errors.AmbiguousAnswer) for reason in OTHER_TLS_FAILURES),
-    ],
-)
-def test_a_tls_error_is_ambiguous_unless_it_can_only_come_before_the_request(
-    reason: str | None, kind: type[errors.ApiError], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("name", BROKEN_HANDSHAKES)
+def test_a_handshake_that_breaks_means_that_nothing_was_sent(name: str) -> None:
+    with FaultyServer(BROKEN_HANDSHAKES[name]) as server:
+        error = catch_error(over_tls(server.url))
+    assert type(error) is errors.NotConnected
+
+
+@pytest.mark.parametrize("name", ["CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"])
+@pytest.mark.parametrize("contents", [None, b"", b"no certificate", b"-----BEGIN CERTIFICATE-----"])
+def test_a_file_of_certificates_that_cannot_be_used_is_a_fault_of_the_configuration(
+    name: str, contents: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "ca.pem"
+    if contents is not None:
+        file.write_bytes(contents)
+    monkeypatch.setenv(name, str(file))
+    with FaultyServer(faulty.speaks_no_tls) as server:
+        error = catch_error(over_tls(server.url))
+    assert type(error) is errors.ConfigurationError
+    assert not server.requests
+
+
+def test_a_folder_of_certificates_is_one_that_can_be_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path))
+    with FaultyServer(faulty.speaks_no_tls) as server:
+        assert type(catch_error(over_tls(server.url))) is errors.NotConnected
+
+
+@pytest.mark.parametrize("reason", [None, "CERTIFICATE_VERIFY_FAILED", "SOMETHING_NEW"])
+def test_a_tls_error_after_the_request_is_ambiguous(
+    reason: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fault = ssl.SSLError(1, f"[SSL: {reason}] for some reason")
     fault.reason = reason  # type: ignore[assignment]  # None: no error of OpenSSL's
@@ -134,8 +146,38 @@ def test_a_tls_error_is_ambiguous_unless_it_can_only_come_before_the_request(
     monkeypatch.setattr(urllib3.connection.HTTPConnection, "getresponse", broken)
     with FaultyServer(faulty.sends_and_stalls(b"")) as server:
         error = catch_error(server.url)
-    assert type(error) is kind
+    assert type(error) is errors.AmbiguousAnswer
     assert str(error) == f"SSLError: [SSL: {reason}] for some reason"
+
+
+BROKEN_TUNNELS = {
+    "refused": faulty.answers(407, HTML),
+    "reset": faulty.resets_after_reading,
+    "closed": faulty.closes_after_reading,
+    "garbage": faulty.sends(faulty.NO_HTTP),
+    "silence": faulty.sends_and_stalls(b""),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN_TUNNELS)
+def test_a_proxy_that_makes_no_tunnel_means_that_nothing_was_sent(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with FaultyServer(BROKEN_TUNNELS[name]) as proxy:
+        monkeypatch.setenv("https_proxy", proxy.url)
+        error = catch_error("https://iterable.invalid")
+    assert type(error) is errors.NotConnected
+
+
+def test_a_fault_of_the_second_request_of_a_connection_is_ambiguous() -> None:
+    """The first one's was written, and so was the second one's."""
+    with (
+        FaultyServer(faulty.accepts, faulty.resets_after_reading) as server,
+        open_client(server.url) as client,
+    ):
+        client.send(CALL)
+        with pytest.raises(errors.AmbiguousAnswer):
+            client.send(CALL)
 
 
 @responses.activate

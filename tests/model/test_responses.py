@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,7 +42,7 @@ def encode_body(**body: Any) -> bytes:
     return json.dumps(body).encode()
 
 
-#: What a status means when nothing in the body says more, with the words for it.
+#: What a status means when it comes in Iterable's form, with the words for it.
 MEANINGS: dict[int, tuple[type[errors.ApiError], str]] = {
     400: (errors.BadRequest, "the request breaks a rule of Iterable's"),
     401: (errors.Unauthorized, "the API key is not known in this data center"),
@@ -58,7 +60,9 @@ SERVER = (errors.ServerError, "Iterable failed")
 ADDRESS = (errors.WrongAddress, "this does not answer like Iterable's API; check the address")
 
 
-def find_meaning(status: int) -> tuple[type[errors.ApiError], str]:
+def find_meaning(status: int, *, is_own: bool = True) -> tuple[type[errors.ApiError], str]:
+    if not is_own and status in (400, 409, 413, 422):
+        return ADDRESS
     if 200 <= status <= 299:
         return AMBIGUOUS
     if 500 <= status <= 599:
@@ -84,7 +88,7 @@ NO_OBJECTS = {
 def test_a_status_without_a_json_object_means_what_the_status_says(name: str) -> None:
     for status in range(200, 600):
         error = read_error(status, NO_OBJECTS[name])
-        kind, words = find_meaning(status)
+        kind, words = find_meaning(status, is_own=False)
         assert (status, type(error)) == (status, kind)
         assert str(error) == f"status {status}: {words}"
         assert (error.status, error.code, error.params) == (status, None, None)
@@ -94,9 +98,55 @@ def test_a_status_without_a_json_object_means_what_the_status_says(name: str) ->
 @pytest.mark.parametrize("status", [200, 400, 429, 500])
 def test_what_is_no_json_object_is_never_read_as_one(status: int, name: str) -> None:
     error = read_error(status, NO_OBJECTS[name])
-    kind, words = find_meaning(status)
+    kind, words = find_meaning(status, is_own=False)
     assert type(error) is kind
     assert str(error) == f"status {status}: {words}"
+
+
+OTHERS_JSON: dict[str, dict[str, Any]] = {
+    "a message": {"message": "Forbidden"},
+    "an error": {"error": {"code": 400, "message": "Bad Request"}},
+    "a number as code": {"code": 400, "msg": "Bad Request"},
+    "a code of another's": {"code": "ValidationException", "message": "no"},
+    "a msg alone": {"msg": "no"},
+    "a code and no msg": {"code": "SomethingNew", "msg": None},
+    "nothing": {},
+}
+
+
+@pytest.mark.parametrize("name", OTHERS_JSON)
+def test_a_refusal_in_json_that_is_not_iterables_form_is_somebody_elses(name: str) -> None:
+    for status in range(300, 600):
+        error = read_error(status, encode_body(**OTHERS_JSON[name]))
+        assert (status, type(error)) == (status, find_meaning(status, is_own=False)[0])
+
+
+@pytest.mark.parametrize("code", ["BadParams", "Success", "SomethingNew"])
+def test_a_refusal_with_code_and_msg_is_iterables(code: str) -> None:
+    for status in range(300, 600):
+        error = read_error(status, encode_body(code=code, msg=""))
+        assert (status, type(error)) == (status, find_meaning(status)[0])
+
+
+#: The table of docs/reference/messages.md: statuses, and the errors in Iterable's form and not.
+DOCUMENTED = re.findall(
+    r"^\| ([0-9][0-9, –]+)\| `(\w+)`[^|]* \| `(\w+)`[^|]* \|$",
+    Path("docs/reference/messages.md").read_text("utf-8"),
+    re.MULTILINE,
+)
+
+
+def test_the_table_of_statuses_is_the_documented_one() -> None:
+    documented: dict[int, tuple[str, str]] = {}
+    for statuses, own, others in DOCUMENTED:
+        for part in statuses.split(","):
+            first, _, last = part.strip().partition("–")
+            for status in range(int(first), int(last or first) + 1):
+                documented.setdefault(status, (own, others))
+    assert documented == {
+        status: tuple(find_meaning(status, is_own=is_own)[0].__name__ for is_own in (True, False))
+        for status in range(300, 600)
+    }
 
 
 def test_a_status_that_is_no_acceptance_stays_none_if_the_body_says_success() -> None:
@@ -196,7 +246,8 @@ def test_a_limit_or_a_failure_stays_one_whatever_the_code(code: str) -> None:
 def test_a_code_that_says_nothing_more_leaves_the_status_its_meaning(
     status: int, code: str
 ) -> None:
-    assert type(read_error(status, encode_body(code=code))) is find_meaning(status)[0]
+    body = encode_body(code=code, msg="")
+    assert type(read_error(status, body)) is find_meaning(status)[0]
 
 
 def test_an_event_that_the_project_does_not_take_is_refused_though_the_status_is_200() -> None:
@@ -309,7 +360,7 @@ def test_a_key_written_with_json_escapes_is_taken_out() -> None:
 def test_the_key_is_taken_out_of_the_name_of_the_request() -> None:
     accepted = read(200, encode_body(code="Success"), request_id=f"request-{KEY}")
     assert accepted.request_id == "request-[api key]"
-    with pytest.raises(errors.BadRequest) as caught:
+    with pytest.raises(errors.WrongAddress) as caught:
         read(400, b"", request_id=f"request-{KEY}")
     assert caught.value.request_id == "request-[api key]"
 

@@ -25,6 +25,7 @@ from click.testing import CliRunner
 import iterable_destination
 from iterable_destination import Settings, errors, source, testing
 from iterable_destination.cli.main import command_line
+from iterable_destination.delivery.engine import scheduler
 from iterable_destination.model import dates, endpoints, outcomes
 from iterable_destination.model import settings as settings_module
 from iterable_destination.model.json_copy import MAX_NESTING
@@ -843,7 +844,7 @@ def test_the_limits_of_the_receiver_are_those_that_are_held() -> None:
     largest = "bytes of an array in which its first element must end, to be signed"
     assert limits[largest] == f"{auth._MAX_ELEMENT:,}"
     assert limits["calls for one bulk endpoint that are sent as single requests"] == str(
-        acknowledgement.MIN_BULK_SIZE - 1
+        scheduler._FEW
     )
     assert f"{base._MAX_EVENTS:,} events" in REFERENCE["reference/limits.md"]
     assert f"[{MAX_NESTING} levels]" in limits["nesting of an event"]

@@ -172,7 +172,7 @@ def test_a_webhook_is_taken_at_any_path(path: str, iterable: LocalIterable) -> N
 @pytest.mark.parametrize("count", [1, 2, 8, 9, 300])
 def test_an_array_is_delivered_whole(count: int) -> None:
     events = [track(n, f"u-{n % 7}") for n in range(count)]
-    with LocalIterable() as own, run_receiver(own) as app:
+    with LocalIterable() as own, run_receiver(own, rate_limits=None) as app:
         assert ask(app, *sign_request(events)).result == (200, {"delivered": count})
         ids = {effect.id for effect in own.project.effects}
         paths = {request.path for request in own.project.requests}

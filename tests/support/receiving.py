@@ -159,7 +159,8 @@ def read_response(connection: socket.socket) -> Response:
 @contextmanager
 def run_receiver(iterable: LocalIterable | str, **options: Any) -> Iterator[WebhookApp]:
     """Make an application with short timeouts; by default its secret is :data:`SECRET`."""
-    delivery = {name: options.pop(name) for name in ("dead_letters", "retry") if name in options}
+    names = ("dead_letters", "retry", "rate_limits")
+    delivery = {name: options.pop(name) for name in names if name in options}
     options = {"shared_secret": SECRET} | options
     with (
         delivering(iterable, **delivery) as to,

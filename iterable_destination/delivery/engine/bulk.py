@@ -1,14 +1,14 @@
 """Bulk endpoints: what fits in one request, and which result its response means for each item.
 
 Iterable's response to a bulk request names no item: it lists the emails, userIds and event names
-that failed, and counts. So an item counts as accepted only if it is not listed and the counts leave
-no doubt.
+that failed, and counts. Several items may have one name, and one that failed may not be listed. So
+an item counts as accepted, or as refused, only if no other reading fits the response.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import attrs
@@ -28,6 +28,11 @@ from iterable_destination.model.endpoints import MAX_BODY_BYTES, MAX_BULK_ITEMS,
 from iterable_destination.model.responses import ApiResponse
 
 _CLOSING: Final = b"]}"
+_DISALLOWED: Final = "disallowedEventNames"
+#: How the keys end under which a response lists what failed.
+_LISTS: Final = (_DISALLOWED, "UserIds", "Emails")
+#: A name by which a response lists an item: one of these, and an event name, userId or email.
+_Name = tuple[str, str]
 
 
 @attrs.frozen
@@ -131,41 +136,55 @@ def item_results(response: ApiResponse, sent: Sequence[SentItem]) -> list[ApiErr
 
     An :exc:`~errors.AmbiguousAnswer` means that the response leaves it open: the item must be
     sent singly to find out. ``sent`` are the items of the request, in any order.
+
+    A listed name says that at least one of the items with this name failed, and the counts say how
+    many failed in all. An item is accepted, or refused, only if it is so in every way that fits.
     """
+    failed, succeeded = (_read_count(response.body, key) for key in ("failCount", "successCount"))
     listed = _list_failures(response.body)
-    failures: list[ApiError | None] = [None] * len(sent)
-    if listed:
-        failures = [_find_error(item, listed, response) for item in sent]
-    failed = len(sent) - failures.count(None)
-    succeeded, not_succeeded = (
-        _read_count(response.body, "successCount"),
-        _read_count(response.body, "failCount"),
-    )
-    if succeeded is not None and not_succeeded is not None:
-        if not_succeeded == failed and succeeded >= len(sent) - failed and _is_clear(sent, listed):
-            return failures
-        # If fewer failed than are listed, some that are listed were accepted, and others failed.
-        in_doubt = not_succeeded < failed
-    else:
-        in_doubt = False
+    if not listed and failed == 0 and succeeded == len(sent):
+        return [None] * len(sent)
     doubt = AmbiguousAnswer(_DOUBT, status=response.status, request_id=response.request_id)
-    return [doubt if failure is None or in_doubt else failure for failure in failures]
+    results: list[ApiError | None] = [doubt] * len(sent)
+    names = _find_listed(sent, listed)
+    refused: dict[int, str] = {}  # failed for certain, and the key that says why
+    have_all_failed = succeeded == 0 and failed == len(sent)
+    for name, items in names.items():
+        for item in items if len(items) == 1 or have_all_failed else ():
+            refused.setdefault(item, listed[name])
+    if failed is not None and succeeded == len(sent) - failed and not have_all_failed:
+        # One item of each of these failed too, and it is open which.
+        in_doubt = [items for items in names.values() if refused.keys().isdisjoint(items)]
+        fewest = len(refused) + _count_disjoint(in_doubt)
+        if failed < fewest:  # it contradicts itself
+            return results
+        if failed == fewest:  # nothing else failed
+            doubted = {item for items in in_doubt for item in items}
+            results = [doubt if item in doubted else None for item in range(len(sent))]
+    for item, key in refused.items():
+        results[item] = _build_error(_error_kind(key), key, response)
+    return results
 
 
-def _is_clear(sent: Sequence[SentItem], listed: _ListedFailures) -> bool:
-    """Whether each listed name stands for the items of one user only.
+def _find_listed(sent: Sequence[SentItem], listed: Mapping[_Name, str]) -> dict[_Name, list[int]]:
+    """Return for each listed name the items that have it; a name that none has is left out."""
+    found: dict[_Name, list[int]] = {}
+    for index, item in enumerate(sent):
+        for name in _names_of(item):
+            if name in listed:
+                found.setdefault(name, []).append(index)
+    return found
 
-    If it stands for more, some of these may have been accepted, and then others have failed that
-    the counts do not show.
-    """
-    meanings: dict[tuple[str, str], tuple[str | None, str | None]] = {}
-    for item in sent if listed else ():
-        email, user_id = item.identity.email, item.identity.user_id
-        names = (email.lower() if email is not None else None, user_id)
-        for kind, name, failed in zip("@#", names, (listed.emails, listed.user_ids), strict=True):
-            if name in failed and meanings.setdefault((kind, name), names) != names:
-                return False
-    return True
+
+def _count_disjoint(groups: Iterable[Collection[int]]) -> int:
+    """Return a number of groups that share no item, so that as many items failed at least."""
+    taken: set[int] = set()
+    count = 0
+    for group in sorted(groups, key=len):
+        if taken.isdisjoint(group):
+            taken.update(group)
+            count += 1
+    return count
 
 
 _DOUBT: Final = "the response to a bulk request does not say what became of each item"
@@ -176,31 +195,30 @@ def _read_count(body: Mapping[str, Any], key: str) -> int | None:
     return count if type(count) is int and count >= 0 else None
 
 
-@attrs.frozen
-class _ListedFailures:
-    """What a response lists as failed, each with the key it is listed under."""
-
-    emails: dict[str, str] = attrs.field(factory=dict)
-    user_ids: dict[str, str] = attrs.field(factory=dict)
-    event_names: frozenset[str] = frozenset()
-
-    def __bool__(self) -> bool:
-        return bool(self.emails or self.user_ids or self.event_names)
-
-
-def _list_failures(body: Mapping[str, Any]) -> _ListedFailures:
+def _list_failures(body: Mapping[str, Any]) -> dict[_Name, str]:
+    """Return the names that a response lists as failed, and the key that each is listed under."""
     failed = body.get("failedUpdates")
     places = [*(failed.items() if isinstance(failed, Mapping) else ())]
     places += [(key, body.get(key)) for key in ("invalidEmails", "invalidUserIds")]
-    listed = _ListedFailures(event_names=frozenset(_strings(body.get("disallowedEventNames"))))
+    places.append((_DISALLOWED, body.get(_DISALLOWED)))
+    listed: dict[_Name, str] = {}
     for key, values in places:
-        if key.endswith("Emails"):
-            for email in _strings(values):
-                listed.emails.setdefault(email.lower(), key)
-        elif key.endswith("UserIds"):
-            for user_id in _strings(values):
-                listed.user_ids.setdefault(user_id, key)
+        kind = next((kind for kind in _LISTS if key.endswith(kind)), None)
+        if kind is not None:
+            for value in _strings(values):
+                name = value.lower() if kind == "Emails" else value
+                listed.setdefault((kind, name), key)
     return listed
+
+
+def _names_of(item: SentItem) -> list[_Name]:
+    """Return the names by which a response may list an item; the first says most of the cause."""
+    email, user_id = item.identity.email, item.identity.user_id
+    return [
+        *([(_DISALLOWED, item.event_name)] if item.event_name is not None else []),
+        *([("UserIds", user_id)] if user_id is not None else []),
+        *([("Emails", email.lower())] if email is not None else []),
+    ]
 
 
 def _strings(values: Any) -> Iterator[str]:
@@ -208,26 +226,37 @@ def _strings(values: Any) -> Iterator[str]:
         yield from (value for value in values if isinstance(value, str))
 
 
-def _find_error(item: SentItem, listed: _ListedFailures, response: ApiResponse) -> ApiError | None:
-    if item.event_name in listed.event_names:
-        return _build_error(EventDisallowed, "disallowedEventNames", response)
-    key = None
-    if listed.user_ids and item.identity.user_id is not None:
-        key = listed.user_ids.get(item.identity.user_id)
-    if key is None and listed.emails and item.identity.email is not None:
-        key = listed.emails.get(item.identity.email.lower())
-    return None if key is None else _build_error(_error_kind(key), key, response)
-
-
 def _error_kind(key: str) -> type[RequestRefused]:
+    if key == _DISALLOWED:
+        return EventDisallowed
     if key.startswith("forgotten"):
         return ForgottenUser
     return IdentityConflict if key.startswith("conflict") else BadRequest
 
 
 def _build_error(kind: type[RequestRefused], key: str, response: ApiResponse) -> ApiError:
-    message = f"the response to a bulk request lists it under {key}"
-    return kind(message, status=response.status, request_id=response.request_id)
+    return kind(_describe_list(key), status=response.status, request_id=response.request_id)
+
+
+def _describe_list(key: str) -> str:
+    return f"the response to a bulk request lists it under {key}"
+
+
+#: The codes of single requests, and our messages for items of a bulk, that mean an unknown user.
+_UNKNOWN_USER: Final = frozenset(
+    {
+        "UnknownEmailError",
+        "UnknownUserIdError",
+        _describe_list("notFoundEmails"),
+        _describe_list("notFoundUserIds"),
+    }
+)
+
+
+def is_unknown_user(error: ApiError) -> bool:
+    """Whether Iterable refused a call, or an item of a bulk, for a user that it does not know."""
+    is_named = error.code in _UNKNOWN_USER or error.message in _UNKNOWN_USER
+    return isinstance(error, RequestRefused) and is_named
 
 
 #: A place in the body of a bulk request, as a key of ``params`` names it: ``obj.events[3].id``.

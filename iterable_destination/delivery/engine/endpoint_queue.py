@@ -36,6 +36,12 @@ class EndpointQueue:
             return self.items > 0
         return self.items >= bulk.max_items or self.bytes + self.items - 1 >= bulk.capacity
 
+    @property
+    def single_endpoint(self) -> Endpoint:
+        """Where the calls that wait here go singly. Some must wait."""
+        envelope = next(iter(self.user_queues)).waiting[0]
+        return envelope.calls[envelope.call_index].kind.endpoint
+
     def join(self, queue: UserQueue, batchable: int, batchable_bytes: int, now: float) -> None:
         """Let a user queue wait here, of which so many envelopes can go in one request."""
         if not self.items:

@@ -11,6 +11,7 @@ from iterable_destination.delivery.engine.bulk import BulkEndpoint
 from iterable_destination.delivery.engine.circuit_breaker import CircuitBreaker
 from iterable_destination.delivery.engine.counters import Counters
 from iterable_destination.delivery.engine.rate_limiter import Permit, RateLimiters
+from iterable_destination.delivery.engine.recent_users import RecentUsers
 from iterable_destination.delivery.engine.retry import Attempts, Jitter, RetryPolicy
 from iterable_destination.errors import ApiError, ConfigurationError, RateLimited
 from iterable_destination.model.endpoints import Endpoint
@@ -18,13 +19,14 @@ from iterable_destination.model.endpoints import Endpoint
 
 @attrs.frozen(kw_only=True)
 class DeliveryPolicy:
-    """The rules of a scheduler. The schedulers of one destination share all but the last four."""
+    """The rules of a scheduler. The schedulers of one destination share all but the last three."""
 
     retry: RetryPolicy
     rate_limiters: RateLimiters
     breaker: CircuitBreaker
     counters: Counters
     jitter: Jitter
+    recent_users: RecentUsers = attrs.field(factory=RecentUsers)
     #: Called for each request that will be sent again, with its endpoint, error and delay in
     #: seconds.
     on_retry: Callable[[Endpoint, ApiError, float], None]
@@ -36,8 +38,6 @@ class DeliveryPolicy:
     stop_at: float = inf
     #: Whether a paused user stays paused for good, or only for what waits at the time.
     keeps_paused: bool = True
-    #: The fewest calls that make a bulk; fewer go singly, under limits a hundred times higher.
-    min_bulk_size: int = 1
 
     def begin(self, endpoint: Endpoint, attempts: Attempts, now: float) -> Permit:
         """Record that a request goes out, and return its permit."""

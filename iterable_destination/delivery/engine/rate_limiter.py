@@ -65,6 +65,11 @@ class RateLimiter:
         #: Since when requests were counted, for a second at most, and how many.
         self._counted: tuple[float, int] = (-inf, 0)
 
+    @property
+    def rate(self) -> float:
+        """Requests per second, as things are now; infinite if there is no limit."""
+        return self._rate
+
     def available_at(self, now: float) -> float:
         """Return when the next request may go: ``now`` or later."""
         at = max(now, self._next - _MADE_UP)

@@ -77,6 +77,8 @@ class Attempts:
     of_this_call: int = 0
     #: Whether Iterable may have applied a request whose response is missing.
     is_ambiguous: bool = False
+    #: Whether Iterable refused it last for a user that it does not know yet, and may know soon.
+    is_early: bool = False
 
     def begin(self) -> None:
         """Record that a request goes out."""
@@ -85,7 +87,7 @@ class Attempts:
 
     def begin_next_call(self) -> None:
         """Record that a call was accepted, so that the next one begins anew."""
-        self.is_ambiguous = False
+        self.is_ambiguous = self.is_early = False
         self.server_errors = self.of_this_call = 0
 
     def for_next_call(self) -> Attempts:
@@ -100,7 +102,7 @@ class Attempts:
         """Record a failure; return the seconds until the next attempt, or None to give up."""
         self.is_ambiguous |= isinstance(error, AmbiguousAnswer)
         self.server_errors += isinstance(error, ServerError)
-        if isinstance(error, RequestRefused | ConfigurationError):
+        if isinstance(error, RequestRefused | ConfigurationError) and not self.is_early:
             return None
         if self.server_errors >= retry.max_server_errors or self.of_this_call >= retry.max_attempts:
             return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from heapq import heappop, heappush
-from itertools import islice
+from itertools import compress, islice
 from math import inf
 from typing import Final
 
@@ -18,6 +18,7 @@ from iterable_destination.delivery.engine.bulk import (
     UPDATE_ONLY_ENDPOINTS,
     BulkEndpoint,
     blamed_items,
+    is_unknown_user,
     item_results,
     queue_name,
 )
@@ -55,6 +56,12 @@ _MAX_BATCHING_DELAY: Final = 1.0
 #: A refused bulk of so many envelopes is sent singly rather than in halves: single requests have
 #: limits a hundred times higher.
 _SMALL_BULK: Final = 8
+#: So many calls are too few for a bulk.
+_FEW: Final = 8
+#: Of more calls a bulk request is made, however long it must wait for its turn.
+_MAX_SINGLE: Final = 100
+#: Single requests in a second that the threads manage, whatever the limit, in a usual network.
+_SINGLE_RATE: Final = 500
 #: How often the items that Iterable blames for refusing a bulk are taken out of it; it has been
 #: wrong.
 _MAX_HINTS: Final = 3
@@ -253,7 +260,7 @@ class Scheduler:
 
     def _may_go_at(self, target: EndpointQueue, now: float) -> float:
         """Return when a request may go to an endpoint if nothing more comes until then."""
-        available_at = self._policy.rate_limiters.of(target.endpoint).available_at(now)
+        available_at = self._available_at(target, now)
         if target.retries or target.is_full or self.finished or self.is_full:
             return available_at
         batched_at = min(self._last_add + _IDLE_BEFORE_SEND, target.since + _MAX_BATCHING_DELAY)
@@ -264,7 +271,7 @@ class Scheduler:
 
         None if its deadline has passed, or if its calls go singly instead.
         """
-        if not target.retries and self._is_too_small(target):
+        if not target.retries and self._is_quicker_singly(target, now):
             self._send_singly(target, now)
             return None
         batch = target.retries.popleft() if target.retries else self._form_batch(target, now)
@@ -275,10 +282,29 @@ class Scheduler:
         self._in_flight.add(batch)
         return batch
 
-    def _is_too_small(self, target: EndpointQueue) -> bool:
-        bulk = target.bulk
-        is_small = target.items < self._policy.min_bulk_size
-        return is_small and bulk is not None and bulk.has_single_endpoint
+    def _available_at(self, target: EndpointQueue, now: float) -> float:
+        """Return when the rate limits let the next request go, be it a bulk or a single one."""
+        endpoint = target.endpoint
+        if not target.retries and self._is_quicker_singly(target, now):
+            endpoint = target.single_endpoint
+        return self._policy.rate_limiters.of(endpoint).available_at(now)
+
+    def _is_quicker_singly(self, target: EndpointQueue, now: float) -> bool:
+        """Whether what waits for a bulk request is sent sooner singly, or at less cost.
+
+        One call goes singly in any case, and so do few where single requests have a higher limit:
+        Iterable's is a hundred times higher. More go singly if they can do so before the next bulk
+        may go. A user's next call waits for the one before, so that where few users have many
+        calls a bulk would hold little, again and again.
+        """
+        bulk, items = target.bulk, target.items
+        if bulk is None or not bulk.has_single_endpoint or items > _MAX_SINGLE:
+            return False
+        limiters = self._policy.rate_limiters
+        limiter, single = limiters.of(target.endpoint), limiters.of(target.single_endpoint)
+        if items == 1 or (items <= _FEW and limiter.rate * items < single.rate):
+            return True
+        return items <= (limiter.available_at(now) - now) * min(single.rate, _SINGLE_RATE)
 
     def _send_singly(self, target: EndpointQueue, now: float) -> None:
         """Let the calls that wait for a bulk endpoint go singly."""
@@ -316,6 +342,7 @@ class Scheduler:
         self._policy.breaker.close()
         if batch.bulk is None:
             (envelope,) = batch.envelopes
+            self._policy.recent_users.add(batch.calls, now)
             if envelope.is_last_call:
                 self._settle_in_flight(envelope, build_delivered(envelope, response), now)
             else:
@@ -329,13 +356,23 @@ class Scheduler:
         errors: list[ApiError | None] = [None] * len(batch.envelopes)
         if bulk.reports_items:
             errors = item_results(response, batch.calls)
-        if not any(errors) and batch.is_conclusive:
+        accepted = [not error for error in errors]
+        self._policy.recent_users.add(compress(batch.calls, accepted), now)
+        if all(accepted) and batch.is_conclusive:
             self._settle_accepted(batch, response, now)
             return
-        doubtful, users = [], set()
+        doubtful: list[Envelope] = []
+        early: list[Envelope] = []  # one of a user, and what comes after it
+        early_later: list[Envelope] = []
+        refusal: ApiError | None = None
+        users: set[UserQueue] = set()  # of whom something goes again, and is settled first
         for envelope, error in zip(batch.envelopes, errors, strict=True):
             if isinstance(error, AmbiguousAnswer) and bulk.max_items > 1:
                 doubtful.append(envelope)
+                users.add(envelope.queue)
+            elif error is not None and self._is_early(envelope, error, now):
+                (early_later if envelope.queue in users else early).append(envelope)
+                refusal = refusal or (error if early else None)
                 users.add(envelope.queue)
             elif error is None and not envelope.is_last_call:
                 self._go_on(envelope, batch.attempts, envelope.call_index + 1, now)
@@ -346,14 +383,30 @@ class Scheduler:
                     if error
                     else build_delivered(envelope, response)
                 )
-                if self._goes_on_after(envelope, outcome, batch.attempts, now):
-                    continue
-                if users and envelope.queue in users:  # it is settled in its turn
-                    envelope.outcome = build_final(envelope, outcome)
-                    self._requeue([envelope], now)
-                else:
-                    self._settle_in_flight(envelope, outcome, now)
+                self._end_item(batch, envelope, outcome, users, now)
         self._retry_singly(doubtful, attrs.evolve(batch.attempts, is_ambiguous=True), now)
+        self._retry_singly(early_later, batch.attempts, now)
+        if refusal is not None:
+            again = batch.subset(early)
+            again.attempts.is_early = True
+            self._on_failure(again, refusal, now)
+
+    def _end_item(
+        self, batch: Batch, envelope: Envelope, outcome: Outcome, users: set[UserQueue], now: float
+    ) -> None:
+        """Settle an item of a bulk that has its outcome; behind others of these users, in turn."""
+        if self._goes_on_after(envelope, outcome, batch.attempts, now):
+            return
+        if users and envelope.queue in users:
+            envelope.outcome = build_final(envelope, outcome)
+            self._requeue([envelope], now)
+        else:
+            self._settle_in_flight(envelope, outcome, now)
+
+    def _is_early(self, envelope: Envelope, error: ApiError, now: float) -> bool:
+        """Whether Iterable does not know a user yet that was identified a moment ago."""
+        call = envelope.calls[envelope.call_index]
+        return is_unknown_user(error) and self._policy.recent_users.has(call, now)
 
     def _settle_accepted(self, batch: Batch, response: ApiResponse, now: float) -> None:
         """Settle a bulk that was accepted whole: a quicker :meth:`_settle_in_flight` for each."""
@@ -369,6 +422,13 @@ class Scheduler:
         """Retry, split or give up a batch whose response is an error, or missing."""
         if not self._end_flight(batch, now):
             return
+        batch.attempts.is_early = batch.bulk is None and self._is_early(
+            batch.envelopes[0], error, now
+        )
+        self._on_failure(batch, error, now)
+
+    def _on_failure(self, batch: Batch, error: ApiError, now: float) -> None:
+        """Retry, split or give up a batch that has failed and is not in flight."""
         batch.error = error
         is_last = self._stopped is not None or now >= self._policy.stop_at
         delay = self._policy.next_delay(batch.endpoint, error, batch.attempts, now, is_last=is_last)
@@ -393,7 +453,8 @@ class Scheduler:
             heappush(self._backoff, (at, self._sequence, batch))
 
     def _is_to_be_isolated(self, batch: Batch, error: ApiError, now: float) -> bool:
-        is_refused_whole = isinstance(error, RequestRefused) and len(batch.envelopes) > 1
+        is_refused = isinstance(error, RequestRefused) and not batch.attempts.is_early
+        is_refused_whole = is_refused and len(batch.envelopes) > 1
         return is_refused_whole and now <= batch.attempts.deadline and self._refusal(now) is None
 
     def _isolate(self, batch: Batch, error: ApiError, now: float) -> None:
@@ -467,7 +528,8 @@ class Scheduler:
 
     def _give_up(self, batch: Batch, error: IterableDestinationError, now: float) -> None:
         kind = undelivered_kind(batch.attempts)
-        if isinstance(error, RequestRefused) and len(batch.envelopes) == 1:
+        is_refused = isinstance(error, RequestRefused) and not batch.attempts.is_early
+        if is_refused and len(batch.envelopes) == 1:
             kind = Rejected  # of several, Iterable refused the request and not each item
         for envelope in batch.envelopes:
             outcome = build_failed(kind, envelope, error)

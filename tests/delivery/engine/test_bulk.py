@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, combinations, combinations_with_replacement
 from typing import Any
 
 import attrs
@@ -265,7 +266,7 @@ def test_what_is_listed_stays_refused_if_too_few_succeeded_of_the_others() -> No
 def test_if_fewer_failed_than_are_listed_those_are_in_doubt() -> None:
     body = {"successCount": 2, "failCount": 1, "failedUpdates": {"invalidEmails": ["ann@x.com"]}}
     found = read_kinds(body, seen("a", "ann@x.com"), seen("b", "ann@x.com"), seen("c", "b@x.com"))
-    assert found[:2] == [DOUBT, DOUBT]
+    assert found == [DOUBT, DOUBT, None]
 
 
 def test_a_name_that_is_listed_for_another_item_hides_nobody_who_is_not_listed() -> None:
@@ -427,19 +428,20 @@ def test_no_result_repeats_who_it_is_about(seed: int) -> None:
             assert name is None or name.lower() not in said
 
 
+def all_names(item: Sent) -> set[str]:
+    email, user_id = item.identity.email, item.identity.user_id
+    names = {"@": email and email.lower(), "#": user_id, "!": item.event_name}
+    return {kind + name for kind, name in names.items() if name is not None}
+
+
 @given(seeds)
-@settings(max_examples=examples(2_000))
-def test_a_whole_and_true_answer_leaves_no_doubt_about_separate_users(seed: int) -> None:
-    """Users that share no name are told apart for certain, however often each occurs."""
+@settings(max_examples=examples(4_000))
+def test_a_whole_and_true_answer_leaves_no_doubt_if_each_name_is_of_one_item(seed: int) -> None:
     reported = build_complete(seed)
-    users = {
-        ((item.identity.email or "").lower(), item.identity.user_id or "") for item in reported.sent
-    }
-    for place in (0, 1):
-        names = [names[place] for names in users if names[place]]
-        if len(set(names)) < len(names):
-            return
-    event("separate users")
+    names = [name for item in reported.sent for name in all_names(item)]
+    if len(set(names)) < len(names):
+        return
+    event("separate items")
     for _, _, cause, error in pair_results(reported):
         assert (cause is None) == (error is None)
         assert not isinstance(error, DOUBT)
@@ -447,6 +449,90 @@ def test_a_whole_and_true_answer_leaves_no_doubt_about_separate_users(seed: int)
             assert isinstance(error, errors.EventDisallowed)
         elif cause is not None:
             assert type(error) is CAUSES[cause]
+
+
+def test_two_items_of_a_listed_user_leave_open_who_else_failed() -> None:
+    """One of z's items was accepted, and b's failed without being listed: two failed all the same.
+
+    The same response comes if both of z's failed, and b's was accepted.
+    """
+    sent = [user("a@x.co"), user("z@x.co"), user("z@x.co"), user("b@x.co")]
+    body = {"successCount": 2, "failCount": 2, "failedUpdates": {}, "invalidEmails": ["z@x.co"]}
+    assert read_kinds(body, *sent) == [DOUBT] * 4
+
+
+def test_where_as_many_failed_as_there_are_listed_users_the_others_were_accepted() -> None:
+    sent = [user("a@x.co"), user("z@x.co"), user("z@x.co"), user("b@x.co")]
+    failed = {"invalidEmails": ["z@x.co"], "forgottenEmails": ["b@x.co"]}
+    body = {"successCount": 2, "failCount": 2, "failedUpdates": failed}
+    assert read_kinds(body, *sent) == [None, DOUBT, DOUBT, errors.ForgottenUser]
+
+
+def test_where_all_failed_those_that_are_listed_are_refused() -> None:
+    body = {"successCount": 0, "failCount": 3, "failedUpdates": {"notFoundUserIds": ["u"]}}
+    sent = [user(user_id="u"), user(user_id="u"), user(user_id="v")]
+    assert read_kinds(body, *sent) == [errors.BadRequest, errors.BadRequest, DOUBT]
+
+
+def test_the_cause_of_a_refusal_is_that_of_a_name_that_is_certain() -> None:
+    """The userId stands for two items, so that only the email says that the second one failed."""
+    failed = {"forgottenEmails": ["b@x.co"], "invalidUserIds": ["u"]}
+    body = {"successCount": 1, "failCount": 2, "failedUpdates": failed}
+    sent = [user(user_id="u"), user("b@x.co", "u"), user(user_id="v")]
+    assert read_kinds(body, *sent)[1] is errors.ForgottenUser
+
+
+SMALL_BULKS = {
+    "users": [
+        *(user(email, user_id) for email in ("a", "b") for user_id in ("1", "2", None)),
+        *(user(user_id=user_id) for user_id in ("1", "2")),
+    ],
+    "events": [seen(name, email) for name in ("E", "F") for email in ("a", "b", "c")],
+    "events of users with two names": [
+        seen("E", "a", "1"),
+        seen("F", "a", "1"),
+        seen("E", "b", "1"),
+        seen("F", user_id="2"),
+    ],
+}
+
+
+def subsets(values: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
+    values = list(values)
+    return chain.from_iterable(combinations(values, count) for count in range(len(values) + 1))
+
+
+@pytest.mark.parametrize("kinds", SMALL_BULKS)
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_no_failures_that_fit_a_response_make_a_result_false(kinds: str, count: int) -> None:
+    """Every bulk of few items, every response to it, and all failures that fit this response.
+
+    A response lists any names that each stand for an item that failed, and counts truly.
+    """
+    tried = 0
+    for sent in combinations_with_replacement(SMALL_BULKS[kinds], count):
+        for listed in subsets(sorted(set().union(*map(all_names, sent)))):
+            for fail_count in range(count + 1):
+                fitting = [
+                    set(failed)
+                    for failed in combinations(range(count), fail_count)
+                    if all(any(name in all_names(sent[item]) for item in failed) for name in listed)
+                ]
+                body = {
+                    "successCount": count - fail_count,
+                    "failCount": fail_count,
+                    "failedUpdates": {
+                        "invalidEmails": [name[1:] for name in listed if name[0] == "@"],
+                        "invalidUserIds": [name[1:] for name in listed if name[0] == "#"],
+                    },
+                    "disallowedEventNames": [name[1:] for name in listed if name[0] == "!"],
+                }
+                for item, error in enumerate(item_results(build_response(body), sent)):
+                    if not isinstance(error, DOUBT):
+                        fits = {item in failed for failed in fitting}
+                        assert fits <= {error is not None}, (sent, body)
+                        tried += bool(fitting)
+    assert tried > 5 * count
 
 
 @given(seeds)

@@ -14,6 +14,7 @@ import attrs
 import pytest
 
 from iterable_destination import errors
+from iterable_destination.delivery.engine import scheduler
 from iterable_destination.delivery.engine.bulk import ITERABLE_BULK_ENDPOINTS, BulkEndpoint
 from iterable_destination.delivery.engine.circuit_breaker import CircuitBreaker
 from iterable_destination.delivery.engine.counters import Counters
@@ -115,6 +116,13 @@ def build_bulk_response(batch: Batch, lost: Iterable[Envelope] = (), **changes: 
 def accept_all(batch: Batch) -> Reply:
     """Accept everything."""
     return ACCEPTED if batch.bulk is None else build_bulk_response(batch)
+
+
+@pytest.fixture(autouse=True)
+def _let_two_make_a_bulk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let small bulks show what becomes of a bulk. How few are too few is tested by itself."""
+    monkeypatch.setattr(scheduler, "_FEW", 1)
+    monkeypatch.setattr(scheduler, "_SINGLE_RATE", 0)
 
 
 @attrs.define
@@ -611,7 +619,11 @@ def play(seed: int) -> Referee:
 
 
 @pytest.mark.parametrize("seed", range(250))
-def test_whatever_iterable_does_events_are_settled_once_in_order_and_truly(seed: int) -> None:
+def test_whatever_iterable_does_events_are_settled_once_in_order_and_truly(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if seed % 2:
+        monkeypatch.undo()  # few calls go singly
     play(seed)
 
 
@@ -784,9 +796,11 @@ def test_what_an_answer_left_open_and_nothing_settles_is_unknown() -> None:
             return said(errors.ServerError, status=500)
         return build_bulk_response(batch, successCount="many")
 
-    made = build_world(build_envelope(0, update("ann")), send=server)
+    made = build_world(
+        build_envelope(0, update("ann")), build_envelope(1, update("bob")), send=server
+    )
     made.run()
-    assert made.names == {"unknown": 1}
+    assert made.names == {"unknown": 2}
 
 
 def test_a_profile_that_only_a_bulk_can_update_is_unknown_if_its_own_leaves_it_open() -> None:
@@ -986,7 +1000,7 @@ def test_a_429_pauses_its_endpoint_and_no_other() -> None:
     made.add(build_envelope(1, buy("bob")))
     assert made.when() == pytest.approx(1_020.0, abs=0.02)
     made.add(build_envelope(2, track("cy")))
-    assert made.batch().endpoint.path == TRACK_BULK
+    assert made.batch().endpoint.path == TRACK
     made.run(deadline=1_019.9)
     assert made.sent(PURCHASE) == [[0]]
 
@@ -1301,9 +1315,12 @@ def test_what_does_not_fit_a_bulk_goes_singly() -> None:
     made = build_world(
         build_envelope(0, track("ann"), size=MAX_BODY_BYTES - opening),
         build_envelope(1, track("bob"), size=MAX_BODY_BYTES - opening + 1),
+        build_envelope(2, track("cy"), size=1_000),
+        build_envelope(3, track("dan"), size=1_000),
     )
     made.run()
-    assert (made.sent(TRACK_BULK), made.sent(TRACK)) == ([[0]], [[1]])
+    assert made.sent(TRACK_BULK) == [[0], [2, 3]]
+    assert made.sent(TRACK) == [[1]]
 
 
 def test_a_bulk_waits_until_nothing_has_come_for_a_twentieth_of_a_second() -> None:
@@ -1390,7 +1407,7 @@ def test_the_second_call_of_an_event_goes_after_the_first() -> None:
     )
     made.run()
     paths = [batch.endpoint.path for _, batch, _ in made.batches]
-    assert paths == [BULK_UPDATE, TRACK_BULK, PURCHASE, TRACK_BULK]
+    assert paths == [UPDATE, TRACK, PURCHASE, TRACK]
     assert made.sent() == [[0], [0], [0], [1]]
     assert made.order == [0, 1]
     assert made.outcomes[0].attempts == 3
@@ -1399,7 +1416,8 @@ def test_the_second_call_of_an_event_goes_after_the_first() -> None:
 
 def test_an_event_whose_second_call_fails_is_not_delivered() -> None:
     def server(batch: Batch) -> Reply:
-        return said(errors.BadRequest) if batch.bulk is None else accept_all(batch)
+        is_refused = batch.endpoint.path == PURCHASE
+        return said(errors.BadRequest) if is_refused else accept_all(batch)
 
     made = build_world(
         build_envelope(0, update("ann"), buy("ann")), build_envelope(1, track("ann"))
@@ -1593,18 +1611,18 @@ def test_a_refused_item_does_not_stop_other_subscriptions() -> None:
     event = envelope_with_subscriptions(
         0, ("Profile", "Seen", "Bought"), update("ann"), track("ann"), buy("ann")
     )
-    made = build_world(event, build_envelope(1, track("ann")))
+    made = build_world(event, build_envelope(1, track("ann")), build_envelope(2, update("bob")))
     made.send = lambda batch: (
-        build_bulk_response(batch, batch.envelopes)
+        build_bulk_response(batch, batch.envelopes[:1])
         if batch.endpoint.path == BULK_UPDATE
         else accept_all(batch)
     )
     made.run()
     assert [batch.endpoint.path for _, batch, _ in made.batches] == [
-        *(BULK_UPDATE, TRACK_BULK, PURCHASE, TRACK_BULK)
+        *(BULK_UPDATE, TRACK, PURCHASE, TRACK)
     ]
-    assert made.sent() == [[0], [0], [0], [1]]
-    assert made.order == [0, 1]
+    assert made.sent() == [[0, 2], [0], [0], [1]]
+    assert made.order == [2, 0, 1]
     assert [made.outcomes[index].name for index in range(2)] == ["rejected", "delivered"]
     assert made.outcomes[0].attempts == 3
     message = "the response to a bulk request lists it under invalidUserIds"
@@ -1615,9 +1633,11 @@ def test_a_refused_item_does_not_stop_other_subscriptions() -> None:
 
 def test_a_refused_single_call_does_not_stop_other_subscriptions() -> None:
     made = build_world(envelope_with_subscriptions(0, ("Bought", "Seen"), buy("ann"), track("ann")))
-    made.send = lambda batch: said(errors.BadRequest) if batch.bulk is None else accept_all(batch)
+    made.send = lambda batch: (
+        said(errors.BadRequest) if batch.endpoint.path == PURCHASE else accept_all(batch)
+    )
     made.run()
-    assert [batch.endpoint.path for _, batch, _ in made.batches] == [PURCHASE, TRACK_BULK]
+    assert [batch.endpoint.path for _, batch, _ in made.batches] == [PURCHASE, TRACK]
     assert type(made.outcomes[0]) is Rejected
     assert list_failures(made.outcomes[0]) == [("Bought", "rejected")]
 
@@ -1627,10 +1647,8 @@ def test_each_subscription_has_attempts_of_its_own_and_the_gravest_failure_count
         envelope_with_subscriptions(0, ("Bought", "Seen"), buy("ann"), track("ann")),
         build_envelope(1, buy("ann")),
     )
-    made.send = lambda batch: (
-        said(errors.ServerError)
-        if batch.bulk is None
-        else build_bulk_response(batch, batch.envelopes)
+    made.send = lambda batch: said(
+        errors.ServerError if batch.endpoint.path == PURCHASE else errors.BadRequest
     )
     made.run()
     assert made.sent() == [[0]] * 6
@@ -1682,15 +1700,16 @@ def test_profiles_with_update_only_go_in_bulks_of_their_own() -> None:
         build_envelope(1, update_only("bob", value=False)),
         build_envelope(2, update("cy")),
         build_envelope(3, update_only("dan", value=True)),
+        build_envelope(4, update("eve")),
     )
     made.run()
-    assert made.names == {"delivered": 4}
+    assert made.names == {"delivered": 5}
     assert {batch.endpoint.path for _, batch, _ in made.batches} == {BULK_UPDATE}
     ann, dan = (b'{"userId":"%b","dataFields":{}}' % name for name in (b"ann", b"dan"))
     assert [batch.body() for _, batch, _ in made.batches] == [
         b'{"updateOnly":true,"users":[' + ann + b"," + dan + b"]}",
         b'{"updateOnly":false,"users":[{"userId":"bob","dataFields":{}}]}',
-        b'{"users":[{"userId":"cy","dataFields":{}}]}',
+        b'{"users":[{"userId":"cy","dataFields":{}},{"userId":"eve","dataFields":{}}]}',
     ]
 
 
@@ -1709,20 +1728,64 @@ def test_profiles_with_update_only_go_singly_in_bulks_of_one() -> None:
     assert [made.outcomes[index].name for index in range(2)] == ["unknown", "delivered"]
 
 
-@pytest.mark.parametrize(
-    ("count", "path"), [(2, TRACK), (3, TRACK_BULK)], ids=["too few", "enough"]
-)
-def test_calls_that_are_too_few_for_a_bulk_go_singly(count: int, path: str) -> None:
-    made = World()
-    made.scheduler = Scheduler(attrs.evolve(made.scheduler._policy, min_bulk_size=3))
-    for index in range(count):
-        made.add(build_envelope(index, track(f"u-{index}")))
+def run_updates(
+    monkeypatch: pytest.MonkeyPatch,
+    users: int,
+    each: int,
+    limits: Mapping[str, float | None] | None = None,
+) -> tuple[Counter[str], float]:
+    """Deliver updates of users; return how many requests there were by path, and the seconds."""
+    monkeypatch.undo()  # the true sizes
+    made = World(max_workers=64, limits=limits)
+    for index in range(users * each):
+        made.add(build_envelope(index, update(f"u-{index % users}")))
     made.scheduler.finished = True
-    had_more = made.scheduler.has_more
+    had_more, began = made.scheduler.has_more, made.now
     made.run()
     assert (had_more, made.scheduler.has_more) == (True, False)
-    assert {batch.endpoint.path for _, batch, _ in made.batches} == {path}
-    assert made.names == {"delivered": count}
+    assert made.names == {"delivered": users * each}
+    for user in range(users):
+        own = [index for index in made.order if index % users == user]
+        assert own == sorted(own)
+    return Counter(batch.endpoint.path for _, batch, _ in made.batches), made.now - began
+
+
+@pytest.mark.parametrize("count", [1, 2, 8])
+def test_few_calls_go_singly(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths, _ = run_updates(monkeypatch, count, 1)
+    assert paths == {UPDATE: count}
+
+
+@pytest.mark.parametrize("count", [9, 100, 1_000])
+def test_more_calls_go_in_a_bulk(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths, _ = run_updates(monkeypatch, count, 1)
+    assert paths == {BULK_UPDATE: 1}
+
+
+def test_few_calls_go_in_a_bulk_where_that_has_as_high_a_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    paths, _ = run_updates(monkeypatch, 8, 1, {UPDATE: 10.0, BULK_UPDATE: 10.0})
+    assert paths == {BULK_UPDATE: 1}
+    paths, _ = run_updates(monkeypatch, 1, 1, {UPDATE: 10.0, BULK_UPDATE: None})
+    assert paths == {UPDATE: 1}
+
+
+@pytest.mark.parametrize(("users", "each"), [(1, 100), (5, 40), (30, 20), (45, 10)])
+def test_many_updates_of_few_users_do_not_wait_for_bulks_that_hold_little(
+    users: int, each: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each takes 0.1 seconds, and a user's wait for each other. A bulk goes 5 times a second."""
+    paths, seconds = run_updates(monkeypatch, users, each)
+    assert seconds < max(each * 0.1, users * each / 480) * 1.3 + 0.3
+    assert paths[UPDATE] > 0.7 * users * each
+
+
+def test_many_updates_of_many_users_go_in_bulks(monkeypatch: pytest.MonkeyPatch) -> None:
+    paths, seconds = run_updates(monkeypatch, 1_000, 10)
+    assert paths[UPDATE] <= 200
+    assert paths[BULK_UPDATE] <= 12
+    assert seconds < 3
 
 
 @pytest.mark.parametrize(("reports_items", "requests"), [(False, [[0, 1]]), (True, [[0, 1], [0]])])
@@ -1743,3 +1806,163 @@ def test_a_bulk_endpoint_that_does_not_report_items_accepts_all_or_none(
         made.batch()
     assert made.sent() == requests
     assert made.names == ({} if reports_items else {"delivered": 2})
+
+
+# --- Users that Iterable does not know yet -----------------------------------------------------
+
+
+@attrs.define
+class Slow:
+    """An Iterable that knows a user only so many seconds after the first update."""
+
+    seconds: float
+    world: World = attrs.field(init=False)
+    #: What refuses a single event.
+    code: str = "UnknownUserIdError"
+    known_at: dict[str, float] = attrs.field(factory=dict)
+
+    def __call__(self, batch: Batch) -> Reply:
+        now = self.world.now
+        if batch.calls[0].kind is UpdateUser:
+            for call in batch.calls:
+                self.known_at.setdefault(str(call.user_id), now + self.seconds)
+            return accept_all(batch)
+        lost = [
+            envelope
+            for envelope, call in zip(batch.envelopes, batch.calls, strict=True)
+            if now < self.known_at.get(str(call.user_id), inf)
+        ]
+        if batch.bulk is None:
+            return said(errors.BadRequest, code=self.code, status=400) if lost else ACCEPTED
+        names = [envelope.calls[envelope.call_index].user_id for envelope in lost]
+        response = build_bulk_response(batch, lost)
+        return attrs.evolve(
+            response, body={**response.body, "failedUpdates": {"notFoundUserIds": names}}
+        )
+
+
+def play_slow(
+    *envelopes: Envelope, seconds: float = 7.0, code: str = "UnknownUserIdError", **options: Any
+) -> World:
+    server = Slow(seconds, code=code)
+    made = World(send=server, **options)
+    server.world = made
+    for envelope in envelopes:
+        made.add(envelope)
+    made.scheduler.finished = True
+    made.run()
+    return made
+
+
+@pytest.mark.parametrize("kind", [track, buy])
+@pytest.mark.parametrize("code", ["UnknownUserIdError", "UnknownEmailError"])
+def test_a_call_right_after_its_users_first_update_waits_until_the_user_is_known(
+    kind: Callable[..., Call], code: str
+) -> None:
+    made = play_slow(
+        build_envelope(0, update("ann")),
+        build_envelope(1, kind("ann")),
+        build_envelope(2, kind("ann")),
+        code=code,
+    )
+    assert made.names == {"delivered": 3}
+    assert made.order == [0, 1, 2]
+    assert 7.0 < made.settled_at[1] - 1_000 < 30
+    assert made.retries
+
+
+def test_in_a_bulk_only_those_wait_whom_iterable_does_not_know_yet() -> None:
+    known = [build_envelope(index, track(f"old-{index}")) for index in range(20)]
+    new = [
+        envelope
+        for index in range(20, 60, 2)
+        for envelope in (
+            build_envelope(index, update(f"new-{index}")),
+            build_envelope(index + 1, track(f"new-{index}")),
+        )
+    ]
+    server = Slow(7.0, known_at={f"old-{index}": 0.0 for index in range(20)})
+    made = World(send=server)
+    server.world = made
+    for envelope in [*new, *known]:
+        made.add(envelope)
+    made.scheduler.finished = True
+    made.run()
+    assert made.names == {"delivered": 60}
+    assert max(made.settled_at[index] for index in range(20)) < 1_002
+    assert min(made.settled_at[index] for index in range(21, 60, 2)) > 1_007
+
+
+def test_a_user_whom_this_process_did_not_identify_is_rejected_at_once() -> None:
+    made = play_slow(build_envelope(0, track("ann")))
+    assert made.names == {"rejected": 1}
+    assert made.now < 1_001
+
+
+def test_another_refusal_is_final_however_new_the_user_is() -> None:
+    made = play_slow(
+        build_envelope(0, update("ann")), build_envelope(1, buy("ann")), code="BadParams"
+    )
+    assert made.names == {"delivered": 1, "rejected": 1}
+    assert made.now < 1_001
+
+
+def test_a_user_who_stays_unknown_is_rejected_after_a_minute() -> None:
+    made = play_slow(
+        build_envelope(0, update("ann")),
+        build_envelope(1, buy("ann")),
+        seconds=inf,
+        retry=RetryPolicy(deadline=200.0, max_backoff=10.0),
+    )
+    assert made.names == {"delivered": 1, "rejected": 1}
+    assert 60 < made.now - 1_000 < 75
+
+
+@pytest.mark.parametrize("kind", [track, buy])
+@pytest.mark.parametrize("count", [1, 30])
+def test_if_time_runs_out_before_the_user_is_known_it_is_retryable(
+    kind: Callable[..., Call], count: int
+) -> None:
+    updates = [build_envelope(index, update(f"u-{index}")) for index in range(count)]
+    events = [build_envelope(count + index, kind(f"u-{index}")) for index in range(count)]
+    made = play_slow(*updates, *events, seconds=inf, retry=RetryPolicy(deadline=5.0))
+    assert made.names == {"delivered": count, "retryable": count}
+    made = play_slow(*map(copy_envelope, updates + events), seconds=inf, stop_at=1_003.0)
+    assert made.names == {"delivered": count, "retryable": count}
+
+
+def copy_envelope(envelope: Envelope) -> Envelope:
+    return Envelope(envelope.index, envelope.message_id, calls=envelope.calls)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_order_holds_while_users_are_not_known_yet(seed: int) -> None:
+    dice = random.Random(seed)  # noqa: S311 - chance, not secrecy
+    people = [f"u-{number}" for number in range(dice.choice([1, 4, 30]))]
+    envelopes = [build_envelope(index, update(name)) for index, name in enumerate(people)]
+    users = list(people)
+    for index in range(len(people), 150):
+        users.append(dice.choice(people))
+        kinds: list[Callable[..., Call]] = [track, track, update, buy]
+        envelopes.append(build_envelope(index, dice.choice(kinds)(users[-1])))
+    made = play_slow(*envelopes, seconds=dice.choice([0.5, 3.0, 20.0]))
+    assert made.names == {"delivered": 150}
+    for name in people:
+        own = [index for index in made.order if users[index] == name]
+        assert own == sorted(own)
+
+
+def test_events_of_a_new_user_that_are_refused_in_one_bulk_go_in_their_order() -> None:
+    made = World()
+    made.add(build_envelope(0, update("ann")))
+    made.run()
+    for index in (1, 2, 3):
+        made.add(build_envelope(index, track("ann")))
+    made.scheduler.finished = True
+    lists = {"failedUpdates": {"notFoundUserIds": ["ann"]}}
+    made.report(made.batch(), ApiResponse(200, {"successCount": 0, "failCount": 3, **lists}))
+    made.run()
+    assert made.sent(TRACK_BULK) == [[1, 2, 3], [1]]
+    assert made.sent(TRACK) == [[2], [3]]
+    assert made.order == [0, 1, 2, 3]
+    assert made.names == {"delivered": 4}
