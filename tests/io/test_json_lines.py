@@ -390,8 +390,11 @@ TAR = b"a.jsonl".ljust(257, b"\0") + b"ustar\0"
         (b"Obj\x01....", "is an Avro file: convert it to JSON lines first"),
         (b"SQLite format 3\0..", "is an SQLite file: if it is an outbox, drain delivers it"),
         (TAR, "is a tar archive: unpack it first"),
-        (gzip.compress(TAR), "is a tar archive: unpack it first"),
-        (gzip.compress(gzip.compress(b"{}")), "is compressed twice: unpack it once first"),
+        (gzip.compress(TAR, mtime=0), "is a tar archive: unpack it first"),
+        (
+            gzip.compress(gzip.compress(b"{}", mtime=0), mtime=0),
+            "is compressed twice: unpack it once first",
+        ),
         *(
             (
                 text.encode(encoding),

@@ -21,6 +21,9 @@ class Lazy:
     def __str__(self) -> str:
         return str(object.__getattribute__(self, "_value"))
 
+    def __repr__(self) -> str:
+        return f"Lazy({object.__getattribute__(self, '_value')!r})"
+
 
 class Unreadable:
     """Raises where it is read, as a lazy object does outside of its request."""
