@@ -572,14 +572,15 @@ HISTORY = [
 ]
 
 
-@pytest.mark.parametrize("bulk", [True, False])
-def test_an_email_is_changed_after_its_profile_and_before_what_follows(*, bulk: bool) -> None:
+@pytest.mark.parametrize("together", [True, False])
+def test_an_email_is_changed_after_its_profile_and_before_what_follows(*, together: bool) -> None:
     project = Project(project_type="email")
     with LocalIterable(project) as iterable, delivering(iterable, translator=Renaming()) as to:
-        outcomes = by_index(to.send_all(HISTORY)) if bulk else [to.send(each) for each in HISTORY]
+        sent = to.send_all(HISTORY) if together else map(to.send, HISTORY)
+        outcomes = by_index(sent) if together else list(sent)
         user, former = iterable.project.user(NEW), iterable.project.user(OLD)
         paths = [request.path for request in iterable.project.requests]
-    update = (endpoints.USERS_BULK_UPDATE if bulk else endpoints.USERS_UPDATE).path
+    update = endpoints.USERS_UPDATE.path
     assert names(outcomes) == ["delivered"] * 4
     assert outcomes[1].attempts == 2
     assert paths == [update, update, endpoints.USERS_UPDATE_EMAIL.path, update, update]
