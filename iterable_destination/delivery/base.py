@@ -109,6 +109,7 @@ class BaseDestination(Closeable, ForkSafe):
             counters=Counters(),
             jitter=runtime.jitter,
             on_retry=_log_retry,
+            on_many_keys=_log_many_keys,
             bulk_endpoints=bulk_endpoints,
             max_pending=max_pending,
         )
@@ -421,6 +422,17 @@ def _log_retry(endpoint: Endpoint, error: ApiError, delay: float) -> None:
         delay,
     )
     _log.debug("%s: %s", endpoint.path, error.message)
+
+
+def _log_many_keys(emails: int, user_ids: int, keys: set[str]) -> None:
+    """Log that very many names are one user's. They are personal data, so their level is DEBUG."""
+    _log.warning(
+        "%d emails and %d userIds are taken for one user, since events have them together: is one "
+        "a placeholder? Their events go one request at a time",
+        emails,
+        user_ids,
+    )
+    _log.debug("the last of them: %s", ", ".join(sorted(key[1:] for key in keys)))
 
 
 def _build_dead_letter(envelope: Envelope, outcome: Outcome) -> DeadLetter:

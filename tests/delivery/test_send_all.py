@@ -717,6 +717,23 @@ def test_few_calls_that_go_singly_are_applied_in_each_users_order() -> None:
         assert order_of_user == sorted(order_of_user)
 
 
+def test_one_email_of_many_users_is_warned_of_and_named_at_debug_only(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def event(number: int) -> dict[str, Any]:
+        return track(number, f"u-{number}", context={"traits": {"email": "info@x.com"}})
+
+    caplog.set_level("DEBUG", "iterable_destination.delivery")
+    with LocalIterable() as iterable, delivering(iterable) as to:
+        outcomes = list(to.send_all(map(event, range(150))))
+    assert len(outcomes) == 150
+    warned = [each for each in caplog.records if each.levelname == "WARNING"]
+    assert len(warned) == 1
+    assert warned[0].getMessage().startswith("1 emails and 100 userIds are taken for one user")
+    named = [each.levelname for each in caplog.records if "info@x.com" in each.getMessage()]
+    assert named == ["DEBUG"]
+
+
 def test_the_time_given_bounds_waiting_for_a_rate_too() -> None:
     path = endpoints.TRACK_PURCHASE.path
     with LocalIterable() as iterable, delivering(iterable, rate_limits={path: 2}) as to:

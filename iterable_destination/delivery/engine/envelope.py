@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -89,6 +90,7 @@ class UserQueue:
         "batchable_bytes",
         "endpoint_queue",
         "in_flight",
+        "key_counts",
         "keys",
         "merged_into",
         "paused",
@@ -96,8 +98,10 @@ class UserQueue:
     )
 
     def __init__(self) -> None:
-        #: The user's ordering keys.
-        self.keys: tuple[str, ...] = ()
+        #: The user's ordering keys, each with the sequence of the last envelope that had it.
+        self.keys: dict[str, int] = {}
+        #: How many keys of each kind there have been; None while they came all at once.
+        self.key_counts: Counter[str] | None = None
         #: Envelopes that wait, in order of arrival.
         self.waiting: list[Envelope] = []
         #: How many envelopes are in requests and not settled. While it is not 0, nothing else goes.

@@ -32,6 +32,8 @@ class DeliveryPolicy:
     on_retry: Callable[[Endpoint, ApiError, float], None]
     #: The bulk endpoint for the calls of a path; calls of other paths are sent singly.
     bulk_endpoints: Mapping[str, BulkEndpoint]
+    #: Called as ``UserQueues`` says when very many names are one user's.
+    on_many_keys: Callable[[int, int, set[str]], None] = lambda *_: None
     #: How many envelopes may wait or be in flight before ``Scheduler.is_full``.
     max_pending: int
     #: The moment from which on nothing is sent.

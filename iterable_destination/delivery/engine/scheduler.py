@@ -86,7 +86,9 @@ class Scheduler:
         """Make a scheduler without envelopes."""
         self._policy: Final = policy
         self._max_pending: Final = policy.max_pending
-        self._user_queues: Final = UserQueues(keeps_paused=policy.keeps_paused)
+        self._user_queues: Final = UserQueues(
+            keeps_paused=policy.keeps_paused, on_many_keys=policy.on_many_keys
+        )
         self._endpoint_queues: Final[dict[str, EndpointQueue]] = {}
         #: The endpoint queue for calls of a kind, unless a call must go elsewhere.
         self._usual: Final[dict[type, EndpointQueue]] = {}

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Iterable
+from typing import Any
 
 import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from iterable_destination.delivery.engine import user_queues
 from iterable_destination.delivery.engine.envelope import Envelope, UserQueue
-from iterable_destination.delivery.engine.user_queues import UserQueues, ordering_keys
+from iterable_destination.delivery.engine.user_queues import MAX_KEYS, UserQueues, ordering_keys
 from iterable_destination.model.calls import Identity, TrackEvent, encode_call
 from tests.support.examples import examples
 
@@ -250,3 +253,113 @@ def test_names_are_emails_in_any_case_and_user_ids_as_they_are_written() -> None
 def test_an_email_is_no_user_id_that_looks_like_it() -> None:
     one, other = ordering_keys([Identity("a@x.com")]), ordering_keys([Identity(None, "a@x.com")])
     assert not one & other
+
+
+# --- Many names of one user --------------------------------------------------------------------
+
+SHARED = "@info@x.com"
+
+
+def share(count: int, *, waits: int = 0, **options: Any) -> UserQueues:
+    """Let events come that share an email and have a userId each; the last ones still wait."""
+    queues = UserQueues(keeps_paused=True, **options)
+    for sequence in range(1, count + 1):
+        envelope = build_envelope(sequence)
+        queue, _ = queues.add(envelope, {SHARED, f"#u-{sequence}"})
+        if sequence > waits:
+            queues.on_settled(take(queue, 1)[0])
+    return queues
+
+
+@pytest.mark.parametrize("waits", [0, 1, 500])
+def test_the_names_of_one_user_are_bounded(waits: int) -> None:
+    queues = share(20_000, waits=waits)
+    assert len(queues) <= 2 * MAX_KEYS + waits
+    assert is_one(queues, SHARED, "#u-20000", "#u-19999")
+
+
+def test_a_name_of_an_event_that_waits_is_kept() -> None:
+    queues = UserQueues(keeps_paused=True)
+    envelopes = [build_envelope(sequence) for sequence in range(1, 5 * MAX_KEYS)]
+    for envelope in envelopes:
+        queues.add(envelope, {SHARED, f"#u-{envelope.sequence}"})
+    for settled in range(1, len(envelopes)):
+        queues.on_settled(take(envelopes[0].queue, 1)[0])
+        assert is_one(queues, SHARED, f"#u-{settled + 1}", f"#u-{len(envelopes)}")
+        assert len(queues) <= max(2 * MAX_KEYS, len(envelopes) - settled) + 2
+
+
+def test_many_names_cost_no_more_each_than_few() -> None:
+    """Two hundred thousand took minutes when each had the names before it copied."""
+    began = time.process_time()
+    share(200_000)
+    assert time.process_time() - began < 20
+
+
+def test_users_who_turn_out_to_be_one_cost_no_more_each_the_more_they_are() -> None:
+    queues = UserQueues(keeps_paused=True)
+    count = 40_000
+    began = time.process_time()
+    for sequence in range(1, count + 1):
+        queues.add(build_envelope(sequence), {f"#u-{sequence}"})
+    for sequence in range(1, count + 1):
+        queue, _ = queues.add(build_envelope(count + sequence), {SHARED, f"#u-{sequence}"})
+    assert time.process_time() - began < 20
+    assert [envelope.sequence for envelope in queue.waiting] == list(range(1, 2 * count + 1))
+
+
+def test_idle_users_with_many_names_are_forgotten_sooner() -> None:
+    queues = UserQueues(keeps_paused=True, max_idle=10)
+    users(queues, *([f"#{number}-{name}" for name in range(15)] for number in range(5)))
+    assert len(queues) == 30
+    users(queues, [f"#{name}" for name in range(100)])
+    assert len(queues) == 100  # the last one is kept in any case
+
+
+def test_very_many_names_of_one_user_are_reported_at_each_power_of_ten() -> None:
+    reported: list[tuple[int, int]] = []
+    queues = share(2_000, on_many_keys=lambda emails, ids, _: reported.append((emails, ids)))
+    assert reported == [(1, 100), (1, 1_000)]
+    for sequence in range(3_000, 3_099):
+        queues.add(build_envelope(sequence), {f"@{sequence}", "#u-2000"})
+    assert reported == [(1, 100), (1, 1_000)]
+
+
+def test_users_who_are_found_to_be_one_are_reported_together() -> None:
+    reported: list[tuple[int, int, set[str]]] = []
+    queues = UserQueues(keeps_paused=True, on_many_keys=lambda *each: reported.append(each))
+    for number in range(60):
+        queues.add(build_envelope(number), {"@one", f"#a-{number}"})
+        queues.add(build_envelope(number), {"@other", f"#b-{number}"})
+    assert reported == []
+    queues.add(build_envelope(200), {"@one", "@other"})
+    assert reported == [(2, 120, {"@one", "@other"})]
+
+
+@given(st.integers(0, 2**64))
+@settings(max_examples=examples(200))
+def test_what_waits_or_is_in_flight_of_a_name_is_in_one_queue_though_old_names_are_forgotten(
+    seed: int,
+) -> None:
+    dice = random.Random(seed)  # noqa: S311 - chance, not secrecy
+    queues = UserQueues(keeps_paused=dice.random() < 0.5, max_idle=2)
+    names = [f"{kind}{number}" for kind in "@#" for number in range(6)]
+    pending: dict[str, list[Envelope]] = {name: [] for name in names}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(user_queues, "MAX_KEYS", 1)
+        for sequence in range(1, 80):
+            envelope, own = build_envelope(sequence), set(dice.sample(names, dice.choice([1, 2])))
+            queues.add(envelope, own)
+            for name in own:
+                pending[name].append(envelope)
+            ready = [each for each in {queues._by_key[name] for name in own} if each.is_ready]
+            for queue in ready if dice.random() < 0.7 else ():
+                for taken in take(queue, dice.randint(1, len(queue.waiting))):
+                    queues.on_settled(taken)
+                    for waiting in pending.values():
+                        if taken in waiting:
+                            assert waiting[0] is taken  # in its order
+                            waiting.remove(taken)
+            for name, waiting in pending.items():
+                found = {each.queue for each in waiting}
+                assert found <= {queues._by_key.get(name)}
