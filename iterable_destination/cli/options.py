@@ -249,7 +249,7 @@ def print_warnings(about: str) -> Iterator[None]:
             yield
         finally:
             for warning in unknown:
-                click.echo(f"{about}: {warning.message}", err=True)
+                _warn(f"{about}: {warning.message}")
 
 
 @contextmanager
