@@ -12,7 +12,7 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if error.name not in {"click", "rich"}:
             raise
-        needed = "The command line needs more: pip install 'iterable-destination[cli]'"
+        needed = "The command line needs two more packages: pip install 'click>=8.1' 'rich>=13.7'"
         sys.stderr.write(f"{needed}\n")
         sys.exit(2)
     run()

@@ -31,9 +31,11 @@ from iterable_destination.cli.options import (
     SOME_FAILED,
     WITHOUT_AUTHENTICATION,
     WORKERS,
+    WRONG_USAGE,
     catch_interrupts,
     check_outbox_file,
     describe_error,
+    describe_secrets_error,
     find_inputs,
     interrupt_at_sigterm,
     load_settings,
@@ -50,11 +52,20 @@ from iterable_destination.cli.options import (
 )
 from iterable_destination.cli.report import Report
 from iterable_destination.cli.source import source
-from iterable_destination.errors import InvalidEvent, InvalidJSON, InvalidSettings, OutboxError
+from iterable_destination.errors import (
+    ApiError,
+    ConfigurationError,
+    InvalidEvent,
+    InvalidJSON,
+    InvalidSettings,
+    OutboxError,
+)
+from iterable_destination.io.iterable_client import Client
 from iterable_destination.io.outbox import Outbox
 from iterable_destination.mapping.translate import Translator
 from iterable_destination.model.endpoints import DELIVERY_PATHS
-from iterable_destination.model.records import LineRecord
+from iterable_destination.model.json_values import as_object
+from iterable_destination.model.records import LineRecord, OutboxRecord
 from iterable_destination.model.settings import Settings
 from iterable_destination.model.translation import Translation
 
@@ -62,6 +73,11 @@ _NO_AUTHENTICATION: Final = (
     "set the variable SEGMENT_SHARED_SECRET or SEGMENT_WRITE_KEY, or let anybody send events with"
     " --without-authentication"
 )
+
+#: Where an event may have its time, the most exact first.
+_TIMES: Final = ("timestamp", "originalTimestamp", "sentAt", "receivedAt")
+#: The variables that secrets come from, by the name of the option.
+_SECRETS: Final = {"shared_secret": "SEGMENT_SHARED_SECRET", "write_keys": "SEGMENT_WRITE_KEY"}
 
 _RATE_LIMITS = make_rate_limits_option(DELIVERY_PATHS)
 
@@ -245,6 +261,60 @@ def drain(  # noqa: PLR0913, PLR0917 - options
     sys.exit(report.status)
 
 
+@command_line.command(name="outbox")
+@click.argument("file")
+def outbox_command(file: str) -> None:
+    """Say how many events wait in an outbox, and since when.
+
+    FILE is one that a program keeps its events in until they are delivered. Nothing is sent. The
+    time is that of the event that waits longest, as it stands in the event.
+    """
+    check_outbox_file(file)
+    with open_outbox(file) as outbox:
+        oldest = outbox.read(limit=1)
+        found = {
+            "events": len(outbox),
+            "oldest": _describe_waiting(oldest[0]) if oldest else None,
+        }
+    sys.stdout.buffer.write(console.encode_line(found))
+
+
+def _describe_waiting(record: OutboxRecord) -> dict[str, Any]:
+    event = as_object(record.event()) or {}
+    times = (event.get(key) for key in _TIMES)
+    return {
+        "index": record.number,
+        "messageId": _as_text(event.get("messageId")),
+        "time": next(filter(None, map(_as_text, times)), None),
+    }
+
+
+def _as_text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+@command_line.command()
+@SETTINGS
+@DATA_CENTER
+@BASE_URL
+def check(settings_file: str | None, data_center: str | None, base_url: str | None) -> None:
+    """Ask Iterable whether the key, the data center and the address work.
+
+    The key is taken as by `send`. Nothing is changed. Exit status: 0 if they work, 1 if that is not
+    known now, say because nothing answers, 2 if they do not.
+    """
+    settings = load_settings(settings_file, data_center=data_center, base_url=base_url)
+    try:
+        with Client(settings) as client:
+            client.check()
+    except InvalidSettings as error:
+        stop(f"{error}; set the variable ITERABLE_API_KEY")
+    except ApiError as error:
+        status = WRONG_USAGE if isinstance(error, ConfigurationError) else SOME_FAILED
+        stop(f"{settings.url}: {type(error).__name__}: {error}", status=status)
+    click.echo(f"The key works, at {settings.url}")
+
+
 @command_line.command()
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=PORT, default=8080, show_default=True, help="0 picks a free one.")
@@ -303,8 +373,8 @@ def serve(  # noqa: PLR0913, PLR0917 - options
                 outbox=outbox,
                 destination=to,
             )
-        except InvalidSettings:
-            stop(_NO_AUTHENTICATION)
+        except InvalidSettings as error:
+            stop(describe_secrets_error(error, _SECRETS, _NO_AUTHENTICATION))
         serve_until_interrupted(application, host, port)
         to.close(CLOSE_TIMEOUT)
 

@@ -5,12 +5,13 @@ An error in any of them prints one line, and ends the program with status 2.
 
 from __future__ import annotations
 
+import os
 import signal
 import stat
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -248,7 +249,7 @@ def print_warnings(about: str) -> Iterator[None]:
             yield
         finally:
             for warning in unknown:
-                click.echo(f"{about}: {warning.message}", err=True)
+                _warn(f"{about}: {warning.message}")
 
 
 @contextmanager
@@ -402,10 +403,22 @@ def serve_until_interrupted(application: Any, host: str, port: int) -> None:
         wait()
 
 
-def stop(message: str) -> NoReturn:
-    """Print an error, and exit with status 2: for wrong usage, settings or key."""
+def describe_secrets_error(
+    error: InvalidSettings, variables: Mapping[str, str], if_none: str
+) -> str:
+    """Return what is wrong with secrets from variables; ``if_none`` if there are none at all.
+
+    ``variables`` are their names, by the name of the option that they are for.
+    """
+    name, _, reason = str(error).partition(": ")
+    given = variables.get(name)
+    return f"{given}: {reason}" if given and os.environ.get(given) else if_none
+
+
+def stop(message: str, *, status: int = WRONG_USAGE) -> NoReturn:
+    """Print an error, and exit: with status 2 for wrong usage, settings or key."""
     click.echo(f"Error: {console.escape_unprintable(message)}", err=True)
-    sys.exit(WRONG_USAGE)
+    sys.exit(status)
 
 
 def describe_error(error: Invalid | InvalidJSON) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from iterable_destination.cli.options import (
     WITHOUT_AUTHENTICATION,
     WORKERS,
     describe_error,
+    describe_secrets_error,
     find_inputs,
     load_json_object,
     make_rate_limits_option,
@@ -163,8 +164,9 @@ def serve(  # noqa: PLR0913, PLR0917 - options
                 without_authentication=without_authentication,
                 outbox=outbox,
             )
-        except InvalidSettings:
-            stop(_NO_AUTHENTICATION)
+        except InvalidSettings as error:
+            variables = {"tokens": "ITERABLE_WEBHOOK_TOKEN"}
+            stop(describe_secrets_error(error, variables, _NO_AUTHENTICATION))
         serve_until_interrupted(application, host, port)
         to.close(CLOSE_TIMEOUT)
 

@@ -6,6 +6,7 @@ client library. Neither retries.
 
 from __future__ import annotations
 
+import threading
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterable
@@ -34,6 +35,10 @@ _WORDS: Final[Words] = {
     errors.RateLimited: "more requests than Segment takes",
     errors.ServerError: "Segment failed",
 }
+
+
+#: Events of batches that were not taken whole; an id has some 40 bytes.
+_MAX_REMEMBERED: Final = 100_000
 
 
 class Analytics(Protocol):
@@ -128,12 +133,16 @@ class SegmentClient(Closeable):
 class AnalyticsClient(Closeable):
     """Passes events to Segment's own client library, which sends them later.
 
-    An event that it has taken counts as delivered, although it can still lose it. It is never
-    closed here.
+    An event that it has taken counts as delivered, although it can still lose it. If it takes only
+    some events of a batch, those are not passed to it again with the others. It is never closed
+    here.
     """
 
     def __init__(self, analytics: Analytics) -> None:
         self._analytics: Final = analytics
+        self._lock: Final = threading.Lock()
+        #: The ids of events that were taken, of batches that were not taken whole.
+        self._taken: Final[set[str]] = set()
 
     def close(self) -> None:
         """Do nothing: the owner of Segment's client closes it."""
@@ -156,9 +165,30 @@ class AnalyticsClient(Closeable):
         :exc:`~errors.BadRequest` for an event that the client does not take.
         """
         value = decode(body or b"{}")
-        for event in value.get("batch", [value]):
-            self._pass_on(event)
+        taken: list[str] = []
+        try:
+            for event in value.get("batch", [value]):
+                if not self._was_taken(event["messageId"]):
+                    self._pass_on(event)
+                taken.append(event["messageId"])
+        except errors.ApiError:
+            self._remember(taken)
+            raise
         return ApiResponse(200, {})
+
+    def _was_taken(self, message_id: str) -> bool:
+        """Whether an event was taken before, and its batch comes again; forgets it."""
+        with self._lock:
+            if message_id not in self._taken:
+                return False
+            self._taken.remove(message_id)
+            return True
+
+    def _remember(self, message_ids: list[str]) -> None:
+        with self._lock:
+            if len(self._taken) + len(message_ids) > _MAX_REMEMBERED:
+                self._taken.clear()  # batches that never came again
+            self._taken.update(message_ids)
 
     def _pass_on(self, event: dict[str, Any]) -> None:
         timestamp = event.get("timestamp")

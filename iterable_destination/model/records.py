@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from json import JSONDecodeError
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
 from iterable_destination.errors import InvalidJSON
 from iterable_destination.model.json_codec import decode
-from iterable_destination.model.serialization import serialize_event
+from iterable_destination.model.serialization import NO_STRING, serialize_event
 
 
 @attrs.frozen(slots=False)  # quick to make
@@ -56,7 +56,7 @@ class LineRecord:
         if not isinstance(value, dict):
             message = f"line {self.number}: JSON, but no object"
             raise InvalidJSON(message)
-        return value
+        return _restore_keys(value, self.text)
 
     def snapshot(self) -> Record:
         """Return the record itself, which never changes."""
@@ -83,13 +83,41 @@ class OutboxRecord:
         If its bytes were damaged, those bytes, which are no event.
         """
         try:
-            return decode(self.text)
+            value = decode(self.text)
         except ValueError:
             return self.text
+        return _restore_keys(value, self.text) if isinstance(value, dict) else value
 
     def snapshot(self) -> Record:
         """Return the record itself, which never changes."""
         return self
+
+
+#: How :data:`NO_STRING` stands in JSON.
+_NO_STRING: Final = b'"\\ud800not a string: '
+
+
+class _NoString:
+    """A key that is no string, so that the event is refused like the original."""
+
+    def __init__(self, words: str) -> None:
+        self._words: Final = words
+
+    def __repr__(self) -> str:
+        return self._words
+
+
+def _restore_keys(event: dict[Any, Any], text: bytes) -> dict[Any, Any]:
+    """Return an event whose top has keys that are no strings, as the original had.
+
+    Deeper ones are refused as they are; at the top nobody would read them.
+    """
+    if _NO_STRING not in text:
+        return event
+    return {
+        _NoString(key.removeprefix(NO_STRING)) if key.startswith(NO_STRING) else key: value
+        for key, value in event.items()
+    }
 
 
 #: Whatever carries an event. ``index`` is that of its outcome.

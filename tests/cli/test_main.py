@@ -7,13 +7,14 @@ import gzip
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from errno import EISDIR, ENOENT
-from importlib.metadata import version
+from importlib.metadata import requires, version
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -780,8 +781,17 @@ def test_without_its_extra_the_command_line_says_what_it_needs(
         main()
     assert caught.value.code == 2
     assert capsys.readouterr().err == (
-        "The command line needs more: pip install 'iterable-destination[cli]'\n"
+        "The command line needs two more packages: pip install 'click>=8.1' 'rich>=13.7'\n"
     )
+
+
+def test_the_packages_that_are_named_are_those_of_the_extra() -> None:
+    needed = {
+        requirement.partition(";")[0].strip()
+        for requirement in requires("iterable-destination") or ()
+        if re.search(r"extra == .cli.", requirement)
+    }
+    assert needed == {"click>=8.1", "rich>=13.7"}
 
 
 # As a process of its own -------------------------------------------------------------------------

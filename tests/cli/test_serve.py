@@ -237,3 +237,12 @@ def test_an_outbox_that_is_none_is_wrong_usage(
     variables = {"ITERABLE_API_KEY": KEY, "SEGMENT_SHARED_SECRET": SECRET}
     status, stderr = fail_to_serve(monkeypatch, "--outbox", str(path), **variables)
     assert (status, stderr) == (2, f"Error: {path}: file is not a database\n")
+
+
+@pytest.mark.parametrize("key", ["größe", "good größe"])
+def test_a_write_key_that_no_header_can_hold_is_told(
+    key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = fail_to_serve(monkeypatch, ITERABLE_API_KEY=KEY, SEGMENT_WRITE_KEY=key)
+    words = "SEGMENT_WRITE_KEY: must be printable ASCII, without spaces at its ends"
+    assert result == (2, f"Error: {words}\n")

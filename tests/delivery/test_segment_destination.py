@@ -198,6 +198,7 @@ class Recorder:
     """What has the ``track`` of Segment's own client."""
 
     taken: list[dict[str, Any]] = attrs.field(factory=list)
+    accepted: list[dict[str, Any]] = attrs.field(factory=list)
     answers: list[Any] = attrs.field(factory=list)
 
     def track(self, **call: Any) -> Any:
@@ -205,6 +206,8 @@ class Recorder:
         if isinstance(answer, Exception):
             raise answer
         self.taken.append(call)
+        if answer is None or answer[0]:
+            self.accepted.append(call)
         return answer
 
 
@@ -224,6 +227,26 @@ def test_a_client_of_segments_own_can_be_handed_the_events() -> None:
         "integrations": None,
         "message_id": expected.message_id,
     }
+
+
+def test_nothing_is_passed_on_twice_where_a_batch_was_not_taken_whole() -> None:
+    full: Any = (False, {})
+    no = AssertionError("no")
+    for answers in ([None, full, None], [None, None, no], [None, full, None, full, full, None]):
+        recorder = Recorder(answers=list(answers))
+        with SegmentDestination(AnalyticsClient(recorder), retry=QUICK) as to:
+            outcomes = list(to.send_all([webhook(n) for n in range(1, 5)]))
+        ids = [call["message_id"] for call in recorder.accepted]
+        delivered = [each.message_id for each in outcomes if each.name == "delivered"]
+        assert sorted(ids) == sorted(set(ids)) == sorted(filter(None, delivered))
+        assert len(delivered) >= 3
+
+
+def test_an_event_that_is_sent_again_on_purpose_is_passed_on_again() -> None:
+    recorder = Recorder()
+    with SegmentDestination(AnalyticsClient(recorder)) as to:
+        assert [to.send(webhook(1)).name for _ in range(2)] == ["delivered"] * 2
+    assert len(recorder.taken) == 2
 
 
 def test_what_segments_own_client_does_not_take_is_not_called_delivered() -> None:

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iterable_destination.errors import InvalidJSON
+from iterable_destination import translate
+from iterable_destination.errors import InvalidEvent, InvalidJSON
 from iterable_destination.model import json_codec
 from iterable_destination.model.records import EventRecord, LineRecord, OutboxRecord, as_record
+from iterable_destination.model.serialization import serialize_event
 
 
 def nest(levels: int) -> dict[str, Any]:
@@ -190,3 +192,20 @@ def test_any_line_is_an_object_or_an_invalid_one(text: bytes) -> None:
         assert str(error).startswith("line 1: ")  # noqa: PT017 - either way is right
     else:
         assert isinstance(event, dict)
+
+
+def test_a_key_that_is_no_string_is_refused_however_the_event_was_kept() -> None:
+    event = {1: "a", None: "b", "type": "track", "userId": "u-1", "event": "A"}
+    kept = serialize_event(event).encoded()
+    for record in (
+        EventRecord(0, event),
+        EventRecord(0, event).snapshot(),
+        LineRecord(1, kept),
+        OutboxRecord(1, kept),
+    ):
+        with pytest.raises(InvalidEvent) as caught:
+            translate(record.event())
+        assert [problem.path for problem in caught.value.problems] == ["$"]
+        assert serialize_event(record.event()).encoded() == kept
+    lookalike = {"ud800not a string: 1": "a", "type": "track", "userId": "u-1", "event": "A"}
+    assert translate(OutboxRecord(1, serialize_event(lookalike).encoded()).event()).calls

@@ -456,6 +456,24 @@ def first_table(name: str) -> str:
     return found[0]
 
 
+#: Pages that say what is not lost by a kill, or what is sent again.
+PROMISING = (
+    *("howto/aws-lambda.md", "howto/backend.md", "howto/resume-and-dead-letters.md"),
+    *("howto/webhook.md", "howto/without-segment.md", "reference/cli.md", "reference/hosts.md"),
+)
+
+
+@pytest.mark.parametrize("page", PROMISING)
+def test_what_promises_says_what_a_kill_means_for_profiles(page: str) -> None:
+    assert "[go back for a moment](../delivery.md#after-a-kill)" in PAGES[page]
+
+
+def test_pages_that_speak_of_a_kill_say_what_it_means() -> None:
+    speak = {page for page, text in PAGES.items() if re.search(r"\b[Aa] kill\b", text)}
+    linked = {page for page, text in PAGES.items() if "delivery.md#after-a-kill" in text}
+    assert speak - linked <= {"delivery.md", "architecture.md", "glossary.md", "changelog.md"}
+
+
 def test_tables_of_messages_are_repeated_word_for_word() -> None:
     marked = rf"^<!-- reference/messages\.md, (\w+) -->\n({TABLE.pattern})"
     copies = dict(re.findall(marked, PAGES["howto/why-not.md"], re.MULTILINE))
