@@ -7,7 +7,9 @@ refused. Only for a dead letter of an event that was sent its bytes are parsed a
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, Final, Protocol
 
 from iterable_destination.delivery.engine.envelope import (
@@ -28,6 +30,7 @@ from iterable_destination.errors import (
     InvalidJSON,
     Note,
     NotSent,
+    Problem,
     RetryError,
 )
 from iterable_destination.model import endpoints
@@ -105,16 +108,27 @@ class Preparer:
         ``source`` is the event, which the caller may change afterwards, or a record, which has an
         index of its own. The envelope has its outcome already if nothing is to be sent.
         """
-        record = as_record(index, source)
+        record = _as_record(index, source)
+        try:
+            return self._prepare(record)
+        except BaseException as error:
+            if not _is_of_the_event(error):
+                raise
+            return self._reject_unreadable(record, error)
+
+    def _prepare(self, record: Record) -> Prepared:
         try:
             event = record.event()
         except InvalidJSON as error:
             return self._refuse(record, error, (None, None))
         try:
             translation = self._target.translate(event)
-        except (Invalid, FunctionError) as error:
-            header = self._read_header(event, error)
-            return self._refuse(record, error, header, event)
+        except BaseException as error:
+            if not _is_of_the_event(error):
+                raise
+            refusal = _as_refusal(error)
+            header = self._read_header(event, refusal)
+            return self._refuse(record, refusal, header, event)
         envelope = Envelope(
             record.index, translation.message_id, translation.notes, record=self._keep(record)
         )
@@ -129,11 +143,10 @@ class Preparer:
 
     def prepare_late(self, index: int, source: Any) -> Prepared:
         """Return the envelope of an event for which no time is left: it is not translated."""
-        record = as_record(index, source)
-        try:
+        record = _as_record(index, source)
+        header: Header = (None, None)
+        with suppress(Exception):  # of an event that cannot be read nothing is known
             header = self._target.read_header(record.event())
-        except InvalidJSON:
-            header = (None, None)
         envelope, keys = self._open(record, header)
         envelope.outcome = build_failed(Retryable, envelope, NotSent(DEADLINE_EXCEEDED))
         return envelope, keys
@@ -168,6 +181,20 @@ class Preparer:
             envelope.outcome = build_failed(kind, envelope, error)
         return envelope, keys
 
+    def _reject_unreadable(self, record: Record, error: BaseException) -> Prepared:
+        """Return the envelope of an event of which a value, or its reading, raised something."""
+        _log_without_content("reading an event raised %s at %s", error)
+        envelope = Envelope(record.index, None, record=record if self._keeps_records else None)
+        keys: set[str] = set()
+        with suppress(Exception):  # without keys it has no turn to wait for
+            message_id, identity = self._target.read_header(record.event())
+            keys = ordering_keys([] if identity is None else [identity])
+            envelope.message_id = message_id
+        problem = Problem("$", f"cannot be read: {type(error).__name__}")
+        refusal = InvalidEvent([problem], envelope.message_id)
+        envelope.outcome = build_failed(Rejected, envelope, refusal)
+        return envelope, keys
+
     def _open(self, record: Record, header: Header, event: Any = None) -> Prepared:
         """Return an envelope without calls, and the ordering keys of its user."""
         message_id, identity = header
@@ -190,12 +217,53 @@ class Preparer:
         """Return the header of a refused event: from its error, else from the event itself."""
         if error.identity is not None:
             return error.message_id, error.identity
-        message_id, identity = self._target.read_header(event)
+        message_id, identity = None, None
+        with suppress(Exception):  # whatever its values raise, there is no header then
+            message_id, identity = self._target.read_header(event)
         return error.message_id or message_id, identity
 
     def _call_id(self, message_id: str | None) -> str | None:
         """Return the id that the calls of an event with this ``messageId`` are to have, if any."""
         return message_id if self._stamp_ids and _is_id(message_id) else None
+
+
+def _as_record(index: int, source: Any) -> Record:
+    """Return a record; a value that raises when it is asked for its type is an event."""
+    try:
+        return as_record(index, source)
+    except Exception:  # noqa: BLE001 - such as a proxy without an object
+        return EventRecord(index, source)
+
+
+def _is_of_the_event(error: BaseException) -> bool:
+    """Whether an exception is the event's own outcome.
+
+    In the main thread :exc:`SystemExit` may come from a signal handler; elsewhere a translator
+    raised it.
+    """
+    if isinstance(error, SystemExit):
+        return threading.current_thread() is not threading.main_thread()
+    return isinstance(error, Exception)
+
+
+def _as_refusal(error: BaseException) -> Invalid | FunctionError:
+    """Return why an event is refused for which the translator raised this."""
+    if isinstance(error, Invalid | FunctionError):
+        return error
+    _log_without_content("translating an event raised %s at %s", error)
+    refusal = FunctionFailed(f"the translator failed with {type(error).__name__}")
+    refusal.__cause__ = error
+    return refusal
+
+
+def _log_without_content(template: str, error: BaseException) -> None:
+    """Log what was raised and where, but not its text, which may be personal data."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "?"
+    with suppress(Exception):  # a handler of the caller's must not stop delivery
+        _log.error(template, type(error).__name__, place)
 
 
 def _add_subscriptions(envelope: Envelope, translation: Translated) -> None:

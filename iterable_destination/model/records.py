@@ -9,7 +9,7 @@ import attrs
 
 from iterable_destination.errors import InvalidJSON
 from iterable_destination.model.json_codec import decode
-from iterable_destination.model.serialization import serialize_event
+from iterable_destination.model.serialization import serialize_event, unreadable
 
 
 @attrs.frozen(slots=False)  # quick to make
@@ -25,10 +25,13 @@ class EventRecord:
         return self._event
 
     def snapshot(self) -> Record:
-        """Return a record that stays the same when the caller changes the event."""
+        """Return a record that stays the same when the caller changes the event.
+
+        The record itself if a value of the event raises when it is read: it is refused then.
+        """
         try:
             return LineRecord(self.index + 1, serialize_event(self._event).encoded())
-        except RecursionError:  # it is refused in any case
+        except Exception:  # noqa: BLE001 - values may raise anything
             return self
 
 
@@ -90,6 +93,20 @@ class OutboxRecord:
     def snapshot(self) -> Record:
         """Return the record itself, which never changes."""
         return self
+
+
+def serialize_for_storage(event: Any) -> bytes:
+    """Return any event in its serialized form, in one line.
+
+    If a value of it raises when it is read, this is a description, which is refused when it is
+    translated. Raises :exc:`MemoryError` alone.
+    """
+    try:
+        return serialize_event(event).encoded()
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 - values may raise anything
+        return unreadable(event, f"cannot be read: {type(error).__name__}").encoded()
 
 
 #: Whatever carries an event. ``index`` is that of its outcome.
