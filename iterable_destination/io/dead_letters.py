@@ -24,6 +24,7 @@ from iterable_destination.io.file_lock import (
     unwritable,
 )
 from iterable_destination.io.lifecycle import Closeable, ForkSafe
+from iterable_destination.model.interruptions import raise_interruption
 from iterable_destination.model.json_values import as_object
 from iterable_destination.model.outcomes import Outcome
 from iterable_destination.model.responses import redact
@@ -132,6 +133,7 @@ class DeadLetters(Closeable, ForkSafe):
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001 - no event may keep others out of the file
+            raise_interruption(error)
             plain = unreadable(letter.event, f"cannot be read: {type(error).__name__}")
             return self._encode_line(attrs.evolve(letter, event=plain.value))
 
@@ -164,6 +166,7 @@ def _serialize(event: Any) -> SerializedEvent:
             event = {key: value for key, value in fields.items() if key != DEAD_LETTER}
         return serialize_event(event)
     except Exception as error:  # noqa: BLE001 - a Mapping of the caller's may raise anything
+        raise_interruption(error)
         return unreadable(event, f"cannot be read: {type(error).__name__}")
 
 

@@ -102,7 +102,16 @@ class Outbox(Closeable, ForkSafe):
 
     def __len__(self) -> int:
         """How many events are in it."""
-        with self._connect() as connection:
+        return self.count()
+
+    def count(self, timeout: float | None = None) -> int:
+        """Return how many events are in it.
+
+        ``timeout`` is how many seconds to wait for other threads, if that is less than the
+        outbox's ``lock_timeout``; None does not shorten it.
+        """
+        wait = self._lock_timeout if timeout is None else min(max(timeout, 0), self._lock_timeout)
+        with self._connect(wait) as connection:
             return _count(connection)
 
     def __bool__(self) -> bool:

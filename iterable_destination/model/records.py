@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 
 from iterable_destination.errors import InvalidJSON
+from iterable_destination.model.interruptions import raise_interruption
 from iterable_destination.model.json_codec import decode
 from iterable_destination.model.serialization import serialize_event, unreadable
 
@@ -31,7 +32,8 @@ class EventRecord:
         """
         try:
             return LineRecord(self.index + 1, serialize_event(self._event).encoded())
-        except Exception:  # noqa: BLE001 - values may raise anything
+        except Exception as error:  # noqa: BLE001 - values may raise anything
+            raise_interruption(error)
             return self
 
 
@@ -106,6 +108,7 @@ def serialize_for_storage(event: Any) -> bytes:
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 - values may raise anything
+        raise_interruption(error)
         return unreadable(event, f"cannot be read: {type(error).__name__}").encoded()
 
 

@@ -42,6 +42,7 @@ from tests.support.delivering import (
     names,
     order,
     track,
+    wait_until,
 )
 
 Apply = Callable[[], Response]
@@ -209,7 +210,8 @@ def test_after_a_flush_bulks_wait_for_more_events_again() -> None:
         to.start()
         to.enqueue(track(0))
         assert to.flush() == 0
-        assert to._background._pool._scheduler.finished is False  # type: ignore[union-attr]
+        pool = to._background._pool  # type: ignore[union-attr]
+        wait_until(lambda: not pool._scheduler.finished)  # type: ignore[union-attr]
 
 
 def test_an_event_that_is_translated_while_the_destination_closes_is_not_taken() -> None:
