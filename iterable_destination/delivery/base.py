@@ -6,10 +6,11 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from itertools import count
 from math import inf
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Protocol, Self, TypeVar
 
 import attrs
 
@@ -24,13 +25,20 @@ from iterable_destination.delivery.engine.retry import RetryPolicy
 from iterable_destination.delivery.engine.scheduler import Scheduler
 from iterable_destination.delivery.outbox_worker import OutboxPass, OutboxWorker, deliver_outbox
 from iterable_destination.delivery.prepare import Preparer, Target
-from iterable_destination.delivery.worker_pool import Results, WorkerPool, make_request
+from iterable_destination.delivery.worker_pool import (
+    Results,
+    WorkerPool,
+    build_interrupted,
+    log_crash,
+    make_request,
+)
 from iterable_destination.errors import ApiError, InvalidJSON, NotSent, UnwritableFile
 from iterable_destination.io.dead_letters import DeadLetter, DeadLetters
 from iterable_destination.io.lifecycle import Closeable, ForkSafe
 from iterable_destination.io.outbox import Outbox
 from iterable_destination.model.bounds import check_count, check_timeout
 from iterable_destination.model.endpoints import Endpoint
+from iterable_destination.model.interruptions import raise_interruption
 from iterable_destination.model.outcomes import Outcome, Rejected, Retryable, Unknown
 from iterable_destination.model.records import LineRecord
 from iterable_destination.model.responses import ApiResponse
@@ -39,6 +47,8 @@ _log: Final = logging.getLogger("iterable_destination.delivery")
 
 #: Seconds beyond a timeout in which a response may still come in.
 _GRACE: Final = 0.05
+#: Seconds that the end of a stream waits for outcomes to be told beyond its time.
+_TELLING_ALL: Final = 5.0
 #: The most requests that can be in flight at once.
 MAX_WORKERS: Final = 64
 #: The outcomes of events that are kept as dead letters.
@@ -47,6 +57,8 @@ _DEAD: Final = frozenset({Rejected.name, Unknown.name})
 _STARTED: Final = "start() was already called"
 _ENDPOINT_BUSY: Final = "not sent: too many requests wait for this endpoint"
 _ONE_EVENT: Final = "send_all() takes an iterable of events; give a single event to send()"
+
+_Started = TypeVar("_Started", Background, OutboxWorker)
 
 
 class RequestClient(Protocol):
@@ -121,6 +133,9 @@ class BaseDestination(Closeable, ForkSafe):
         self._clock: Final = runtime.clock
         self._sleep: Final = runtime.sleep
         self._background: Background | OutboxWorker | None = None
+        self._is_starting = False
+        #: How often close() was called.
+        self._closes = 0
         super().__init__()
 
     def after_fork(self) -> None:
@@ -152,11 +167,19 @@ class BaseDestination(Closeable, ForkSafe):
         envelope.single = True  # nothing comes that it could go together with
         scheduler = Scheduler(self._policy)
         deadline = self._clock() + self._policy.retry.deadline
-        with self.lock:
-            scheduler.add(envelope, keys, self._clock())
-            scheduler.finished = True
-        while not scheduler.settled:
-            self._make_next_request(scheduler, deadline)
+        try:
+            with self.lock:
+                scheduler.add(envelope, keys, self._clock())
+                scheduler.finished = True
+            while not scheduler.settled:
+                self._make_next_request(scheduler, deadline)
+        except Exception as error:  # noqa: BLE001 - a fault of ours is no reason to raise
+            raise_interruption(error)
+            log_crash(error)
+            outcome = build_interrupted(envelope, error)
+            with self.lock:
+                self._policy.counters.outcomes[outcome.name] += 1
+            return self._conclude([(envelope, outcome)])[0]
         return self._conclude(list(scheduler.settled))[0]
 
     def _make_next_request(self, scheduler: Scheduler, deadline: float) -> None:
@@ -244,7 +267,7 @@ class BaseDestination(Closeable, ForkSafe):
             return self._request(batch, max(policy.stop_at - self._clock(), 0.001))
 
         return WorkerPool(
-            Scheduler(policy),
+            policy,
             send,
             lock=self.lock,
             clock=self._clock,
@@ -262,13 +285,20 @@ class BaseDestination(Closeable, ForkSafe):
         outcomes = [outcome for _, outcome in results]
         if self._dead_letters is None:
             return outcomes
-        letters = [_build_dead_letter(*each) for each in results if each[1].name in dead]
         try:
+            letters = [_build_dead_letter(*each) for each in results if each[1].name in dead]
             self._dead_letters.write(letters)
-        except UnwritableFile as error:
-            _log.error("dead letters cannot be written: %s", error)
+        except Exception as error:  # noqa: BLE001 - the outcomes must be told whatever it was
+            raise_interruption(error)
+            failure = (
+                error
+                if isinstance(error, UnwritableFile)
+                else UnwritableFile(f"writing it broke off with {type(error).__name__}")
+            )
+            with suppress(Exception):
+                _log.error("dead letters cannot be written: %s", failure)
             return [
-                self._make_retryable(each, error) if each.name in dead else each
+                self._make_retryable(each, failure) if each.name in dead else each
                 for each in outcomes
             ]
         return outcomes
@@ -317,14 +347,41 @@ class BaseDestination(Closeable, ForkSafe):
         below 1.
         """
         check_count("capacity", capacity)
-        report = _call_one_by_one(on_outcome or _ignore)
+        report = _call_safely(on_outcome or _ignore)
         if outbox is None:
-            self._stream(report, capacity=capacity, keeps_paused=False)
-            return self
-        if self._background is not None:
-            raise RuntimeError(_STARTED)
-        self._background = OutboxWorker(outbox, self._make_pass, report)
+            self._start(lambda: self._build_background(report, capacity))
+        else:
+            self._start(
+                lambda: OutboxWorker(outbox, self._make_pass, report, self._close_if_closed)
+            )
         return self
+
+    def _start(self, build: Callable[[], _Started]) -> _Started:
+        """Start what delivers in the background, once."""
+        closes = self._closes
+        with self.lock:
+            if self._is_starting or self._background is not None:
+                raise RuntimeError(_STARTED)
+            self._is_starting = True
+            try:
+                self._background = background = build()
+            finally:
+                self._is_starting = False
+        if self._closes != closes:  # by a signal handler, before there was anything to close
+            background.close(0)
+        return background
+
+    def _build_background(self, on_outcome: Callable[[Outcome], None], capacity: int) -> Background:
+        policy = attrs.evolve(self._policy, max_pending=capacity, keeps_paused=False)
+        return Background(
+            self._preparer,
+            lambda: self._make_pool(policy),
+            self._conclude,
+            lambda outcomes: on_outcome(outcomes[0]),
+            capacity=capacity,
+            tells_singly=True,
+            on_end=self._close_if_closed,
+        )
 
     def drain(self, outbox: Outbox) -> Iterator[Outcome]:
         """Deliver what is in an outbox, and yield an outcome for each event that was tried.
@@ -342,32 +399,28 @@ class BaseDestination(Closeable, ForkSafe):
         conclude = partial(self._conclude, dead=frozenset({Rejected.name}))
         return OutboxPass(self._make_pool(self._policy), self._preparer, conclude)
 
-    def _stream(
-        self,
-        on_outcomes: Callable[[list[Outcome]], None],
-        *,
-        capacity: int | None = None,
-        keeps_paused: bool = True,
-    ) -> Background:
+    def _stream(self, on_outcomes: Callable[[list[Outcome]], None]) -> Background:
         """Begin as :meth:`start` does, for a program that reads events and may wait.
 
         Returns a queue whose ``put`` waits where :meth:`enqueue` would raise. ``on_outcomes``
         gets lists of outcomes; if it raises, delivery ends, and ``put`` and ``flush`` raise the
-        same. ``keeps_paused`` is whether a user with a retryable event stays paused for all later
-        events, as in :meth:`send_all`.
+        same. A user with a retryable event stays paused for all later events, as in
+        :meth:`send_all`.
         """
-        if self._background is not None:
-            raise RuntimeError(_STARTED)
-        max_pending = self._policy.max_pending if capacity is None else capacity
-        policy = attrs.evolve(self._policy, max_pending=max_pending, keeps_paused=keeps_paused)
-        self._background = background = Background(
-            self._preparer,
-            lambda: self._make_pool(policy),
-            self._conclude,
-            on_outcomes,
-            self.lock,
-        )
-        return background
+
+        def build() -> Background:
+            return Background(
+                self._preparer,
+                lambda: self._make_pool(self._policy),
+                self._conclude,
+                on_outcomes,
+                capacity=self._policy.max_pending,
+                tells_singly=False,
+                on_end=lambda: None,
+                telling=_TELLING_ALL,
+            )
+
+        return self._start(build)
 
     def enqueue(self, event: Any) -> int:
         """Take an event to be delivered in the background; return its number at once.
@@ -402,9 +455,21 @@ class BaseDestination(Closeable, ForkSafe):
         :exc:`ValueError` for a timeout below 0.
         """
         check_timeout(timeout)
-        left = 0 if self._background is None else self._background.close(timeout)
-        self._close_client()
-        return left
+        self._closes += 1
+        background = self._background
+        if background is None:
+            self._close_client()
+            return 0
+        try:
+            return background.close(timeout)
+        finally:
+            if not background.is_telling:  # else it is closed when all is told
+                self._close_client()
+
+    def _close_if_closed(self) -> None:
+        """Close the client at the end of background delivery that :meth:`close` did not await."""
+        if self._closes:
+            self._close_client()
 
     def _close_client(self) -> None:
         self._client.close()
@@ -412,16 +477,17 @@ class BaseDestination(Closeable, ForkSafe):
 
 def _log_retry(endpoint: Endpoint, error: ApiError, delay: float) -> None:
     """Log a retry. Iterable's message may repeat parts of a request, so its level is DEBUG."""
-    _log.info(
-        "%s: %s, status %s, code %s, request %s; again in %.2f s",
-        endpoint.path,
-        type(error).__name__,
-        error.status,
-        error.code,
-        error.request_id,
-        delay,
-    )
-    _log.debug("%s: %s", endpoint.path, error.message)
+    with suppress(Exception):  # a handler of the caller's
+        _log.info(
+            "%s: %s, status %s, code %s, request %s; again in %.2f s",
+            endpoint.path,
+            type(error).__name__,
+            error.status,
+            error.code,
+            error.request_id,
+            delay,
+        )
+        _log.debug("%s: %s", endpoint.path, error.message)
 
 
 def _log_many_keys(emails: int, user_ids: int, keys: set[str]) -> None:
@@ -450,14 +516,17 @@ def _ignore(_: Outcome) -> None:
     """Do nothing."""
 
 
-def _call_one_by_one(on_outcome: Callable[[Outcome], None]) -> Callable[[list[Outcome]], None]:
-    """Return a function that calls ``on_outcome`` for each outcome, and logs what it raises."""
+def _call_safely(on_outcome: Callable[[Outcome], None]) -> Callable[[Outcome], None]:
+    """Return a function that calls ``on_outcome`` for an outcome, and logs what it raises.
 
-    def report(outcomes: list[Outcome]) -> None:
-        for outcome in outcomes:
-            try:
-                on_outcome(outcome)
-            except Exception:  # noqa: BLE001 - the callback's own fault stops nothing
+    It is called in a thread of its own, so :exc:`SystemExit` would end no more than that.
+    """
+
+    def call(outcome: Outcome) -> None:
+        try:
+            on_outcome(outcome)
+        except BaseException:  # noqa: BLE001 - the callback's own fault stops nothing
+            with suppress(Exception):  # nor does that of a handler
                 _log.exception("on_outcome raised")
 
-    return report
+    return call

@@ -11,11 +11,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from math import inf
 from typing import Any, Final
 
 import attrs
 
+from iterable_destination.delivery.background import TELLING
 from iterable_destination.delivery.prepare import Preparer
 from iterable_destination.delivery.worker_pool import Results, WorkerPool
 from iterable_destination.errors import NotSent, OutboxError, OutboxInUse
@@ -60,17 +62,26 @@ class OutboxPass:
 
 
 def deliver_outbox(
-    outbox: Outbox, one_pass: OutboxPass, *, pass_time: float = inf
+    outbox: Outbox,
+    one_pass: OutboxPass,
+    *,
+    pass_time: float = inf,
+    remove: Callable[[list[int]], bool] | None = None,
 ) -> Iterator[list[Outcome]]:
     """Deliver what is in an outbox once, and yield outcomes, in lists.
 
     Events are removed when the caller asks for the next list. The last one is the last in the
-    outbox, or what was read ``pass_time`` seconds after the first that stays in it.
+    outbox, or what was read ``pass_time`` seconds after the first that stays in it. ``remove``
+    removes events, and returns False if no more are to be read; None is the outbox's own.
     """
     time_box = _TimeBox(pass_time)
     for outcomes in one_pass.run(_read_all(outbox, time_box)):
         yield outcomes
-        outbox.remove(outcome.index for outcome in outcomes if outcome.name not in _STAYS)
+        done = [outcome.index for outcome in outcomes if outcome.name not in _STAYS]
+        if remove is None:
+            outbox.remove(done)
+        elif not remove(done):
+            time_box.end()
         if any(outcome.name in _STAYS for outcome in outcomes):
             time_box.begin()
 
@@ -85,6 +96,9 @@ class _TimeBox:
     def begin(self) -> None:
         if self._until is None:
             self._until = time.monotonic() + self._seconds
+
+    def end(self) -> None:
+        self._until = -inf
 
     @property
     def is_over(self) -> bool:
@@ -102,19 +116,21 @@ def _read_all(outbox: Outbox, time_box: _TimeBox) -> Iterator[OutboxRecord]:
 class OutboxWorker(Closeable):
     """A thread that delivers from an outbox whenever no other process does.
 
-    ``make_pass`` returns what one pass through the outbox needs. ``on_outcomes`` is called in the
-    thread.
+    ``make_pass`` returns what one pass through the outbox needs. ``on_outcome`` is called in the
+    thread, and must not raise; ``on_end`` too, when all is over.
     """
 
     def __init__(
         self,
         outbox: Outbox,
         make_pass: Callable[[], OutboxPass],
-        on_outcomes: Callable[[list[Outcome]], None],
+        on_outcome: Callable[[Outcome], None],
+        on_end: Callable[[], object],
     ) -> None:
         self._outbox: Final = outbox
         self._make_pass: Final = make_pass
-        self._on_outcomes: Final = on_outcomes
+        self._on_outcome: Final = on_outcome
+        self._on_end: Final = on_end
         self._is_closed = False
         self._begin()
         self._at_exit: Final = close_at_exit(self)
@@ -123,6 +139,11 @@ class OutboxWorker(Closeable):
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._pass: OutboxPass | None = None
+        #: What is done with and could not be removed. Until it is nothing more is delivered, for a
+        #: kill would send all of it again.
+        self._unremoved: set[int] = set()
+        #: Seconds until the next pass, after one that failed or delivered nothing.
+        self._backoff = _INITIAL_BACKOFF
         self._thread: threading.Thread | None = threading.Thread(
             target=self._run, name="iterable-outbox", daemon=True
         )
@@ -131,6 +152,11 @@ class OutboxWorker(Closeable):
     def forget(self) -> None:
         """Start a thread of its own in a child process, at its first event."""
         self._thread = None
+
+    @property
+    def is_telling(self) -> bool:
+        """Whether this is called in the callback for outcomes, which nothing can be waited for."""
+        return threading.current_thread() is self._thread
 
     def enqueue(self, event: Any) -> int:
         """Take an event, and return its number when it is on disk."""
@@ -143,38 +169,51 @@ class OutboxWorker(Closeable):
         return number
 
     def flush(self, timeout: float | None = None) -> int:
-        """Wait until the outbox is empty, whichever process delivers; return how many are left."""
-        until = None if timeout is None else time.monotonic() + timeout
+        """Wait until the outbox is empty, whichever process delivers; return how many are left.
+
+        In the callback for outcomes it does not wait.
+        """
+        until = inf if timeout is None else time.monotonic() + timeout
         self._wake.set()
-        while (left := len(self._outbox)) and (until is None or time.monotonic() < until):
+        while (left := self._count(until)) and time.monotonic() < until and not self.is_telling:
             time.sleep(_POLL / 10)
         return left
+
+    def _count(self, until: float) -> int:
+        """Return how many events are in the outbox; raises :exc:`OutboxError` if it is locked."""
+        return self._outbox.count(None if until == inf else until + TELLING - time.monotonic())
 
     def close(self, timeout: float | None = _EXIT_TIMEOUT) -> int:
         """Send what waits for so many seconds, then stop; return how many events are left on disk.
 
-        A second call does nothing.
+        A call after it has stopped does nothing. In the callback for outcomes it waits for nothing:
+        no more is sent after the callback. Raises :exc:`OutboxError`, when it has stopped, if the
+        outbox cannot be read.
         """
-        if self._is_closed:
-            return 0
+        until = inf if timeout is None else time.monotonic() + timeout
+        thread, was_closed = self._thread, self._is_closed
         self._is_closed = True
         atexit.unregister(self._at_exit)
-        if self._thread is None:
-            return len(self._outbox)
+        if was_closed and (thread is None or not thread.is_alive()):
+            return 0
         try:
-            self.flush(timeout)
+            if thread is not None:
+                self.flush(timeout)
         finally:
             self._stopping.set()
             self._wake.set()
-            self._abandon()
-            self._thread.join()
-        return len(self._outbox)
+            if thread is not None and not self.is_telling:
+                self._abandon()
+                thread.join(None if until == inf else max(until - time.monotonic(), 0) + TELLING)
+        return self._count(until)
 
     def _abandon(self) -> None:
         """Await no more responses, if it is time to stop."""
         one_pass = self._pass
         if one_pass is not None and self._stopping.is_set():
             one_pass.pool.abandon()
+
+    # In the thread -------------------------------------------------------------------------------
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -184,21 +223,29 @@ class OutboxWorker(Closeable):
             except OutboxInUse:
                 self._stopping.wait(_POLL)
             except OutboxError as error:
-                _log.error("%s", error)
-                self._stopping.wait(_INITIAL_BACKOFF)
-            except Exception:  # noqa: BLE001 - the next pass may go better
-                _log.exception("a pass through the outbox ended early")
-                self._stopping.wait(_INITIAL_BACKOFF)
+                self._log("%s", error)
+                self._wait()
+            except BaseException as error:  # noqa: BLE001 - the next pass may go better
+                self._log("a pass through the outbox ended early", exc_info=error)
+                self._wait()
+        self._on_end()
+
+    def _log(self, message: str, *about: object, exc_info: BaseException | None = None) -> None:
+        with suppress(Exception):  # a handler of the caller's
+            _log.error(message, *about, exc_info=exc_info)
+
+    def _wait(self) -> None:
+        """Wait for some time, each time longer until a pass goes well."""
+        self._stopping.wait(self._backoff)
+        self._backoff = min(2 * self._backoff, _MAX_BACKOFF)
 
     def _deliver(self) -> None:
-        backoff = _INITIAL_BACKOFF
         while not self._stopping.is_set():
             self._wake.clear()
-            if self._deliver_once():
-                self._stopping.wait(backoff)
-                backoff = min(2 * backoff, _MAX_BACKOFF)
+            if not self._remove([]) or self._deliver_once():
+                self._wait()
             else:
-                backoff = _INITIAL_BACKOFF
+                self._backoff = _INITIAL_BACKOFF
                 self._wake.wait(_POLL)
 
     def _deliver_once(self) -> bool:
@@ -208,8 +255,27 @@ class OutboxWorker(Closeable):
         names = set()
         self._pass = self._make_pass()
         self._abandon()  # if it was closed at this moment
-        for outcomes in deliver_outbox(self._outbox, self._pass, pass_time=_PASS_TIME):
-            self._on_outcomes(outcomes)
-            names |= {outcome.name for outcome in outcomes}
+        for outcomes in deliver_outbox(
+            self._outbox, self._pass, pass_time=_PASS_TIME, remove=self._remove
+        ):
+            for outcome in outcomes:
+                self._on_outcome(outcome)
+                names.add(outcome.name)
         self._pass = None
         return names <= _STAYS
+
+    def _remove(self, numbers: list[int]) -> bool:
+        """Remove events, and what could not be removed before; return whether that is done.
+
+        Where the disk is full they cannot be. They are kept in mind, so that they are not sent
+        again as long as this process lives.
+        """
+        self._unremoved.update(numbers)
+        if self._unremoved:
+            try:
+                self._outbox.remove(sorted(self._unremoved))
+            except OutboxError as error:
+                self._log("%d events are done with, but stay: %s", len(self._unremoved), error)
+                return False
+            self._unremoved.clear()
+        return True

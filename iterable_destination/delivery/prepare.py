@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, Final, Protocol
 
 from iterable_destination.delivery.engine.envelope import (
@@ -28,10 +29,12 @@ from iterable_destination.errors import (
     InvalidJSON,
     Note,
     NotSent,
+    Problem,
     RetryError,
 )
 from iterable_destination.model import endpoints
 from iterable_destination.model.calls import WITH_ID, EncodedCall, Identity, UpdateEmail
+from iterable_destination.model.interruptions import raise_interruption
 from iterable_destination.model.outcomes import Outcome, Rejected, Retryable, Skipped
 from iterable_destination.model.records import EventRecord, Record, as_record
 from iterable_destination.model.translation import FailedSubscription
@@ -105,16 +108,25 @@ class Preparer:
         ``source`` is the event, which the caller may change afterwards, or a record, which has an
         index of its own. The envelope has its outcome already if nothing is to be sent.
         """
-        record = as_record(index, source)
+        record = _as_record(index, source)
+        try:
+            return self._prepare(record)
+        except BaseException as error:  # noqa: BLE001 - it is the event's outcome
+            raise_interruption(error)
+            return self._reject_unreadable(record, error)
+
+    def _prepare(self, record: Record) -> Prepared:
         try:
             event = record.event()
         except InvalidJSON as error:
             return self._refuse(record, error, (None, None))
         try:
             translation = self._target.translate(event)
-        except (Invalid, FunctionError) as error:
-            header = self._read_header(event, error)
-            return self._refuse(record, error, header, event)
+        except BaseException as error:  # noqa: BLE001 - it is the event's outcome
+            raise_interruption(error)
+            refusal = _as_refusal(error)
+            header = self._find_header(EventRecord(record.index, event), refusal)
+            return self._refuse(record, refusal, header, event)
         envelope = Envelope(
             record.index, translation.message_id, translation.notes, record=self._keep(record)
         )
@@ -129,11 +141,8 @@ class Preparer:
 
     def prepare_late(self, index: int, source: Any) -> Prepared:
         """Return the envelope of an event for which no time is left: it is not translated."""
-        record = as_record(index, source)
-        try:
-            header = self._target.read_header(record.event())
-        except InvalidJSON:
-            header = (None, None)
+        record = _as_record(index, source)
+        header = self._read_header(record)
         envelope, keys = self._open(record, header)
         envelope.outcome = build_failed(Retryable, envelope, NotSent(DEADLINE_EXCEEDED))
         return envelope, keys
@@ -160,12 +169,27 @@ class Preparer:
         """
         envelope, keys = self._open(record, header, event)
         if isinstance(error, FunctionFailed):
-            _log.debug("%s", error, exc_info=error.__cause__)
+            with suppress(Exception):  # a handler of the caller's
+                _log.debug("%s", error, exc_info=error.__cause__)
         if isinstance(error, DropEvent | EventNotSupported):
             envelope.outcome = Skipped(**outcome_fields(envelope), message=str(error))
         else:
             kind = Retryable if isinstance(error, RetryError) else Rejected
             envelope.outcome = build_failed(kind, envelope, error)
+        return envelope, keys
+
+    def _reject_unreadable(self, record: Record, error: BaseException) -> Prepared:
+        """Return the envelope of an event of which a value, or its reading, raised something."""
+        log_without_content("reading an event raised %s at %s", error)
+        envelope = Envelope(record.index, None, record=record if self._keeps_records else None)
+        keys: set[str] = set()
+        message_id, identity = self._read_header(record)
+        with suppress(Exception):  # without keys it has no turn to wait for
+            keys = ordering_keys([] if identity is None else [identity])
+            envelope.message_id = message_id
+        problem = Problem("$", f"cannot be read: {type(error).__name__}")
+        refusal = InvalidEvent([problem], envelope.message_id)
+        envelope.outcome = build_failed(Rejected, envelope, refusal)
         return envelope, keys
 
     def _open(self, record: Record, header: Header, event: Any = None) -> Prepared:
@@ -186,16 +210,57 @@ class Preparer:
             return record.snapshot()
         return EventRecord(record.index, refused)
 
-    def _read_header(self, event: Any, error: Invalid | FunctionError) -> Header:
+    def _find_header(self, record: Record, error: Invalid | FunctionError) -> Header:
         """Return the header of a refused event: from its error, else from the event itself."""
         if error.identity is not None:
             return error.message_id, error.identity
-        message_id, identity = self._target.read_header(event)
+        message_id, identity = self._read_header(record)
         return error.message_id or message_id, identity
+
+    def _read_header(self, record: Record) -> Header:
+        """Return the header of an event; of one that cannot be read nothing is known."""
+        try:
+            return self._target.read_header(record.event())
+        except Exception as error:  # noqa: BLE001 - values may raise anything
+            raise_interruption(error)
+            return None, None
 
     def _call_id(self, message_id: str | None) -> str | None:
         """Return the id that the calls of an event with this ``messageId`` are to have, if any."""
         return message_id if self._stamp_ids and _is_id(message_id) else None
+
+
+def _as_record(index: int, source: Any) -> Record:
+    """Return a record; a value that raises when it is asked for its type is an event."""
+    try:
+        return as_record(index, source)
+    except Exception as error:  # noqa: BLE001 - such as a proxy without an object
+        raise_interruption(error)
+        return EventRecord(index, source)
+
+
+def _as_refusal(error: BaseException) -> Invalid | FunctionError:
+    """Return why an event is refused for which the translator raised this."""
+    if isinstance(error, Invalid | FunctionError):
+        return error
+    log_without_content("translating an event raised %s at %s", error)
+    refusal = FunctionFailed(f"the translator failed with {type(error).__name__}")
+    refusal.__cause__ = error
+    return refusal
+
+
+def log_without_content(template: str, error: BaseException) -> None:
+    """Log what was raised and where, but not its text, which may be personal data.
+
+    The traceback, with that text, is logged at ``DEBUG``.
+    """
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "?"
+    with suppress(Exception):  # a handler of the caller's must not stop delivery
+        _log.error(template, type(error).__name__, place)
+        _log.debug("the traceback", exc_info=error)
 
 
 def _add_subscriptions(envelope: Envelope, translation: Translated) -> None:

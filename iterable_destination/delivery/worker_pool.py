@@ -2,21 +2,42 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from math import inf
+from operator import attrgetter
 from typing import Final
 
-from iterable_destination.delivery.engine.envelope import Batch, Envelope, Prepared
+from iterable_destination.delivery.engine.envelope import (
+    Batch,
+    Envelope,
+    Prepared,
+    build_failed,
+    build_final,
+)
+from iterable_destination.delivery.engine.policy import DeliveryPolicy
 from iterable_destination.delivery.engine.scheduler import Scheduler
-from iterable_destination.errors import ApiError
-from iterable_destination.model.outcomes import Outcome
+from iterable_destination.delivery.prepare import log_without_content
+from iterable_destination.errors import AmbiguousAnswer, ApiError, NotSent
+from iterable_destination.model.interruptions import raise_interruption
+from iterable_destination.model.outcomes import Outcome, Retryable, Unknown
 from iterable_destination.model.responses import ApiResponse
 
 #: Envelopes with their outcomes.
 Results = list[tuple[Envelope, Outcome]]
+
+#: Seconds that closing waits for requests in flight.
+CLOSING: Final = 1.0
+#: Seconds after which recovery is tried again where it failed, say for want of memory.
+_MOMENT: Final = 0.01
+_IN_ORDER: Final = attrgetter("sequence")
+
+_PAUSED: Final = "not sent: an earlier event for this user must be retried first"
+_FORKED: Final = "send_all() and drain() go on only in the process that began them"
 
 
 def make_request(
@@ -26,15 +47,38 @@ def make_request(
     lock: threading.RLock,
     clock: Callable[[], float],
 ) -> None:
-    """Make the request of a batch, and report its response or error to the scheduler."""
+    """Make the request of a batch, and report its response or error to the scheduler.
+
+    Whatever ``send`` raises other than an :exc:`ApiError` is a fault of this program or its
+    machine: the batch may have been applied, and is not tried again. What a signal handler raised,
+    such as Ctrl-C, is raised after that.
+    """
+    interruption = None
     try:
         response = send(batch)
     except ApiError as error:
-        with lock:
-            scheduler.on_error(batch, error, clock())
+        failure = error
+    except BaseException as error:  # noqa: BLE001 - settled, and raised below
+        failure = AmbiguousAnswer(f"the request broke off with {type(error).__name__}")
+        batch.attempts.deadline = -inf
+        try:
+            raise_interruption(error)
+            log_crash(error)
+        except BaseException as found:  # noqa: BLE001 - raised below
+            interruption = found
     else:
         with lock:
             scheduler.on_response(batch, response, clock())
+        return
+    with lock:
+        scheduler.on_error(batch, failure, clock())
+    if interruption is not None:
+        raise interruption
+
+
+def log_crash(error: BaseException) -> None:
+    """Log what nobody expected, after which delivery goes on."""
+    log_without_content("delivery goes on after %s at %s", error)
 
 
 class WorkerPool:
@@ -43,18 +87,25 @@ class WorkerPool:
     ``send`` makes a batch's request, and returns the response or raises an :exc:`ApiError`.
     ``lock`` guards the scheduler and all that it shares. At most ``max_workers`` threads are
     started, each when it is needed.
+
+    After an exception that nobody expected in the scheduler, such as :exc:`MemoryError`, all that
+    is under way is settled, and a new scheduler goes on.
     """
+
+    # The lock is held by `with` on the lock itself, never on a condition: the condition's methods
+    # are Python's, so an exception from a signal handler in them would leave the lock locked.
 
     def __init__(
         self,
-        scheduler: Scheduler,
+        policy: DeliveryPolicy,
         send: Callable[[Batch], ApiResponse],
         *,
         lock: threading.RLock,
         clock: Callable[[], float],
         max_workers: int,
     ) -> None:
-        self._scheduler: Final = scheduler
+        self._policy: Final = policy
+        self._scheduler = Scheduler(policy)
         self._send: Final = send
         self._clock: Final = clock
         self._max_workers: Final = max_workers
@@ -70,7 +121,13 @@ class WorkerPool:
         self._wakes_at = inf
         self._is_closed = False
         self._is_abandoned = False
-        self._crash: BaseException | None = None
+        #: What was submitted and has no result that was taken, with its ordering keys.
+        self._open: Final[dict[Envelope, set[str]]] = {}
+        #: What workers are sending, with the scheduler that it is of.
+        self._in_flight: Final[dict[Batch, Scheduler]] = {}
+        #: The ordering keys of users who stay paused since a fault.
+        self._paused: Final[set[str]] = set()
+        self._process: Final = os.getpid()
 
     @property
     def pending(self) -> int:
@@ -89,31 +146,39 @@ class WorkerPool:
 
     def warm_up(self) -> None:
         """Start a worker now: at the end of the interpreter no more threads can be started."""
-        with self._work:
+        with self._lock:
             self._call_worker()
 
-    def try_submit(self, envelope: Envelope, keys: set[str]) -> bool:
-        """Submit an envelope of the user with these ordering keys; False if the pool is full."""
+    def submit(self, envelope: Envelope, keys: set[str]) -> None:
+        """Submit an envelope of the user with these ordering keys, whether there is room or not."""
         with self._lock:
-            if self._scheduler.is_full:
-                return False
             if self._submit(envelope, keys) and self._scheduler.settled:
                 self._results.notify_all()
-            return True
 
     def _submit(self, envelope: Envelope, keys: set[str]) -> bool:
         """Add an envelope; return whether there are results or the pool is full. Needs the lock."""
-        scheduler = self._scheduler
-        is_new = scheduler.add(envelope, keys, self._clock())
-        is_full = scheduler.is_full
+        self._open[envelope] = keys
+        try:
+            if self._paused and self._settle_paused(envelope, keys):
+                return True
+            scheduler = self._scheduler
+            is_new = scheduler.add(envelope, keys, self._clock())
+            is_full = scheduler.is_full
+        except Exception as error:  # noqa: BLE001 - this envelope is settled with the others
+            raise_interruption(error)
+            self._recover(error)
+            return True
         if is_new or is_full:
             self._call_worker()
         return is_full or bool(scheduler.settled)
 
-    def wait_for_capacity(self) -> None:
-        """Wait until the pool is not full, or is closed."""
-        with self._results:
-            self._results.wait_for(lambda: not self._scheduler.is_full or self._is_closed)
+    def _settle_paused(self, envelope: Envelope, keys: set[str]) -> bool:
+        """Settle an envelope of a user who has been paused since a fault; return whether it is."""
+        if self._paused.isdisjoint(keys):
+            return False
+        self._paused.update(keys)
+        self._settle(envelope, envelope.outcome or _build_unsent(envelope, NotSent(_PAUSED)))
+        return True
 
     def run(
         self, envelopes: Iterator[Prepared], take: Callable[[], Results] | None = None
@@ -146,58 +211,95 @@ class WorkerPool:
 
     def finish(self) -> None:
         """Send incomplete bulk requests too: no more envelopes come for now."""
-        with self._work:
+        with self._lock:
             self._scheduler.finished = True
             self._call_worker()
 
     def resume(self) -> None:
         """Undo :meth:`finish`: more envelopes come."""
-        with self._work:
+        with self._lock:
             self._scheduler.finished = False
 
     def take_results(self, *, wait: float = 0, for_ever: bool = False) -> Results:
         """Take what was settled since the last call.
 
         If nothing was, waits: at most ``wait`` seconds, and not if nothing is pending; or, with
-        ``for_ever``, until the pool is closed.
+        ``for_ever``, until the pool is closed. Raises :exc:`RuntimeError` in a forked child, where
+        there are no workers.
         """
+        if os.getpid() != self._process:
+            raise RuntimeError(_FORKED)
         if wait and not self._threads:
             self._send_here(wait)
-        with self._results:
+        with self._lock:
             if for_ever:
                 self._results.wait_for(lambda: self._scheduler.settled or self._is_closed)
             elif wait:
                 self._results.wait_for(self._has_reason_to_wake, None if wait == inf else wait)
-            if self._crash is not None:
-                raise self._crash
             settled = list(self._scheduler.settled)
             self._scheduler.settled.clear()
+            for envelope, _ in settled:
+                self._open.pop(envelope, None)
             return settled
 
     def _has_reason_to_wake(self) -> bool:
-        nothing_comes = not self._scheduler.pending or self._crash is not None
-        return nothing_comes or bool(self._scheduler.settled)
+        return not self._scheduler.pending or bool(self._scheduler.settled)
 
     def abandon(self) -> None:
         """Settle everything at once."""
-        with self._work:
+        with self._lock:
             self._is_abandoned = True
-            self._scheduler.abandon()
+            try:
+                self._scheduler.abandon()
+            except Exception as error:  # noqa: BLE001 - this settles everything too
+                self._recover(error)
             self._results.notify_all()
 
-    def close(self, *, wait: bool = True) -> None:
+    def close(self, *, wait: float = CLOSING) -> None:
         """Send nothing more and end the threads.
 
-        Waits for requests in flight, unless ``wait`` is False or everything was abandoned.
+        Waits for requests in flight, ``wait`` seconds at most, unless everything was abandoned.
         """
-        with self._work:
+        with self._lock:
             self._is_closed = True
-            wait = wait and not self._is_abandoned
-            self._scheduler.stop()
+            try:
+                self._scheduler.stop()
+            except Exception as error:  # noqa: BLE001 - this settles everything too
+                self._recover(error)
             self._work.notify_all()
             self._results.notify_all()
-        for thread in self._threads if wait else ():
-            thread.join()
+        until = time.monotonic() + (0 if self._is_abandoned else wait)
+        for thread in self._threads:
+            if (left := until - time.monotonic()) > 0:
+                thread.join(left)
+
+    # After a fault -------------------------------------------------------------------------------
+
+    def _recover(self, error: BaseException) -> None:
+        """Settle all that has no outcome, and go on with a new scheduler. Needs the lock."""
+        log_crash(error)
+        old, new = self._scheduler, Scheduler(self._policy)
+        new.finished = old.finished
+        new.settled.extend(old.settled)
+        for batch in self._in_flight:
+            batch.is_abandoned = True  # its response does not matter any more
+        has_outcome = {envelope for envelope, _ in old.settled}
+        self._scheduler = new
+        self._is_called = False
+        for envelope in sorted(self._open, key=_IN_ORDER):
+            if envelope not in has_outcome:
+                if self._policy.keeps_paused:
+                    self._paused.update(self._open[envelope], _queue_keys(envelope))
+                self._settle(envelope, build_interrupted(envelope, error))
+        if self._is_closed:
+            new.stop()
+        self._results.notify_all()
+
+    def _settle(self, envelope: Envelope, outcome: Outcome) -> None:
+        self._policy.counters.outcomes[outcome.name] += 1
+        self._scheduler.settled.append((envelope, outcome))
+
+    # The workers ---------------------------------------------------------------------------------
 
     def _call_worker(self) -> None:
         """Wake an idle worker to look for a batch; start one if all are busy.
@@ -218,18 +320,43 @@ class WorkerPool:
                 self._is_called = True
 
     def _run(self) -> None:
+        pause = _MOMENT
+        while True:
+            try:
+                while (batch := self._next_batch()) is not None:
+                    self._make_request(batch)
+            except BaseException as error:  # noqa: BLE001 - delivery goes on whatever it was
+                self._recover_in_time(error)
+                time.sleep(pause)  # where it comes again at once
+                pause = min(2 * pause, CLOSING)
+            else:
+                return
+
+    def _recover_in_time(self, error: BaseException) -> None:
+        """Recover; where there is no memory to do even that, try it again until it is done."""
+        while True:
+            try:
+                with self._lock:
+                    self._recover(error)
+            except BaseException:  # noqa: BLE001 - it cannot be left undone
+                time.sleep(_MOMENT)
+            else:
+                return
+
+    def _make_request(self, batch: Batch) -> None:
+        scheduler = self._in_flight[batch]
         try:
-            while (batch := self._next_batch()) is not None:
-                make_request(self._scheduler, batch, self._send, self._lock, self._clock)
-                with self._results:
-                    if self._scheduler.settled or not self._scheduler.pending:
-                        self._results.notify_all()
-        except BaseException as error:  # noqa: BLE001 - raised where results are waited for
-            with self._results:
-                self._crash = error
-                self._is_closed = True
-                self._work.notify_all()
-                self._results.notify_all()
+            make_request(scheduler, batch, self._send, self._lock, self._clock)
+        except Exception as error:  # noqa: BLE001 - a fault of the scheduler
+            raise_interruption(error)
+            with self._lock:
+                if scheduler is self._scheduler:
+                    self._recover(error)
+        finally:
+            with self._lock:
+                self._in_flight.pop(batch, None)
+                if self._scheduler.settled or not self._scheduler.pending:
+                    self._results.notify_all()
 
     def _send_here(self, wait: float) -> None:
         """Send batches in the calling thread until something is settled, or for some seconds.
@@ -238,7 +365,7 @@ class WorkerPool:
         """
         stop_at = self._clock() + wait
         while True:
-            with self._work:
+            with self._lock:
                 now = self._clock()
                 if self._has_reason_to_wake() or self._is_closed or now >= stop_at:
                     return
@@ -248,11 +375,12 @@ class WorkerPool:
                         until = min(stop_at, inf if found is None else found)
                         self._work.wait(None if until == inf else until - now)
                     continue
-            make_request(self._scheduler, found, self._send, self._lock, self._clock)
+                self._in_flight[found] = self._scheduler
+            self._make_request(found)
 
     def _next_batch(self) -> Batch | None:
         """Wait for a batch; None if there will be no more."""
-        with self._work:
+        with self._lock:
             while not self._is_closed:
                 self._is_called = False
                 now = self._clock()
@@ -260,6 +388,7 @@ class WorkerPool:
                 if self._scheduler.settled:
                     self._results.notify_all()
                 if isinstance(step, Batch):
+                    self._in_flight[step] = self._scheduler
                     if self._scheduler.has_more:
                         self._call_worker()
                     return step
@@ -274,7 +403,29 @@ class WorkerPool:
             self._wakes_at = until
             timeout = until - now
         self._idle += 1
-        self._work.wait(timeout)
-        self._idle -= 1
+        try:
+            self._work.wait(timeout)
+        finally:
+            self._idle -= 1
         if wakes_first and self._wakes_at == until:
             self._wakes_at = inf
+
+
+def _queue_keys(envelope: Envelope) -> tuple[str, ...]:
+    """Return all ordering keys that are known of an envelope's user."""
+    return envelope.queue.keys if hasattr(envelope, "user_queue") else ()
+
+
+def _build_unsent(envelope: Envelope, error: NotSent) -> Outcome:
+    return build_final(envelope, build_failed(Retryable, envelope, error))
+
+
+def build_interrupted(envelope: Envelope, error: BaseException) -> Outcome:
+    """Build the outcome of an envelope that was under way when a fault came."""
+    if envelope.outcome is not None:
+        return envelope.outcome
+    fault = f"interrupted by {type(error).__name__}"
+    if envelope.attempts is None:
+        return _build_unsent(envelope, NotSent(f"not sent: {fault}"))
+    outcome = build_failed(Unknown, envelope, AmbiguousAnswer(fault))
+    return build_final(envelope, outcome)

@@ -24,6 +24,7 @@ from iterable_destination.io.file_lock import (
     unwritable,
 )
 from iterable_destination.io.lifecycle import Closeable, ForkSafe
+from iterable_destination.model.interruptions import raise_interruption
 from iterable_destination.model.json_values import as_object
 from iterable_destination.model.outcomes import Outcome
 from iterable_destination.model.responses import redact
@@ -106,7 +107,7 @@ class DeadLetters(Closeable, ForkSafe):
         Raises :exc:`UnwritableFile` if they cannot be written. Then none of them is in the file, or
         a part that the disk did not let go; the next write begins on a new line.
         """
-        text = b"".join(self._encode_line(letter) + b"\n" for letter in letters)
+        text = b"".join(self._encode_any(letter) + b"\n" for letter in letters)
         if not text:
             return
         with self.lock:
@@ -124,6 +125,17 @@ class DeadLetters(Closeable, ForkSafe):
         if self._file is None:
             self._file = _open_file(self._path)
         return self._file
+
+    def _encode_any(self, letter: DeadLetter) -> bytes:
+        """Encode a letter; if a value of its event raises, a description of the event."""
+        try:
+            return self._encode_line(letter)
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - no event may keep others out of the file
+            raise_interruption(error)
+            plain = unreadable(letter.event, f"cannot be read: {type(error).__name__}")
+            return self._encode_line(attrs.evolve(letter, event=plain.value))
 
     def _encode_line(self, letter: DeadLetter) -> bytes:
         about = letter.outcome.summary()
@@ -154,6 +166,7 @@ def _serialize(event: Any) -> SerializedEvent:
             event = {key: value for key, value in fields.items() if key != DEAD_LETTER}
         return serialize_event(event)
     except Exception as error:  # noqa: BLE001 - a Mapping of the caller's may raise anything
+        raise_interruption(error)
         return unreadable(event, f"cannot be read: {type(error).__name__}")
 
 

@@ -20,8 +20,7 @@ from iterable_destination.errors import OutboxError, OutboxInUse, QueueFull
 from iterable_destination.io.file_lock import BINARY, PRIVATE, FileLock, fsync_directory, unwritable
 from iterable_destination.io.lifecycle import Closeable, ForkSafe
 from iterable_destination.model.bounds import check_count, check_seconds
-from iterable_destination.model.records import OutboxRecord
-from iterable_destination.model.serialization import serialize_event
+from iterable_destination.model.records import OutboxRecord, serialize_for_storage
 
 VERSION: Final = 1
 _READ: Final = (
@@ -103,7 +102,16 @@ class Outbox(Closeable, ForkSafe):
 
     def __len__(self) -> int:
         """How many events are in it."""
-        with self._connect() as connection:
+        return self.count()
+
+    def count(self, timeout: float | None = None) -> int:
+        """Return how many events are in it.
+
+        ``timeout`` is how many seconds to wait for other threads, if that is less than the
+        outbox's ``lock_timeout``; None does not shorten it.
+        """
+        wait = self._lock_timeout if timeout is None else min(max(timeout, 0), self._lock_timeout)
+        with self._connect(wait) as connection:
             return _count(connection)
 
     def __bool__(self) -> bool:
@@ -125,7 +133,7 @@ class Outbox(Closeable, ForkSafe):
         ``timeout`` is how many seconds to wait for other writers, if that is less than the
         outbox's ``lock_timeout``; None does not shorten it. The rest is as with :meth:`add`.
         """
-        rows = [(serialize_event(event).encoded(),) for event in events]
+        rows = [(serialize_for_storage(event),) for event in events]
         if not rows:
             return []
         with self._transaction(timeout) as connection:
@@ -143,7 +151,8 @@ class Outbox(Closeable, ForkSafe):
         """
         with self._connect() as connection:
             rows = connection.execute(_READ, (after, limit)).fetchall()
-        return [OutboxRecord(number, text) for number, text in rows]
+        # of a row that was damaged the text may be gone
+        return [OutboxRecord(number, text or b"") for number, text in rows]
 
     def check_writable(self, *, timeout: float | None = None) -> None:
         """Raise :exc:`OutboxError` unless events can be added now; writes nothing.

@@ -8,8 +8,10 @@ from typing import Any, Final
 import attrs
 
 from iterable_destination.errors import InvalidJSON
+from iterable_destination.model.interruptions import raise_interruption
 from iterable_destination.model.json_codec import decode
-from iterable_destination.model.serialization import NO_STRING, serialize_event
+from iterable_destination.model.json_copy import unreadable_problem
+from iterable_destination.model.serialization import NO_STRING, serialize_event, unreadable
 
 
 @attrs.frozen(slots=False)  # quick to make
@@ -25,10 +27,14 @@ class EventRecord:
         return self._event
 
     def snapshot(self) -> Record:
-        """Return a record that stays the same when the caller changes the event."""
+        """Return a record that stays the same when the caller changes the event.
+
+        The record itself if a value of the event raises when it is read: it is refused then.
+        """
         try:
             return LineRecord(self.index + 1, serialize_event(self._event).encoded())
-        except RecursionError:  # it is refused in any case
+        except Exception as error:  # noqa: BLE001 - values may raise anything
+            raise_interruption(error)
             return self
 
 
@@ -118,6 +124,21 @@ def _restore_keys(event: dict[Any, Any], text: bytes) -> dict[Any, Any]:
         _NoString(key.removeprefix(NO_STRING)) if key.startswith(NO_STRING) else key: value
         for key, value in event.items()
     }
+
+
+def serialize_for_storage(event: Any) -> bytes:
+    """Return any event in its serialized form, in one line.
+
+    If a value of it raises when it is read, this is a description, which is refused when it is
+    translated. Raises :exc:`MemoryError` alone.
+    """
+    try:
+        return serialize_event(event).encoded()
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 - values may raise anything
+        raise_interruption(error)
+        return unreadable(event, unreadable_problem(error)).encoded()
 
 
 #: Whatever carries an event. ``index`` is that of its outcome.

@@ -14,12 +14,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 from iterable_destination import (
     DeadLetters,
     Destination,
     NotSent,
+    Outbox,
     Outcome,
     QueueFull,
     RetryPolicy,
@@ -40,6 +42,7 @@ from tests.support.delivering import (
     names,
     order,
     track,
+    wait_until,
 )
 
 Apply = Callable[[], Response]
@@ -207,7 +210,8 @@ def test_after_a_flush_bulks_wait_for_more_events_again() -> None:
         to.start()
         to.enqueue(track(0))
         assert to.flush() == 0
-        assert to._background._pool._scheduler.finished is False  # type: ignore[union-attr]
+        pool = to._background._pool  # type: ignore[union-attr]
+        wait_until(lambda: not pool._scheduler.finished)  # type: ignore[union-attr]
 
 
 def test_an_event_that_is_translated_while_the_destination_closes_is_not_taken() -> None:
@@ -224,15 +228,58 @@ def test_an_event_that_is_translated_while_the_destination_closes_is_not_taken()
     assert told == []
 
 
-def test_what_a_translator_raises_is_raised_to_whoever_hands_in() -> None:
-    def breaks(_: Any, __: Settings) -> Translation:
-        raise KeyError("mine")
+def breaks_for_one(event: Any, settings: Settings) -> Translation:
+    """Stands in for a translator, or a value of an event, that raises something."""
+    if event["userId"] == "u-50":
+        raise ArithmeticError("u-50")
+    return translate(event, settings)
 
-    with LocalIterable() as iterable, delivering(iterable, translator=breaks) as to:
-        to.start()
-        with pytest.raises(KeyError, match="mine"):
-            to.enqueue(track(0))
-        assert to.flush() == 0
+
+def _send_singly(to: Destination, events: list[Any], _: Path) -> list[Outcome]:
+    return [to.send(event, index=n) for n, event in enumerate(events)]
+
+
+def _send_all(to: Destination, events: list[Any], _: Path) -> list[Outcome]:
+    return list(to.send_all(events))
+
+
+def _send_in_time(to: Destination, events: list[Any], _: Path) -> list[Outcome]:
+    return list(to.send_all(events, timeout=WAIT_SECONDS))
+
+
+def _send_in_background(to: Destination, events: list[Any], _: Path) -> list[Outcome]:
+    told: list[Outcome] = []
+    to.start(told.append)
+    assert [to.enqueue(event) for event in events] == list(range(100))
+    assert to.flush() == 0
+    return told
+
+
+def _send_from_outbox(to: Destination, events: list[Any], path: Path) -> list[Outcome]:
+    told: list[Outcome] = []
+    with Outbox(path / "outbox") as outbox:
+        to.start(told.append, outbox=outbox)
+        assert [to.enqueue(event) for event in events] == list(range(1, 101))
+        assert to.flush(WAIT_SECONDS) == 0
+        to.close()
+    return [attrs.evolve(outcome, index=outcome.index - 1) for outcome in told]
+
+
+@pytest.mark.parametrize(
+    "send", [_send_singly, _send_all, _send_in_time, _send_in_background, _send_from_outbox]
+)
+def test_what_one_event_raises_stops_no_other(send: Any, tmp_path: Path) -> None:
+    with (
+        LocalIterable() as iterable,
+        DeadLetters(tmp_path / "dead.jsonl") as dead,
+        delivering(iterable, translator=breaks_for_one, dead_letters=dead) as to,
+    ):
+        told = by_index(send(to, [track(n, f"u-{n}") for n in range(100)], tmp_path))
+        assert len(iterable.project.effects) == 99
+    assert Counter(names(told)) == {"delivered": 99, "rejected": 1}
+    assert told[50].message == "the translator failed with ArithmeticError"
+    [letter] = map(json.loads, (tmp_path / "dead.jsonl").read_text().splitlines())
+    assert letter["messageId"] == "m-50"
 
 
 # Telling -----------------------------------------------------------------------------------------

@@ -197,7 +197,7 @@ def test_a_retryable_event_has_its_turn_again_although_new_events_keep_coming(
         cast("Any", list),
     )
     outbox.add(track(0))
-    with worker.OutboxWorker(outbox, lambda: one_pass, lambda _: None) as running:
+    with worker.OutboxWorker(outbox, lambda: one_pass, lambda _: None, lambda: None) as running:
         assert is_done.wait(WAIT_SECONDS)
         running.close(0)
     assert tried[:6] == [1, 2, 3, 4, 1, 5]
@@ -222,9 +222,10 @@ def test_waits_between_passes_that_deliver_nothing_double_up_to_a_minute(
         pool=SimpleNamespace(abandon=lambda: None),
     )
     outbox.add(track(0))
-    running = worker.OutboxWorker(outbox, lambda: one_pass, lambda _: None)
+    running = worker.OutboxWorker(outbox, lambda: one_pass, lambda _: None, lambda: None)
     running.close(0)
     monkeypatch.setattr(running, "_stopping", Waiting())
+    monkeypatch.setattr(running, "_backoff", 1.0)
     again = threading.Thread(target=running._deliver)
     again.start()
     assert is_done.wait(WAIT_SECONDS)

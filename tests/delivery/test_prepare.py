@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import decimal
 import json
-from typing import Any
+import logging
+import threading
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
 
 import attrs
 import pytest
@@ -184,18 +188,149 @@ def test_what_was_handed_in_is_kept_only_for_dead_letters() -> None:
     assert prepare(line, keeps_records=True)[0].record == line
 
 
-def test_what_a_translator_raises_for_an_event_is_its_outcome_and_all_else_is_raised() -> None:
+def test_what_a_translator_raises_is_the_outcome_of_its_event() -> None:
     def refuses(_: Any, __: Settings) -> Translation:
         raise InvalidEvent([errors.Problem("$", "not mine")], "m-9")
-
-    def breaks(_: Any, __: Settings) -> Translation:
-        raise KeyError("a bug")
 
     envelope, _ = prepare({"messageId": "m-9"}, translator=refuses)
     assert envelope.outcome is not None
     assert (envelope.outcome.name, envelope.outcome.message_id) == ("rejected", "m-9")
-    with pytest.raises(KeyError, match="a bug"):
-        prepare({}, translator=breaks)
+
+
+def raising(error: BaseException) -> Any:
+    def translate(_: Any, __: Settings) -> Translation:
+        raise error
+
+    return translate
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        KeyError("ada@example.com"),
+        decimal.InvalidOperation("ada@example.com"),
+        StopIteration("ada@example.com"),
+        RecursionError("ada@example.com"),
+        MemoryError("ada@example.com"),
+        AssertionError("ada@example.com"),
+        errors.OutboxError("ada@example.com"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_any_other_exception_of_a_translator_is_its_failure_and_logged_without_its_text(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    envelope, keys = prepare(track(3), translator=raising(error), keeps_records=True)
+    assert envelope.outcome is not None
+    assert (envelope.outcome.name, envelope.outcome.message_id) == ("rejected", "m-3")
+    assert type(envelope.outcome.error) is errors.FunctionFailed
+    assert envelope.outcome.error.__cause__ is error
+    name = type(error).__name__
+    assert envelope.outcome.message == f"the translator failed with {name}"
+    assert keys == {"#u-1"}
+    assert envelope.record is not None
+    assert envelope.record.event() == track(3)
+    assert f"translating an event raised {name} at {__file__}:" in caplog.text
+    assert "ada@example.com" not in caplog.text
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(3)])
+def test_what_may_come_from_a_signal_handler_is_raised_in_the_main_thread(
+    error: BaseException,
+) -> None:
+    with pytest.raises(type(error)):
+        prepare(track(3), translator=raising(error))
+
+
+def test_a_translator_that_exits_in_another_thread_ends_its_event_alone() -> None:
+    found = []
+    preparer = build_preparer(translator=raising(SystemExit(3)))
+    thread = threading.Thread(target=lambda: found.append(preparer.prepare(7, track(3))))
+    thread.start()
+    thread.join()
+    [(envelope, _)] = found
+    assert envelope.outcome is not None
+    assert envelope.outcome.message == "the translator failed with SystemExit"
+
+
+class Odd(Mapping[str, Any]):
+    """An event of which some key cannot be read."""
+
+    def __init__(self, key: str, **fields: Any) -> None:
+        self._key = key
+        self._fields = fields
+
+    def __getitem__(self, key: str) -> Any:
+        if key == self._key:
+            raise ZeroDivisionError("ada@example.com")
+        return self._fields[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([self._key, *self._fields])
+
+    def __len__(self) -> int:
+        return 1 + len(self._fields)
+
+
+class Lazy:
+    """Says that it is a string, as proxies do."""
+
+    __class__ = property(lambda _: str)
+
+
+class Unbound:
+    """A proxy without an object."""
+
+    def _look_up(self) -> Any:
+        raise RuntimeError("ada@example.com")
+
+    __class__ = property(_look_up)
+
+
+class Empty:
+    """What is no translation."""
+
+
+ODD = {
+    "a key that raises": Odd("userId", type="track", event="E"),
+    "a type that raises": Odd("type", userId="u-1"),
+    "a property that raises": track(3, properties=Odd("n")),
+    "a lazy userId": track(3, userId=Lazy()),
+    "a lazy messageId": track(3, messageId=Lazy()),
+    "a lazy property": track(3, properties={"n": Lazy()}),
+    "a lazy name": track(3, event=Lazy()),
+    "an event without a type": Unbound(),
+    "a property without a type": track(3, properties={"n": Unbound()}),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+@pytest.mark.parametrize("keeps_records", [False, True])
+def test_whatever_a_value_raises_the_event_has_its_outcome(
+    name: str,
+    keeps_records: bool,  # noqa: FBT001
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    preparer = build_preparer(keeps_records=keeps_records)
+    for prepared in (preparer.prepare(7, ODD[name]), preparer.prepare_late(7, ODD[name])):
+        envelope, keys = prepared
+        assert envelope.index == 7
+        assert envelope.calls or envelope.outcome is not None
+        assert all(type(key) is str for key in keys)
+    assert "ada@example.com" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "returned",
+    [None, 5, Empty(), Translation("m-3", cast("Any", ("no call",)))],
+    ids=["None", "5", "object", "no call"],
+)
+def test_a_translator_that_returns_no_translation_ends_its_event_alone(returned: Any) -> None:
+    envelope, _ = prepare(track(3), translator=lambda *_: returned, keeps_records=True)
+    assert envelope.outcome is not None
+    assert (envelope.outcome.name, envelope.outcome.index) == ("rejected", 7)
+    assert envelope.outcome.message == "$: cannot be read: AttributeError"
 
 
 @pytest.mark.parametrize(

@@ -769,22 +769,6 @@ def test_what_the_input_raises_comes_after_the_outcomes_of_all_that_was_read() -
     assert set(names(outcomes)) == {"delivered"}
 
 
-def test_what_a_translator_raises_comes_after_the_outcomes_of_what_was_read() -> None:
-    def breaks(event: Any, settings: Settings) -> Translation:
-        if event["messageId"] == "m-20":
-            raise KeyError("m-20")
-        return translate(event, settings)
-
-    outcomes: list[Outcome] = []
-    with (
-        LocalIterable() as iterable,
-        delivering(iterable, translator=breaks) as to,
-        pytest.raises(KeyError, match="m-20"),
-    ):
-        collect(to.send_all(history(50, 5)), outcomes)
-    assert names(by_index(outcomes)) == ["delivered"] * 20
-
-
 def test_something_that_cannot_be_iterated_is_a_type_error() -> None:
     with LocalIterable() as iterable, delivering(iterable) as to, pytest.raises(TypeError):
         list(to.send_all(5))  # type: ignore[arg-type]

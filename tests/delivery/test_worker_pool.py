@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -19,9 +21,12 @@ from iterable_destination import (
     Settings,
     errors,
 )
+from iterable_destination.delivery import worker_pool
+from iterable_destination.delivery.engine.scheduler import Scheduler
 from iterable_destination.io.transport import HttpResponse
 from iterable_destination.model import endpoints
 from iterable_destination.model.endpoints import Endpoint
+from iterable_destination.testing import LocalIterable, faults
 from tests.support import faulty_server as faulty
 from tests.support.delivering import (
     QUICK,
@@ -36,6 +41,7 @@ from tests.support.delivering import (
     order,
     page,
     track,
+    wait_until,
 )
 from tests.support.faulty_server import FaultyServer, Script
 
@@ -312,30 +318,135 @@ class CrashingClient(Client):
         raise self._error
 
 
-@pytest.mark.parametrize("error", [ZeroDivisionError("a bug"), MemoryError(), SystemExit(3)])
-def test_what_nobody_expected_in_a_thread_is_raised_to_the_caller(error: BaseException) -> None:
-    with (
-        CrashingClient(error) as client,
-        Destination(SETTINGS, client=client, retry=QUICK, rate_limits=RATE_LIMITS) as to,
-        pytest.raises(type(error)) as caught,
-    ):
-        list(to.send_all(track(n, f"u-{n}") for n in range(5_000)))
-    assert caught.value is error
+FAULTS = [ZeroDivisionError("ada@example.com"), MemoryError(), RecursionError(), SystemExit(3)]
 
 
-def test_what_nobody_expected_ends_the_background_and_is_raised_there() -> None:
-    error = ZeroDivisionError("a bug")
+@pytest.mark.parametrize("error", FAULTS, ids=lambda error: type(error).__name__)
+def test_what_a_client_raises_is_the_outcome_of_its_request(
+    error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     with (
         CrashingClient(error) as client,
         Destination(SETTINGS, client=client, retry=QUICK, rate_limits=RATE_LIMITS) as to,
     ):
-        to.start()
-        to.enqueue(track(0))
-        with pytest.raises(ZeroDivisionError):
-            to.flush(WAIT_SECONDS)
-        with pytest.raises(ZeroDivisionError):
-            to.enqueue(track(1))
-        assert to.close(0) == 1
+        told = by_index(to.send_all(track(n, f"u-{n % 2_000}") for n in range(5_000)))
+        assert to.counters.outcomes == Counter(names(told))
+    assert set(names(told[:2_000])) == {"unknown"}
+    assert set(names(told)) == {"unknown", "retryable"}  # what its user's first events held up
+    assert told[0].message == f"the request broke off with {type(error).__name__}"
+    assert f"delivery goes on after {type(error).__name__} at {__file__}" in caplog.text
+    assert "ada@example.com" not in caplog.text
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("a bug"), MemoryError()])
+def test_what_a_client_raises_is_the_outcome_of_a_single_event(error: Exception) -> None:
+    with (
+        CrashingClient(error) as client,
+        Destination(SETTINGS, client=client, retry=QUICK, rate_limits=RATE_LIMITS) as to,
+    ):
+        assert to.send(track(0)).name == "unknown"
+        assert to.counters.outcomes == Counter(unknown=1)
+
+
+def test_an_interruption_of_a_request_is_raised_and_holds_up_nothing() -> None:
+    with (
+        CrashingClient(KeyboardInterrupt()) as client,
+        Destination(SETTINGS, client=client, retry=QUICK, rate_limits=RATE_LIMITS) as to,
+    ):
+        with pytest.raises(KeyboardInterrupt):
+            to.send(track(0))
+        vars(client)["request"] = lambda *_, **__: ApiResponse(200, {"code": "Success"})
+        assert to.send(track(1)).name == "delivered"
+
+
+def test_the_background_goes_on_after_what_a_client_raised() -> None:
+    told: list[Outcome] = []
+    with (
+        CrashingClient(SystemExit(3)) as client,
+        Destination(SETTINGS, client=client, retry=QUICK, rate_limits=RATE_LIMITS) as to,
+    ):
+        to.start(told.append)
+        for n in range(5):
+            assert to.enqueue(track(n, f"u-{n}")) == n
+            assert to.flush(WAIT_SECONDS) == 0
+        assert to.close(WAIT_SECONDS) == 0
+    assert names(told) == ["unknown"] * 5
+
+
+class BreakingScheduler(Scheduler):
+    """Breaks in one of its methods, some times."""
+
+    broken: ClassVar[str] = ""
+    error: ClassVar[BaseException] = MemoryError()
+    left: ClassVar[int] = 0
+
+    def __getattribute__(self, name: str) -> Any:
+        value = super().__getattribute__(name)
+        if name != BreakingScheduler.broken or not BreakingScheduler.left:
+            return value
+
+        def breaks_after(*about: Any) -> Any:
+            """Do all of it, and fail: the state is what nobody expects."""
+            BreakingScheduler.left -= 1
+            value(*about)
+            raise BreakingScheduler.error
+
+        return breaks_after
+
+
+METHODS = ["add", "next", "on_response", "on_error"]
+
+
+@pytest.fixture(params=FAULTS[1:], ids=lambda error: type(error).__name__)
+def breaking(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_pool, "Scheduler", BreakingScheduler)
+    monkeypatch.setattr(BreakingScheduler, "error", request.param)
+
+
+@pytest.mark.usefixtures("breaking")
+@pytest.mark.parametrize("method", METHODS)
+def test_after_a_fault_of_the_scheduler_everything_is_told_and_delivery_goes_on(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if method == "add" and isinstance(BreakingScheduler.error, SystemExit):
+        pytest.skip("events are added in a thread of the caller's")
+    fails = faults.Script([faults.server_error(503)] * 2)
+    with LocalIterable(faults=fails) as iterable, delivering(iterable) as to:
+        monkeypatch.setattr(BreakingScheduler, "broken", method)
+        monkeypatch.setattr(BreakingScheduler, "left", 1)
+        told = by_index(to.send_all(track(n, f"u-{n % 100}") for n in range(1_000)))
+        assert BreakingScheduler.left == 0
+        assert len(told) == 1_000
+        assert to.counters.outcomes == Counter(names(told))
+        for outcome in told:
+            later = [each.name for each in told[outcome.index :: 100]]
+            if outcome.name in {"retryable", "unknown"}:
+                assert "delivered" not in later
+        stored = {effect.id for effect in iterable.project.effects}
+        assert all(outcome.message_id in stored for outcome in told if outcome.name == "delivered")
+
+
+@pytest.mark.usefixtures("breaking")
+@pytest.mark.parametrize("method", METHODS)
+def test_after_a_fault_of_the_scheduler_the_background_goes_on(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Outcome] = []
+    fails = faults.Script([faults.server_error(503)] * 2)
+    with LocalIterable(faults=fails) as iterable, delivering(iterable) as to:
+        to.start(told.append)
+        monkeypatch.setattr(BreakingScheduler, "broken", method)
+        monkeypatch.setattr(BreakingScheduler, "left", 1)
+        for n in range(500):
+            to.enqueue(track(n, f"u-{n}"))
+        assert to.flush(WAIT_SECONDS) == 0
+        assert len(by_index(told)) == 500
+        wait_until(lambda: BreakingScheduler.left == 0)
+        to.enqueue(track(500, "u-500"))
+        assert to.flush(WAIT_SECONDS) == 0
+        assert told[-1].name == "delivered"
+        assert to.close() == 0
 
 
 def test_threads_are_started_as_they_are_needed_and_used_again() -> None:
@@ -371,8 +482,8 @@ def test_many_events_at_once_start_one_thread_until_that_has_run(
     ):
         pool = to._make_pool(to._policy)
         for n in range(50):
-            pool.try_submit(*to._preparer.prepare(n, order(n, f"u-{n}")))
-        pool.close(wait=False)
+            pool.submit(*to._preparer.prepare(n, order(n, f"u-{n}")))
+        pool.close(wait=0)
     assert len(started) == 1
 
 

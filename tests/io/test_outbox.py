@@ -13,7 +13,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -516,6 +517,42 @@ def test_an_event_that_breaks_while_it_is_read_adds_nothing(box: Outbox) -> None
     with pytest.raises(RuntimeError, match="broken"):
         box.add_all(events())
     assert len(box) == 0
+
+
+class Broken(Mapping[str, Any]):
+    """An event that cannot be read."""
+
+    def __getitem__(self, key: str) -> Any:
+        raise ZeroDivisionError
+
+    def __iter__(self) -> Iterator[str]:
+        raise ZeroDivisionError
+
+    def __len__(self) -> int:
+        raise ZeroDivisionError
+
+
+def test_an_event_that_cannot_be_read_keeps_no_other_out(box: Outbox) -> None:
+    assert box.add_all([EVENT, Broken(), EVENT]) == [1, 2, 3]
+    first, broken, last = [each.event() for each in box.read()]
+    assert (first, last) == (EVENT, EVENT)
+    with pytest.raises(InvalidEvent):
+        translate(broken)
+
+
+def test_a_row_whose_text_is_gone_stops_no_other(box: Outbox, path: Path) -> None:
+    box.add_all([EVENT] * 3)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("UPDATE sqlite_master SET sql = replace(sql, ' NOT NULL)', ')')")
+        connection.commit()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE events SET event = NULL WHERE number = 2")
+        connection.commit()
+    with Outbox(path) as other:
+        assert [each.event() for each in other.read()] == [EVENT, b"", EVENT]
+    with pytest.raises(InvalidEvent):
+        translate(b"")
 
 
 def test_an_interrupt_adds_nothing_and_leaves_nothing_open(

@@ -1,0 +1,72 @@
+"""Interruptions at each line of a piece of code, as signal handlers make them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any, Final, Self
+
+#: Ends of the names of files at whose lines something may come.
+FILES: Final = (
+    "delivery/base.py",
+    "delivery/background.py",
+    "delivery/outbox_worker.py",
+    "delivery/worker_pool.py",
+    "io/lifecycle.py",
+    "io/outbox.py",
+    "io/file_lock.py",
+    "io/dead_letters.py",
+    "threading.py",
+    "contextlib.py",
+)
+
+
+class Interruption(BaseException):
+    """What a signal handler raises."""
+
+
+def raise_interruption() -> None:
+    raise Interruption
+
+
+class Interrupter:
+    """Does something before one of the lines that run in this thread."""
+
+    def __init__(self, at: int, act: Callable[[], Any]) -> None:
+        self._at = at
+        self._act = act
+        self._seen = 0
+
+    @property
+    def has_come(self) -> bool:
+        return self._seen >= self._at
+
+    def __enter__(self) -> Self:
+        sys.settrace(self._trace)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.settrace(None)
+
+    def _trace(self, frame: FrameType, event: str, _: Any) -> Any:
+        if event == "call" and not frame.f_code.co_filename.endswith(FILES):
+            return None
+        if event == "line":
+            self._seen += 1
+            if self._seen == self._at:
+                sys.settrace(None)
+                self._act()
+                return None
+        return self._trace
+
+
+def at_each_line(act: Callable[[], Any]) -> Iterator[Interrupter]:
+    """Yield interrupters for the first line, the second …, until one has no line to come at."""
+    at = 1
+    while True:
+        interrupter = Interrupter(at, act)
+        yield interrupter
+        if not interrupter.has_come:
+            return
+        at += 1
