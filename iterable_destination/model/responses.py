@@ -111,8 +111,9 @@ def parse_response(  # noqa: PLR0913 - the parts of a response
     code, message = _read_text(body, "code"), _read_text(body, "msg")
     error = _find_error(status, code, message, readable=body is not None)
     is_own = _has_iterables_form(body, code) if has_codes else not text.lstrip().startswith(b"<")
-    if error in _REFUSALS and status in _STATUSES and not is_own:
-        error = errors.WrongAddress  # what stands between refuses all requests alike
+    if error in _REFUSALS and not is_own:
+        # What stands between refuses all requests alike; or it accepted this one, and says no more.
+        error = errors.WrongAddress if status in _STATUSES else errors.AmbiguousAnswer
     if error is None:
         return ApiResponse(status, body or {}, code, message, request_id)
     params = (body or {}).get("params")

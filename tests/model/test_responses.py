@@ -179,7 +179,8 @@ def test_a_code_that_is_no_text_is_no_code(code: Any) -> None:
 
 @pytest.mark.parametrize("code", ["success", "SUCCESS", " Success", "Success ", "OK", "Succes"])
 def test_nothing_but_success_to_the_letter_is_success(code: str) -> None:
-    assert type(read_error(200, encode_body(code=code))) is errors.BadRequest
+    assert type(read_error(200, encode_body(code=code, msg=""))) is errors.BadRequest
+    assert type(read_error(200, encode_body(code=code))) is errors.AmbiguousAnswer  # not Iterable's
 
 
 #: Every documented code but ``Success``; what it means with a status of 200 or 400, and of 409.

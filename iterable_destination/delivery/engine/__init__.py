@@ -34,14 +34,18 @@ in one of four states::
   whether later arrivals are paused too.
 
 An endpoint queue forms a batch of the user queues that wait there. The batch goes when the circuit
-breaker and the rate limiter allow it, and when waiting for more envelopes gains nothing. A batch
-that fails waits for its retry (backoff), or is split to find the item at fault, or is given up.
+breaker and the rate limiter allow it, and when waiting for more envelopes gains nothing. Few
+envelopes go singly instead, where the rate limits make that quicker. A batch that fails waits for
+its retry (backoff), or is split to find the item at fault, or is given up. What the response to a
+bulk leaves open goes singly. A refusal for an unknown user is retried while the user is a recent
+one: identified through this policy less than a minute ago.
 
 Invariants, which ``tests/delivery/engine/test_scheduler.py`` checks against random histories:
 
 1. A user has at most one request in flight, and a user's calls go out in order of arrival.
 2. Every envelope is settled exactly once, a user's in order of arrival.
-3. An envelope is settled as delivered only by a response that accepts it.
+3. An envelope is settled as delivered only by a response that accepts it, whatever else the
+   response could mean.
 4. An event with a call that may have been applied without a response is never settled as
    retryable.
 5. ``pending`` is the number of envelopes without an outcome.
