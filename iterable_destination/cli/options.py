@@ -412,7 +412,8 @@ def describe_secrets_error(
     """
     name, _, reason = str(error).partition(": ")
     given = variables.get(name)
-    return f"{given}: {reason}" if given and os.environ.get(given) else if_none
+    has_some = given is not None and os.environ.get(given, "").split()
+    return f"{given}: {reason}" if has_some else if_none
 
 
 def stop(message: str, *, status: int = WRONG_USAGE) -> NoReturn:

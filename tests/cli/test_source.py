@@ -193,3 +193,19 @@ def test_a_server_without_a_token_does_not_begin() -> None:
     result = run("source", "serve")
     assert (result.exit_code, result.stdout) == (2, "")
     assert "set the variable ITERABLE_WEBHOOK_TOKEN" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("token", "words"),
+    [
+        ("größe", "Error: ITERABLE_WEBHOOK_TOKEN: must be printable ASCII, without spaces"),
+        (" ", "Error: set the variable ITERABLE_WEBHOOK_TOKEN"),
+    ],
+)
+def test_a_token_that_no_header_can_hold_is_told(
+    token: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ITERABLE_WEBHOOK_TOKEN", token)
+    result = run("source", "serve")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(words)
