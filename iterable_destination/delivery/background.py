@@ -20,6 +20,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Final
 
 from iterable_destination.delivery.engine.envelope import Prepared
+from iterable_destination.delivery.failures import REPORTING
 from iterable_destination.delivery.prepare import Preparer
 from iterable_destination.delivery.worker_pool import Results, WorkerPool, log_crash
 from iterable_destination.errors import NotSent, QueueFull
@@ -30,8 +31,6 @@ _log: Final = logging.getLogger("iterable_destination.delivery")
 
 #: Seconds that closing, and so the end of the interpreter, waits for events to be sent.
 CLOSE_TIMEOUT: Final = 30.0
-#: Seconds that closing waits beyond its time, so that what it gave up is told.
-TELLING: Final = 0.5
 #: Seconds after which a thread tries again what failed, say for want of memory.
 _MOMENT: Final = 0.01
 #: Seconds after which one who waits for room looks again.
@@ -60,7 +59,7 @@ class Background(Closeable):
         capacity: int,
         tells_singly: bool,
         on_end: Callable[[], object],
-        telling: float = TELLING,
+        telling: float = REPORTING,
     ) -> None:
         self._preparer: Final = preparer
         self._make_pool: Final = make_pool

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import attrs
 
-from iterable_destination.delivery.background import TELLING
+from iterable_destination.delivery.failures import REPORTING
 from iterable_destination.delivery.prepare import Preparer
 from iterable_destination.delivery.worker_pool import Results, WorkerPool
 from iterable_destination.errors import NotSent, OutboxError, OutboxInUse
@@ -181,7 +181,7 @@ class OutboxWorker(Closeable):
 
     def _count(self, until: float) -> int:
         """Return how many events are in the outbox; raises :exc:`OutboxError` if it is locked."""
-        return self._outbox.count(None if until == inf else until + TELLING - time.monotonic())
+        return self._outbox.count(None if until == inf else until + REPORTING - time.monotonic())
 
     def close(self, timeout: float | None = _EXIT_TIMEOUT) -> int:
         """Send what waits for so many seconds, then stop; return how many events are left on disk.
@@ -204,7 +204,7 @@ class OutboxWorker(Closeable):
             self._wake.set()
             if thread is not None and not self.is_telling:
                 self._abandon()
-                thread.join(None if until == inf else max(until - time.monotonic(), 0) + TELLING)
+                thread.join(None if until == inf else max(until - time.monotonic(), 0) + REPORTING)
         return self._count(until)
 
     def _abandon(self) -> None:

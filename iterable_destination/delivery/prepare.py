@@ -19,6 +19,7 @@ from iterable_destination.delivery.engine.envelope import (
     outcome_fields,
 )
 from iterable_destination.delivery.engine.user_queues import HasIdentity, ordering_keys
+from iterable_destination.delivery.failures import log_without_content
 from iterable_destination.errors import (
     DropEvent,
     EventNotSupported,
@@ -247,20 +248,6 @@ def _as_refusal(error: BaseException) -> Invalid | FunctionError:
     refusal = FunctionFailed(f"the translator failed with {type(error).__name__}")
     refusal.__cause__ = error
     return refusal
-
-
-def log_without_content(template: str, error: BaseException) -> None:
-    """Log what was raised and where, but not its text, which may be personal data.
-
-    The traceback, with that text, is logged at ``DEBUG``.
-    """
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "?"
-    with suppress(Exception):  # a handler of the caller's must not stop delivery
-        _log.error(template, type(error).__name__, place)
-        _log.debug("the traceback", exc_info=error)
 
 
 def _add_subscriptions(envelope: Envelope, translation: Translated) -> None:

@@ -21,7 +21,7 @@ from iterable_destination.delivery.engine.envelope import (
 )
 from iterable_destination.delivery.engine.policy import DeliveryPolicy
 from iterable_destination.delivery.engine.scheduler import Scheduler
-from iterable_destination.delivery.prepare import log_without_content
+from iterable_destination.delivery.failures import log_without_content
 from iterable_destination.errors import AmbiguousAnswer, ApiError, NotSent
 from iterable_destination.model.interruptions import raise_interruption
 from iterable_destination.model.outcomes import Outcome, Retryable, Unknown
@@ -413,7 +413,7 @@ class WorkerPool:
 
 def _queue_keys(envelope: Envelope) -> tuple[str, ...]:
     """Return all ordering keys that are known of an envelope's user."""
-    return envelope.queue.keys if hasattr(envelope, "user_queue") else ()
+    return tuple(envelope.queue.keys) if hasattr(envelope, "user_queue") else ()
 
 
 def _build_unsent(envelope: Envelope, error: NotSent) -> Outcome:

@@ -11,19 +11,21 @@ import stat
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
+from io import FileIO
 from pathlib import Path
 from typing import Any, Final
 
 import attrs
 
 from iterable_destination.io.file_lock import (
-    BINARY,
-    PRIVATE,
     fsync_directory,
     lock_file,
+    open_private,
+    unlock_file,
     unwritable,
 )
 from iterable_destination.io.lifecycle import Closeable, ForkSafe
+from iterable_destination.model.bounds import check_seconds
 from iterable_destination.model.interruptions import raise_interruption
 from iterable_destination.model.json_values import as_object
 from iterable_destination.model.outcomes import Outcome
@@ -69,17 +71,21 @@ class DeadLetters(Closeable, ForkSafe):
         *,
         secret: str | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        lock_timeout: float = 1.0,
     ) -> None:
         """Open the file, or create it, readable by its owner alone.
 
         ``secret`` is removed from ``deadLetter``, not from the event; None removes nothing.
-        ``clock`` returns the time in UTC. Raises :exc:`UnwritableFile` if the file cannot be
-        opened, or is no regular file.
+        ``clock`` returns the time in UTC. ``lock_timeout`` is how many seconds, at least 0, to
+        wait for others who write. Raises :exc:`UnwritableFile` if the file cannot be opened, or is
+        no regular file, and :exc:`ValueError` for a number out of bounds.
         """
+        check_seconds("lock_timeout", lock_timeout)
         self._path: Final = os.path.realpath(path)
         self._secret: Final = secret
         self._clock: Final = clock
-        self._file: int | None = None
+        self._lock_timeout: Final = lock_timeout
+        self._file: FileIO | None = None
         super().__init__()  # A fork may happen from here on.
         try:
             with self.lock:
@@ -94,7 +100,7 @@ class DeadLetters(Closeable, ForkSafe):
         """Close the file. The next write opens it again."""
         with self.lock:
             if self._file is not None:
-                os.close(self._file)
+                self._file.close()
                 self._file = None
 
     def after_fork(self) -> None:
@@ -110,17 +116,25 @@ class DeadLetters(Closeable, ForkSafe):
         text = b"".join(self._encode_any(letter) + b"\n" for letter in letters)
         if not text:
             return
-        with self.lock:
-            try:
-                file = self._open()
-                with lock_file(file):
-                    _append(file, text)
-            except OSError as error:
-                raise unwritable(self._path, error) from error
+        try:
+            self.run_alone(lambda: self._write(text), self._lock_timeout)
+        except OSError as error:
+            raise unwritable(self._path, error) from error
 
-    def _open(self) -> int:
+    def _write(self, text: bytes) -> None:
+        file = self._open()
+        lock_file(file, self._lock_timeout)
+        _append(file.fileno(), text)
+        unlock_file(file)
+
+    def clear_up(self) -> None:
+        """Unlock the file, which an exception may have kept locked."""
+        if self._file is not None:
+            unlock_file(self._file)
+
+    def _open(self) -> FileIO:
         """Return the open file at the path; open it again if it was moved or deleted."""
-        if self._file is not None and not _is_at(self._path, self._file):
+        if self._file is not None and not _is_at(self._path, self._file.fileno()):
             self.close()
         if self._file is None:
             self._file = _open_file(self._path)
@@ -170,16 +184,16 @@ def _serialize(event: Any) -> SerializedEvent:
         return unreadable(event, f"cannot be read: {type(error).__name__}")
 
 
-def _open_file(path: str) -> int:
+def _open_file(path: str) -> FileIO:
     """Open a file to append to, or create it. Raises :exc:`OSError`."""
     is_new = not Path(path).exists()
-    file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | BINARY, PRIVATE)
+    file = open_private(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
     try:
-        _check_kind(file)
+        _check_kind(file.fileno())
         if is_new:
             fsync_directory(path)
     except OSError:
-        os.close(file)
+        file.close()
         raise
     return file
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import time
+from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +25,8 @@ BINARY: Final[int] = getattr(os, "O_BINARY", 0)
 NO_FOLLOW: Final[int] = getattr(os, "O_NOFOLLOW", 0)
 #: Files may hold personal data, so only their owner may read them.
 PRIVATE: Final = 0o600
+#: Seconds between two attempts to lock a file.
+_MOMENT: Final = 0.005
 
 
 def unwritable(path: str, error: OSError) -> UnwritableFile:
@@ -37,11 +41,26 @@ def fsync_directory(path: str) -> None:
     """
     if sys.platform == "win32":
         return
-    directory = os.open(Path(path).parent, os.O_RDONLY)
+    opened: list[int] = []
     try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+        try:
+            opened.append(os.open(Path(path).parent, os.O_RDONLY))
+            os.fsync(opened[0])
+        finally:
+            while opened:
+                os.close(opened.pop())
+    finally:  # an exception may come at any line, also in those above
+        while opened:
+            os.close(opened.pop())
+
+
+def open_private(path: str, flags: int) -> FileIO:
+    """Open a file for reading and writing, and for its owner alone if it is new.
+
+    It is closed when nothing refers to it any more, as a mere descriptor would not be: an exception
+    from a signal handler may come before it has a name. Raises :exc:`OSError`.
+    """
+    return FileIO(path, "r+", opener=lambda name, _: os.open(name, flags | BINARY, PRIVATE))
 
 
 class FileLock(ForkSafe):
@@ -57,51 +76,64 @@ class FileLock(ForkSafe):
         Raises :exc:`BlockingIOError` if another holder has it, and :exc:`OSError` if the file
         cannot be opened.
         """
-        self._file: int | None = None
+        self._file: FileIO | None = None
         super().__init__()  # A fork may happen from here on.
         with self.lock:
-            file = os.open(path, os.O_RDWR | os.O_CREAT | NO_FOLLOW | BINARY, PRIVATE)
+            self._file = open_private(path, os.O_RDWR | os.O_CREAT | NO_FOLLOW)
             try:
-                _acquire(file, wait=False)
+                _acquire(self._file.fileno())
             except OSError:
-                os.close(file)
+                self._close()
                 raise
-            self._file = file
 
     def release(self) -> None:
         """Release the lock; a second time, or in a child process, nothing happens."""
         with self.lock:
-            if self._file is not None:
-                _release(self._file)
-                os.close(self._file)
-                self._file = None
+            if self._file is not None and not self._file.closed:
+                _release(self._file.fileno())
+            self._close()
+
+    def _close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def after_fork(self) -> None:
         """Leave the lock to the parent, so that it is free as soon as the parent ends."""
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        self._close()
 
 
-@contextmanager
-def lock_file(file: int) -> Iterator[None]:
-    """Lock an open file during a ``with`` block; waits for other holders."""
-    _acquire(file, wait=True)
-    try:
-        yield
-    finally:
-        with suppress(OSError):
-            _release(file)
+def lock_file(file: FileIO, timeout: float) -> None:
+    """Lock an open file; waits for other processes, ``timeout`` seconds at most.
+
+    Raises :exc:`OSError`, which is :exc:`TimeoutError` if they do not let go of it.
+    """
+    until = time.monotonic() + timeout
+    while True:
+        try:
+            _acquire(file.fileno())
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                raise TimeoutError(errno.ETIMEDOUT, "locked by another process") from None
+            time.sleep(_MOMENT)
+        else:
+            return
+
+
+def unlock_file(file: FileIO) -> None:
+    """Unlock a file; one that is not locked stays so."""
+    with suppress(OSError):
+        _release(file.fileno())
 
 
 if sys.platform == "win32":
     #: A byte far beyond the content: on Windows nobody else can read or write a locked byte.
     _LOCKED_BYTE: Final = 0x7FFFFFFE
 
-    def _acquire(file: int, *, wait: bool) -> None:
+    def _acquire(file: int) -> None:
         os.lseek(file, _LOCKED_BYTE, os.SEEK_SET)
         try:
-            msvcrt.locking(file, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
         except PermissionError as error:
             raise BlockingIOError(error.errno, error.strerror) from error
 
@@ -111,8 +143,8 @@ if sys.platform == "win32":
 
 else:
 
-    def _acquire(file: int, *, wait: bool) -> None:
-        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    def _acquire(file: int) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def _release(file: int) -> None:
         fcntl.flock(file, fcntl.LOCK_UN)

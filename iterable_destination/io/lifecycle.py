@@ -6,7 +6,7 @@ import atexit
 import os
 import threading
 from collections.abc import Callable
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 from weakref import WeakMethod, WeakSet
 
 
@@ -40,6 +40,9 @@ def close_at_exit(resource: Closeable) -> Callable[[], None]:
     return at_exit
 
 
+_Result = TypeVar("_Result")
+
+
 class ForkSafe:
     """A base for classes with a lock, and with resources that a child process must not share.
 
@@ -56,6 +59,38 @@ class ForkSafe:
     def after_fork(self) -> None:
         """Give up the parent's resources, in the child. The lock is held."""
         raise NotImplementedError
+
+    def run_alone(self, work: Callable[[], _Result], timeout: float) -> _Result:
+        """Do work while this thread holds the lock, and return what it returns.
+
+        Waits for other threads, ``timeout`` seconds at most; then raises :exc:`TimeoutError`.
+        Whatever is raised, also by a signal handler at any line, the lock is released.
+        """
+        if _owns(self.lock):  # a signal handler has interrupted other work of this thread
+            return work()
+        try:
+            try:
+                if not self.lock.acquire(timeout=timeout):
+                    raise TimeoutError
+                return work()
+            finally:
+                self._let_go()
+        finally:
+            self._let_go()  # an exception may come at any line, also in that above
+
+    def _let_go(self) -> None:
+        if _owns(self.lock):
+            self.clear_up()
+            self.lock.release()
+
+    def clear_up(self) -> None:
+        """End what work may have left open. The lock is held; a second time nothing happens."""
+
+
+def _owns(lock: threading.RLock) -> bool:
+    """Whether this thread holds a lock."""
+    is_owned: bool = lock._is_owned()  # type: ignore[attr-defined]  # noqa: SLF001 - no other way
+    return is_owned
 
 
 _FORK_SAFE: Final[WeakSet[ForkSafe]] = WeakSet()

@@ -11,13 +11,13 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from iterable_destination.errors import OutboxError, OutboxInUse, QueueFull
-from iterable_destination.io.file_lock import BINARY, PRIVATE, FileLock, fsync_directory, unwritable
+from iterable_destination.io.file_lock import FileLock, fsync_directory, open_private, unwritable
 from iterable_destination.io.lifecycle import Closeable, ForkSafe
 from iterable_destination.model.bounds import check_count, check_seconds
 from iterable_destination.model.records import OutboxRecord, serialize_for_storage
@@ -50,6 +50,10 @@ _LARGEST_LOG: Final = 8 * 2**20
 #: Seconds between two attempts where SQLite itself does not wait.
 _MOMENT: Final = 0.01
 
+_INTERRUPTED: Final = "a signal handler cannot write to it while it interrupts a write"
+
+_Result = TypeVar("_Result")
+
 
 class Outbox(Closeable, ForkSafe):
     """A queue of events that outlives the process.
@@ -80,8 +84,7 @@ class Outbox(Closeable, ForkSafe):
         self._is_closed = False
         self._open: sqlite3.Connection | None = None
         super().__init__()  # a fork may come from now on
-        with self._connect():
-            pass
+        self._use(lambda _: None)
 
     def __repr__(self) -> str:
         return f"Outbox({self._path!r})"
@@ -110,9 +113,7 @@ class Outbox(Closeable, ForkSafe):
         ``timeout`` is how many seconds to wait for other threads, if that is less than the
         outbox's ``lock_timeout``; None does not shorten it.
         """
-        wait = self._lock_timeout if timeout is None else min(max(timeout, 0), self._lock_timeout)
-        with self._connect(wait) as connection:
-            return _count(connection)
+        return self._use(_count, timeout)
 
     def __bool__(self) -> bool:
         """Return True: an empty outbox is an outbox."""
@@ -136,12 +137,15 @@ class Outbox(Closeable, ForkSafe):
         rows = [(serialize_for_storage(event),) for event in events]
         if not rows:
             return []
-        with self._transaction(timeout) as connection:
+
+        def insert(connection: sqlite3.Connection) -> list[int]:
             if self._capacity is not None and _count(connection) + len(rows) > self._capacity:
                 raise QueueFull(f"{self._path}: has no room, its capacity is {self._capacity:,}")
-            insert = "INSERT INTO events (event) VALUES (?)"
+            statement = "INSERT INTO events (event) VALUES (?)"
             # a number is None only where nothing was inserted
-            return [connection.execute(insert, row).lastrowid or 0 for row in rows]
+            return [connection.execute(statement, row).lastrowid or 0 for row in rows]
+
+        return self._change(insert, timeout)
 
     def read(self, after: int = 0, limit: int = 1_000) -> list[OutboxRecord]:
         """Return the first events whose number is above ``after``, in order of arrival.
@@ -149,8 +153,7 @@ class Outbox(Closeable, ForkSafe):
         There are at most ``limit`` of them. They stay in the outbox until they are removed. No
         event comes later with a number below one that was read.
         """
-        with self._connect() as connection:
-            rows = connection.execute(_READ, (after, limit)).fetchall()
+        rows = self._use(lambda connection: connection.execute(_READ, (after, limit)).fetchall())
         # of a row that was damaged the text may be gone
         return [OutboxRecord(number, text or b"") for number, text in rows]
 
@@ -159,18 +162,17 @@ class Outbox(Closeable, ForkSafe):
 
         ``timeout`` is as with :meth:`add_all`. A disk that is full is not noticed.
         """
-        with self._transaction(timeout):
-            pass
+        self._change(lambda _: None, timeout)
 
     def remove(self, numbers: Iterable[int]) -> None:
         """Remove events; numbers that are no longer there are ignored."""
         rows = [(number,) for number in numbers]
         if not rows:
             return
-        with self._transaction() as connection:
-            connection.executemany("DELETE FROM events WHERE number = ?", rows)
-        with self._connect() as connection, suppress(sqlite3.Error):  # or the next time
-            _shrink(connection)
+        delete = "DELETE FROM events WHERE number = ?"
+        self._change(lambda connection: connection.executemany(delete, rows))
+        with suppress(OutboxError):  # or the next time
+            self._use(_shrink)
 
     @contextmanager
     def delivering(self) -> Iterator[None]:
@@ -186,43 +188,70 @@ class Outbox(Closeable, ForkSafe):
         except OSError as error:
             raise OutboxError(f"{self._path}-deliverer: {error.strerror}") from error
         try:
-            yield
+            try:
+                yield
+            finally:
+                lock.release()
         finally:
-            lock.release()
+            lock.release()  # an exception may come at any line, also at that above
 
-    @contextmanager
-    def _connect(self, timeout: float | None = None) -> Iterator[sqlite3.Connection]:
-        if not self.lock.acquire(timeout=self._lock_timeout if timeout is None else timeout):
-            raise OutboxError(f"{self._path}: other threads of this process do not let go of it")
+    def _use(
+        self, work: Callable[[sqlite3.Connection], _Result], timeout: float | None = None
+    ) -> _Result:
+        """Do work with the connection, while no other thread has it, and return what it returns.
+
+        ``timeout`` is how many seconds to wait for other threads, if that is less than
+        ``lock_timeout``. Whatever is raised, also by a signal handler at any line, neither the lock
+        nor a transaction is left behind.
+        """
+        wait = self._lock_timeout if timeout is None else min(max(timeout, 0), self._lock_timeout)
         try:
-            yield self._ensure_open()
+            return self.run_alone(lambda: self._work_on(work), wait)
+        except TimeoutError:
+            message = "other threads of this process do not let go of it"
+            raise OutboxError(f"{self._path}: {message}") from None
+
+    def _work_on(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
+        try:
+            return work(self._ensure_open())
         except sqlite3.Error as error:
             raise OutboxError(f"{self._path}: {error}") from error
-        finally:
-            self.lock.release()
+
+    def clear_up(self) -> None:
+        """Roll back what an exception kept from being committed."""
+        if self._open is not None and self._open.in_transaction:
+            with suppress(sqlite3.Error):
+                self._open.execute("ROLLBACK")
+
+    def _change(
+        self, work: Callable[[sqlite3.Connection], _Result], timeout: float | None = None
+    ) -> _Result:
+        """Do work in a transaction: all of it is on disk then, or nothing if it raises."""
+        wait = self._lock_timeout if timeout is None else min(max(timeout, 0), self._lock_timeout)
+        until = time.monotonic() + wait
+
+        def change(connection: sqlite3.Connection) -> _Result:
+            if connection.in_transaction:
+                raise OutboxError(f"{self._path}: {_INTERRUPTED}")
+            _set_timeout(connection, max(until - time.monotonic(), 0))
+            try:
+                return _transact(connection, work)
+            finally:
+                _set_timeout(connection, self._lock_timeout)
+
+        return self._use(change, timeout)
 
     def _ensure_open(self) -> sqlite3.Connection:
         """Return the connection; opens it if there is none. Needs the lock."""
         if self._is_closed:
             raise OutboxError(f"{self._path}: the outbox is closed")
         if self._open is None:
-            self._open = _open_outbox(self._path, self._lock_timeout)
+            opened = _open_outbox(self._path, self._lock_timeout)
             self._status = _status(self._path)
+            self._open = opened
         elif not os.path.samestat(self._status, _status(self._path)):
             raise OutboxError(f"{self._path}: was replaced while it was in use")
         return self._open
-
-    @contextmanager
-    def _transaction(self, timeout: float | None = None) -> Iterator[sqlite3.Connection]:
-        wait = self._lock_timeout if timeout is None else min(max(timeout, 0), self._lock_timeout)
-        until = time.monotonic() + wait
-        with self._connect(wait) as connection:
-            _set_timeout(connection, max(until - time.monotonic(), 0))
-            try:
-                with _transaction(connection):
-                    yield connection
-            finally:
-                _set_timeout(connection, self._lock_timeout)
 
 
 def _status(path: str) -> os.stat_result:
@@ -237,18 +266,22 @@ def _status(path: str) -> os.stat_result:
 _PARENT_CONNECTIONS: Final[list[sqlite3.Connection]] = []
 
 
-@contextmanager
-def _transaction(connection: sqlite3.Connection, kind: str = "IMMEDIATE") -> Iterator[None]:
+def _transact(
+    connection: sqlite3.Connection,
+    work: Callable[[sqlite3.Connection], _Result],
+    kind: str = "IMMEDIATE",
+) -> _Result:
     """Commit all or nothing. No one else writes meanwhile; if ``DEFERRED``, from the first read."""
-    connection.execute(f"BEGIN {kind}")
     try:
-        yield
+        connection.execute(f"BEGIN {kind}")
+        result = work(connection)
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
             with suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
         raise
+    return result
 
 
 def _set_timeout(connection: sqlite3.Connection, seconds: float) -> None:
@@ -276,7 +309,7 @@ def _create_file(path: str) -> None:
     An existing file is not opened: closing it again would drop SQLite's locks on it.
     """
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | BINARY, PRIVATE))
+        open_private(path, os.O_RDWR | os.O_CREAT | os.O_EXCL).close()
         fsync_directory(path)
     except FileExistsError:
         pass
@@ -285,14 +318,18 @@ def _create_file(path: str) -> None:
 
 
 def _prepare(connection: sqlite3.Connection, path: str, lock_timeout: float) -> None:
-    with _transaction(connection, "DEFERRED"):
-        is_there = _is_outbox(connection, path)
-    if not is_there:
+
+    def is_there(connection: sqlite3.Connection) -> bool:
+        return _is_outbox(connection, path)
+
+    def make(connection: sqlite3.Connection) -> None:
+        if not is_there(connection):  # another process may have been quicker
+            for statement in _SCHEMA:
+                connection.execute(statement)
+
+    if not _transact(connection, is_there, "DEFERRED"):
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # only before the first table
-        with _transaction(connection):
-            if not _is_outbox(connection, path):  # another process may have been quicker
-                for statement in _SCHEMA:
-                    connection.execute(statement)
+        _transact(connection, make)
     until = time.monotonic() + lock_timeout
     while not _enable_wal(connection, until):
         time.sleep(_MOMENT)

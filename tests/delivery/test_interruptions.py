@@ -170,6 +170,22 @@ def test_what_is_raised_at_any_line_of_a_wait_stops_no_later_wait(
         assert [outcome.index for outcome in told] == [0]
 
 
+def test_what_is_raised_at_any_line_of_an_outboxs_enqueue_stops_nothing(
+    iterable: LocalIterable, tmp_path: Path
+) -> None:
+    told: list[int] = []
+    taken: list[int] = []
+    with Outbox(tmp_path / "outbox", lock_timeout=1.0) as outbox, delivering(iterable) as to:
+        to.start(lambda outcome: told.append(outcome.index), outbox=outbox)
+        for interrupter in at_each_line(raise_interruption):
+            with suppress(Interruption), interrupter:
+                taken.append(to.enqueue(event(len(taken))))
+        assert taken
+        assert to.flush(WAIT_SECONDS) == 0
+        assert to.close(WAIT_SECONDS) == 0
+    assert set(taken) <= set(told)
+
+
 # What a handler calls -----------------------------------------------------------------------------
 
 

@@ -16,7 +16,16 @@ from typing import Any, cast
 
 import pytest
 
-from iterable_destination import DeadLetters, NotSent, Outbox, OutboxError, Outcome, QueueFull
+from iterable_destination import (
+    Client,
+    DeadLetters,
+    Destination,
+    NotSent,
+    Outbox,
+    OutboxError,
+    Outcome,
+    QueueFull,
+)
 from iterable_destination.delivery import outbox_worker as worker
 from iterable_destination.model.outcomes import Delivered, Retryable
 from iterable_destination.model.records import OutboxRecord
@@ -40,6 +49,7 @@ from tests.support.delivering import (
     inversions,
     names,
     order,
+    settings_of,
     track,
     wait_until,
 )
@@ -362,6 +372,88 @@ def test_an_outbox_that_breaks_meanwhile_is_said_and_the_thread_ends(
     to._background._stopping.set()  # type: ignore[union-attr]
     thread.join(WAIT_SECONDS)  # type: ignore[union-attr]
     assert not thread.is_alive()  # type: ignore[union-attr]
+
+
+def test_what_cannot_be_removed_is_not_sent_again_and_goes_on_when_there_is_room(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The disk is full: nothing can be written to it, so nothing is removed."""
+    told: list[int] = []
+    tries: list[int] = []
+    is_full = True
+    remove = outbox.remove
+
+    def remove_if_there_is_room(numbers: Iterator[int]) -> None:
+        found = list(numbers)
+        tries.append(len(found))
+        if is_full:
+            raise OutboxError("database or disk is full")
+        remove(found)
+
+    monkeypatch.setattr(outbox, "remove", remove_if_there_is_room)
+    outbox.add_all([track(n, f"u-{n}") for n in range(20)])
+    with LocalIterable() as iterable, delivering(iterable) as to:
+        to.start(lambda outcome: told.append(outcome.index), outbox=outbox)
+        wait_until(lambda: len(tries) >= 6)
+        assert sorted(told) == list(range(1, 21))
+        assert "20 events are done with, but stay: database or disk is full" in caplog.text
+        is_full = False
+        outbox.add(track(20, "u-20"))
+        assert to.flush(WAIT_SECONDS) == 0
+        assert to.close(WAIT_SECONDS) == 0
+        assert sorted(applied(iterable.project.effects)) == list(range(21))
+        assert len(iterable.project.effects) == 21
+    assert sorted(told) == list(range(1, 22))
+
+
+def test_waits_for_room_grow(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits, is_done = list[float | None](), threading.Event()
+
+    class Waiting(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            waits.append(timeout)
+            if len(waits) == 8:
+                is_done.set()
+            return super().wait(0 if len(waits) < 8 else WAIT_SECONDS)
+
+    def refuse(_: Any) -> None:
+        raise OutboxError("database or disk is full")
+
+    monkeypatch.setattr(worker, "_MAX_BACKOFF", 60.0)
+    one_pass: Any = SimpleNamespace(
+        run=lambda records: iter([[Delivered(index=record.index) for record in records]]),
+        pool=SimpleNamespace(abandon=lambda: None),
+    )
+    running = worker.OutboxWorker(outbox, lambda: one_pass, lambda _: None, lambda: None)
+    running.close(0)
+    outbox.add(track(0))
+    monkeypatch.setattr(outbox, "remove", refuse)
+    monkeypatch.setattr(worker, "_INITIAL_BACKOFF", 1.0)
+    monkeypatch.setattr(running, "_stopping", Waiting())
+    again = threading.Thread(target=running._deliver)
+    again.start()
+    assert is_done.wait(WAIT_SECONDS)
+    running._stopping.set()
+    again.join(WAIT_SECONDS)
+    assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
+
+
+def test_an_outbox_that_is_closed_first_closes_the_client_all_the_same(outbox: Outbox) -> None:
+    closed: list[bool] = []
+
+    class Noting(Client):
+        def close(self) -> None:
+            closed.append(True)
+            super().close()
+
+    with LocalIterable() as iterable:
+        to = Destination(settings_of(iterable))
+        vars(to)["_client"] = Noting(settings_of(iterable))
+        to.start(outbox=outbox)
+        outbox.close()
+        with pytest.raises(OutboxError, match="the outbox is closed"):
+            to.close(WAIT_SECONDS)
+    assert closed
 
 
 # Several processes -------------------------------------------------------------------------------

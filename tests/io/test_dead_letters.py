@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
+import math
 import os
 import resource
 import stat
@@ -11,7 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,7 @@ from iterable_destination.model import json_codec
 from iterable_destination.model.outcomes import Rejected, Unknown
 from iterable_destination.model.records import LineRecord
 from tests.support import strategies
+from tests.support.interrupting import Interruption, at_each_line, raise_interruption
 
 NOW = datetime(2024, 5, 6, 7, 8, 9, 123_456, UTC)
 TIME = "2024-05-06T07:08:09.123Z"
@@ -488,14 +491,57 @@ def test_others_are_locked_out_while_lines_are_written(
 ) -> None:
     steps: list[str] = []
 
-    @contextmanager
-    def lock(_: int) -> Iterator[None]:
-        steps.append("locked")
-        yield
-        steps.append("released")
-
-    monkeypatch.setattr(dead_letters, "lock_file", lock)
+    monkeypatch.setattr(dead_letters, "lock_file", lambda *_: steps.append("locked"))
+    monkeypatch.setattr(dead_letters, "unlock_file", lambda _: steps.append("released"))
     monkeypatch.setattr(dead_letters, "_append", lambda *_: steps.append("written"))
     with DeadLetters(path) as letters:
         letters.write([DeadLetter(make_rejected(), EVENT)])
-    assert steps == ["locked", "written", "released"]
+    assert steps[:3] == ["locked", "written", "released"]
+
+
+def test_others_who_do_not_let_go_are_waited_for_no_longer_than_there_is_time(path: Path) -> None:
+    with DeadLetters(path, lock_timeout=0.05) as letters, path.open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(UnwritableFile, match=r"dead\.jsonl: locked by another process"):
+            letters.write([DeadLetter(make_rejected(), EVENT)])
+        fcntl.flock(other, fcntl.LOCK_UN)
+        letters.write([DeadLetter(make_rejected(), EVENT)])
+    assert len(events(path)) == 1
+
+
+def test_threads_are_waited_for_no_longer_than_there_is_time(path: Path) -> None:
+    is_held, may_end = threading.Event(), threading.Event()
+    letters: DeadLetters
+
+    def hold() -> None:
+        with letters.lock:
+            is_held.set()
+            may_end.wait(20)
+
+    with DeadLetters(path, lock_timeout=0.05) as letters:
+        thread = threading.Thread(target=hold)
+        thread.start()
+        assert is_held.wait(20)
+        with pytest.raises(UnwritableFile):
+            letters.write([DeadLetter(make_rejected(), EVENT)])
+        may_end.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("seconds", [-1, math.nan, math.inf])
+def test_a_lock_timeout_is_a_number_of_seconds(path: Path, seconds: float) -> None:
+    with pytest.raises(ValueError, match="lock_timeout"):
+        DeadLetters(path, lock_timeout=seconds)
+
+
+def test_an_exception_at_any_line_leaves_the_file_whole_and_free(path: Path) -> None:
+    with DeadLetters(path, lock_timeout=0.05) as letters, path.open("rb") as other:
+        for interrupter in at_each_line(raise_interruption):
+            with suppress(Interruption), interrupter:
+                letters.write([DeadLetter(make_rejected(), EVENT)])
+            sys.settrace(None)
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(other, fcntl.LOCK_UN)
+            before = len(events(path))
+            letters.write([DeadLetter(make_rejected(), EVENT)])
+            assert len(events(path)) == before + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import math
 import os
 import random
@@ -13,8 +14,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -38,7 +39,8 @@ from iterable_destination.mapping.translate import translate
 from iterable_destination.model.records import OutboxRecord
 from iterable_destination.model.serialization import serialize_event
 from tests.support import strategies
-from tests.support.delivering import held_by_a_thread
+from tests.support.delivering import Leaks, held_by_a_thread
+from tests.support.interrupting import Interruption, at_each_line, raise_interruption
 
 EVENT = {"type": "identify", "userId": "u-1", "traits": {"name": "Zoë"}}
 
@@ -52,6 +54,13 @@ def path(tmp_path: Path) -> Path:
 def box(path: Path) -> Iterator[Outbox]:
     with Outbox(path, lock_timeout=0.1) as box:
         yield box
+
+
+@contextmanager
+def opened(box: Outbox) -> Iterator[sqlite3.Connection]:
+    """Yield the connection of an outbox."""
+    with box.lock:
+        yield box._ensure_open()
 
 
 def record(number: int, event: Any) -> OutboxRecord:
@@ -254,7 +263,7 @@ def test_the_files_are_for_their_owner_alone(box: Outbox, path: Path) -> None:
 
 
 def test_what_is_added_is_synced(box: Outbox) -> None:
-    with box._connect() as connection:
+    with opened(box) as connection:
         [[log], [synchronous]] = (
             connection.execute(f"PRAGMA {name}").fetchone()
             for name in ("journal_mode", "synchronous")
@@ -362,13 +371,13 @@ def test_free_pages_of_a_file_that_is_mostly_in_use_are_kept(
         pages = []
         for numbers in (range(1), range(1, 401)):
             box.remove(numbers)
-            with box._connect() as connection:
+            with opened(box) as connection:
                 pages += connection.execute("PRAGMA page_count").fetchone()
     assert pages[0] == pages[1] > 200
 
 
 def test_a_log_that_was_large_is_cut_to_8_mb(box: Outbox) -> None:
-    with box._connect() as connection:
+    with opened(box) as connection:
         assert connection.execute("PRAGMA journal_size_limit").fetchone() == (8_388_608,)
 
 
@@ -387,7 +396,7 @@ def test_a_new_file_is_made_known_to_its_directory_and_an_old_one_is_not_again(
 
 def test_a_full_disk_is_told_and_what_was_there_stays(box: Outbox, path: Path) -> None:
     box.add(EVENT)
-    with box._connect() as connection:
+    with opened(box) as connection:
         connection.execute("PRAGMA max_page_count = 20")
     with pytest.raises(OutboxError) as caught:
         box.add_all([{"x": "y" * 1_000}] * 1_000)
@@ -448,7 +457,7 @@ def test_a_short_wait_is_that_of_one_write_only(path: Path, *, is_locked: bool) 
                 box.add_all([EVENT], timeout=0)
         else:
             assert box.add_all([EVENT], timeout=0) == [1]
-        with box._connect() as connection:
+        with opened(box) as connection:
             assert connection.execute("PRAGMA busy_timeout").fetchone() == (20_000,)
     other.close()
 
@@ -764,3 +773,92 @@ def test_children_of_forks_use_connections_of_their_own(box: Outbox, path: Path)
         with box.delivering():  # the last child lives on, without the right
             assert len(box) == 250
             assert numbers(box) == list(range(1, 251))
+
+
+# --- Interruptions -------------------------------------------------------------------------------
+
+
+def is_free(box: Outbox, path: Path) -> bool:
+    """Whether others may write to the file, and others of this process use the outbox."""
+    with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("ROLLBACK")
+    return not box.lock._is_owned()  # type: ignore[attr-defined]
+
+
+METHODS: dict[str, Callable[[Outbox], Any]] = {
+    "add": lambda box: box.add(EVENT),
+    "read": lambda box: box.read(),
+    "remove": lambda box: box.remove([1]),
+    "count": len,
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_exception_at_any_line_leaves_nothing_open(method: str, path: Path) -> None:
+    with Outbox(path, lock_timeout=0.1) as box:
+        box.add(EVENT)
+        for interrupter in at_each_line(raise_interruption):
+            with suppress(Interruption), interrupter:
+                METHODS[method](box)
+            sys.settrace(None)
+            assert is_free(box, path)
+        assert box.add(EVENT) > 1
+        with Outbox(path, lock_timeout=0.1) as other:
+            assert len(other) == len(box) == len(box.read(0, 10_000))
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # what has no name is closed all the same
+def test_an_exception_at_any_line_of_opening_it_leaves_no_file_open(path: Path) -> None:
+    leaks = Leaks()
+    for interrupter in at_each_line(raise_interruption):
+        path.unlink(missing_ok=True)
+        with suppress(Interruption), interrupter:
+            Outbox(path).close()
+        sys.settrace(None)
+    gc.collect()
+    leaks.check()
+    with Outbox(path) as box:
+        assert box.add(EVENT) == 1
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # what has no name is closed all the same
+def test_an_exception_at_any_line_gives_the_right_to_deliver_back(box: Outbox) -> None:
+    def deliver() -> None:
+        with box.delivering():
+            pass
+
+    for interrupter in at_each_line(raise_interruption):
+        with suppress(Interruption), interrupter:
+            deliver()
+        sys.settrace(None)
+        gc.collect()
+        deliver()
+
+
+@pytest.mark.parametrize("inner", METHODS)
+def test_a_handler_may_call_it_or_is_told_that_it_cannot(inner: str, path: Path) -> None:
+    """What it interrupts is done all the same."""
+    refused: list[str] = []
+    box: Outbox
+
+    def call() -> None:
+        try:
+            METHODS[inner](box)
+        except OutboxError as error:
+            refused.append(str(error))
+
+    with Outbox(path, lock_timeout=0.1) as box:
+        for interrupter in at_each_line(call):
+            before = len(box)
+            with interrupter:
+                number = box.add(EVENT)
+            sys.settrace(None)
+            assert box.read(number - 1)[0].number == number
+            assert len(box) in {before, before + 1, before + 2}
+            assert is_free(box, path)
+    if inner in {"add", "remove"}:
+        assert refused
+        assert {each.rpartition(": ")[2] for each in refused} == {outbox._INTERRUPTED}
+    else:
+        assert not refused
