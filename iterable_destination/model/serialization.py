@@ -119,7 +119,7 @@ class _StorageCopier(JsonCopier):
         if isinstance(key, str):
             return str.__str__(key)
         self.add_problem(place, f"has a key that is {describe_type(key)}; JSON's keys are strings")
-        return f"{NO_STRING}{_excerpt(key)}"
+        return _mark(_excerpt(key))
 
     def replace(self, value: Any, place: Place, reason: str) -> list[Any]:
         """Record a problem, and return the value in words."""
@@ -147,8 +147,13 @@ def _in_words(reason: str, value: Any) -> list[Any]:
     return [f"{reason}: {_excerpt(value)}", math.nan]
 
 
-#: How a key begins that stands for one that is no string. No text can have such a character.
-NO_STRING: Final = "\ud800not a string: "
+def _mark(words: str) -> str:
+    """Return a key that stands for one that is no string. No text can have such a character."""
+    return f"\ud800not a string: {words}"
+
+
+#: How such a key begins.
+NO_STRING: Final = _mark("")
 _REPR: Final = reprlib.Repr()
 _REPR.maxlevel = 3
 _REPR.maxstring = _REPR.maxother = _REPR.maxlong = 200

@@ -34,9 +34,8 @@ def test_a_gateway_that_refuses_loses_no_event(
     letters = tmp_path / "dead.jsonl"
     with (
         FaultyServer(faulty.answers(status, BODIES[body])) as server,
-        Destination(
-            Settings(api_key="k", base_url=server.url), dead_letters=DeadLetters(letters)
-        ) as to,
+        DeadLetters(letters) as dead,
+        Destination(Settings(api_key="k", base_url=server.url), dead_letters=dead) as to,
     ):
         outcomes = deliver_batch(to, EVENTS[:count], 4)
     assert {each.name for each in outcomes} == {"retryable"}
@@ -52,7 +51,7 @@ def test_without_certificates_no_event_is_lost(
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "nowhere.pem"))
     letters = tmp_path / "dead.jsonl"
     settings = Settings(api_key="k", base_url="https://127.0.0.1:9")
-    with Destination(settings, dead_letters=DeadLetters(letters)) as to:
+    with DeadLetters(letters) as dead, Destination(settings, dead_letters=dead) as to:
         outcomes = deliver_batch(to, EVENTS, 4)
         assert sum(to.counters.requests.values()) == 1
     assert {each.name for each in outcomes} == {"retryable"}
