@@ -156,7 +156,7 @@ class Background(Closeable):
                 if self._pool is None:
                     self._begin()
         if self._failure is not None:
-            raise self._failure
+            raise self._failure.with_traceback(None)  # it would grow each time
 
     def _is_full(self) -> bool:
         """Whether there is no room."""
@@ -237,7 +237,7 @@ class Background(Closeable):
             self._flushes.remove(flush)
             self._calls.put(None)
         if self._failure is not None:
-            raise self._failure
+            raise self._failure.with_traceback(None)  # it would grow each time
         return self._left
 
     def _has_settled(self) -> bool:

@@ -41,7 +41,9 @@ from iterable_destination.model.endpoints import EVENTS_TRACK, Endpoint
 from iterable_destination.model.json_codec import decode
 from iterable_destination.model.responses import ApiResponse
 from iterable_destination.model.translation import Translation
+from iterable_destination.testing import LocalIterable
 from tests.support import faulty_server as faulty
+from tests.support.delivering import delivering, track
 from tests.support.faulty_server import FaultyServer, Script
 
 KEY = "the-key-of-no-project-0123456789"
@@ -355,6 +357,19 @@ def test_an_error_that_is_none_of_ours_leaves_open_whether_it_was_applied() -> N
     outcome = deliver(ZeroDivisionError()).outcome
     assert (outcome.name, outcome.attempts) == ("unknown", 1)
     assert outcome.message == "the request broke off with ZeroDivisionError"
+
+
+def test_an_error_that_is_raised_for_every_event_does_not_grow() -> None:
+    with LocalIterable() as iterable, delivering(iterable, key="another-key") as to:
+        found = []
+        for n in range(20):
+            outcome = to.send(track(n))
+            assert outcome.error is not None
+            with pytest.raises(errors.Unauthorized) as caught:
+                raise outcome.error
+            found.append((caught.value, len(caught.traceback)))
+    assert len({id(error) for error, _ in found}) == 20
+    assert {depth for _, depth in found[1:]} == {1}
 
 
 # Waits -------------------------------------------------------------------------------------------

@@ -8,6 +8,8 @@ import json
 import logging
 import os
 import re
+import subprocess
+import sys
 import threading
 import time
 import traceback
@@ -772,6 +774,55 @@ def test_what_the_input_raises_comes_after_the_outcomes_of_all_that_was_read() -
 def test_something_that_cannot_be_iterated_is_a_type_error() -> None:
     with LocalIterable() as iterable, delivering(iterable) as to, pytest.raises(TypeError):
         list(to.send_all(5))  # type: ignore[arg-type]
+
+
+def test_leaving_early_does_not_wait_for_a_server_that_does_not_respond() -> None:
+    opened, met = threading.Event(), threading.Event()
+
+    def hangs(_: Any, apply: Any) -> Any:
+        if not met.is_set():
+            met.set()
+            opened.wait(WAIT_SECONDS)
+        return apply()
+
+    def endless() -> Iterator[Any]:
+        yield {}  # is rejected at once
+        yield order(0)
+        assert met.wait(WAIT_SECONDS)
+        yield {}
+
+    with LocalIterable(faults=hangs) as iterable, delivering(iterable) as to:
+        outcomes = to.send_all(endless())
+        assert next(outcomes).name == "rejected"
+        assert next(outcomes).name == "rejected"
+        outcomes.close()  # type: ignore[attr-defined]
+        assert iterable.project.effects == []
+        opened.set()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
+def test_a_child_cannot_go_on_with_what_its_parent_sends() -> None:
+    script = """
+import os, sys
+from iterable_destination import Destination, Settings
+to = Destination(Settings(api_key="k", base_url=sys.argv[1]))
+users = ("", "u-1", "u-2")  # the first is rejected at once
+outcomes = to.send_all({"type": "track", "event": "A", "userId": user} for user in users)
+next(outcomes)
+child = os.fork()
+if child == 0:
+    try:
+        list(outcomes)
+    except RuntimeError as error:
+        os._exit(7 if "go on only in the process" in str(error) else 8)
+    os._exit(9)
+status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+assert len(list(outcomes)) == 2
+sys.exit(status)
+"""
+    with LocalIterable(Project(api_key=None)) as iterable:
+        done = subprocess.run([sys.executable, "-c", script, iterable.url], check=False, timeout=60)
+    assert done.returncode == 7
 
 
 def test_leaving_early_ends_all_threads() -> None:
