@@ -12,6 +12,8 @@ import threading
 from types import CodeType
 from typing import Any
 
+from iterable_destination.errors import IterableDestinationError
+
 
 def raise_interruption(error: BaseException) -> None:
     """Raise what came from a signal handler, if it is ``error`` or made it; else do nothing.
@@ -21,6 +23,8 @@ def raise_interruption(error: BaseException) -> None:
     """
     if isinstance(error, RecursionError):
         return  # there may be no room to ask
+    if isinstance(error, IterableDestinationError) and not (error.__cause__ or error.__context__):
+        return  # our own, and nothing made it
     if threading.current_thread() is not threading.main_thread():
         if not isinstance(error, Exception | SystemExit):
             raise error

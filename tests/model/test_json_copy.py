@@ -18,7 +18,7 @@ from uuid import UUID
 
 import pytest
 
-from iterable_destination.errors import Problem
+from iterable_destination.errors import UNLISTED_PROBLEM, Problem
 from iterable_destination.model.json_codec import encode
 from iterable_destination.model.json_copy import MAX_NESTING, data_fields, text_problem
 from iterable_destination.model.json_values import TOO_LARGE
@@ -429,3 +429,11 @@ class TooMuch(UnreadableMapping):
 def test_a_lack_of_memory_is_no_fault_of_the_value() -> None:
     with pytest.raises(MemoryError):
         copied({"a": TooMuch()})
+
+
+def test_of_very_many_problems_the_first_are_told_and_the_others_counted() -> None:
+    problems: list[Problem] = []
+    data_fields({str(number): math.nan for number in range(150)}, "traits", problems)
+    assert len(problems) == 150
+    assert [problem.path for problem in problems[:100]] == [f"traits.{n}" for n in range(100)]
+    assert problems[100:] == [UNLISTED_PROBLEM] * 50

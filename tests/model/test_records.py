@@ -12,9 +12,16 @@ from hypothesis import strategies as st
 
 from iterable_destination import translate
 from iterable_destination.errors import InvalidEvent, InvalidJSON
-from iterable_destination.model import json_codec
-from iterable_destination.model.records import EventRecord, LineRecord, OutboxRecord, as_record
+from iterable_destination.model import json_codec, records
+from iterable_destination.model.records import (
+    EventRecord,
+    LineRecord,
+    OutboxRecord,
+    as_record,
+    serialize_for_storage,
+)
 from iterable_destination.model.serialization import serialize_event
+from tests.support.lazy import UnreadableMapping
 
 
 def nest(levels: int) -> dict[str, Any]:
@@ -209,3 +216,26 @@ def test_a_key_that_is_no_string_is_refused_however_the_event_was_kept() -> None
         assert serialize_event(record.event()).encoded() == kept
     lookalike = {"ud800not a string: 1": "a", "type": "track", "userId": "u-1", "event": "A"}
     assert translate(OutboxRecord(1, serialize_event(lookalike).encoded()).event()).calls
+
+
+def test_an_event_with_a_value_that_raises_is_kept_in_words() -> None:
+    kept = serialize_for_storage({"type": "track", "properties": UnreadableMapping()})
+    assert b"OSError" in kept
+    assert b"ada@" not in kept
+
+
+def test_where_memory_ends_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: Any) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr(records, "serialize_event", fail)
+    with pytest.raises(MemoryError):
+        serialize_for_storage({})
+
+
+def test_whatever_else_is_raised_becomes_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: Any) -> Any:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(records, "serialize_event", fail)
+    assert b"cannot be read: ZeroDivisionError" in serialize_for_storage({"a": 1})

@@ -16,7 +16,12 @@ from iterable_destination.model.calls import (
     UpdateEmail,
     UpdateUser,
 )
-from iterable_destination.model.validation import email_problem, find_problems, user_id_problem
+from iterable_destination.model.validation import (
+    email_problem,
+    find_problems,
+    missing_identity_problem,
+    user_id_problem,
+)
 
 ADA = Identity("ada@example.com", "u-1")
 
@@ -365,3 +370,9 @@ def test_every_problem_of_a_call_is_listed() -> None:
         "items[1].price",
         "items[1].quantity",
     ]
+
+
+def test_of_very_many_lookalikes_the_first_are_named() -> None:
+    said = missing_identity_problem(f"k{number}" for number in range(12))
+    assert said.endswith("k8, k9, …)")
+    assert missing_identity_problem(["a"]).endswith("as one: a)")

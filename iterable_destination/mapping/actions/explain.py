@@ -108,7 +108,5 @@ def _copy_payload(payload: Any) -> Any:
     try:
         mapped = None if payload is NOTHING else payload
         return data_fields({"payload": mapped}, "", [], TEXTS_STAY)["payload"]
-    except RecursionError:
-        raise
     except Exception:  # noqa: BLE001 - a value may do and raise anything; a problem says so
         return None

@@ -69,6 +69,18 @@ def test_a_trigger_that_meets_such_a_value_fails_and_the_others_fire(error: Any)
         MappedTranslator([asks])(event)
 
 
+def test_where_the_stack_ends_the_event_is_refused_as_a_whole() -> None:
+    properties = {"a": RaisingObject(ValueError), "b": RaisingObject(RecursionError)}
+    event = {**EVENT, "properties": properties}
+    asks = [
+        Subscription(key, "trackEvent", f"properties.{key}.x = 1", {"eventName": "x"})
+        for key in ("a", "b")
+    ]
+    for read in (MappedTranslator(asks), lambda event: explain(event, asks)):
+        with pytest.raises(InvalidEvent, match=r"^\$: is nested more than 128 levels deep$"):
+            read(event)
+
+
 @pytest.mark.parametrize("error", [*SOME_ERRORS, RecursionError])
 @pytest.mark.parametrize("key", ["type", "messageId", "integrations", None])
 def test_an_event_whose_header_raises_is_refused(key: str | None, error: Any) -> None:

@@ -1,0 +1,97 @@
+"""Interruptions: what a signal handler raises is told from what the interrupted code raises."""
+
+from __future__ import annotations
+
+import functools
+import signal
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from iterable_destination.errors import InvalidEvent, Problem
+from iterable_destination.model.interruptions import raise_interruption
+
+
+class TimeIsUp(Exception):
+    """What a handler raises."""
+
+
+def stop(*_: Any) -> None:
+    raise TimeIsUp
+
+
+class Stopper:
+    def __call__(self, *_: Any) -> None:
+        raise TimeIsUp
+
+    def stop(self, *_: Any) -> None:
+        raise TimeIsUp
+
+
+@pytest.fixture(autouse=True)
+def before() -> Iterator[None]:
+    """Put the handler back that was there."""
+    handler = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, handler)
+
+
+def interrupted(handler: Any) -> Exception:
+    """Return what a handler raises while something else runs."""
+    signal.signal(signal.SIGINT, handler)
+    with pytest.raises(TimeIsUp) as caught:
+        signal.raise_signal(signal.SIGINT)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [stop, functools.partial(stop, 1), Stopper(), Stopper().stop],
+    ids=["function", "partial", "object", "method"],
+)
+def test_what_a_handler_raises_is_raised(handler: Any) -> None:
+    error = interrupted(handler)
+    with pytest.raises(TimeIsUp):
+        raise_interruption(error)
+
+
+def test_what_a_handler_made_is_raised_out_of_what_it_became() -> None:
+    made = ValueError("x")
+    made.__cause__ = interrupted(stop)
+    with pytest.raises(TimeIsUp):
+        raise_interruption(made)
+
+
+def test_what_no_handler_raised_is_no_interruption() -> None:
+    signal.signal(signal.SIGINT, stop)
+    for error in (ValueError("x"), RecursionError(), InvalidEvent([Problem("$", "x")])):
+        raise_interruption(error)
+
+
+@pytest.mark.parametrize("error", [SystemExit(), KeyboardInterrupt()], ids=repr)
+def test_what_ends_a_program_counts_as_a_handlers_in_the_main_thread(error: Any) -> None:
+    with pytest.raises(type(error)):
+        raise_interruption(error)
+
+
+def raised_in_a_thread(error: BaseException) -> list[BaseException]:
+    raised: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            raise_interruption(error)
+        except BaseException as again:  # noqa: BLE001 - it is what is asked for
+            raised.append(again)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    thread.join()
+    return raised
+
+
+def test_other_threads_have_no_handlers() -> None:
+    assert raised_in_a_thread(interrupted(stop)) == []
+    assert raised_in_a_thread(SystemExit()) == []
+    assert [type(each) for each in raised_in_a_thread(KeyboardInterrupt())] == [KeyboardInterrupt]
