@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable, Iterator
 from types import FrameType
@@ -43,11 +44,13 @@ class Interrupter:
         return self._seen >= self._at
 
     def __enter__(self) -> Self:
+        gc.disable()  # else it may come to a line of a finalizer, where whatever it raises is lost
         sys.settrace(self._trace)
         return self
 
     def __exit__(self, *_: object) -> None:
         sys.settrace(None)
+        gc.enable()
 
     def _trace(self, frame: FrameType, event: str, _: Any) -> Any:
         if event == "call" and not frame.f_code.co_filename.endswith(FILES):
