@@ -35,6 +35,8 @@ nitpick_ignore_regex = [
     # Python's own: a link to its pages would need the network while building.
     ("py:class", r"collections\.abc\.(Callable|Collection|Iterable|Iterator|Mapping|Sequence)"),
     ("py:class", r"collections\.Counter|datetime\.datetime|os\.PathLike"),
+    # A type variable.
+    ("py:class", r"iterable_destination\.io\.lifecycle\._Result"),
     # What an application is made of: webhook_app makes both.
     ("py:class", r"iterable_destination\.receivers\.base\.Receiver"),
     # What Destination and SegmentDestination have in common, described with each of them.
