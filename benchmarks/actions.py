@@ -56,8 +56,6 @@ def mapped(event: Json) -> Json:
     """Return an event with the names that the presets ask for."""
     kind = call_kind(event)
     event = renamed(event, {"options": "context"})
-    if event.get("userId") == "":
-        del event["userId"]  # it is none for the classic mapping, and refused here
     if kind in EVENT_NAMES:
         event["event"] = EVENT_NAMES[kind]
     for key in {"traits", "properties"}.intersection(event):

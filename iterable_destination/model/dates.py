@@ -62,12 +62,9 @@ def iterable_date(text: str) -> str:
     Anything else is returned as it is: shorter and other forms, impossible dates, and dates that
     leave the years 1 to 9999 in UTC. Fractions of a second are cut. No zone means UTC.
     """
-    if _USUAL.fullmatch(text):
-        try:
-            moment = _parse(text)
-        except ValueError:
-            return text
-        return _write_usual(text, moment) or text
+    usual = usual_date(text)
+    if usual is not None:
+        return _write_usual(text, usual) or text
     read = _read_iso(text) if text[4:8:3] == "--" else None
     return text if read is None else to_iterable(read)
 

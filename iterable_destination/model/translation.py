@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import attrs
 
 from iterable_destination.errors import Note, Problem
 from iterable_destination.model.calls import Call, Identity
+
+#: Why an event without email and userId is skipped.
+ANONYMOUS: Final = "anonymous: neither email nor userId, and skip_anonymous is on"
 
 
 @attrs.frozen

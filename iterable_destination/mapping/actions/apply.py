@@ -18,7 +18,6 @@ from iterable_destination.model.segment_event import EventHeader, unreadable_eve
 from iterable_destination.model.settings import Settings
 
 NO_IDENTITY: Final = "Must include email or userId."
-ANONYMOUS: Final = "anonymous: neither email nor userId, and skip_anonymous is on"
 
 
 class Mapped(Findings):

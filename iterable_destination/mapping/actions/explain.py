@@ -12,7 +12,6 @@ import attrs
 
 from iterable_destination.errors import Note, Problem, list_notes, list_problems
 from iterable_destination.mapping.actions.apply import (
-    ANONYMOUS,
     Mapped,
     apply_subscription,
     fail_trigger,
@@ -26,6 +25,7 @@ from iterable_destination.model.dates import TEXTS_STAY
 from iterable_destination.model.json_copy import data_fields
 from iterable_destination.model.segment_event import EventHeader
 from iterable_destination.model.settings import Settings
+from iterable_destination.model.translation import ANONYMOUS
 
 _OFF: Final = "it is switched off"
 

@@ -16,10 +16,10 @@ from iterable_destination.errors import (
     list_problems,
 )
 from iterable_destination.mapping.actions.apply import (
-    ANONYMOUS,
     Mapped,
     apply_subscription,
     fail_trigger,
+    read_header,
     too_deep,
 )
 from iterable_destination.mapping.actions.explain import Explanation, explain
@@ -28,7 +28,7 @@ from iterable_destination.mapping.actions.paths import NOTHING
 from iterable_destination.mapping.actions.subscriptions import PRESETS, Subscription, too_many
 from iterable_destination.model.segment_event import EventHeader, SegmentEvent, unreadable_event
 from iterable_destination.model.settings import Settings
-from iterable_destination.model.translation import FailedSubscription, Translation
+from iterable_destination.model.translation import ANONYMOUS, FailedSubscription, Translation
 
 NOTHING_FIRED: Final = "no enabled subscription fires for this event"
 
@@ -69,19 +69,13 @@ class MappedTranslator:
         with the subscription's name. What a value raises when it is read is a problem like any
         other.
         """
-        header = None
+        header, reason = read_header(event)
+        if reason is not None:
+            return Translation(header.message_id, skipped=reason)
         try:
-            header = EventHeader(event)
-            reason = header.mapped_skip_reason()
-            if reason is not None:
-                return Translation(header.message_id, skipped=reason)
             return self._translate(header, settings or _DEFAULTS)
-        except InvalidEvent:
-            raise
         except RecursionError:  # the caller is deep in calls itself
             raise too_deep(header) from None
-        except Exception as error:
-            raise unreadable_event(event, error) from error
 
     def skip_reason(self, event: SegmentEvent) -> str | None:
         """Return why the event's ``integrations`` switch it off here, or None if they do not.

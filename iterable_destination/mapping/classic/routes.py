@@ -17,6 +17,7 @@ from iterable_destination.model.calls import Call
 from iterable_destination.model.remembered import BoundedCache
 from iterable_destination.model.segment_event import INTEGRATION, SegmentEvent
 from iterable_destination.model.settings import Settings
+from iterable_destination.model.translation import ANONYMOUS
 from iterable_destination.model.validation import PLACEHOLDER, PLACEHOLDER_IDS
 
 Translator = Callable[[SegmentEvent, Settings], Call]
@@ -97,7 +98,7 @@ def translate(event: SegmentEvent, settings: Settings) -> Call | str:
         return reason
     call = translator(event, settings)
     if settings.skip_anonymous and call.identity.is_anonymous:
-        return "anonymous: neither email nor userId, and skip_anonymous is on"
+        return ANONYMOUS
     if settings.refuse_placeholder_ids:
         user_id = call.identity.user_id
         if type(user_id) is str and user_id in PLACEHOLDER_IDS:
