@@ -10,6 +10,7 @@ import signal
 import stat
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -53,8 +54,8 @@ CLOSE_TIMEOUT: Final = 2.0
 _MAX_RATE: Final = 1_000_000
 #: How a file of SQLite begins, of which an outbox is one.
 _SQLITE: Final = b"SQLite format 3\x00"
-#: Seconds between two checks for a signal, on systems where a signal does not end the wait.
-_POLL: Final = 1.0
+#: Seconds between two checks whether a signal has come.
+_POLL: Final = 0.1
 
 FILES = click.argument("files", nargs=-1, metavar="[FILE]...")
 SETTINGS = click.option(
@@ -167,13 +168,13 @@ WITHOUT_AUTHENTICATION = click.option(
 @contextmanager
 def catch_interrupts() -> Iterator[Callable[[], None]]:
     """Yield a function that waits for SIGINT (Ctrl-C) or SIGTERM."""
-    stopped = threading.Event()
+    stopped: list[int] = []  # no event: its lock may be held by what the handler interrupts
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopped.set())
+        signal.signal(number, lambda number, _: stopped.append(number))
 
     def wait() -> None:
-        while not stopped.wait(_POLL):
-            pass
+        while not stopped:
+            time.sleep(_POLL)
 
     yield wait
 

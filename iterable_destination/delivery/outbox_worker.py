@@ -136,8 +136,10 @@ class OutboxWorker(Closeable):
         self._at_exit: Final = close_at_exit(self)
 
     def _begin(self) -> None:
-        self._wake = threading.Event()
-        self._stopping = threading.Event()
+        #: Released to wake the thread. An event will not do: its methods are Python's, and what a
+        #: signal handler raises in them would leave its lock locked.
+        self._wakeup = threading.Lock()
+        self._is_stopping = False
         self._pass: OutboxPass | None = None
         #: What is done with and could not be removed. Until it is nothing more is delivered, for a
         #: kill would send all of it again.
@@ -165,7 +167,7 @@ class OutboxWorker(Closeable):
         number = self._outbox.add(event)
         if self._thread is None:
             self._begin()
-        self._wake.set()
+        self._wake()
         return number
 
     def flush(self, timeout: float | None = None) -> int:
@@ -174,7 +176,7 @@ class OutboxWorker(Closeable):
         In the callback for outcomes it does not wait.
         """
         until = inf if timeout is None else time.monotonic() + timeout
-        self._wake.set()
+        self._wake()
         while (left := self._count(until)) and time.monotonic() < until and not self.is_telling:
             time.sleep(_POLL / 10)
         return left
@@ -200,8 +202,8 @@ class OutboxWorker(Closeable):
             if thread is not None:
                 self.flush(timeout)
         finally:
-            self._stopping.set()
-            self._wake.set()
+            self._is_stopping = True
+            self._wake()
             if thread is not None and not self.is_telling:
                 self._abandon()
                 thread.join(None if until == inf else max(until - time.monotonic(), 0) + REPORTING)
@@ -210,18 +212,22 @@ class OutboxWorker(Closeable):
     def _abandon(self) -> None:
         """Await no more responses, if it is time to stop."""
         one_pass = self._pass
-        if one_pass is not None and self._stopping.is_set():
+        if one_pass is not None and self._is_stopping:
             one_pass.pool.abandon()
+
+    def _wake(self) -> None:
+        with suppress(RuntimeError):  # it was woken already
+            self._wakeup.release()
 
     # In the thread -------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
+        while not self._is_stopping:
             try:
                 with self._outbox.delivering():
                     self._deliver()
             except OutboxInUse:
-                self._stopping.wait(_POLL)
+                self._sleep(_POLL)
             except OutboxError as error:
                 self._log("%s", error)
                 self._wait()
@@ -236,17 +242,23 @@ class OutboxWorker(Closeable):
 
     def _wait(self) -> None:
         """Wait for some time, each time longer until a pass goes well."""
-        self._stopping.wait(self._backoff)
+        self._sleep(self._backoff)
         self._backoff = min(2 * self._backoff, _MAX_BACKOFF)
 
+    def _sleep(self, seconds: float) -> None:
+        """Wait for so many seconds, whatever comes meanwhile, unless it is time to stop."""
+        until = time.monotonic() + seconds
+        while not self._is_stopping and (left := until - time.monotonic()) > 0:
+            self._wakeup.acquire(timeout=left)
+
     def _deliver(self) -> None:
-        while not self._stopping.is_set():
-            self._wake.clear()
+        while not self._is_stopping:
+            self._wakeup.acquire(blocking=False)  # what woke it until now is seen to
             if not self._remove([]) or self._deliver_once():
                 self._wait()
             else:
                 self._backoff = _INITIAL_BACKOFF
-                self._wake.wait(_POLL)
+                self._wakeup.acquire(timeout=_POLL)
 
     def _deliver_once(self) -> bool:
         """Make a pass; return whether it delivered nothing, so that it is time to wait."""

@@ -213,35 +213,34 @@ def test_a_retryable_event_has_its_turn_again_although_new_events_keep_coming(
     assert tried[:6] == [1, 2, 3, 4, 1, 5]
 
 
-def test_waits_between_passes_that_deliver_nothing_double_up_to_a_minute(
-    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    waits, is_done = list[float | None](), threading.Event()
+def waits_of(running: worker.OutboxWorker, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The first eight waits between the passes of a worker, which was closed before."""
+    waits: list[float] = []
 
-    class Waiting(threading.Event):
-        def wait(self, timeout: float | None = None) -> bool:
-            waits.append(timeout)
-            if len(waits) == 8:
-                is_done.set()
-            return super().wait(0 if len(waits) < 8 else WAIT_SECONDS)
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        running._is_stopping = len(waits) == 8
 
     monkeypatch.setattr(worker, "_INITIAL_BACKOFF", 1.0)
     monkeypatch.setattr(worker, "_MAX_BACKOFF", 60.0)
+    running._backoff = 1.0
+    running._is_stopping = False
+    monkeypatch.setattr(running, "_sleep", sleep)
+    running._deliver()
+    return waits
+
+
+def test_waits_between_passes_that_deliver_nothing_double_up_to_a_minute(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
     one_pass: Any = SimpleNamespace(
         run=lambda records: iter([[Retryable(index=record.index) for record in records]]),
         pool=SimpleNamespace(abandon=lambda: None),
     )
-    outbox.add(track(0))
     running = worker.OutboxWorker(outbox, lambda: one_pass, lambda _: None, lambda: None)
     running.close(0)
-    monkeypatch.setattr(running, "_stopping", Waiting())
-    monkeypatch.setattr(running, "_backoff", 1.0)
-    again = threading.Thread(target=running._deliver)
-    again.start()
-    assert is_done.wait(WAIT_SECONDS)
-    running._stopping.set()
-    again.join(WAIT_SECONDS)
-    assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
+    outbox.add(track(0))
+    assert waits_of(running, monkeypatch) == [1, 2, 4, 8, 16, 32, 60, 60]
 
 
 def test_what_ended_unknown_is_tried_again_with_its_id(outbox: Outbox) -> None:
@@ -369,7 +368,7 @@ def test_an_outbox_that_breaks_meanwhile_is_said_and_the_thread_ends(
             to.close()
     # its thread looks again and again until the process ends, or so it would
     thread = to._background._thread  # type: ignore[union-attr]
-    to._background._stopping.set()  # type: ignore[union-attr]
+    to._background._is_stopping = True  # type: ignore[union-attr]
     thread.join(WAIT_SECONDS)  # type: ignore[union-attr]
     assert not thread.is_alive()  # type: ignore[union-attr]
 
@@ -407,19 +406,9 @@ def test_what_cannot_be_removed_is_not_sent_again_and_goes_on_when_there_is_room
 
 
 def test_waits_for_room_grow(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    waits, is_done = list[float | None](), threading.Event()
-
-    class Waiting(threading.Event):
-        def wait(self, timeout: float | None = None) -> bool:
-            waits.append(timeout)
-            if len(waits) == 8:
-                is_done.set()
-            return super().wait(0 if len(waits) < 8 else WAIT_SECONDS)
-
     def refuse(_: Any) -> None:
         raise OutboxError("database or disk is full")
 
-    monkeypatch.setattr(worker, "_MAX_BACKOFF", 60.0)
     one_pass: Any = SimpleNamespace(
         run=lambda records: iter([[Delivered(index=record.index) for record in records]]),
         pool=SimpleNamespace(abandon=lambda: None),
@@ -428,14 +417,7 @@ def test_waits_for_room_grow(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) ->
     running.close(0)
     outbox.add(track(0))
     monkeypatch.setattr(outbox, "remove", refuse)
-    monkeypatch.setattr(worker, "_INITIAL_BACKOFF", 1.0)
-    monkeypatch.setattr(running, "_stopping", Waiting())
-    again = threading.Thread(target=running._deliver)
-    again.start()
-    assert is_done.wait(WAIT_SECONDS)
-    running._stopping.set()
-    again.join(WAIT_SECONDS)
-    assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
+    assert waits_of(running, monkeypatch) == [1, 2, 4, 8, 16, 32, 60, 60]
 
 
 def test_an_outbox_that_is_closed_first_closes_the_client_all_the_same(outbox: Outbox) -> None:

@@ -86,7 +86,7 @@ def _no_leaks() -> Iterator[None]:
 
 # One outcome for each ----------------------------------------------------------------------------
 
-#: What is handed in, its outcome, and where it went.
+#: What is handed in, its outcome, and where it goes with others; alone it may go singly.
 MIXED: list[tuple[Callable[[int], Any], str, str]] = [
     (lambda n: identify(n, f"u-{n}"), "delivered", endpoints.USERS_BULK_UPDATE.path),
     (lambda n: track(n, f"u-{n}"), "delivered", endpoints.EVENTS_TRACK_BULK.path),
@@ -117,6 +117,17 @@ MIXED: list[tuple[Callable[[int], Any], str, str]] = [
 ]
 
 
+def with_others(path: str) -> str:
+    """The path that calls take which wait together with others that could share a request.
+
+    The first call goes out before others wait, if a worker is quick.
+    """
+    return {
+        endpoints.USERS_UPDATE.path: endpoints.USERS_BULK_UPDATE.path,
+        endpoints.EVENTS_TRACK.path: endpoints.EVENTS_TRACK_BULK.path,
+    }.get(path, path)
+
+
 def test_every_event_of_every_kind_has_one_outcome_with_its_index() -> None:
     kinds = [MIXED[n % len(MIXED)] for n in range(len(MIXED) * 20)]
     events = [make(n) for n, (make, _, _) in enumerate(kinds)]
@@ -128,7 +139,7 @@ def test_every_event_of_every_kind_has_one_outcome_with_its_index() -> None:
             assert outcome.message_id == event.get("messageId")
         assert (outcome.error is None) == (outcome.name != "rejected")
         assert outcome.attempts == (outcome.name == "delivered")
-    went = {number_of(effect): effect.path for effect in iterable.project.effects}
+    went = {number_of(effect): with_others(effect.path) for effect in iterable.project.effects}
     assert went == {n: path for n, (_, _, path) in enumerate(kinds) if path}
     assert to.counters.outcomes == Counter(name for _, name, _ in kinds)
     assert to.counters.requests == Counter(each.path for each in iterable.project.requests)

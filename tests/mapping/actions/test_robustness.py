@@ -7,6 +7,7 @@ import warnings
 from decimal import InvalidOperation
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -59,7 +60,8 @@ def test_a_value_that_raises_fails_its_own_subscription_only(build: Any, error: 
 def test_a_trigger_that_meets_such_a_value_fails_and_the_others_fire(error: Any) -> None:
     event = {**EVENT, "properties": RaisingObject(error)}
     asks = Subscription("Asks", "trackEvent", "properties.a = 1", {"eventName": "x"})
-    result = MappedTranslator([asks, GOOD])(event)
+    asks_else = attrs.evolve(asks, name="Asks else", trigger="context.a = 1")
+    result = MappedTranslator([asks, asks_else, GOOD])(event)
     problems = (Problem("trigger", f"cannot be read: {error.__name__}"),)
     assert result.errors == (FailedSubscription("Asks", problems),)
     assert result.subscriptions == ("Good",)
