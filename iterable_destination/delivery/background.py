@@ -267,7 +267,7 @@ class Background(Closeable):
 
     def _take_in(self, pool: WorkerPool) -> None:
         is_over = False
-        while not is_over:
+        while not is_over and not pool.is_forgotten:
             try:
                 with suppress(Empty):
                     self._calls.get(timeout=self._seconds_left())
@@ -324,6 +324,8 @@ class Background(Closeable):
                 if not results:
                     break
             except BaseException as error:  # noqa: BLE001 - it must go on whatever it was
+                if pool.is_forgotten:
+                    return
                 log_crash(error)
                 time.sleep(_MOMENT)
             else:

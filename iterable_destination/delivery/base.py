@@ -12,6 +12,7 @@ from functools import partial
 from itertools import count
 from math import inf
 from typing import Any, Final, Protocol, Self, TypeVar
+from weakref import WeakSet
 
 import attrs
 
@@ -134,6 +135,7 @@ class BaseDestination(Closeable, ForkSafe):
         self._clock: Final = runtime.clock
         self._sleep: Final = runtime.sleep
         self._background: Background | OutboxWorker | None = None
+        self._pools: Final = WeakSet[WorkerPool]()
         self._is_starting = False
         #: How often close() was called.
         self._closes = 0
@@ -141,6 +143,8 @@ class BaseDestination(Closeable, ForkSafe):
 
     def after_fork(self) -> None:
         """Start afresh in a child process: the threads and their events stay in the parent."""
+        for pool in self._pools:
+            pool.forget()
         if self._background is not None:
             self._background.forget()
 
@@ -267,13 +271,15 @@ class BaseDestination(Closeable, ForkSafe):
                 return self._request(batch)
             return self._request(batch, max(policy.stop_at - self._clock(), 0.001))
 
-        return WorkerPool(
+        pool = WorkerPool(
             policy,
             send,
             lock=self.lock,
             clock=self._clock,
             max_workers=self._max_workers,
         )
+        self._pools.add(pool)
+        return pool
 
     # Outcomes ------------------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from iterable_destination.delivery.failures import REPORTING
 from iterable_destination.delivery.prepare import Preparer
 from iterable_destination.delivery.worker_pool import Results, WorkerPool
 from iterable_destination.errors import NotSent, OutboxError, OutboxInUse
-from iterable_destination.io.lifecycle import Closeable, close_at_exit
+from iterable_destination.io.lifecycle import Closeable, check_kind, close_at_exit
 from iterable_destination.io.outbox import Outbox
 from iterable_destination.model.outcomes import Outcome, Retryable, Unknown
 from iterable_destination.model.records import OutboxRecord
@@ -136,6 +136,7 @@ class OutboxWorker(Closeable):
         self._at_exit: Final = close_at_exit(self)
 
     def _begin(self) -> None:
+        check_kind(self._outbox.lock)
         #: Released to wake the thread. An event will not do: its methods are Python's, and what a
         #: signal handler raises in them would leave its lock locked.
         self._wakeup = threading.Lock()
@@ -164,9 +165,9 @@ class OutboxWorker(Closeable):
         """Take an event, and return its number when it is on disk."""
         if self._is_closed:
             raise NotSent("the destination is closed")
-        number = self._outbox.add(event)
         if self._thread is None:
             self._begin()
+        number = self._outbox.add(event)
         self._wake()
         return number
 
@@ -221,8 +222,13 @@ class OutboxWorker(Closeable):
 
     # In the thread -------------------------------------------------------------------------------
 
+    @property
+    def _goes_on(self) -> bool:
+        """Whether the thread that asks is to go on: not if it is a greenlet that a fork copied."""
+        return not self._is_stopping and self._thread is threading.current_thread()
+
     def _run(self) -> None:
-        while not self._is_stopping:
+        while self._goes_on:
             try:
                 with self._outbox.delivering():
                     self._deliver()
@@ -234,7 +240,8 @@ class OutboxWorker(Closeable):
             except BaseException as error:  # noqa: BLE001 - the next pass may go better
                 self._log("a pass through the outbox ended early", exc_info=error)
                 self._wait()
-        self._on_end()
+        if self._is_stopping:
+            self._on_end()
 
     def _log(self, message: str, *about: object, exc_info: BaseException | None = None) -> None:
         with suppress(Exception):  # a handler of the caller's
@@ -252,7 +259,7 @@ class OutboxWorker(Closeable):
             self._wakeup.acquire(timeout=left)
 
     def _deliver(self) -> None:
-        while not self._is_stopping:
+        while self._goes_on:
             self._wakeup.acquire(blocking=False)  # what woke it until now is seen to
             if not self._remove([]) or self._deliver_once():
                 self._wait()

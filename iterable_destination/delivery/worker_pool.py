@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +22,7 @@ from iterable_destination.delivery.engine.policy import DeliveryPolicy
 from iterable_destination.delivery.engine.scheduler import Scheduler
 from iterable_destination.delivery.failures import log_without_content
 from iterable_destination.errors import AmbiguousAnswer, ApiError, NotSent
+from iterable_destination.io.lifecycle import check_kind
 from iterable_destination.model.interruptions import raise_interruption
 from iterable_destination.model.outcomes import Outcome, Retryable, Unknown
 from iterable_destination.model.responses import ApiResponse
@@ -104,6 +104,7 @@ class WorkerPool:
         clock: Callable[[], float],
         max_workers: int,
     ) -> None:
+        check_kind(lock)
         self._policy: Final = policy
         self._scheduler = Scheduler(policy)
         self._send: Final = send
@@ -121,13 +122,14 @@ class WorkerPool:
         self._wakes_at = inf
         self._is_closed = False
         self._is_abandoned = False
+        #: Whether this is a child process's copy.
+        self.is_forgotten = False
         #: What was submitted and has no result that was taken, with its ordering keys.
         self._open: Final[dict[Envelope, set[str]]] = {}
         #: What workers are sending, with the scheduler that it is of.
         self._in_flight: Final[dict[Batch, Scheduler]] = {}
         #: The ordering keys of users who stay paused since a fault.
         self._paused: Final[set[str]] = set()
-        self._process: Final = os.getpid()
 
     @property
     def pending(self) -> int:
@@ -227,8 +229,6 @@ class WorkerPool:
         ``for_ever``, until the pool is closed. Raises :exc:`RuntimeError` in a forked child, where
         there are no workers.
         """
-        if os.getpid() != self._process:
-            raise RuntimeError(_FORKED)
         if wait and not self._threads:
             self._send_here(wait)
         with self._lock:
@@ -236,6 +236,8 @@ class WorkerPool:
                 self._results.wait_for(lambda: self._scheduler.settled or self._is_closed)
             elif wait:
                 self._results.wait_for(self._has_reason_to_wake, None if wait == inf else wait)
+            if self.is_forgotten:
+                raise RuntimeError(_FORKED)
             settled = list(self._scheduler.settled)
             self._scheduler.settled.clear()
             for envelope, _ in settled:
@@ -243,7 +245,8 @@ class WorkerPool:
             return settled
 
     def _has_reason_to_wake(self) -> bool:
-        return not self._scheduler.pending or bool(self._scheduler.settled)
+        has_results = not self._scheduler.pending or bool(self._scheduler.settled)
+        return has_results or self.is_forgotten
 
     def abandon(self) -> None:
         """Settle everything at once."""
@@ -272,6 +275,13 @@ class WorkerPool:
         for thread in self._threads:
             if (left := until - time.monotonic()) > 0:
                 thread.join(left)
+
+    def forget(self) -> None:
+        """Leave everything to the parent, in a child process.
+
+        A fork copies no threads; but it copies greenlets, which would send it all once more.
+        """
+        self.is_forgotten = self._is_closed = True
 
     # After a fault -------------------------------------------------------------------------------
 

@@ -87,6 +87,21 @@ class ForkSafe:
         """End what work may have left open. The lock is held; a second time nothing happens."""
 
 
+def check_kind(lock: threading.RLock) -> None:
+    """Raise :exc:`RuntimeError` if threads were replaced since a lock was made, as gevent does.
+
+    Such a lock is of the machine's threads, so it would keep no greenlet out.
+    """
+    if type(lock) is not type(threading.RLock()):
+        raise RuntimeError(_REPLACED)
+
+
+_REPLACED: Final = (
+    "made before gevent or the like replaced the threads; make it afterwards:"
+    " under gunicorn without --preload, or with gevent.monkey.patch_all() in gunicorn.conf.py"
+)
+
+
 def _owns(lock: threading.RLock) -> bool:
     """Whether this thread holds a lock."""
     is_owned: bool = lock._is_owned()  # type: ignore[attr-defined]  # noqa: SLF001 - no other way

@@ -225,6 +225,7 @@ def waits_of(running: worker.OutboxWorker, monkeypatch: pytest.MonkeyPatch) -> l
     monkeypatch.setattr(worker, "_MAX_BACKOFF", 60.0)
     running._backoff = 1.0
     running._is_stopping = False
+    running._thread = threading.current_thread()
     monkeypatch.setattr(running, "_sleep", sleep)
     running._deliver()
     return waits
