@@ -45,6 +45,7 @@ from iterable_destination.cli.options import (
     open_input,
     open_outbox,
     refuse_same_files,
+    require_key,
     send_lines,
     serve_until_interrupted,
     stop,
@@ -304,11 +305,10 @@ def check(settings_file: str | None, data_center: str | None, base_url: str | No
     known now, say because nothing answers, 2 if they do not.
     """
     settings = load_settings(settings_file, data_center=data_center, base_url=base_url)
+    require_key(settings)
     try:
         with Client(settings) as client:
             client.check()
-    except InvalidSettings as error:
-        stop(f"{error}; set the variable ITERABLE_API_KEY")
     except ApiError as error:
         status = WRONG_USAGE if isinstance(error, ConfigurationError) else SOME_FAILED
         stop(f"{settings.url}: {type(error).__name__}: {error}", status=status)

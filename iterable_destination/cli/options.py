@@ -201,9 +201,17 @@ def load_settings(path: str | None, mappings: str | None = None, **arguments: An
             stop(f"{mappings}: must be a JSON list of subscriptions")
     try:
         settings = Settings() if path is None else _load_settings_file(path)
-        return attrs.evolve(Settings.from_environment(base=settings), **chosen)
+        with print_warnings("environment"):
+            settings = Settings.from_environment(base=settings)
+        return attrs.evolve(settings, **chosen)
     except InvalidSettings as error:
         stop(str(error))
+
+
+def require_key(settings: Settings) -> None:
+    """End the program if there is no key to send with."""
+    if settings.api_key is None:
+        stop("api_key: missing; set the variable ITERABLE_API_KEY")
 
 
 def make_translator(settings: Settings, file: str | None) -> Translator:
@@ -285,13 +293,11 @@ def open_destination(
     """
     translator = make_translator(settings, mappings)
     with open_dead_letters(dead_letters, settings.api_key) as letters:
-        try:
-            destination = Destination(
-                settings, translator=translator, dead_letters=letters, **options
-            )
-        except InvalidSettings as error:
-            stop(f"{error}; set the variable ITERABLE_API_KEY")
-        with destination:
+        if settings.enabled:
+            require_key(settings)
+        with Destination(
+            settings, translator=translator, dead_letters=letters, **options
+        ) as destination:
             yield destination
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+import attrs
+
 from iterable_destination.delivery.base import MAX_WORKERS, BaseDestination, Runtime
 from iterable_destination.delivery.engine.bulk import ITERABLE_BULK_ENDPOINTS
 from iterable_destination.delivery.engine.rate_limiter import RateLimiters
@@ -18,6 +20,8 @@ from iterable_destination.model.endpoints import DELIVERY_PATHS
 from iterable_destination.model.segment_event import read_header
 from iterable_destination.model.settings import Settings
 from iterable_destination.model.translation import Translation
+
+_DISABLED: Final = "delivery is off: the setting enabled (ITERABLE_ENABLED) is false"
 
 
 class Destination(BaseDestination):
@@ -56,8 +60,9 @@ class Destination(BaseDestination):
         outcome is given; None keeps nothing.
 
         Raises :exc:`~errors.InvalidSettings` if a client is to be made and there is no
-        ``api_key``, :exc:`~errors.InvalidSubscription` for mistakes in ``mappings``, and
-        :exc:`ValueError` for a number out of bounds or a path that is not known.
+        ``api_key``, unless ``enabled`` is False, :exc:`~errors.InvalidSubscription` for mistakes
+        in ``mappings``, and :exc:`ValueError` for a number out of bounds or a path that is not
+        known.
         """
         by_settings = translator_for(settings)  # raises for mistakes in the mappings
         runtime = _runtime or Runtime()
@@ -65,7 +70,7 @@ class Destination(BaseDestination):
         self._owns_client: Final = client is None
         super().__init__(
             _Project(settings, by_settings if translator is None else translator),
-            Client(settings, clock=runtime.clock) if client is None else client,
+            _make_client(settings, runtime) if client is None else client,
             bulk_endpoints=ITERABLE_BULK_ENDPOINTS,
             retry=retry,
             rate_limiters=RateLimiters(rate_limits, DELIVERY_PATHS),
@@ -84,6 +89,12 @@ class Destination(BaseDestination):
             super()._close_client()
 
 
+def _make_client(settings: Settings, runtime: Runtime) -> Client:
+    if not settings.enabled and settings.api_key is None:
+        settings = attrs.evolve(settings, api_key="none")  # nothing is sent with it
+    return Client(settings, clock=runtime.clock)
+
+
 class _Project:
     """Iterable as the target of delivery."""
 
@@ -92,7 +103,13 @@ class _Project:
         self._translator: Final = translator
 
     def translate(self, event: Any) -> Translation:
-        return self._translator(event, self._settings)
+        translation = self._translator(event, self._settings)
+        if self._settings.enabled or not translation.calls:
+            return translation
+        identity = translation.calls[0].identity
+        return Translation(
+            translation.message_id, skipped=_DISABLED, notes=translation.notes, identity=identity
+        )
 
     def encode(self, call: Call, default_id: str | None) -> EncodedCall:
         return encode_call(call, default_id)

@@ -19,6 +19,10 @@ from iterable_destination.model.json_codec import encode
 from iterable_destination.model.responses import ApiResponse, parse_response
 from iterable_destination.model.settings import Settings
 
+_NO_KEY: Final = (
+    "api_key: missing; pass it, or set ITERABLE_API_KEY and use Settings.from_environment()"
+)
+
 
 class Client(Closeable):
     """A connection to one Iterable project. Safe to use from several threads.
@@ -44,8 +48,7 @@ class Client(Closeable):
         ``api_key``, and :exc:`ValueError` for a timeout out of bounds.
         """
         if settings.api_key is None:
-            message = "api_key: missing; without it nothing can be sent"
-            raise InvalidSettings(message)
+            raise InvalidSettings(_NO_KEY)
         self._settings: Final = settings
         self._key: Final = settings.api_key
         self._transport: Final = HttpTransport(

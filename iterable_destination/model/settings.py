@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import warnings
@@ -17,12 +18,12 @@ from iterable_destination.model.json_values import describe_type
 
 #: Where an Iterable project is, or a Segment workspace.
 DataCenter = Literal["US", "EU"]
-#: Segment's names for data centers, and ours.
+#: Segment's names for data centers, and ours, in lower case.
 _DATA_CENTERS: Final[Mapping[str, DataCenter]] = {
     "united_states": "US",
     "europe": "EU",
-    "US": "US",
-    "EU": "EU",
+    "us": "US",
+    "eu": "EU",
 }
 #: What a URL must not have: a password, a query, a fragment, or anything but printable ASCII.
 _NOT_IN_URL: Final = re.compile(r"[@?#]|[^!-~]")
@@ -71,7 +72,7 @@ def _validate_optional(check: Callable[[str, Any], None]) -> Any:
 
 
 def _convert_data_center(value: Any) -> Any:
-    return _DATA_CENTERS.get(value, value) if isinstance(value, str) else value
+    return _DATA_CENTERS.get(value.lower(), value) if isinstance(value, str) else value
 
 
 def _check_data_center(name: str, value: Any) -> None:
@@ -139,6 +140,9 @@ class Settings:
     #: Reject events with a userId that looks like none, such as ``undefined``, ``null`` or ``0``;
     #: otherwise they have a note. Of the classic mapping.
     refuse_placeholder_ids: bool = attrs.field(default=False, validator=validate(check_boolean))
+    #: Deliver events. Where it is False, as in tests and previews, a destination checks them and
+    #: skips each one that it would send, and needs no key.
+    enabled: bool = attrs.field(default=True, validator=validate(check_boolean))
 
     @property
     def url(self) -> str:
@@ -172,24 +176,30 @@ class Settings:
     def from_environment(
         cls, environment: Mapping[str, str] | None = None, *, base: Settings | None = None
     ) -> Settings:
-        """Read ``ITERABLE_API_KEY``, ``ITERABLE_DATA_CENTER`` and ``ITERABLE_BASE_URL``.
+        """Read the variables: ``ITERABLE_`` and a setting's name, as in ``ITERABLE_API_KEY``.
 
-        ``environment`` None is ``os.environ``. What is not set there, or is empty, is as in
-        ``base``, or the default if that is None. Raises :exc:`InvalidSettings` naming the
-        variable for a wrong value.
+        True and false are ``true``, ``yes``, ``on`` or ``1``, and ``false``, ``no``, ``off`` or
+        ``0``, in any case; ``ITERABLE_MAPPINGS`` is a JSON list. ``environment`` None is
+        ``os.environ``. What is not set there, or is empty, is as in ``base``, or the default if
+        that is None. Variables that begin so and are no setting are passed over with a
+        :exc:`UserWarning`. Raises :exc:`InvalidSettings` naming the variable for a wrong value.
         """
         variables = os.environ if environment is None else environment
-        chosen: dict[str, Any] = {
-            name: variables[variable]
-            for variable, name in _VARIABLES.items()
-            if variables.get(variable)
-        }
-        problems = [
-            problem
-            for variable, name in _VARIABLES.items()
-            if name in chosen
-            for problem in _find_problems(name, variable, chosen[name])
-        ]
+        chosen: dict[str, Any] = {}
+        problems: list[str] = []
+        for variable, text in variables.items():
+            if not variable.startswith(_PREFIX) or not text or variable in _OF_OTHERS:
+                continue
+            name = variable.removeprefix(_PREFIX).lower()
+            if name not in _NAMES or variable != variable.upper():
+                warnings.warn(f"unknown variable {variable!r} is passed over", stacklevel=2)
+                continue
+            try:
+                chosen[name] = _read_text(name, text)
+            except (ValueError, RecursionError):
+                problems.append(f"{variable}: {_FORMS[name]}")
+            else:
+                problems += _find_problems(name, variable, chosen[name])
         if problems:
             raise InvalidSettings("; ".join(problems))
         return attrs.evolve(base or cls(), **chosen)
@@ -206,6 +216,16 @@ class Settings:
 
     def __deepcopy__(self, _: Any) -> Self:
         return self
+
+
+def _read_text(name: str, text: str) -> Any:
+    """Return what the text of a variable stands for; raises :exc:`ValueError` if for nothing."""
+    form = _FORMS.get(name)
+    if form == _BOOLEAN:
+        if text.strip().lower() not in _BOOLEANS:
+            raise ValueError
+        return _BOOLEANS[text.strip().lower()]
+    return text if form is None else json.loads(text)
 
 
 def _find_problems(name: str, key: str, value: Any) -> list[str]:
@@ -227,8 +247,14 @@ _OURS: Final = {
     "dataCenterLocation": "data_center",
 }
 _NAMES: Final = frozenset(field.name for field in attrs.fields(Settings))
-_VARIABLES: Final = {
-    "ITERABLE_API_KEY": "api_key",
-    "ITERABLE_DATA_CENTER": "data_center",
-    "ITERABLE_BASE_URL": "base_url",
-}
+_PREFIX: Final = "ITERABLE_"
+#: Variables of this package that are no settings.
+_OF_OTHERS: Final = frozenset({"ITERABLE_WEBHOOK_TOKEN"})
+_BOOLEANS: Final[Mapping[str, bool]] = dict.fromkeys(
+    ("true", "yes", "on", "1"), True
+) | dict.fromkeys(("false", "no", "off", "0"), False)
+_BOOLEAN: Final = "must be true or false"
+#: What is said of the text of a variable, where it must stand for another value.
+_FORMS: Final = {
+    field.name: _BOOLEAN for field in attrs.fields(Settings) if isinstance(field.default, bool)
+} | {"mappings": "must be a JSON list"}

@@ -793,7 +793,34 @@ def test_a_destination_can_be_closed_twice() -> None:
 def test_a_destination_needs_a_key() -> None:
     with pytest.raises(InvalidSettings) as caught:
         Destination(Settings())
-    assert str(caught.value) == "api_key: missing; without it nothing can be sent"
+    assert str(caught.value).startswith("api_key: missing; pass it, or set ITERABLE_API_KEY")
+
+
+def test_where_delivery_is_off_events_are_checked_and_skipped_without_a_key() -> None:
+    said = "delivery is off: the setting enabled (ITERABLE_ENABLED) is false"
+    with Destination(Settings(enabled=False, skip_anonymous=False)) as to:
+        sent = to.send({"type": "track", "userId": "u-1", "event": "Seen", "messageId": "m-1"})
+        assert (sent.name, sent.message, sent.message_id) == ("skipped", said, "m-1")
+        assert to.send({"type": "group", "userId": "u-1"}).message != said
+        assert to.send({"type": "track", "event": "Seen"}).name == "rejected"
+        mixed = [
+            {"type": "identify", "userId": "u-1", "traits": {"a": []}},
+            {"type": "track", "userId": "u"},
+        ]
+        assert [each.name for each in to.send_all(mixed)] == ["skipped", "rejected"]
+        assert not to.counters.requests
+
+
+def test_where_delivery_is_off_mapped_events_are_skipped_too() -> None:
+    one = {
+        "name": "One",
+        "partnerAction": "trackEvent",
+        "subscribe": 'type = "track"',
+        "mapping": {"userId": "u-1", "eventName": "x"},
+    }
+    with Destination(Settings(enabled=False, mappings=[one])) as to:
+        outcome = to.send({"type": "track", "event": "Seen"})
+        assert (outcome.name, outcome.calls) == ("skipped", ())
 
 
 def test_an_outcome_cannot_be_changed() -> None:

@@ -93,7 +93,8 @@ def test_a_call_goes_to_the_server_of_the_settings(chosen: dict[str, Any], url: 
 def test_a_client_needs_a_key() -> None:
     with pytest.raises(errors.InvalidSettings) as caught:
         Client(Settings())
-    assert str(caught.value) == "api_key: missing; without it nothing can be sent"
+    said = "api_key: missing; pass it, or set ITERABLE_API_KEY and use Settings.from_environment()"
+    assert str(caught.value) == said
 
 
 @responses.activate

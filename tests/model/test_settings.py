@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
 from typing import Any
 
@@ -25,6 +26,7 @@ DEFAULTS = {
     "mappings": None,
     "skip_anonymous": False,
     "refuse_placeholder_ids": False,
+    "enabled": True,
 }
 
 #: Every setting by Segment's name, if it has one there, and ours; and what is not its default.
@@ -44,6 +46,7 @@ OTHERS: list[tuple[str | None, str, Any, Any]] = [
     (None, "mappings", [{"name": "One"}], ({"name": "One"},)),
     (None, "skip_anonymous", True, True),
     (None, "refuse_placeholder_ids", True, True),
+    (None, "enabled", False, False),
 ]
 
 
@@ -87,9 +90,17 @@ def test_an_unknown_setting_is_passed_over_with_a_warning() -> None:
 
 @pytest.mark.parametrize(
     ("given", "expected"),
-    [("US", "US"), ("EU", "EU"), ("united_states", "US"), ("europe", "EU")],
+    [
+        ("US", "US"),
+        ("EU", "EU"),
+        ("united_states", "US"),
+        ("europe", "EU"),
+        ("eu", "EU"),
+        ("Us", "US"),
+        ("Europe", "EU"),
+    ],
 )
-def test_a_data_center_has_two_names(given: str, expected: str) -> None:
+def test_a_data_center_has_two_names_in_any_case(given: str, expected: str) -> None:
     assert Settings(data_center=given).data_center == expected
 
 
@@ -122,7 +133,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("api_key", " key", "must not begin or end with a space"),
     ("api_key", "key ", "must not begin or end with a space"),
     ("api_key", " ", "must not begin or end with a space"),
-    ("data_center", "eu", "must be US or EU (for Segment united_states or europe)"),
+    ("data_center", "de", "must be US or EU (for Segment united_states or europe)"),
     ("data_center", "", "must be US or EU (for Segment united_states or europe)"),
     ("data_center", 1, "must be US or EU (for Segment united_states or europe)"),
     ("data_center", ["US"], "must be US or EU (for Segment united_states or europe)"),
@@ -184,13 +195,49 @@ ENVIRONMENT = {
     "ITERABLE_DATA_CENTER": "EU",
     "ITERABLE_BASE_URL": "http://localhost",
     "ITERABLE_TRACK_ALL_PAGES": "true",
+    "ITERABLE_WEBHOOK_TOKEN": "of the source",
     "PATH": "/bin",
 }
 
 
-def test_the_environment_has_the_key_and_the_address() -> None:
-    expected = Settings(api_key=KEY, data_center="EU", base_url="http://localhost")
+def test_the_environment_has_settings_by_their_names() -> None:
+    expected = Settings(
+        api_key=KEY, data_center="EU", base_url="http://localhost", track_all_pages=True
+    )
     assert Settings.from_environment(ENVIRONMENT) == expected
+
+
+@pytest.mark.parametrize(("_", "ours", "given", "expected"), OTHERS)
+def test_every_setting_has_a_variable(_: Any, ours: str, given: Any, expected: Any) -> None:
+    text = given if isinstance(given, str) else json.dumps(given)
+    read = Settings.from_environment({f"ITERABLE_{ours.upper()}": text})
+    assert chosen(read) == {**DEFAULTS, ours: expected}
+
+
+@pytest.mark.parametrize("name", BOOLEANS)
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [(("true", "Yes", "ON", "1", " 1 "), True), (("false", "No", "OFF", "0"), False)],
+)
+def test_a_variable_is_true_or_false_in_the_usual_words(
+    name: str,
+    texts: tuple[str, ...],
+    expected: bool,  # noqa: FBT001
+) -> None:
+    for text in texts:
+        read = Settings.from_environment({f"ITERABLE_{name.upper()}": text})
+        assert getattr(read, name) is expected
+
+
+@pytest.mark.parametrize(
+    "variable", ["ITERABLE_TRACK_ALL", "ITERABLE_track_all_pages", "ITERABLE_"]
+)
+def test_a_variable_that_is_no_setting_is_passed_over_with_a_warning(variable: str) -> None:
+    said = f"unknown variable '{variable}' is passed over"
+    with pytest.warns(UserWarning, match=rf"\A{said}\Z") as caught:
+        settings = Settings.from_environment({variable: "1", "ITERABLE_API_KEY": KEY})
+    assert settings == Settings(api_key=KEY)
+    assert [warning.filename for warning in caught] == [__file__]
 
 
 def test_the_environment_is_that_of_the_process_if_none_is_given(
@@ -218,12 +265,30 @@ def test_an_empty_variable_is_as_if_absent() -> None:
 
 
 def test_every_wrong_variable_is_named_without_its_value() -> None:
-    wrong = {"ITERABLE_API_KEY": "sécret", "ITERABLE_BASE_URL": "x", "ITERABLE_DATA_CENTER": "EU"}
+    wrong = {
+        "ITERABLE_API_KEY": "sécret",
+        "ITERABLE_BASE_URL": "x",
+        "ITERABLE_DATA_CENTER": "EU",
+        "ITERABLE_ENABLED": "ja",
+        "ITERABLE_SKIP_ANONYMOUS": "2",
+        "ITERABLE_MAPPINGS": "{}",
+    }
     with pytest.raises(InvalidSettings) as caught:
         Settings.from_environment(wrong)
-    assert str(caught.value) == (
-        f"ITERABLE_API_KEY: must be printable ASCII and not empty; ITERABLE_BASE_URL: {NO_URL}"
-    )
+    assert str(caught.value).split("; ") == [
+        "ITERABLE_API_KEY: must be printable ASCII and not empty",
+        f"ITERABLE_BASE_URL: {NO_URL}",
+        "ITERABLE_ENABLED: must be true or false",
+        "ITERABLE_SKIP_ANONYMOUS: must be true or false",
+        "ITERABLE_MAPPINGS: must be a list, not an object",
+    ]
+
+
+@pytest.mark.parametrize("text", ["no JSON", "[" * 100_000, "[NaN"])
+def test_mappings_of_the_environment_are_json(text: str) -> None:
+    with pytest.raises(InvalidSettings) as caught:
+        Settings.from_environment({"ITERABLE_MAPPINGS": text})
+    assert str(caught.value) == "ITERABLE_MAPPINGS: must be a JSON list"
 
 
 def test_settings_are_immutable() -> None:

@@ -619,16 +619,14 @@ def json_or_python(value: object) -> str:
 
 
 def test_the_table_of_settings_names_all_with_their_defaults() -> None:
-    table = [row for row in rows(REFERENCE["reference/settings.md"]) if len(row) == 5][1:]
-    variables = {name: variable for variable, name in settings_module._VARIABLES.items()}
+    table = [row for row in rows(REFERENCE["reference/settings.md"]) if len(row) == 4][1:]
     segments = {ours: segment for segment, ours in settings_module._OURS.items()}
-    written = [[code(row[0]), code(row[1]), code(row[2]), code(row[3])] for row in table]
+    written = [[code(row[0]), code(row[1]), code(row[2])] for row in table]
     expected = [
         [
             [field.name],
             [json_or_python(field.default)],
             [segments[field.name]] if field.name in segments else [],
-            [variables[field.name]] if field.name in variables else [],
         ]
         for field in attrs.fields(Settings)
         if field.init
