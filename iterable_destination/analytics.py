@@ -267,7 +267,7 @@ class Analytics:
         if self._on_error is not None:
             self._on_error(outcome.error, [event])
         else:
-            _log.warning("event %s is lost, %s: %s", its_id, outcome.name, _describe(outcome.error))
+            _log.warning("an event is lost, %s: %s", outcome.name, _describe(outcome.error))
 
 
 def _make_destination() -> Destination:

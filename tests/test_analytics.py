@@ -213,8 +213,8 @@ def test_an_error_without_a_callback_is_logged_without_what_is_in_the_event(
         to.shutdown()
     lines = [each.getMessage() for each in caplog.records if "is lost" in each.getMessage()]
     assert lines == [
-        "event m-1 is lost, rejected: userId: Must set either userId or email",
-        "event m-2 is lost, retryable: Unauthorized",
+        "an event is lost, rejected: userId: Must set either userId or email",
+        "an event is lost, retryable: Unauthorized",
     ]
     assert "ecret" not in caplog.text
 
