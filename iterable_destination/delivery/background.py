@@ -25,6 +25,7 @@ from iterable_destination.delivery.prepare import Preparer
 from iterable_destination.delivery.worker_pool import Results, WorkerPool, log_crash
 from iterable_destination.errors import NotSent, QueueFull
 from iterable_destination.io.lifecycle import Closeable, close_at_exit
+from iterable_destination.io.stamping import stamp_now
 from iterable_destination.model.outcomes import Outcome
 
 _log: Final = logging.getLogger("iterable_destination.delivery")
@@ -45,8 +46,8 @@ class Background(Closeable):
     At most ``capacity`` events are in it. ``conclude`` makes outcomes of results; ``on_outcomes``
     is called with them in a thread of its own: with one at a time if ``tells_singly``, when it must
     not raise; else with lists, and if it raises, delivery ends. ``on_end`` is called when all is
-    over. ``telling`` is how many seconds :meth:`close` waits for outcomes to be told when its own
-    time has run out.
+    over. ``stamp_missing`` gives events of :meth:`enqueue` an id and a time. ``telling`` is how
+    many seconds :meth:`close` waits for outcomes to be told when its own time has run out.
     """
 
     def __init__(  # noqa: PLR0913 - keywords
@@ -59,6 +60,7 @@ class Background(Closeable):
         capacity: int,
         tells_singly: bool,
         on_end: Callable[[], object],
+        stamp_missing: bool = False,
         telling: float = REPORTING,
     ) -> None:
         self._preparer: Final = preparer
@@ -68,6 +70,7 @@ class Background(Closeable):
         self._capacity: Final = capacity
         self._tells_singly: Final = tells_singly
         self._on_end: Final = on_end
+        self._stamp_missing: Final = stamp_missing
         self._telling: Final = telling
         self._numbers: Final = count()
         self._is_closed = False
@@ -130,7 +133,8 @@ class Background(Closeable):
         with self._door:
             self._check_room()
         number = next(self._numbers)
-        prepared = self._preparer.prepare(number, event)
+        stamped = stamp_now(event) if self._stamp_missing else event
+        prepared = self._preparer.prepare(number, stamped)
         with self._door:
             self._check_room()
             self._hand_over(number, prepared)

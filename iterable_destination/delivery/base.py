@@ -342,6 +342,7 @@ class BaseDestination(Closeable, ForkSafe):
         on_outcome: Callable[[Outcome], None] | None = None,
         *,
         capacity: int = 10_000,
+        stamp_missing: bool = True,
         outbox: Outbox | None = None,
     ) -> Self:
         """Begin to deliver in the background what is handed to :meth:`enqueue`; return this.
@@ -352,11 +353,14 @@ class BaseDestination(Closeable, ForkSafe):
         Without an ``outbox`` events wait in memory, ``capacity`` of them at most, at least 1. A
         child process that is forked begins with an empty queue; the parent sends what waits. At
         the end of the interpreter the destination is closed, which waits for 30 seconds at most.
+        ``stamp_missing`` gives a Segment event without a ``messageId`` a random one, and one that
+        has neither a ``timestamp`` nor an ``originalTimestamp`` the present moment as its
+        ``timestamp``, when it is handed in; False takes each event as it is.
 
-        With an ``outbox`` events wait on disk, and its own capacity holds. What is retryable or
-        unknown is tried again, and reported, until it is not. One process at a time delivers from
-        an outbox; when it ends, another one that was started with it goes on, or the next start,
-        or ``iterable-destination drain``.
+        With an ``outbox`` events wait on disk, and its own ``capacity`` and ``stamp_missing``
+        hold. What is retryable or unknown is tried again, and reported, until it is not. One
+        process at a time delivers from an outbox; when it ends, another one that was started with
+        it goes on, or the next start, or ``iterable-destination drain``.
 
         Raises :exc:`RuntimeError` if it was called before, and :exc:`ValueError` for a capacity
         below 1.
@@ -364,7 +368,9 @@ class BaseDestination(Closeable, ForkSafe):
         check_count("capacity", capacity)
         report = _call_safely(on_outcome or _ignore)
         if outbox is None:
-            self._start(lambda: self._build_background(report, capacity))
+            self._start(
+                lambda: self._build_background(report, capacity, stamp_missing=stamp_missing)
+            )
         else:
             self._start(
                 lambda: OutboxWorker(outbox, self._make_pass, report, self._close_if_closed)
@@ -386,7 +392,9 @@ class BaseDestination(Closeable, ForkSafe):
             background.close(0)
         return background
 
-    def _build_background(self, on_outcome: Callable[[Outcome], None], capacity: int) -> Background:
+    def _build_background(
+        self, on_outcome: Callable[[Outcome], None], capacity: int, *, stamp_missing: bool
+    ) -> Background:
         policy = attrs.evolve(self._policy, max_pending=capacity, keeps_paused=False)
         return Background(
             self._preparer,
@@ -395,6 +403,7 @@ class BaseDestination(Closeable, ForkSafe):
             lambda outcomes: on_outcome(outcomes[0]),
             capacity=capacity,
             tells_singly=True,
+            stamp_missing=stamp_missing,
             on_end=self._close_if_closed,
         )
 
@@ -441,7 +450,8 @@ class BaseDestination(Closeable, ForkSafe):
         """Take an event to be delivered in the background; return its number at once.
 
         The number is the ``index`` of its outcome. The event is read here, and may be changed
-        afterwards. Raises :exc:`~errors.QueueFull` if the queue is full, and
+        afterwards. It is not changed itself: a copy is given an id and a time if these are missing,
+        as ``stamp_missing`` says. Raises :exc:`~errors.QueueFull` if the queue is full, and
         :exc:`~errors.NotSent` if the destination is closed; the event was not taken then. Raises
         :exc:`RuntimeError` before :meth:`start`.
         """

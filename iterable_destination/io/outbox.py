@@ -19,6 +19,7 @@ from typing import Any, Final, TypeVar
 from iterable_destination.errors import OutboxError, OutboxInUse, QueueFull
 from iterable_destination.io.file_lock import FileLock, fsync_directory, open_private, unwritable
 from iterable_destination.io.lifecycle import Closeable, ForkSafe
+from iterable_destination.io.stamping import stamp_now
 from iterable_destination.model.bounds import check_count, check_seconds
 from iterable_destination.model.records import OutboxRecord, serialize_for_storage
 
@@ -68,12 +69,16 @@ class Outbox(Closeable, ForkSafe):
         *,
         capacity: int | None = None,
         lock_timeout: float = 30.0,
+        stamp_missing: bool = True,
     ) -> None:
         """Open the file, or make it, for its owner alone.
 
         ``capacity`` is how many events may be in it at once, at least 1; None is as many as fit
         on the disk. ``lock_timeout`` is how many seconds, at least 0, to wait for other writers.
-        Raises :exc:`ValueError` for a number out of bounds.
+        ``stamp_missing`` gives a Segment event that is added without a ``messageId`` a random one,
+        and one that has neither a ``timestamp`` nor an ``originalTimestamp`` the present moment as
+        its ``timestamp``; False adds each event as it is. Raises :exc:`ValueError` for a number
+        out of bounds.
         """
         if capacity is not None:
             check_count("capacity", capacity)
@@ -81,6 +86,7 @@ class Outbox(Closeable, ForkSafe):
         self._path: Final = os.path.realpath(path)
         self._capacity: Final = capacity
         self._lock_timeout: Final = lock_timeout
+        self._stamp_missing: Final = stamp_missing
         self._is_closed = False
         self._open: sqlite3.Connection | None = None
         super().__init__()  # a fork may come from now on
@@ -123,8 +129,10 @@ class Outbox(Closeable, ForkSafe):
         """Add an event, and return its number when it is on disk.
 
         Any event is taken, in its serialized form (see ``serialize_event``): one that cannot be
-        sent is rejected when it is translated, and that is its outcome. Raises :exc:`QueueFull`
-        if the capacity is reached. After an :exc:`OutboxError` the event may be in it all the same.
+        sent is rejected when it is translated, and that is its outcome. The event itself is not
+        changed: a copy is given what is missing, as ``stamp_missing`` says. Raises
+        :exc:`QueueFull` if the capacity is reached. After an :exc:`OutboxError` the event may be
+        in it all the same.
         """
         return self.add_all([event])[0]
 
@@ -134,7 +142,8 @@ class Outbox(Closeable, ForkSafe):
         ``timeout`` is how many seconds to wait for other writers, if that is less than the
         outbox's ``lock_timeout``; None does not shorten it. The rest is as with :meth:`add`.
         """
-        rows = [(serialize_for_storage(event),) for event in events]
+        stamped = map(stamp_now, events) if self._stamp_missing else events
+        rows = [(serialize_for_storage(event),) for event in stamped]
         if not rows:
             return []
 

@@ -134,6 +134,16 @@ def read_as_iso(value: Any) -> str | None:
     return None if moment is None else f"{moment.isoformat('T', 'seconds')[:19]}Z"
 
 
+def iso_moment(moment: datetime, precision: str | None = None) -> str:
+    """Return a ``datetime`` in UTC as ``yyyy-MM-ddTHH:mm:ss.fffZ``.
+
+    ``precision`` is a ``timespec`` of :meth:`datetime.isoformat`. None is milliseconds, or
+    microseconds where there are some.
+    """
+    precision = precision or ("microseconds" if moment.microsecond % 1000 else "milliseconds")
+    return f"{moment.isoformat('T', precision)[:-6]}Z"
+
+
 def read_as_unix_seconds(value: Any) -> int | None:
     """Read a single field that should be a date as whole seconds since 1970-01-01 UTC, or None.
 

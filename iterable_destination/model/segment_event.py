@@ -101,7 +101,7 @@ class EventHeader:
         self.raw: dict[Any, Any] = body
         message_id = body.get("messageId")
         if type(message_id) is not str or message_id < "!":  # one begins with a space, or is empty
-            message_id = _read_message_id(message_id)
+            message_id = read_message_id(message_id)
         #: The event's ``messageId`` as a string, or None; an empty one is none.
         self.message_id: str | None = message_id
         its_type = body.get("type")
@@ -469,8 +469,8 @@ def _read_all_switch(path: str, switches: dict[Any, Any]) -> str | None:
     return f"{path}.{shortened(key)} is false and integrations.{INTEGRATION} is absent"
 
 
-def _read_message_id(value: Any) -> str | None:
-    """Return a ``messageId`` of an unusual kind; None for one that is empty."""
+def read_message_id(value: Any) -> str | None:
+    """Return a ``messageId`` of any kind as text; None for one that is blank or no id."""
     text = as_id(scalar(value))
     return text if isinstance(text, str) and text.strip() else None
 

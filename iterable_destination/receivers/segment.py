@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import attrs
@@ -120,6 +121,7 @@ class SegmentReceiver(Receiver):
         return value if isinstance(value, list) else [value]
 
     def _read_client_request(self, request: Request) -> Sequence[Any]:
+        received_at = datetime.now(UTC)  # before the body, which may take long to come
         is_enabled = self._write_keys or self._is_open
         if not is_enabled or not tracking_api.is_known(request.path):
             raise HTTPError(404, "not found")
@@ -131,7 +133,8 @@ class SegmentReceiver(Receiver):
         value = parse_json(decompress(body, request.header("content-encoding"), limit))
         if not authorization:  # Older clients send it in the body only.
             self._check_write_key(value.get("writeKey") if isinstance(value, dict) else None)
-        return tracking_api.read_events(request.path, value)
+        events = tracking_api.read_events(request.path, value)
+        return tracking_api.complete(events, value.get("sentAt"), received_at)
 
     def _check_write_key(self, write_key: Any) -> None:
         text = write_key if isinstance(write_key, str) else ""
@@ -158,8 +161,10 @@ def webhook_app(  # noqa: PLR0913 - keywords, each with a default
     At any path it accepts the requests of Segment's Webhooks destination: one event, or an array of
     events. Under ``/v1/`` it accepts the requests of Segment's clients to Segment's tracking API:
     ``/v1/batch``, ``/v1/identify``, ``/v1/track``, ``/v1/page``, ``/v1/screen``, with gzip or
-    without, as ``application/json`` or ``text/plain``. GET and HEAD of ``/``, ``/health``,
-    ``/healthz``, ``/livez`` and ``/readyz`` are answered with 200, without authentication.
+    without, as ``application/json`` or ``text/plain``. As Segment does, it corrects their times by
+    ``sentAt``, and gives an event an id and the time of receipt if it has none. GET and HEAD of
+    ``/``, ``/health``, ``/healthz``, ``/livez`` and ``/readyz`` are answered with 200, without
+    authentication.
 
     ``shared_secret`` is the webhook's, which ``X-Signature`` is made with. Of an array Segment
     signs the first event only; ``header_secrets``, the required values of headers by name, cover

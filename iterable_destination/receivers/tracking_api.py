@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Final
 
+from iterable_destination.io.stamping import make_message_id
+from iterable_destination.model.stamping import clock_shift, shift_time, stamp
 from iterable_destination.receivers.http import HTTPError
 
 PREFIX: Final = "/v1/"
@@ -40,6 +43,16 @@ def read_events(path: str, body: Any) -> list[Any]:
         raise HTTPError(400, "batch: must be a list of events")
     shared = {key: body[key] for key in _SHARED if isinstance(body.get(key), dict)}
     return [_merge_shared(event, shared) for event in batch] if shared else batch
+
+
+def complete(events: list[Any], sent_at: Any, received_at: datetime) -> list[Any]:
+    """Return the events of a body with that ``sentAt``, each with an id and a time.
+
+    By ``sentAt``, any value, times of the client's clock are moved to those of the clock that
+    ``received_at``, in UTC, comes from. Events without an id or a time are given them.
+    """
+    shift = clock_shift(sent_at, received_at)
+    return [stamp(shift_time(event, shift), received_at, make_message_id) for event in events]
 
 
 def _merge_shared(event: Any, shared: dict[str, dict[str, Any]]) -> Any:

@@ -79,7 +79,7 @@ def test_without_a_key_it_is_said_where_it_comes_from(monkeypatch: pytest.Monkey
 
 def test_it_says_how_many_events_wait_and_since_when(tmp_path: Path) -> None:
     path = tmp_path / "outbox"
-    with Outbox(path) as outbox:
+    with Outbox(path, stamp_missing=False) as outbox:
         assert json.loads(run("outbox", str(path)).stdout) == {"events": 0, "oldest": None}
         first = outbox.add({"messageId": "m-\x9b", "originalTimestamp": "2026-02-07T10:00:00Z"})
         outbox.add_all([{"messageId": "m-2"}, {}])

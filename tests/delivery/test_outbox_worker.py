@@ -96,10 +96,11 @@ def test_taking_returns_when_the_event_is_on_disk(tmp_path: Path, outbox: Outbox
     stalls = Script([faults.stall()] * 100)
     with LocalIterable(faults=stalls) as iterable, delivering(iterable) as to:
         to.start(outbox=outbox)
-        number = to.enqueue(track(0))
+        event = track(0, timestamp="2026-02-07T10:00:00Z")
+        number = to.enqueue(event)
         with Outbox(tmp_path / "outbox") as another:
             [entry] = another.read()
-        assert (entry.number, entry.event()) == (number, track(0))
+        assert (entry.number, entry.event()) == (number, event)
         assert to.close(0) == 1
         assert len(outbox) == 1
 

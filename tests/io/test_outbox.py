@@ -16,9 +16,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -42,7 +43,13 @@ from tests.support import strategies
 from tests.support.delivering import Leaks, held_by_a_thread
 from tests.support.interrupting import Interruption, at_each_line, raise_interruption
 
-EVENT = {"type": "identify", "userId": "u-1", "traits": {"name": "Zoë"}}
+EVENT = {
+    "type": "identify",
+    "userId": "u-1",
+    "traits": {"name": "Zoë"},
+    "messageId": "m-1",
+    "timestamp": "2026-02-07T10:00:00Z",
+}
 
 
 @pytest.fixture
@@ -132,7 +139,7 @@ class Model(RuleBasedStateMachine):
 
     @rule(count=st.integers(0, 8))
     def add(self, count: int) -> None:
-        events = [{"n": self._next + offset} for offset in range(count)]
+        events = [EVENT | {"n": self._next + offset} for offset in range(count)]
         if len(self._rows) + count > 20:
             with pytest.raises(QueueFull):
                 self._box.add_all(events)
@@ -184,6 +191,27 @@ def test_values_of_python_come_out_as_they_are_sent(box: Outbox) -> None:
     box.add(event)
     [entry] = box.read()
     assert translate(entry.event()) == translate(event)
+
+
+def test_a_copy_of_an_event_has_the_id_and_the_time_that_it_lacks(box: Outbox) -> None:
+    event = {"type": "track", "userId": "u-1", "event": "Seen"}
+    before = datetime.now(UTC) - timedelta(milliseconds=1)
+    box.add(event)
+    box.add_all([event, MappingProxyType(event), EVENT])
+    kept = [entry.event() for entry in box.read()]
+    assert event == {"type": "track", "userId": "u-1", "event": "Seen"}
+    assert len({each["messageId"] for each in kept}) == 4
+    assert kept[3] == EVENT
+    for each in kept[:3]:
+        assert each == event | {key: each[key] for key in ("messageId", "timestamp")}
+        assert before <= datetime.fromisoformat(each["timestamp"]) <= datetime.now(UTC)
+
+
+def test_events_can_be_added_as_they_are(path: Path) -> None:
+    event = {"type": "track", "userId": "u-1", "event": "Seen"}
+    with Outbox(path, stamp_missing=False) as box:
+        box.add(event)
+        assert [entry.event() for entry in box.read()] == [event]
 
 
 def test_an_event_that_cannot_be_sent_is_taken_and_refused_later(box: Outbox) -> None:

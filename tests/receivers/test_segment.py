@@ -8,7 +8,8 @@ import logging
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -582,8 +583,42 @@ def test_many_profiles_of_one_user_in_one_request_are_all_delivered_in_time() ->
 # The outbox --------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("path", ["/v1/batch", "/v1/track"])
+@pytest.mark.parametrize("keeps", [False, True])
+def test_the_clock_of_a_client_is_corrected(tmp_path: Path, path: str, *, keeps: bool) -> None:
+    """Sent a minute after it happened, by a clock that is two hours late."""
+    now = datetime.now(UTC)
+    sent_at = (now - timedelta(hours=2)).isoformat()
+    own = (now - timedelta(hours=2, minutes=1)).isoformat()
+    event = {"userId": "u-1", "event": "Seen", "timestamp": own}
+    single = {**event, "sentAt": sent_at}
+    batch = {"batch": [{**event, "type": "track"}], "sentAt": sent_at}
+    body = single if path == "/v1/track" else batch
+    with ExitStack() as stack:
+        own_iterable = stack.enter_context(LocalIterable())
+        outbox = stack.enter_context(Outbox(tmp_path / "outbox.db")) if keeps else None
+        app = stack.enter_context(run_receiver(own_iterable, write_keys=WRITE_KEY, outbox=outbox))
+        assert ask(app, *make_client_request(body), path).status == 200
+        wait_until(lambda: len(own_iterable.project.effects) == 1)
+        [effect] = own_iterable.project.effects
+    happened = (now - timedelta(minutes=1)).timestamp()
+    assert happened - 1 <= effect.body["createdAt"] <= happened + 5
+    assert effect.id is not None
+
+
+def test_what_came_through_segment_keeps_its_time() -> None:
+    moment = "2023-02-05T20:42:10Z"
+    event = track(1, timestamp=moment, originalTimestamp="2023-02-05T18:42:10Z")
+    body = {"batch": [event], "sentAt": "2023-02-05T18:42:11Z"}
+    with LocalIterable() as own, run_receiver(own, write_keys=WRITE_KEY) as app:
+        assert ask(app, *make_client_request(body), "/v1/batch").status == 200
+        [effect] = own.project.effects
+    assert effect.body["createdAt"] == datetime.fromisoformat(moment).timestamp()
+
+
 def test_with_an_outbox_events_are_on_disk_before_the_answer(tmp_path: Path) -> None:
     path = tmp_path / "outbox.db"
+    events = [track(n, timestamp="2026-02-07T10:00:00Z") for n in (1, 2)]
     with (
         refusing() as nobody,
         Outbox(path) as outbox,
@@ -591,11 +626,11 @@ def test_with_an_outbox_events_are_on_disk_before_the_answer(tmp_path: Path) -> 
         webhook_app(KEYED, shared_secret=SECRET, destination=to, outbox=outbox) as app,
         Outbox(path) as other,
     ):
-        result = ask(app, *sign_request([track(1), track(2)])).result
+        result = ask(app, *sign_request(events)).result
         kept = [entry.event() for entry in other.read()]
         to.close(timeout=0)
     assert result == (200, {"kept": 2})
-    assert kept == [track(1), track(2)]
+    assert kept == events
 
 
 def test_what_is_no_event_is_taken_too_and_found_out_later(tmp_path: Path) -> None:

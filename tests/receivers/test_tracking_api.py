@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from iterable_destination.receivers.http import HTTPError
-from iterable_destination.receivers.tracking_api import is_known, read_events
+from iterable_destination.receivers.tracking_api import complete, is_known, read_events
 
 TYPES = ("identify", "track", "page", "screen", "group", "alias")
 #: The names that clients on phones use.
@@ -107,3 +108,33 @@ def test_a_batch_that_is_no_list_is_400(body: Any) -> None:
     with pytest.raises(HTTPError, match=r"\Abatch: must be a list of events\Z") as caught:
         read_events("/v1/batch", body)
     assert caught.value.response.status == 400
+
+
+RECEIVED = datetime(2026, 2, 7, 10, 0, 0, 250_000, UTC)
+OWN = "2026-02-07T07:59:58.500Z"
+
+
+def test_times_of_a_clock_that_is_wrong_are_moved() -> None:
+    events = [EVENT | {"messageId": "m-1", "timestamp": OWN}]
+    [found] = complete(events, "2026-02-07T08:00:00.000Z", RECEIVED)
+    moved = {"timestamp": "2026-02-07T09:59:58.750Z", "originalTimestamp": OWN}
+    assert found == events[0] | moved
+    assert events == [EVENT | {"messageId": "m-1", "timestamp": OWN}]
+
+
+@pytest.mark.parametrize(
+    "sent_at", [None, "now", 0, "1970-01-01T00:00:00Z", "2026-02-07T10:00:00.000Z"]
+)
+def test_times_of_a_clock_that_is_right_or_not_known_stay(sent_at: Any) -> None:
+    events = [EVENT | {"messageId": "m-1", "timestamp": OWN}]
+    assert complete(events, sent_at, RECEIVED) == events
+
+
+def test_events_without_an_id_or_a_time_get_them_and_none_gets_a_second_time() -> None:
+    """The time of receipt is by a clock that is right already."""
+    events = [EVENT, EVENT | {"originalTimestamp": OWN}, "no event", None]
+    found = complete(events, "2026-02-07T08:00:00.000Z", RECEIVED)
+    assert found[2:] == events[2:]
+    ids = [event.pop("messageId") for event in found[:2]]
+    assert len(set(ids)) == 2
+    assert found[:2] == [EVENT | {"timestamp": "2026-02-07T10:00:00.250Z"}, events[1]]
