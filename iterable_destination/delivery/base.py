@@ -42,8 +42,9 @@ from iterable_destination.model.bounds import check_count, check_timeout
 from iterable_destination.model.endpoints import Endpoint
 from iterable_destination.model.interruptions import raise_interruption
 from iterable_destination.model.outcomes import Outcome, Rejected, Retryable, Unknown
-from iterable_destination.model.records import LineRecord
+from iterable_destination.model.records import LineRecord, Record
 from iterable_destination.model.responses import ApiResponse
+from iterable_destination.typing import Event
 
 _log: Final = logging.getLogger("iterable_destination.delivery")
 
@@ -161,7 +162,7 @@ class BaseDestination(Closeable, ForkSafe):
 
     # One event -----------------------------------------------------------------------------------
 
-    def send(self, event: Any, *, index: int = 0) -> Outcome:
+    def send(self, event: Event | Record, *, index: int = 0) -> Outcome:
         """Translate one event, send it now, and return its outcome.
 
         Faults are retried as :class:`RetryPolicy` says: no attempt begins after its ``deadline``,
@@ -207,7 +208,9 @@ class BaseDestination(Closeable, ForkSafe):
 
     # Many events ---------------------------------------------------------------------------------
 
-    def send_all(self, events: Iterable[Any], *, timeout: float | None = None) -> Iterator[Outcome]:
+    def send_all(
+        self, events: Iterable[Event | Record], *, timeout: float | None = None
+    ) -> Iterator[Outcome]:
         """Send events, in bulk where that is quicker, and yield an outcome for each.
 
         ``events`` is any iterable, of any size. It is read in the thread that asks for outcomes,
@@ -446,7 +449,7 @@ class BaseDestination(Closeable, ForkSafe):
 
         return self._start(build)
 
-    def enqueue(self, event: Any) -> int:
+    def enqueue(self, event: Event) -> int:
         """Take an event to be delivered in the background; return its number at once.
 
         The number is the ``index`` of its outcome. The event is read here, and may be changed

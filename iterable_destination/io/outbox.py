@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from iterable_destination.errors import OutboxError, OutboxInUse, QueueFull
 from iterable_destination.io.file_lock import FileLock, fsync_directory, open_private, unwritable
@@ -22,6 +22,7 @@ from iterable_destination.io.lifecycle import Closeable, ForkSafe
 from iterable_destination.io.stamping import stamp_now
 from iterable_destination.model.bounds import check_count, check_seconds
 from iterable_destination.model.records import OutboxRecord, serialize_for_storage
+from iterable_destination.typing import Event
 
 VERSION: Final = 1
 _READ: Final = (
@@ -125,7 +126,7 @@ class Outbox(Closeable, ForkSafe):
         """Return True: an empty outbox is an outbox."""
         return True
 
-    def add(self, event: Any) -> int:
+    def add(self, event: Event) -> int:
         """Add an event, and return its number when it is on disk.
 
         Any event is taken, in its serialized form (see ``serialize_event``): one that cannot be
@@ -136,7 +137,7 @@ class Outbox(Closeable, ForkSafe):
         """
         return self.add_all([event])[0]
 
-    def add_all(self, events: Iterable[Any], *, timeout: float | None = None) -> list[int]:
+    def add_all(self, events: Iterable[Event], *, timeout: float | None = None) -> list[int]:
         """Add events, all or none, and return their numbers when all are on disk.
 
         ``timeout`` is how many seconds to wait for other writers, if that is less than the

@@ -15,6 +15,7 @@ from iterable_destination.mapping.actions import (
 from iterable_destination.model.segment_event import SegmentEvent, unreadable_event
 from iterable_destination.model.settings import Settings
 from iterable_destination.model.translation import Translation
+from iterable_destination.typing import Event
 
 #: What translates an event by some settings, such as a :class:`Translator` or a function.
 Translate = Callable[[Any, Settings], Translation]
@@ -77,7 +78,7 @@ _CLASSIC: Final = ClassicTranslator()
 _mapped: Final[dict[int, tuple[Any, MappedTranslator]]] = {}
 
 
-def translate(event: Any, settings: Settings | None = None) -> Translation:
+def translate(event: Event, settings: Settings | None = None) -> Translation:
     """Translate a Segment event as Segment's classic Iterable destination does.
 
     ``event`` is a Segment event as a ``dict`` or any other ``Mapping``; it is never changed, and

@@ -79,7 +79,7 @@ def test_every_event_has_one_outcome_in_another_thread_with_the_number_it_was_gi
         reported.append(outcome)
         threads.add(threading.current_thread())
 
-    events = [*history(400, 40), {}, None, {"type": "group"}]
+    events: list[Any] = [*history(400, 40), {}, None, {"type": "group"}]
     with LocalIterable() as iterable, delivering(iterable) as to:
         assert to.start(report) is to
         assert [to.enqueue(event) for event in events] == list(range(403))

@@ -42,6 +42,7 @@ from iterable_destination.model.json_codec import decode
 from iterable_destination.model.responses import ApiResponse
 from iterable_destination.model.translation import Translation
 from iterable_destination.testing import LocalIterable
+from iterable_destination.typing import Identify, Track
 from tests.support import faulty_server as faulty
 from tests.support.delivering import delivering, track
 from tests.support.faulty_server import FaultyServer, Script
@@ -803,9 +804,9 @@ def test_where_delivery_is_off_events_are_checked_and_skipped_without_a_key() ->
         assert (sent.name, sent.message, sent.message_id) == ("skipped", said, "m-1")
         assert to.send({"type": "group", "userId": "u-1"}).message != said
         assert to.send({"type": "track", "event": "Seen"}).name == "rejected"
-        mixed = [
+        mixed: list[Identify | Track] = [
             {"type": "identify", "userId": "u-1", "traits": {"a": []}},
-            {"type": "track", "userId": "u"},
+            {"type": "track", "userId": "u", "event": ""},
         ]
         assert [each.name for each in to.send_all(mixed)] == ["skipped", "rejected"]
         assert not to.counters.requests

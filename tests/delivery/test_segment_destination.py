@@ -145,7 +145,7 @@ def test_no_batch_is_larger_than_segment_takes(segment: Segment) -> None:
 
 
 def test_every_webhook_has_the_outcome_that_an_event_would_have(segment: Segment) -> None:
-    handed = [webhook(0), webhook(1, "inAppDelete"), {"eventName": "emailOpen"}, 7]
+    handed: list[Any] = [webhook(0), webhook(1, "inAppDelete"), {"eventName": "emailOpen"}, 7]
     with delivering(segment) as to:
         found = [to.send(each) for each in handed]
         again = by_index(to.send_all(handed))

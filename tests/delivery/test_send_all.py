@@ -686,7 +686,8 @@ def test_after_the_time_given_nothing_is_translated_and_users_are_told_in_order(
         LocalIterable() as iterable,
         delivering(iterable, translator=translator) as to,
     ):
-        outcomes = list(to.send_all([*events, "no event", None], timeout=0))
+        handed: list[Any] = [*events, "no event", None]
+        outcomes = list(to.send_all(handed, timeout=0))
         assert iterable.project.requests == []
     assert set(names(outcomes)) == {"retryable"}
     assert {str(outcome.error) for outcome in outcomes} == {"not sent: deadline exceeded"}

@@ -173,7 +173,7 @@ def test_after_a_kill_the_next_process_sends_the_same_id_and_time(tmp_path: Path
 
 def test_an_event_that_cannot_be_read_is_rejected_and_nothing_is_raised(start: Any) -> None:
     told: list[Outcome] = []
-    events = [
+    events: list[Any] = [
         *(Unreadable(), UnreadableMapping(), EVENT | {"timestamp": Unreadable()}),
         *(None, b"{}", [EVENT]),
     ]
@@ -181,7 +181,8 @@ def test_an_event_that_cannot_be_read_is_rejected_and_nothing_is_raised(start: A
         start(to, told.append)
         for event in events:
             to.enqueue(event)
-        to.enqueue(Lazy(EVENT))
+        lazy: Any = Lazy(EVENT)
+        to.enqueue(lazy)
         assert to.flush(WAIT_SECONDS) == 0
     assert sorted(outcome.name for outcome in told) == ["delivered"] + ["rejected"] * len(events)
 

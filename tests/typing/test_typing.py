@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import assert_never
 
 import pytest
@@ -20,6 +21,16 @@ from iterable_destination import (
     Skipped,
     Unknown,
     translate,
+)
+from iterable_destination.typing import (
+    Alias,
+    Delete,
+    Event,
+    Group,
+    Identify,
+    Page,
+    Screen,
+    Track,
 )
 
 
@@ -75,6 +86,36 @@ def test_segments_own_client_is_taken_as_it_is() -> None:
     with SegmentDestination(AnalyticsClient(analytics), max_workers=1) as to:
         outcome = to.send({"eventName": "emailOpen"})
     assert outcome.name == "rejected"
+
+
+CALLS: list[Event] = [
+    Identify(type="identify", userId="u-1", traits={"plan": "pro"}),
+    Track(type="track", userId=5, event="Seen", properties=None, timestamp=datetime.now(UTC)),
+    Page(type="page", userId="u-1", name="Pricing", integrations={"All": False, "Iterable": {}}),
+    Screen(type="screen", userId="u-1", category="Help", context={"ip": "127.0.0.1"}),
+    Group(type="group", userId="u-1", groupId="g-1"),
+    Alias(type="alias", userId="u-1", previousId="u-0"),
+    Delete(type="delete", userId="u-1"),
+]
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call["type"])
+def test_every_call_has_a_type_and_is_taken(call: Event) -> None:
+    assert len(translate(call).calls) == (call["type"] in {"identify", "track", "page", "screen"})
+
+
+def test_what_is_no_event_is_an_error_for_a_type_checker_and_an_outcome_when_it_runs() -> None:
+    misspelled: Track = {"type": "track", "event": "Seen", "userid": "u"}  # type: ignore[typeddict-unknown-key]
+    nameless: Track = {"type": "track", "userId": "u"}  # type: ignore[typeddict-item]
+    with Destination(Settings(enabled=False)) as to:
+        outcomes = [
+            to.send(["x"]),  # type: ignore[arg-type]
+            to.send("x"),  # type: ignore[arg-type]
+            *to.send_all(["x"]),  # type: ignore[list-item]
+            to.send(misspelled),
+            to.send(nameless),
+        ]
+    assert {outcome.name for outcome in outcomes} == {"rejected"}
 
 
 def test_an_event_is_refused_before_anything_is_sent() -> None:
