@@ -46,6 +46,10 @@ def _to_set(names: Iterable[str]) -> frozenset[str]:
     return frozenset(names)
 
 
+def _to_numbers(numbers: Iterable[int] | None) -> frozenset[int] | None:
+    return None if numbers is None else frozenset(numbers)
+
+
 def _to_tuple(webhooks: Iterable[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
     return tuple(webhooks)
 
@@ -75,9 +79,7 @@ class Project:
     #: Whether the project has the endpoint of subscriptions, for which Iterable must enable it.
     has_subscriptions: bool = True
     #: The numbers of the lists, message types and channels that exist; None is any.
-    subscription_groups: frozenset[int] | None = attrs.field(
-        default=None, converter=attrs.converters.optional(frozenset)
-    )
+    subscription_groups: frozenset[int] | None = attrs.field(default=None, converter=_to_numbers)
     #: Whether the response is 429 above the documented limits. Or other limits: requests in any one
     #: second, by path (``{"/api/events/track": 5}``); below 1, every request is a 429.
     rate_limits: bool | Mapping[str, float] = False

@@ -44,8 +44,7 @@ def _coerce_group_id(value: Any, path: str, found: Findings) -> int | None:
         return plain
     if isinstance(plain, float) and plain.is_integer():
         return int(plain)
-    kind = "this one" if isinstance(plain, str | float) else describe_type(plain)
-    found.add_problem(path, f"must be a whole number, or a string of digits, not {kind}")
+    found.add_problem(path, "must be a whole number, or a string of digits")
     return None
 
 
