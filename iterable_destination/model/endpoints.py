@@ -47,13 +47,12 @@ EVENTS_TRACK: Final = Endpoint("POST", "/api/events/track", rate=2000)
 EVENTS_TRACK_BULK: Final = Endpoint("POST", "/api/events/trackBulk", rate=10)
 TRACK_PURCHASE: Final = Endpoint("POST", "/api/commerce/trackPurchase")
 UPDATE_CART: Final = Endpoint("POST", "/api/commerce/updateCart")
-#: Of several users at once, of which one is sent. There are also endpoints of one user, but they
-#: have the email or the userId in the path, where servers and proxies log it (Iterable's own client
-#: libraries and Segment's action; it is not in every project, see the page of limits).
+#: It takes several users; a request of ours has one. The endpoints for a single user have the email
+#: or the userId in the path, where servers and proxies log it (spec, as client libraries have it).
 SUBSCRIPTIONS: Final = Endpoint(
     "PUT", "/api/subscriptions/{subscriptionGroup}/{subscriptionGroupId}"
 )
-#: The kinds of groups that users subscribe to, and what can be done (as for SUBSCRIPTIONS).
+#: The kinds of groups that users subscribe to, and what can be done (spec, likewise).
 SUBSCRIPTION_GROUPS: Final = ("emailList", "messageType", "messageChannel")
 SUBSCRIPTION_ACTIONS: Final = ("subscribe", "unsubscribe")
 #: The paths that delivery sends requests to, as rates and counters know them.

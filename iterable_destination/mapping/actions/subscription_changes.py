@@ -1,7 +1,7 @@
 """Subscription changes: coerce the groups that a user joins or leaves.
 
-Two forms are in use. Segment's action has ``subscription_group_type`` in each change, and wrote
-``group_type`` before; a single object counts as a list of one.
+Two forms are in use. Segment's action defines ``subscription_group_type`` in each change; other
+mappings have ``group_type``. A single object counts as a list of one.
 """
 
 from __future__ import annotations
@@ -53,14 +53,14 @@ _ID_AND_ACTION: Final = (
     Field("action", coercion.coerce_text, TEXT, subscription_action_problem, required=True),
 )
 _TYPE: Final = "subscription_group_type"
-_OLD_TYPE: Final = "group_type"
+_SHORT_TYPE: Final = "group_type"
 #: The fields of a change, by the name of its first.
 _FIELDS: Final = {
     name: (
         Field(name, coercion.coerce_text, TEXT, group_type_problem, required=True),
         *_ID_AND_ACTION,
     )
-    for name in (_TYPE, _OLD_TYPE)
+    for name in (_TYPE, _SHORT_TYPE)
 }
 
 
@@ -92,6 +92,6 @@ def _coerce_change(value: Any, path: str, found: Findings) -> Change:
     fields = coercion.coerce_object(value, path, found)
     if fields is None:
         return Change(None, None, None)
-    name = _OLD_TYPE if _TYPE not in fields and _OLD_TYPE in fields else _TYPE
+    name = _SHORT_TYPE if _TYPE not in fields and _SHORT_TYPE in fields else _TYPE
     change = coerce_fields(_FIELDS[name], fields, f"{path}.", found)
     return Change(change.get(name), change.get("subscription_group_id"), change.get("action"))

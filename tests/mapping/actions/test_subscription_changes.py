@@ -29,10 +29,10 @@ CHANGE = {
     "subscription_group_id": "12",
     "action": "subscribe",
 }
-OLD_CHANGE = {"group_type": "emailList", "subscription_group_id": 7, "action": "unsubscribe"}
-#: As the action is defined, and as mappings were written before.
-NEW = {"identifier": {"email": ADA, "userId": {"@path": "$.userId"}}, "subscriptions": [CHANGE]}
-OLD = {"email": ADA, "userId": {"@path": "$.userId"}, "subscription": [OLD_CHANGE]}
+SHORT_CHANGE = {"group_type": "emailList", "subscription_group_id": 7, "action": "unsubscribe"}
+#: As the action is defined, and another form that mappings have.
+FULL = {"identifier": {"email": ADA, "userId": {"@path": "$.userId"}}, "subscriptions": [CHANGE]}
+SHORT = {"email": ADA, "userId": {"@path": "$.userId"}, "subscription": [SHORT_CHANGE]}
 
 
 def build(mapping: Any, action: str = "updateSubscriptions") -> Subscription:
@@ -61,18 +61,18 @@ def read(mapping: Any) -> list[Any]:
 @pytest.mark.parametrize(
     ("mapping", "call"),
     [
-        (NEW, UpdateSubscription(BOTH, "messageType", 12, "subscribe")),
-        (OLD, UpdateSubscription(BOTH, "emailList", 7, "unsubscribe")),
+        (FULL, UpdateSubscription(BOTH, "messageType", 12, "subscribe")),
+        (SHORT, UpdateSubscription(BOTH, "emailList", 7, "unsubscribe")),
         (
-            {**NEW, "user_identifier_preference": "userId"},
+            {**FULL, "user_identifier_preference": "userId"},
             UpdateSubscription(BOTH, "messageType", 12, "subscribe", True),
         ),
         (
-            {**NEW, "subscriptions": CHANGE},
+            {**FULL, "subscriptions": CHANGE},
             UpdateSubscription(BOTH, "messageType", 12, "subscribe"),
         ),
         (
-            {**OLD, "subscription": OLD_CHANGE, "user_identifier_preference": "email"},
+            {**SHORT, "subscription": SHORT_CHANGE, "user_identifier_preference": "email"},
             UpdateSubscription(BOTH, "emailList", 7, "unsubscribe"),
         ),
         (
@@ -88,13 +88,13 @@ def test_both_forms_are_read_from_python_and_from_json(
 
 
 def test_the_action_for_a_single_group_is_the_same() -> None:
-    mapping = {"identifier": NEW["identifier"], "subscription": CHANGE}
+    mapping = {"identifier": FULL["identifier"], "subscription": CHANGE}
     expected = [UpdateSubscription(BOTH, "messageType", 12, "subscribe")]
     assert list_calls(mapping, "updateSubscription") == expected
 
 
 def test_each_group_is_a_call_in_the_order_of_the_mapping() -> None:
-    result = MappedTranslator([build({**NEW, "subscriptions": [CHANGE, OLD_CHANGE]})])(EVENT)
+    result = MappedTranslator([build({**FULL, "subscriptions": [CHANGE, SHORT_CHANGE]})])(EVENT)
     assert result.calls == (
         UpdateSubscription(BOTH, "messageType", 12, "subscribe"),
         UpdateSubscription(BOTH, "emailList", 7, "unsubscribe"),
@@ -120,7 +120,7 @@ class Kind(Enum):
 @pytest.mark.parametrize("number", ["12", 12, 12.0, "012"])
 def test_a_group_is_a_number_or_a_text_of_digits(number: Any) -> None:
     change = {**CHANGE, "subscription_group_id": number, "subscription_group_type": Kind.LIST}
-    [call] = list_calls({**NEW, "subscriptions": {"@path": "$.none"}, "subscription": change})
+    [call] = list_calls({**FULL, "subscriptions": {"@path": "$.none"}, "subscription": change})
     assert (call.group_type, call.group_id) == ("emailList", 12)
 
 
@@ -158,18 +158,18 @@ NO_ID = "must be a whole number, or a string of digits"
 )
 def test_what_is_wrong_with_a_group_has_its_place(field: str, value: Any, message: str) -> None:
     change = {**CHANGE, field: value}
-    assert describe({**NEW, "subscriptions": [CHANGE, change]}) == [
+    assert describe({**FULL, "subscriptions": [CHANGE, change]}) == [
         (f"subscriptions[1].{field}", message)
     ]
-    assert describe({**NEW, "subscriptions": change}) == [(f"subscriptions.{field}", message)]
+    assert describe({**FULL, "subscriptions": change}) == [(f"subscriptions.{field}", message)]
 
 
-def test_the_old_form_names_its_own_fields() -> None:
+def test_the_other_form_names_its_own_fields() -> None:
     change = {"group_type": "sms", "subscription_group_id": "12"}
-    assert describe({**OLD, "subscription": [change]}) == [
+    assert describe({**SHORT, "subscription": [change]}) == [
         ("subscription[0].action", "missing"),
     ]
-    assert describe({**OLD, "subscription": [{**change, "action": "subscribe"}]}) == [
+    assert describe({**SHORT, "subscription": [{**change, "action": "subscribe"}]}) == [
         ("subscription[0].group_type", "must be emailList, messageType or messageChannel"),
     ]
 
@@ -186,8 +186,8 @@ def test_the_old_form_names_its_own_fields() -> None:
     ],
 )
 def test_there_are_one_to_six_groups(given: Any, path: str, message: str) -> None:
-    assert describe({**NEW, "subscriptions": given}) == [(path, message)]
-    assert len(list_calls({**NEW, "subscriptions": [CHANGE] * 6})) == 6
+    assert describe({**FULL, "subscriptions": given}) == [(path, message)]
+    assert len(list_calls({**FULL, "subscriptions": [CHANGE] * 6})) == 6
 
 
 def test_no_groups_at_all_are_missing() -> None:
@@ -195,7 +195,7 @@ def test_no_groups_at_all_are_missing() -> None:
 
 
 def test_what_is_passed_over_has_a_note() -> None:
-    mapping = {**NEW, "subscriptions": [None, CHANGE], "subscription": OLD_CHANGE}
+    mapping = {**FULL, "subscriptions": [None, CHANGE], "subscription": SHORT_CHANGE}
     result = MappedTranslator([build(mapping)])(EVENT)
     assert len(result.calls) == 1
     assert result.notes == (
@@ -206,8 +206,8 @@ def test_what_is_passed_over_has_a_note() -> None:
 
 def test_batching_is_checked_and_not_sent() -> None:
     batching = {"enable_batching": True, "batch_size": 1000, "batch_keys": ["subscriptions"]}
-    assert list_calls({**NEW, **batching}) == list_calls(NEW)
-    assert describe({**NEW, "batch_size": "x"}) == [
+    assert list_calls({**FULL, **batching}) == list_calls(FULL)
+    assert describe({**FULL, "batch_size": "x"}) == [
         ("batch_size", "must be a whole number, not a string that says none")
     ]
 
@@ -232,20 +232,20 @@ NO_USER_ID = "must be printable ASCII, not empty, and not end with a space"
 
 def test_what_is_wrong_with_who_it_is_about_has_its_place() -> None:
     no_email = "not a valid email address (expected name@host.domain)"
-    assert describe({**NEW, "identifier": {"email": "ada"}}) == [("identifier.email", no_email)]
-    assert describe({**OLD, "email": "ada"}) == [("email", no_email)]
-    assert describe({**NEW, "identifier": {"userId": "ü"}}) == [("identifier.userId", NO_USER_ID)]
-    assert describe({"subscription": OLD_CHANGE, "userId": "ü"}) == [("userId", NO_USER_ID)]
-    assert describe({**NEW, "identifier": "u-1"}) == [
+    assert describe({**FULL, "identifier": {"email": "ada"}}) == [("identifier.email", no_email)]
+    assert describe({**SHORT, "email": "ada"}) == [("email", no_email)]
+    assert describe({**FULL, "identifier": {"userId": "ü"}}) == [("identifier.userId", NO_USER_ID)]
+    assert describe({"subscription": SHORT_CHANGE, "userId": "ü"}) == [("userId", NO_USER_ID)]
+    assert describe({**FULL, "identifier": "u-1"}) == [
         ("identifier", "must be an object, not a string")
     ]
-    assert describe({**NEW, "user_identifier_preference": "phone"}) == [
+    assert describe({**FULL, "user_identifier_preference": "phone"}) == [
         ("user_identifier_preference", "must be email or userId")
     ]
 
 
 def test_a_user_id_that_is_not_sent_need_not_be_one_that_iterable_takes() -> None:
-    mapping = {**NEW, "identifier": {"email": ADA, "userId": "ü"}}
+    mapping = {**FULL, "identifier": {"email": ADA, "userId": "ü"}}
     assert [call.body() for call in list_calls(mapping)] == [{"users": [ADA]}]
     assert describe({**mapping, "user_identifier_preference": "userId"}) == [
         ("identifier.userId", NO_USER_ID)
@@ -254,7 +254,7 @@ def test_a_user_id_that_is_not_sent_need_not_be_one_that_iterable_takes() -> Non
 
 def test_an_explanation_and_origins_tell_of_it() -> None:
     event = EVENT | {"properties": {"email": ADA}}
-    mapping = {**NEW, "identifier": {"email": {"@path": "$.properties.email"}}}
+    mapping = {**FULL, "identifier": {"email": {"@path": "$.properties.email"}}}
     [explained] = explain(event, [build(mapping)])
     assert explained.calls == (UpdateSubscription(Identity(ADA), "messageType", 12, "subscribe"),)
     [origin] = origins(event, MappedTranslator([build(mapping)]))
