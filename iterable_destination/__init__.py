@@ -57,6 +57,7 @@ if TYPE_CHECKING:
         TrackPurchase,
         UpdateCart,
         UpdateEmail,
+        UpdateSubscription,
         UpdateUser,
     )
     from iterable_destination.model.endpoints import Endpoint
@@ -134,6 +135,7 @@ __all__ = [
     "Unknown",
     "UpdateCart",
     "UpdateEmail",
+    "UpdateSubscription",
     "UpdateUser",
     "ValidationError",
     "origins",
@@ -199,6 +201,7 @@ _MODULES: Final = {
     "Unknown": "model.outcomes",
     "UpdateCart": "model.calls",
     "UpdateEmail": "model.calls",
+    "UpdateSubscription": "model.calls",
     "UpdateUser": "model.calls",
     "ValidationError": "errors",
     "origins": "mapping.origins",

@@ -360,7 +360,10 @@ class RequestRefused(ApiError):
 
 
 class BadRequest(RequestRefused):
-    """Status 400 (or 422): the body breaks a rule; ``code`` and ``params`` say which."""
+    """Status 400 (or 422): the body breaks a rule; ``code`` and ``params`` say which.
+
+    Also a 404 by which Iterable says that the project does not have this endpoint.
+    """
 
 
 class TooLarge(RequestRefused):

@@ -31,6 +31,7 @@ from iterable_destination.errors import (
 )
 from iterable_destination.io.lifecycle import Closeable, ForkSafe
 from iterable_destination.model.endpoints import Endpoint
+from iterable_destination.model.remembered import make_room
 from iterable_destination.model.responses import redact
 
 _log: Final = logging.getLogger("iterable_destination.io")
@@ -145,6 +146,7 @@ class _Adapter(requests.adapters.HTTPAdapter):
     def request_url(self, request: requests.PreparedRequest, proxies: Any) -> str:
         """Return what the request line names: a path, or for a proxy the whole address."""
         if request.url not in self._targets:
+            make_room(self._targets)
             self._targets[request.url] = super().request_url(request, proxies)
         return self._targets[request.url]
 
@@ -179,11 +181,13 @@ class _Preparation:
 
     def prepare(self, method: str, url: str, body: bytes | None) -> requests.PreparedRequest:
         """Prepare a request; what is the same for each to an endpoint, once."""
-        if (method, url) not in self.templates:
+        template = self.templates.get((method, url))
+        if template is None:
             prepared = self.session.prepare_request(requests.Request(method, url, auth=_skip_auth))
-            self.templates[method, url] = prepared.url, _Headers(prepared.headers)
-        sent_url, headers = self.templates[method, url]
-        headers = _Headers(headers)
+            template = prepared.url, _Headers(prepared.headers)
+            make_room(self.templates)
+            self.templates[method, url] = template
+        sent_url, headers = template[0], _Headers(template[1])
         if body is not None:
             headers["Content-Length"] = str(len(body))
         request = requests.PreparedRequest()

@@ -8,7 +8,7 @@ a frozen class without them is quicker to make.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final, NamedTuple, Protocol, Self
+from typing import Any, ClassVar, Final, NamedTuple, Self
 
 import attrs
 
@@ -254,19 +254,50 @@ class UpdateEmail:
         return cls(Identity(email, user_id), body["newEmail"])
 
 
-Call = UpdateUser | TrackEvent | UpdateCart | TrackPurchase | UpdateEmail
+@attrs.frozen(slots=False)
+class UpdateSubscription:
+    """Subscribe a user to one list, message type or channel of messages, or unsubscribe.
+
+    Iterable has this endpoint only in projects for which it was enabled.
+    """
+
+    #: Who it is about. One of the two is sent; both count for the order of a user's calls.
+    identity: Identity
+    #: ``emailList``, ``messageType`` or ``messageChannel``.
+    group_type: str
+    #: The number of the list, message type or channel, at least 1.
+    group_id: int
+    #: ``subscribe`` or ``unsubscribe``.
+    action: str
+    #: Whether the userId is sent, if there is one, and not the email. The other is sent if the
+    #: preferred one is missing.
+    prefers_user_id: bool = False
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The endpoint, with the group and the action in its path."""
+        path = f"/api/subscriptions/{self.group_type}/{self.group_id}?action={self.action}"
+        return Endpoint(endpoints.SUBSCRIPTIONS.method, path, template=endpoints.SUBSCRIPTIONS.path)
+
+    @property
+    def sent_identity(self) -> Identity:
+        """The email or the userId, whichever is sent; neither if there is none."""
+        email, user_id = self.identity.email, self.identity.user_id
+        if user_id is not None and (self.prefers_user_id or email is None):
+            return Identity(user_id=user_id)
+        return Identity(email)
+
+    def body(self) -> dict[str, Any]:
+        """Return the request's body, a new ``dict``."""
+        sent = self.sent_identity
+        if sent.user_id is not None:
+            return {"usersByUserId": [sent.user_id]}
+        return {} if sent.email is None else {"users": [sent.email]}
+
+
+Call = UpdateUser | TrackEvent | UpdateCart | TrackPurchase | UpdateEmail | UpdateSubscription
 #: The kinds of which Iterable keeps one record for each id.
 WITH_ID: Final = (TrackEvent, TrackPurchase)
-
-
-class CallLike(Protocol):
-    """What delivery needs of a call, to Iterable or to Segment."""
-
-    endpoint: ClassVar[Endpoint]
-
-    @classmethod
-    def of_body(cls, body: dict[str, Any]) -> Any:
-        """Return the call that has this body."""
 
 
 class EncodedCall(NamedTuple):
@@ -275,7 +306,8 @@ class EncodedCall(NamedTuple):
     The bodies of very many calls take far less memory as bytes than as Python's values.
     """
 
-    kind: type[CallLike]
+    #: The call's class. Unless :attr:`original` is set it has ``endpoint`` and ``of_body``.
+    kind: type[Any]
     email: str | None
     user_id: str | None
     #: None for calls other than custom events.
@@ -284,14 +316,26 @@ class EncodedCall(NamedTuple):
     body: bytes
     #: As in :class:`UpdateUser`.
     update_only: bool | None = None
+    #: The call itself, where its body does not say all of it; else None.
+    original: UpdateSubscription | None = None
 
     @property
     def identity(self) -> Identity:
         """Who the call is about."""
         return Identity(self.email, self.user_id)
 
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where the call is sent."""
+        if self.original is not None:
+            return self.original.endpoint
+        endpoint: Endpoint = self.kind.endpoint
+        return endpoint
+
     def call(self) -> Any:
         """Decode the call."""
+        if self.original is not None:
+            return self.original
         call = self.kind.of_body(decode(self.body))
         if self.update_only is not None and isinstance(call, UpdateUser):
             return attrs.evolve(call, update_only=self.update_only)
@@ -305,5 +349,7 @@ def encode_call(call: Call, default_id: str | None = None) -> EncodedCall:
         body.setdefault("id", default_id)
     event_name = body.get("eventName")
     update_only = call.update_only if isinstance(call, UpdateUser) else None
+    original = call if isinstance(call, UpdateSubscription) else None
     text = encode_to_fit(body)
-    return EncodedCall(type(call), identity.email, identity.user_id, event_name, text, update_only)
+    who = identity.email, identity.user_id
+    return EncodedCall(type(call), *who, event_name, text, update_only, original)

@@ -18,10 +18,18 @@ class Endpoint:
 
     #: The HTTP method.
     method: str
-    #: The path, from the server's root.
+    #: The path, from the server's root, and the query if there is one. No personal data.
     path: str
     #: Requests per second for a whole project, or None where Iterable documents no limit (spec).
     rate: float | None = None
+    #: The path as Iterable documents it, with names in braces; None if requests have one path only.
+    template: str | None = None
+    #: What rates, counters and queues know the endpoint by: the template, or the path without one.
+    name: str = attrs.field(init=False, repr=False, eq=False)
+
+    @name.default
+    def _name(self) -> str:
+        return self.path if self.template is None else self.template
 
 
 #: The servers, by data center. A key belongs to one project in one of them (guide).
@@ -39,9 +47,17 @@ EVENTS_TRACK: Final = Endpoint("POST", "/api/events/track", rate=2000)
 EVENTS_TRACK_BULK: Final = Endpoint("POST", "/api/events/trackBulk", rate=10)
 TRACK_PURCHASE: Final = Endpoint("POST", "/api/commerce/trackPurchase")
 UPDATE_CART: Final = Endpoint("POST", "/api/commerce/updateCart")
-#: The paths that delivery sends requests to.
+#: It takes several users; a request of ours has one. The endpoints for a single user have the email
+#: or the userId in the path, where servers and proxies log it (spec, as client libraries have it).
+SUBSCRIPTIONS: Final = Endpoint(
+    "PUT", "/api/subscriptions/{subscriptionGroup}/{subscriptionGroupId}"
+)
+#: The kinds of groups that users subscribe to, and what can be done (spec, likewise).
+SUBSCRIPTION_GROUPS: Final = ("emailList", "messageType", "messageChannel")
+SUBSCRIPTION_ACTIONS: Final = ("subscribe", "unsubscribe")
+#: The paths that delivery sends requests to, as rates and counters know them.
 DELIVERY_PATHS: Final = frozenset(
-    endpoint.path
+    endpoint.name
     for endpoint in (
         USERS_UPDATE,
         USERS_BULK_UPDATE,
@@ -50,6 +66,7 @@ DELIVERY_PATHS: Final = frozenset(
         EVENTS_TRACK_BULK,
         TRACK_PURCHASE,
         UPDATE_CART,
+        SUBSCRIPTIONS,
     )
 )
 #: A cheap request that shows whether a key works (practice).
@@ -67,6 +84,8 @@ MAX_USER_ID_LENGTH: Final = 52
 #: Bounds of the integers in the schema's ``int32`` and ``int64`` (spec).
 INT32: Final = range(-(2**31), 2**31)
 INT64: Final = range(-(2**63), 2**63)
+#: The numbers of subscription groups: positive (practice), of 64 bits like all of Iterable's ids.
+GROUP_IDS: Final = range(1, 2**63)
 
 #: Fields of a profile that Iterable keeps itself (guide). ``profileUpdatedAt`` is one too, but
 #: the classic mapping sends it all the same.

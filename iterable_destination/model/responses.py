@@ -19,6 +19,9 @@ _LONGEST_MESSAGE: Final = 500
 
 _SUCCESS: Final = "Success"
 _DISALLOWED: Final = "is disallowed from tracking"
+#: How ``msg`` begins at a 404 ``NotFound`` for an endpoint that Iterable must enable for a project
+#: (practice): that of subscriptions. Others work, so it is no wrong address.
+_NO_ENDPOINT: Final = "Endpoint not found for project"
 
 #: The meaning of statuses outside 200 to 299 and 500 to 599; any other is no response of
 #: Iterable's.
@@ -166,6 +169,9 @@ def _find_error(
         return errors.ServerError
     if code in _CODES and 200 <= status <= 499:  # noqa: PLR2004
         return _CODES[code]
+    is_missing = status == 404 and code == "NotFound"  # noqa: PLR2004
+    if is_missing and (message or "").startswith(_NO_ENDPOINT):
+        return errors.BadRequest
     if not 200 <= status <= 299:  # noqa: PLR2004
         return _STATUSES.get(status, errors.WrongAddress)
     if not readable:

@@ -9,7 +9,7 @@ that a user made.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from math import isfinite
 from typing import Any, Final
@@ -22,6 +22,7 @@ from iterable_destination.model.calls import (
     TrackPurchase,
     UpdateCart,
     UpdateEmail,
+    UpdateSubscription,
     UpdateUser,
 )
 from iterable_destination.model.json_copy import text_problem
@@ -148,6 +149,26 @@ int32_problem: Final[FindProblem] = partial(whole_number_problem, endpoints.INT3
 int64_problem: Final[FindProblem] = partial(whole_number_problem, endpoints.INT64)
 
 
+group_id_problem: Final[FindProblem] = partial(whole_number_problem, endpoints.GROUP_IDS)
+
+
+def choice_problem(choices: Sequence[str], value: Any) -> str | None:
+    """Return why a value cannot be one of these texts, or None if it is one."""
+    if isinstance(value, str):
+        return None if value in choices else f"must be {_list_choices(choices)}"
+    return required_text_problem(value)
+
+
+def _list_choices(choices: Sequence[str]) -> str:
+    return f"{', '.join(choices[:-1])} or {choices[-1]}"
+
+
+group_type_problem: Final[FindProblem] = partial(choice_problem, endpoints.SUBSCRIPTION_GROUPS)
+subscription_action_problem: Final[FindProblem] = partial(
+    choice_problem, endpoints.SUBSCRIPTION_ACTIONS
+)
+
+
 def categories_problem(value: Any) -> str | None:
     """Return why a value cannot be the categories of an item, or None if it can."""
     if isinstance(value, list) and all(isinstance(category, str) for category in value):
@@ -181,14 +202,16 @@ REQUIRED_ITEM_FIELDS: Final = frozenset({"id", "name", "price", "quantity"})
 def find_problems(call: Call) -> list[Problem]:
     """Return every reason why Iterable would refuse a call; none if it would take it.
 
-    The paths of the problems are keys of the call's body.
+    The paths of the problems are keys of the call's body, or names of parts of its path.
     """
     problems: list[Problem] = []
     check = partial(_check, problems)
-    email_key, id_key = ("email", "userId")
+    email_key, id_key, who = "email", "userId", call.identity
     if isinstance(call, UpdateEmail):
         email_key, id_key = "currentEmail", "currentUserId"
-    email, user_id = call.identity.email, call.identity.user_id
+    elif isinstance(call, UpdateSubscription):
+        email_key, id_key, who = "users[0]", "usersByUserId[0]", call.sent_identity
+    email, user_id = who.email, who.user_id
     if email is None and user_id is None:
         check(id_key, NO_IDENTITY)
     if email is not None:
@@ -244,10 +267,17 @@ def _check_email_change(call: UpdateEmail, check: _Check) -> None:
     check("newEmail", email_problem(call.new_email))
 
 
+def _check_subscription(call: UpdateSubscription, check: _Check) -> None:
+    check("subscriptionGroup", group_type_problem(call.group_type))
+    check("subscriptionGroupId", group_id_problem(call.group_id))
+    check("action", subscription_action_problem(call.action))
+
+
 _CHECKS: Final[dict[type, Callable[[Any, _Check], None]]] = {
     UpdateUser: _check_user,
     TrackEvent: _check_event,
     UpdateCart: _check_items,
     TrackPurchase: _check_purchase,
     UpdateEmail: _check_email_change,
+    UpdateSubscription: _check_subscription,
 }

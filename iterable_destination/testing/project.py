@@ -1,9 +1,9 @@
 """One Iterable project as a pure state machine: a request and the time in, a response out.
 
 It uses no clock, network or thread. The endpoints are in
-:mod:`~iterable_destination.testing.users` and :mod:`~iterable_destination.testing.tracking`, and
-the rules for users in :mod:`~iterable_destination.testing.profiles`, each with the choices that no
-source decides.
+:mod:`~iterable_destination.testing.users`, :mod:`~iterable_destination.testing.tracking` and
+:mod:`~iterable_destination.testing.subscriptions`, and the rules for users in
+:mod:`~iterable_destination.testing.profiles`, each with the choices that no source decides.
 
 Choices here: a request is checked for its path (404), its size (413 ``BatchTooLarge``), its key
 (401), its rate (429, see :mod:`~iterable_destination.testing.rates`) and its body (400), in this
@@ -46,6 +46,10 @@ def _to_set(names: Iterable[str]) -> frozenset[str]:
     return frozenset(names)
 
 
+def _to_numbers(numbers: Iterable[int] | None) -> frozenset[int] | None:
+    return None if numbers is None else frozenset(numbers)
+
+
 def _to_tuple(webhooks: Iterable[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
     return tuple(webhooks)
 
@@ -72,6 +76,10 @@ class Project:
     forgotten: frozenset[str] = attrs.field(default=(), converter=_add_lower_case)
     #: Names of events that the project does not accept.
     disallowed_events: frozenset[str] = attrs.field(default=(), converter=_to_set)
+    #: Whether the project has the endpoint of subscriptions, for which Iterable must enable it.
+    has_subscriptions: bool = True
+    #: The numbers of the lists, message types and channels that exist; None is any.
+    subscription_groups: frozenset[int] | None = attrs.field(default=None, converter=_to_numbers)
     #: Whether the response is 429 above the documented limits. Or other limits: requests in any one
     #: second, by path (``{"/api/events/track": 5}``); below 1, every request is a 429.
     rate_limits: bool | Mapping[str, float] = False
@@ -103,6 +111,8 @@ class Project:
             _index_webhooks(self.webhooks),
             Effects(self.keep_effects),
             self.keep_data_fields,
+            self.has_subscriptions,
+            self.subscription_groups,
         )
 
     @property
@@ -189,12 +199,12 @@ class Project:
         found = routes.find(method, path)
         if found is None:
             return not_found()
-        route, part = found
+        route, parts = found
         self._check_size(body)
         self._check_key(headers)
         self._check_rate(route, now)
         content = self._decode_body(route, method, target, body)
-        call = Call(content, part, dict(parse_qsl(query)), now, path, self.received)
+        call = Call(content, parts, dict(parse_qsl(query)), now, path, self.received)
         return route.act(self._state, call)
 
     def _check_size(self, body: bytes) -> None:

@@ -103,6 +103,10 @@ TRACK_PURCHASE: Final = Definition(
 UPDATE_CART: Final = Definition(
     "UpdateCartRequest", (Field("user", USER_UPDATE, required=True), _ITEMS)
 )
+SUBSCRIPTION_CHANGE: Final = Definition(
+    "BulkSubscriptionActionRequest",
+    (Field("users", ListOf(STRING)), Field("usersByUserId", ListOf(STRING))),
+)
 DEVICE: Final = Definition(
     "Device",
     (

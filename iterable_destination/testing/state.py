@@ -24,8 +24,8 @@ class Call:
 
     #: The decoded body; empty for a request without one.
     body: dict[str, Any]
-    #: The last part of the path if the route has one, percent-decoded; else empty.
-    part: str
+    #: The parts of the path that the route has in braces, percent-decoded.
+    parts: tuple[str, ...]
     #: The query, percent-decoded; of a repeated name, the last.
     query: Mapping[str, str]
     #: When the request arrived, in unix seconds.
@@ -34,6 +34,11 @@ class Call:
     path: str
     #: The number of the request in the ledger.
     number: int
+
+    @property
+    def part(self) -> str:
+        """The last of the parts; empty if there is none."""
+        return self.parts[-1] if self.parts else ""
 
 
 @attrs.frozen
@@ -74,6 +79,10 @@ class State:
     effects: Effects
     #: Whether ``dataFields`` of events, purchases and effects are kept.
     keep_data_fields: bool = True
+    #: Whether the project has the endpoint of subscriptions.
+    has_subscriptions: bool = True
+    #: The numbers of the lists, message types and channels that exist; None is any.
+    subscription_groups: frozenset[int] | None = None
     types: FieldTypes = attrs.field(factory=FieldTypes, init=False)
     events: Records = attrs.field(factory=lambda: Records("event"), init=False)
     purchases: Records = attrs.field(factory=lambda: Records("purchase"), init=False)

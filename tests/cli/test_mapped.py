@@ -158,7 +158,7 @@ def test_unknown_keys_are_named_on_standard_error(tmp_path: Path) -> None:
 
 MANY_PROBLEMS = (
     "{path}: mappings[0].partnerAction: no such action; there are "
-    "trackEvent, updateUser, updateCart, trackPurchase"
+    "trackEvent, updateUser, updateCart, trackPurchase, updateSubscriptions, updateSubscription"
     "; mappings[1].enabled: must be true or false, not a number"
     "; mappings[1].subscribe: at character 8: "
     "expected a text in double quotes, a number, true, false or null"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -447,3 +448,165 @@ def test_two_subscriptions_that_map_the_same_id_make_one_record(
         assert way(to, event()).name == "delivered"
     found = [(each["eventName"], each["id"]) for each in iterable.project.events("u-1@x.com")]
     assert found == [("Again", "m-1")]
+
+
+# Subscriptions ------------------------------------------------------------------------------------
+
+PATH = "/api/subscriptions/{subscriptionGroup}/{subscriptionGroupId}"
+#: An address with all that would have to be encoded in a path.
+ODD = "ada+né/o?x@x.com"
+
+
+def change_groups(*changes: tuple[str, Any, str], **mapping: Any) -> Subscription:
+    """Return a subscription that changes groups, each a type, a number and an action."""
+    keys = ("subscription_group_type", "subscription_group_id", "action")
+    listed = [dict(zip(keys, change, strict=True)) for change in changes]
+    fields = {"identifier": {**WHO, "userId": {"@path": "$.userId"}}, "subscriptions": listed}
+    return Subscription("Groups", "updateSubscriptions", 'type = "track"', fields | mapping)
+
+
+JOIN = change_groups(("emailList", "12", "subscribe"))
+
+
+def create_user(iterable: LocalIterable, email: str) -> None:
+    with delivering(iterable) as classic:
+        assert classic.send({"type": "identify", "traits": {"email": email}}).name == "delivered"
+
+
+def profile(iterable: LocalIterable, email: str) -> dict[str, Any]:
+    user = iterable.project.user(email)
+    assert user is not None
+    return dict(user["dataFields"])
+
+
+def test_groups_are_changed_on_the_profile(iterable: LocalIterable, way: Way) -> None:
+    create_user(iterable, "u-1@x.com")
+    subscription = change_groups(
+        ("emailList", "12", "subscribe"),
+        ("messageType", 3, "unsubscribe"),
+        ("messageChannel", "4", "unsubscribe"),
+    )
+    with open_mapped(iterable, subscription) as to:
+        outcome = way(to, event())
+        counted = to.counters.requests
+    assert (outcome.name, outcome.attempts, outcome.failures) == ("delivered", 3, ())
+    fields = profile(iterable, "u-1@x.com")
+    assert fields["emailListIds"] == [12]
+    assert (fields["unsubscribedMessageTypeIds"], fields["unsubscribedChannelIds"]) == ([3], [4])
+    assert [request.path for request in iterable.project.requests[1:]] == [
+        "/api/subscriptions/emailList/12?action=subscribe",
+        "/api/subscriptions/messageType/3?action=unsubscribe",
+        "/api/subscriptions/messageChannel/4?action=unsubscribe",
+    ]
+    assert counted == {PATH: 3}
+    assert outcome.calls == MappedTranslator([subscription])(event()).calls
+
+
+def test_what_identifies_a_user_is_nowhere_but_in_the_body(
+    iterable: LocalIterable, way: Way, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", logger="iterable_destination")
+    create_user(iterable, ODD)
+    handed = event() | {"context": {"traits": {"email": ODD}}}
+    broken = Script([faults.server_error()])
+    with (
+        LocalIterable(iterable.project, faults=broken) as flaky,
+        open_mapped(flaky, JOIN) as to,
+    ):
+        outcome = way(to, handed)
+    assert (outcome.name, outcome.attempts) == ("delivered", 2)
+    assert profile(iterable, ODD)["emailListIds"] == [12]
+    assert iterable.project.requests[-1].body == {"users": [ODD]}
+    shown = [repr(outcome), caplog.text, *(each.path for each in iterable.project.requests)]
+    assert "/api/subscriptions/emailList/12" in caplog.text
+    assert [text for text in shown if "ada" in text] == []
+
+
+def test_a_user_is_named_by_the_preferred_name(iterable: LocalIterable, way: Way) -> None:
+    with delivering(iterable) as classic:
+        traits = {"email": "u-1@x.com"}
+        classic.send({"type": "identify", "userId": "u-1", "traits": traits})
+    prefers = change_groups(("emailList", "12", "subscribe"), user_identifier_preference="userId")
+    with open_mapped(iterable, prefers) as to:
+        assert way(to, event() | {"userId": "u-1"}).name == "delivered"
+    assert iterable.project.requests[-1].body == {"usersByUserId": ["u-1"]}
+    assert profile(iterable, "u-1@x.com")["emailListIds"] == [12]
+
+
+def test_a_group_that_is_refused_does_not_stop_the_next(way: Way) -> None:
+    project = Project(project_type="email", subscription_groups=[12])
+    subscription = change_groups(("messageType", 3, "subscribe"), ("emailList", 12, "subscribe"))
+    with LocalIterable(project) as iterable, open_mapped(iterable, subscription, AGAIN) as to:
+        create_user(iterable, "u-1@x.com")
+        outcome = way(to, event())
+    assert outcome.name == "rejected"
+    assert failures(outcome) == [("Groups", "rejected", "BadRequest")]
+    assert profile(iterable, "u-1@x.com")["emailListIds"] == [12]
+    assert len(iterable.project.events("u-1@x.com")) == 1
+
+
+def test_an_unknown_user_is_refused(iterable: LocalIterable, way: Way) -> None:
+    with open_mapped(iterable, JOIN) as to:
+        outcome = way(to, event())
+    assert (outcome.name, outcome.code) == ("rejected", "UnknownEmailError")
+    assert iterable.project.user("u-1@x.com") is None
+
+
+def test_a_project_without_the_endpoint_takes_all_other_events(way: Way) -> None:
+    project = Project(project_type="email", has_subscriptions=False)
+    with LocalIterable(project) as iterable, open_mapped(iterable, JOIN, AGAIN) as to:
+        create_user(iterable, "u-1@x.com")
+        outcome = way(to, event())
+        assert (outcome.name, outcome.code) == ("rejected", "NotFound")
+        assert failures(outcome) == [("Groups", "rejected", "BadRequest")]
+        assert way(to, event(user="u-2") | {"messageId": "m-2"}).name == "rejected"
+    assert len(iterable.project.events("u-1@x.com")) == 1
+    assert len(iterable.project.events("u-2@x.com")) == 1
+
+
+def test_subscriptions_keep_their_place_among_a_users_events(iterable: LocalIterable) -> None:
+    """An identify comes first, and every change follows the one before it, by either name."""
+    leave = attrs.evolve(
+        change_groups(("emailList", "12", "unsubscribe")), trigger='event = "Left"'
+    )
+    join = attrs.evolve(JOIN, trigger='event = "Joined"')
+    update = Subscription("Users", "updateUser", 'type = "identify"', WHO | {"dataFields": {}})
+    handed = []
+    for user in range(7):
+        who = {"context": {"traits": {"email": f"u-{user}@x.com"}}}
+        handed.append({"type": "identify", **who})
+        handed += [event(name, user=f"u-{user}") for name in ("Joined", "Left") * 10 + ("Joined",)]
+    handed = [each | {"messageId": f"m-{number}"} for number, each in enumerate(handed)]
+    with open_mapped(iterable, update, join, leave) as to:
+        assert set(names(to.send_all(handed))) == {"delivered"}
+    for user in range(7):
+        effects = iterable.project.effects_of(f"u-{user}@x.com")[1:]
+        actions = [effect.body["action"] for effect in effects]
+        assert actions == ["subscribe", "unsubscribe"] * 10 + ["subscribe"]
+
+
+def test_a_limit_may_be_set_for_all_groups_together(iterable: LocalIterable) -> None:
+    create_user(iterable, "u-1@x.com")
+    translator = MappedTranslator([JOIN, change_groups(("messageType", 3, "subscribe"))])
+    limits = RATE_LIMITS | {PATH: 0.01}
+    with delivering(iterable, translator=translator, rate_limits=limits) as to:
+        (outcome,) = to.send_all([event()], timeout=0.3)
+    assert failures(outcome) == [("Groups", "retryable", "NotSent")]
+    assert len(iterable.project.requests) == 2
+
+
+def test_a_dead_letter_of_a_change_can_be_sent_again(
+    iterable: LocalIterable, tmp_path: Path
+) -> None:
+    letters = tmp_path / "dead.ndjson"
+    translator = MappedTranslator([JOIN])
+    with (
+        DeadLetters(letters) as kept,
+        delivering(iterable, translator=translator, dead_letters=kept) as to,
+    ):
+        assert to.send(event()).name == "rejected"
+    create_user(iterable, "u-1@x.com")
+    with open_mapped(iterable, JOIN) as to:
+        again = json.loads(letters.read_text("utf-8"))
+        assert to.send(again).name == "delivered"
+    assert profile(iterable, "u-1@x.com")["emailListIds"] == [12]

@@ -21,6 +21,7 @@ import responses
 
 from iterable_destination import Client, Destination, Outcome, RetryPolicy, Settings, errors
 from iterable_destination.errors import Problem
+from iterable_destination.model.calls import Identity, UpdateSubscription
 from iterable_destination.model.responses import ApiResponse
 from iterable_destination.model.translation import Translation
 from tests.support import faulty_server as faulty
@@ -335,6 +336,18 @@ def test_update_email_says_who_the_user_is_and_the_new_email(
     sent = responses.calls[0].request.body
     assert isinstance(sent, bytes)
     assert json.loads(sent) == body | {"newEmail": "new@b.co"}
+
+
+@responses.activate
+def test_a_change_of_a_subscription_has_the_group_in_its_path_and_the_user_in_its_body() -> None:
+    path = f"{US}/api/subscriptions/emailList/12?action=unsubscribe"
+    responses.put(path, json={"code": "Success", "msg": ""})
+    who = Identity("ada+é/x@b.co", "u-1")
+    with open_client() as client:
+        client.send(UpdateSubscription(who, "emailList", 12, "unsubscribe"))
+    request = responses.calls[0].request
+    assert isinstance(request.body, bytes)
+    assert (request.url, json.loads(request.body)) == (path, {"users": ["ada+é/x@b.co"]})
 
 
 NO_EMAIL = "not a valid email address (expected name@host.domain)"

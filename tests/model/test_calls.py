@@ -16,6 +16,7 @@ from iterable_destination.model.calls import (
     TrackPurchase,
     UpdateCart,
     UpdateEmail,
+    UpdateSubscription,
     UpdateUser,
     encode_call,
 )
@@ -24,6 +25,12 @@ from iterable_destination.model.endpoints import Endpoint
 ADA = Identity("ada@example.com", "u-1")
 WHO = {"email": "ada@example.com", "userId": "u-1"}
 ITEM: dict[str, Any] = {"id": "p-1", "name": "Go", "price": 1, "quantity": 1}
+
+
+def build_subscription_endpoint(rest: str) -> Endpoint:
+    template = "/api/subscriptions/{subscriptionGroup}/{subscriptionGroupId}"
+    return Endpoint("PUT", f"/api/subscriptions/{rest}", template=template)
+
 
 BODIES: list[tuple[Call, Endpoint, dict[str, Any]]] = [
     (UpdateUser(ADA), endpoints.USERS_UPDATE, {**WHO, "dataFields": {}}),
@@ -105,6 +112,16 @@ BODIES: list[tuple[Call, Endpoint, dict[str, Any]]] = [
         endpoints.USERS_UPDATE_EMAIL,
         {"currentUserId": "u-1", "newEmail": "new@example.com"},
     ),
+    (
+        UpdateSubscription(ADA, "emailList", 12, "subscribe"),
+        build_subscription_endpoint("emailList/12?action=subscribe"),
+        {"users": ["ada@example.com"]},
+    ),
+    (
+        UpdateSubscription(ADA, "messageType", 3, "unsubscribe", prefers_user_id=True),
+        build_subscription_endpoint("messageType/3?action=unsubscribe"),
+        {"usersByUserId": ["u-1"]},
+    ),
 ]
 NAMES = [f"{type(call).__name__}{place}" for place, (call, _, _) in enumerate(BODIES)]
 
@@ -157,6 +174,9 @@ def test_what_is_said_of_a_person_does_not_show() -> None:
         UpdateCart(identity, [item]),
         TrackPurchase(identity, [item], 1, {"city": "Leeds"}),
         UpdateEmail(identity, "ada@example.org"),
+        UpdateSubscription(identity, "emailList", 12, "subscribe"),
+        UpdateSubscription(identity, "emailList", 12, "subscribe").endpoint,
+        encode_call(UpdateSubscription(identity, "emailList", 12, "subscribe")).endpoint,
         Profile({"city": "Leeds"}),
     ]
     shown = repr(calls)
@@ -177,6 +197,8 @@ def test_what_is_said_of_a_person_does_not_show() -> None:
         TrackPurchase(Identity(None, "u-1"), [], 9.5, {"a": 1}, 1_700_000_000, 3, 4, "m-1"),
         TrackPurchase(Identity(None, "u-1"), [], 1),
         UpdateEmail(Identity("a@b.co", None), "b@b.co"),
+        UpdateSubscription(Identity("a@b.co", "u-1"), "messageChannel", 7, "subscribe"),
+        UpdateSubscription(Identity("a@b.co", None), "emailList", 7, "unsubscribe", True),
     ],
     ids=lambda call: type(call).__name__,
 )
@@ -184,6 +206,7 @@ def test_a_call_is_made_again_of_its_mark(call: Call) -> None:
     made = encode_call(call)
     assert made.call() == call
     assert made.identity == call.identity
+    assert made.endpoint == call.endpoint
     assert (made.email, made.user_id) == (call.identity.email, call.identity.user_id)
 
 
@@ -192,3 +215,31 @@ def test_a_mark_gives_an_id_to_what_can_have_one_and_has_none() -> None:
     assert encode_call(TrackEvent(who, "Seen"), "m-1").call() == TrackEvent(who, "Seen", id="m-1")
     assert encode_call(TrackEvent(who, "Seen", id="own"), "m-1").call().body()["id"] == "own"
     assert encode_call(UpdateUser(who), "m-1").call() == UpdateUser(who)
+
+
+@pytest.mark.parametrize(
+    ("identity", "prefers_user_id", "sent"),
+    [
+        (ADA, False, Identity("ada@example.com")),
+        (ADA, True, Identity(user_id="u-1")),
+        (Identity("a@b.co"), True, Identity("a@b.co")),
+        (Identity(user_id="u-1"), False, Identity(user_id="u-1")),
+        (Identity(), False, Identity()),
+    ],
+)
+def test_a_subscription_is_changed_by_one_name(
+    identity: Identity,
+    prefers_user_id: bool,  # noqa: FBT001 - a parameter of the test
+    sent: Identity,
+) -> None:
+    call = UpdateSubscription(identity, "emailList", 1, "subscribe", prefers_user_id)
+    assert call.sent_identity == sent
+    assert [name for names in call.body().values() for name in names] == [*sent.body().values()]
+
+
+def test_an_endpoint_with_other_paths_has_one_name() -> None:
+    one, other = (UpdateSubscription(ADA, "emailList", number, "subscribe") for number in (1, 2))
+    assert one.endpoint != other.endpoint
+    assert one.endpoint.name == other.endpoint.name == endpoints.SUBSCRIPTIONS.name
+    assert endpoints.SUBSCRIPTIONS.name in endpoints.DELIVERY_PATHS
+    assert endpoints.EVENTS_TRACK.name == endpoints.EVENTS_TRACK.path

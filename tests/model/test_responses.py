@@ -251,6 +251,14 @@ def test_a_code_that_says_nothing_more_leaves_the_status_its_meaning(
     assert type(read_error(status, body)) is find_meaning(status)[0]
 
 
+def test_an_endpoint_that_a_project_does_not_have_stops_no_other_request() -> None:
+    text = "Endpoint not found for project: 7"
+    error = read_error(404, encode_body(msg=text, code="NotFound"))
+    assert type(error) is errors.BadRequest
+    assert (str(error), error.status, error.code) == (text, 404, "NotFound")
+    assert type(read_error(404, encode_body(msg=text))) is errors.WrongAddress
+
+
 def test_an_event_that_the_project_does_not_take_is_refused_though_the_status_is_200() -> None:
     text = "The event 'Order Completed' is disallowed from tracking."
     error = read_error(200, encode_body(msg=text, code="Success"))

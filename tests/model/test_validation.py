@@ -14,6 +14,7 @@ from iterable_destination.model.calls import (
     TrackPurchase,
     UpdateCart,
     UpdateEmail,
+    UpdateSubscription,
     UpdateUser,
 )
 from iterable_destination.model.validation import (
@@ -186,6 +187,53 @@ def test_a_change_of_email_has_other_keys_for_who_it_is_about() -> None:
         ("currentEmail", NO_EMAIL),
         ("currentUserId", NO_USER_ID),
     ]
+
+
+def test_of_a_subscription_only_the_name_that_is_sent_counts() -> None:
+    def list_of(identity: Identity, *, by_id: bool = False) -> list[tuple[str, str]]:
+        return list_problems(UpdateSubscription(identity, "emailList", 1, "subscribe", by_id))
+
+    assert list_of(Identity()) == [("usersByUserId[0]", "Must set either userId or email")]
+    assert list_of(Identity("x", "ü")) == [("users[0]", NO_EMAIL)]
+    assert list_of(Identity("x", "ü"), by_id=True) == [("usersByUserId[0]", NO_USER_ID)]
+    assert list_of(Identity("a@b.c", "ü")) == []
+
+
+@pytest.mark.parametrize(
+    ("group_type", "group_id", "action", "expected"),
+    [
+        ("emailList", 1, "subscribe", []),
+        ("messageChannel", 2**63 - 1, "unsubscribe", []),
+        (
+            "list",
+            0,
+            "leave",
+            [
+                ("subscriptionGroup", "must be emailList, messageType or messageChannel"),
+                (
+                    "subscriptionGroupId",
+                    "must be between 1 and 9,223,372,036,854,775,807",
+                ),
+                ("action", "must be subscribe or unsubscribe"),
+            ],
+        ),
+        (
+            None,
+            "1",
+            5,
+            [
+                ("subscriptionGroup", "missing"),
+                ("subscriptionGroupId", NO_NUMBER),
+                ("action", "must be a string, not a number"),
+            ],
+        ),
+    ],
+)
+def test_a_subscription_names_a_group_and_an_action(
+    group_type: Any, group_id: Any, action: Any, expected: list[tuple[str, str]]
+) -> None:
+    call = UpdateSubscription(ADA, group_type, group_id, action)
+    assert list_problems(call) == expected
 
 
 # --- Fields ------------------------------------------------------------------------------------

@@ -735,7 +735,11 @@ def test_the_page_of_the_command_line_names_every_option_with_its_default() -> N
 
 def test_the_limits_are_those_of_the_endpoints() -> None:
     text = REFERENCE["reference/limits.md"]
-    table = {code(row[0])[0]: row[1] for row in rows(text) if row[0].startswith(("`POST", "`GET"))}
+    table = {
+        code(row[0])[0]: row[1]
+        for row in rows(text)
+        if row[0].startswith(("`POST", "`GET", "`PUT"))
+    }
     known = [value for value in vars(endpoints).values() if isinstance(value, endpoints.Endpoint)]
     assert table == {
         f"{endpoint.method} {endpoint.path}": (

@@ -6,6 +6,7 @@ from iterable_destination.mapping.actions import ACTIONS, PRESETS
 from iterable_destination.mapping.actions.fields import FIELDS
 from iterable_destination.mapping.actions.fql.parser import read_trigger
 from iterable_destination.mapping.actions.mapping_kit.compiler import DIRECTIVES
+from iterable_destination.model import endpoints
 from iterable_destination.model.calls import TrackEvent, TrackPurchase, UpdateCart, UpdateUser
 from tests.project.test_docs import REFERENCE, code, rows, section
 
@@ -15,6 +16,8 @@ PATHS = {
     "updateUser": UpdateUser.endpoint.path,
     "updateCart": UpdateCart.endpoint.path,
     "trackPurchase": TrackPurchase.endpoint.path,
+    "updateSubscriptions": endpoints.SUBSCRIPTIONS.path,
+    "updateSubscription": endpoints.SUBSCRIPTIONS.path,
 }
 
 

@@ -25,8 +25,8 @@ PUBLIC = {
         *("Outcome", "Problem", "Profile", "QueueFull", "RateLimited", "Rejected"),
         *("RequestRefused", "RetryError", "RetryPolicy", "Retryable", "SegmentClient"),
         *("SegmentDestination", "ServerError", "Settings", "Skipped", "TrackEvent"),
-        *("TrackPurchase", "Translation", "Unknown", "UpdateCart", "UpdateEmail", "UpdateUser"),
-        *("ValidationError", "origins", "translate"),
+        *("TrackPurchase", "Translation", "Unknown", "UpdateCart", "UpdateEmail"),
+        *("UpdateSubscription", "UpdateUser", "ValidationError", "origins", "translate"),
     },
     "iterable_destination.errors": {
         *("AmbiguousAnswer", "ApiError", "BadRequest", "CheckpointInUse", "ConfigurationError"),

@@ -147,6 +147,17 @@ COMMERCE_ITEM = structure(
     "price",
     "quantity",
 )
+
+
+def subscribers(value: Any, place: str) -> Iterator[str]:
+    """A list of users by email or by userId; ours have one user."""
+    yield from structure({"users": list_of(string), "usersByUserId": list_of(user_id)})(
+        value, place
+    )
+    if type(value) is dict and [len(users) for users in value.values()] != [1]:
+        yield f"{place}: not one user"
+
+
 BODIES: dict[str, Check] = {
     "/api/users/update": API_USER,
     "/api/users/updateEmail": structure(
@@ -168,6 +179,7 @@ BODIES: dict[str, Check] = {
             "eventName",
         )
     ),
+    "/api/subscriptions/{subscriptionGroup}/{subscriptionGroupId}": subscribers,
     "/api/commerce/updateCart": structure(
         {"items": list_of(COMMERCE_ITEM), "user": API_USER}, "items", "user"
     ),

@@ -63,6 +63,18 @@ places = st.sampled_from(
     ]
 )
 
+changes = st.lists(
+    st.fixed_dictionaries(
+        {"subscription_group_id": st.sampled_from(["12", 12, 0, "x"])},
+        optional={
+            "subscription_group_type": st.sampled_from(["emailList", "messageType", "x"]),
+            "group_type": st.sampled_from(["messageChannel", 5]),
+            "action": st.sampled_from(["subscribe", "unsubscribe", {"@path": "$.event"}]),
+        },
+    ),
+    max_size=7,
+)
+
 values = (
     places.map(lambda where: {"@path": where})
     | mappings
@@ -75,6 +87,8 @@ def wild_subscriptions(draw: st.DrawFn) -> Subscription:
     """Make a subscription that maps anything to anything, with some defaults kept."""
     action = draw(st.sampled_from(list(ACTIONS)))
     mapping = copy.deepcopy(DEFAULT_MAPPINGS[action])
+    if action.startswith("updateSubscription"):
+        mapping[draw(st.sampled_from(["subscription", "subscriptions"]))] = draw(changes)
     for field in FIELDS[action]:
         kept = draw(st.integers(0, 3))
         if kept == 0:

@@ -28,6 +28,7 @@ DOCUMENTED = {
         "currentUserId": "string",
         "newEmail!": "string",
     },
+    "BulkSubscriptionActionRequest": {"users": "[string]", "usersByUserId": "[string]"},
     "TrackRequest": {
         **WHO,
         "eventName!": "string",

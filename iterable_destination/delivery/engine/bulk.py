@@ -52,7 +52,7 @@ class BulkEndpoint:
     has_single_endpoint: bool = True
     #: Whether a response reports single items; else one that accepts the request accepts them all.
     reports_items: bool = True
-    #: The endpoint's path, or another name where there are several for one.
+    #: The endpoint's name, or another where there are several for one.
     name: str = attrs.field(init=False)
     #: How many bytes the items and the commas between them may have together.
     capacity: int = attrs.field(init=False)
@@ -60,7 +60,7 @@ class BulkEndpoint:
     @name.default
     def _name(self) -> str:
         suffix = f" {self.opening!r} {self.max_items}"
-        return self.endpoint.path if self.has_single_endpoint else self.endpoint.path + suffix
+        return self.endpoint.name if self.has_single_endpoint else self.endpoint.name + suffix
 
     @capacity.default
     def _capacity(self) -> int:
@@ -73,7 +73,7 @@ class BulkEndpoint:
 
 def queue_name(endpoint: Endpoint, bulk: BulkEndpoint | None) -> str:
     """Return the name of the queue for a bulk endpoint, or for single calls if that is None."""
-    return endpoint.path if bulk is None else bulk.name
+    return endpoint.name if bulk is None else bulk.name
 
 
 #: Iterable's bulk endpoints, by the path of the single calls.

@@ -15,7 +15,7 @@ class Counters:
 
     #: Events, by the name of their outcome.
     outcomes: Counter[str] = attrs.field(factory=Counter)
-    #: Requests sent, by path, retries included.
+    #: Requests sent, by path, retries included. A path with parts that differ has names in braces.
     requests: Counter[str] = attrs.field(factory=Counter)
     #: Retries, done or due, by the name of the error.
     retries: Counter[str] = attrs.field(factory=Counter)

@@ -14,8 +14,9 @@ class EndpointQueue:
     """The user queues whose next envelope goes to one endpoint, and the batches to be retried."""
 
     def __init__(self, endpoint: Endpoint, bulk: BulkEndpoint | None) -> None:
-        #: The endpoint's path, or another name where there are several queues for one.
+        #: The endpoint's name, or another where there are several queues for one.
         self.name: Final = queue_name(endpoint, bulk)
+        #: For single calls, that of one of them: the path of others may differ, the name does not.
         self.endpoint: Final = endpoint
         #: None for single calls.
         self.bulk: Final = bulk
@@ -40,7 +41,7 @@ class EndpointQueue:
     def single_endpoint(self) -> Endpoint:
         """Where the calls that wait here go singly. Some must wait."""
         envelope = next(iter(self.user_queues)).waiting[0]
-        return envelope.calls[envelope.call_index].kind.endpoint
+        return envelope.calls[envelope.call_index].endpoint
 
     def join(self, queue: UserQueue, batchable: int, batchable_bytes: int, now: float) -> None:
         """Let a user queue wait here, of which so many envelopes can go in one request."""

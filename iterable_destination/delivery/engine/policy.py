@@ -44,7 +44,7 @@ class DeliveryPolicy:
     def begin(self, endpoint: Endpoint, attempts: Attempts, now: float) -> Permit:
         """Record that a request goes out, and return its permit."""
         self.breaker.begin(now)
-        self.counters.requests[endpoint.path] += 1
+        self.counters.requests[endpoint.name] += 1
         attempts.begin()
         return self.rate_limiters.of(endpoint).acquire(now)
 

@@ -143,8 +143,8 @@ class RateLimiters:
 
     def of(self, endpoint: Endpoint) -> RateLimiter:
         """Return the rate limiter of an endpoint."""
-        limiter = self._limiters.get(endpoint.path)
+        limiter = self._limiters.get(endpoint.name)
         if limiter is None:
-            limit = self._limits.get(endpoint.path, endpoint.rate)
-            limiter = self._limiters[endpoint.path] = RateLimiter(limit)
+            limit = self._limits.get(endpoint.name, endpoint.rate)
+            limiter = self._limiters[endpoint.name] = RateLimiter(limit)
         return limiter

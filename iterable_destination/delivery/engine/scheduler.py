@@ -154,13 +154,13 @@ class Scheduler:
             return self._open_endpoint_queue(bulk.endpoint, bulk)
         usual = self._usual.get(call.kind)
         if usual is None:
-            usual = self._usual[call.kind] = self._open_usual_queue(call.kind.endpoint)
+            usual = self._usual[call.kind] = self._open_usual_queue(call.endpoint)
         if usual.bulk is None or (not envelope.single and len(call.body) <= usual.bulk.capacity):
             return usual
-        return self._open_endpoint_queue(call.kind.endpoint, None)
+        return self._open_endpoint_queue(call.endpoint, None)
 
     def _open_usual_queue(self, endpoint: Endpoint) -> EndpointQueue:
-        bulk = self._policy.bulk_endpoints.get(endpoint.path)
+        bulk = self._policy.bulk_endpoints.get(endpoint.name)
         return self._open_endpoint_queue(endpoint if bulk is None else bulk.endpoint, bulk)
 
     def _open_endpoint_queue(self, endpoint: Endpoint, bulk: BulkEndpoint | None) -> EndpointQueue:
@@ -333,7 +333,11 @@ class Scheduler:
         )
         for envelope in envelopes:
             envelope.attempts = attempts
-        return Batch(target.endpoint, envelopes, attempts, target.bulk)
+        first = envelopes[0]
+        endpoint = (
+            first.calls[first.call_index].endpoint if target.bulk is None else target.endpoint
+        )
+        return Batch(endpoint, envelopes, attempts, target.bulk)
 
     # Responses come back -------------------------------------------------------------------------
 

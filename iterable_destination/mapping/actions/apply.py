@@ -11,13 +11,15 @@ from iterable_destination.mapping.actions.mapping_kit.directive_options import U
 from iterable_destination.mapping.actions.paths import NOTHING
 from iterable_destination.mapping.actions.payload import coerce_fields
 from iterable_destination.mapping.actions.subscriptions import Subscription
-from iterable_destination.model.calls import Call, TrackPurchase, UpdateCart
+from iterable_destination.model.calls import Call
 from iterable_destination.model.json_copy import TOO_DEEP, unreadable_problem
 from iterable_destination.model.json_values import as_object, describe_type, scalar
 from iterable_destination.model.segment_event import EventHeader, unreadable_event
 from iterable_destination.model.settings import Settings
 
 NO_IDENTITY: Final = "Must include email or userId."
+#: Fields inside which some actions have the email and the userId.
+_IDENTITY_HOLDERS: Final = ("user", "identifier")
 
 
 class Mapped(Findings):
@@ -55,7 +57,7 @@ def apply_subscription(
                 return made
         fields = coerce_fields(subscription.fields, payload, "", made)
         if not made.problems:
-            _check_calls(made, CALLS[subscription.action](fields, made), settings)
+            _check_calls(made, CALLS[subscription.action](fields, made), fields, settings)
     except Unmappable as error:
         made.add_problem(error.place, str(error))
     except RecursionError:
@@ -72,17 +74,20 @@ def fail_trigger(subscription: Subscription, error: Exception) -> Mapped:
     return made
 
 
-def _check_calls(made: Mapped, calls: tuple[Call, ...], settings: Settings) -> None:
+def _check_calls(
+    made: Mapped, calls: tuple[Call, ...], fields: dict[str, Any], settings: Settings
+) -> None:
     """Keep the calls of a payload if nothing is wrong with them."""
-    call = calls[0]
-    who = call.identity
+    if not calls:
+        return
+    who = calls[0].identity
     if who.email is None and who.user_id is None:
         if settings.skip_anonymous:
             made.is_anonymous = True
             made.problems.clear()
             return
-        path = "user.userId" if isinstance(call, UpdateCart | TrackPurchase) else "userId"
-        made.add_problem(path, NO_IDENTITY)
+        holder = next((each for each in _IDENTITY_HOLDERS if each in fields), None)
+        made.add_problem("userId" if holder is None else f"{holder}.userId", NO_IDENTITY)
     else:
         made.problems += made.refusals
     if not made.problems:

@@ -15,10 +15,12 @@ from iterable_destination.model.calls import (
     TrackPurchase,
     UpdateCart,
     UpdateEmail,
+    UpdateSubscription,
     UpdateUser,
 )
 from iterable_destination.model.dates import DAYS_STAY
 from iterable_destination.model.json_copy import data_fields
+from iterable_destination.model.validation import user_id_problem
 
 Payload = dict[str, Any]
 
@@ -73,13 +75,37 @@ def _build_purchase(payload: Payload, found: Findings) -> tuple[Call, ...]:
     )
 
 
-#: The function that builds the calls of each action, by the action's slug. An
-#: :class:`UpdateEmail` is sent only after the call before it was accepted.
+def _build_subscription_changes(payload: Payload, found: Findings) -> tuple[Call, ...]:
+    named = next((key for key in ("subscriptions", "subscription") if key in payload), None)
+    if named is None:
+        found.add_problem("subscriptions", "missing")
+        return ()
+    if named == "subscriptions" and "subscription" in payload:
+        found.add_note("subscription", "passed over: subscriptions counts")
+    identity, place = _read_identifier(payload)
+    prefers_user_id = payload.get("user_identifier_preference") == "userId"
+    calls = tuple(
+        [
+            UpdateSubscription(identity, group_type, group_id, action, prefers_user_id)
+            for group_type, group_id, action in payload[named]
+        ]
+    )
+    sent = calls[0].sent_identity.user_id
+    problem = None if sent is None else user_id_problem(sent)
+    if problem is not None:
+        found.add_refusal(place, problem)
+    return calls
+
+
+#: The function that builds the calls of each action, by the action's slug; none if a problem was
+#: added. An :class:`UpdateEmail` is sent only after the call before it was accepted.
 CALLS: Final[dict[str, Callable[[Payload, Findings], tuple[Call, ...]]]] = {
     "trackEvent": _build_track_event,
     "updateUser": _build_user_update,
     "updateCart": _build_cart,
     "trackPurchase": _build_purchase,
+    "updateSubscriptions": _build_subscription_changes,
+    "updateSubscription": _build_subscription_changes,
 }
 
 
@@ -99,6 +125,17 @@ def _read_user(payload: Payload, found: Findings) -> tuple[Identity, Profile]:
     user = payload["user"]
     identity = Identity(user.get("email"), user.get("userId"))
     return identity, Profile(_build_profile(user, "user.", found), user.get("mergeNestedObjects"))
+
+
+def _read_identifier(payload: Payload) -> tuple[Identity, str]:
+    """Return who a subscription is changed for, and the place of the userId.
+
+    Segment's action has an ``identifier`` with both names; a name that it lacks may stand beside
+    it.
+    """
+    inside = payload.get("identifier", {})
+    email, user_id = (inside.get(key) or payload.get(key) for key in ("email", "userId"))
+    return Identity(email, user_id), "identifier.userId" if inside.get("userId") else "userId"
 
 
 def _read_id(payload: Payload, found: Findings) -> str | None:

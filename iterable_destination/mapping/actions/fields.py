@@ -1,7 +1,8 @@
-"""Fields: the names and types of what each of the four actions takes, as a table."""
+"""Fields: the names and types of what each action takes, as a table."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
 from iterable_destination.mapping.actions import coercion
@@ -17,8 +18,10 @@ from iterable_destination.mapping.actions.payload import (
     Field,
     coerce_fields,
 )
+from iterable_destination.mapping.actions.subscription_changes import coerce_changes
 from iterable_destination.model.validation import (
     FindProblem,
+    choice_problem,
     event_name_problem,
     int32_problem,
     int64_problem,
@@ -31,6 +34,11 @@ from iterable_destination.model.validation import (
 def _coerce_user(value: Any, path: str, found: Findings) -> dict[str, Any] | None:
     fields = coercion.coerce_object(value, path, found)
     return None if fields is None else coerce_fields(_USER, fields, f"{path}.", found)
+
+
+def _coerce_identifier(value: Any, path: str, found: Findings) -> dict[str, Any] | None:
+    fields = coercion.coerce_object(value, path, found)
+    return None if fields is None else coerce_fields(_IDENTIFIER, fields, f"{path}.", found)
 
 
 _EMAIL: Final = Field("email", coercion.coerce_email, NONE, required_text_problem)
@@ -49,6 +57,24 @@ _THE_ITEMS: Final = Field("items", coerce_items, NONE, required=True)
 _BATCHING: Final = (
     Field("enable_batching", coercion.coerce_boolean, BOOLEAN),
     Field("batch_size", coercion.coerce_integer, WHOLE),
+)
+
+#: A user of whom only one name is sent, so that the other may be one that Iterable would refuse.
+_IDENTIFIER: Final = (_EMAIL, Field("userId", coercion.coerce_text, TEXT))
+_PREFERENCE: Final = Field(
+    "user_identifier_preference",
+    coercion.coerce_text,
+    TEXT,
+    partial(choice_problem, ("email", "userId")),
+)
+#: Segment's action, once for several groups and once for a single one, in all the forms there are.
+_SUBSCRIPTION_CHANGES: Final = (
+    Field("identifier", _coerce_identifier, NONE),
+    *_IDENTIFIER,
+    _PREFERENCE,
+    Field("subscriptions", coerce_changes, NONE),
+    Field("subscription", coerce_changes, NONE),
+    *_BATCHING,
 )
 
 
@@ -92,6 +118,8 @@ FIELDS: Final[dict[str, tuple[Field, ...]]] = {
         _CREATED_AT,
         *_attribution(int32_problem),
     ),
+    "updateSubscriptions": _SUBSCRIPTION_CHANGES,
+    "updateSubscription": _SUBSCRIPTION_CHANGES,
 }
 
 

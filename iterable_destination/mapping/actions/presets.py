@@ -51,8 +51,14 @@ _ATTRIBUTION: Final = {
     "templateId": _path("$.properties.templateId"),
 }
 _BATCHING: Final = {"enable_batching": True, "batch_size": 1001}
+_SUBSCRIBER: Final = {
+    "identifier": {"email": _path("$.properties.email"), "userId": _USER_ID},
+    "user_identifier_preference": "email",
+    "enable_batching": True,
+    "batch_size": 1000,
+}
 
-#: The mapping that each action proposes, by its slug.
+#: The mapping that each action proposes, by its slug. Those of subscriptions lack the groups.
 DEFAULT_MAPPINGS: Final[dict[str, Mapping]] = {
     "trackEvent": {
         "email": _EMAIL,
@@ -80,6 +86,8 @@ DEFAULT_MAPPINGS: Final[dict[str, Mapping]] = {
         "total": _path("$.properties.total"),
         **_ATTRIBUTION,
     },
+    "updateSubscriptions": _SUBSCRIBER,
+    "updateSubscription": _SUBSCRIBER,
 }
 
 

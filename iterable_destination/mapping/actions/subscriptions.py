@@ -39,6 +39,8 @@ ACTIONS: Final = {
     "updateUser": "Upsert User",
     "updateCart": "Cart Updates",
     "trackPurchase": "Track Purchase",
+    "updateSubscriptions": "Update Subscriptions",
+    "updateSubscription": "Update Subscription",
 }
 
 _NO_SUCH_ACTION: Final = f"no such action; there are {', '.join(ACTIONS)}"
@@ -73,7 +75,7 @@ class Subscription:
 
     #: Its name in outcomes, errors and explanations.
     name: str
-    #: ``trackEvent``, ``updateUser``, ``updateCart`` or ``trackPurchase``.
+    #: A key of ``ACTIONS``, such as ``trackEvent``.
     action: str
     #: The events it is for, in FQL: ``type = "track" and event = "Signed Up"``.
     trigger: str

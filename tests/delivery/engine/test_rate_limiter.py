@@ -287,3 +287,14 @@ def test_a_limit_for_a_path_that_no_request_goes_to_is_refused() -> None:
     message = r"^/api/x: no path that requests go to; the paths are /api/a, /api/b$"
     with pytest.raises(ValueError, match=message):
         RateLimiters({"/api/a": 1.0, "/api/x": 1.0}, paths={"/api/b", "/api/a"})
+
+
+def test_endpoints_of_one_name_share_a_limiter() -> None:
+    rate_limits = RateLimiters({endpoints.SUBSCRIPTIONS.path: 1.0}, endpoints.DELIVERY_PATHS)
+    one, other = (
+        endpoints.Endpoint("PUT", path, template=endpoints.SUBSCRIPTIONS.path)
+        for path in ("/api/subscriptions/emailList/1", "/api/subscriptions/emailList/2")
+    )
+    rate_limits.of(one).acquire(0.0)
+    assert rate_limits.of(other) is rate_limits.of(endpoints.SUBSCRIPTIONS)
+    assert rate_limits.of(other).available_at(0.0) > 0.9

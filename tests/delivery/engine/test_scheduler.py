@@ -30,6 +30,7 @@ from iterable_destination.model.calls import (
     Identity,
     TrackEvent,
     TrackPurchase,
+    UpdateSubscription,
     UpdateUser,
     encode_call,
 )
@@ -757,6 +758,19 @@ def test_a_single_one_that_is_too_large_is_rejected() -> None:
     made.run()
     assert made.names == {"rejected": 3}
     assert made.counters.requests == {TRACK_BULK: 1, TRACK: 3}
+
+
+def test_changes_of_subscriptions_have_paths_of_their_own_and_one_queue() -> None:
+    changes = [
+        UpdateSubscription(build_identity(f"u-{number}"), "emailList", number, "subscribe")
+        for number in range(1, 6)
+    ]
+    made = build_world(*(build_envelope(i, call) for i, call in enumerate(changes)))
+    made.run()
+    assert made.names == {"delivered": 5}
+    assert [batch.endpoint for _, batch, _ in made.batches] == [call.endpoint for call in changes]
+    assert {batch.queue_name for _, batch, _ in made.batches} == {endpoints.SUBSCRIPTIONS.name}
+    assert made.counters.requests == {endpoints.SUBSCRIPTIONS.name: 5}
 
 
 @pytest.mark.parametrize("count", [2, 20])

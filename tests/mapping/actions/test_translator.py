@@ -248,7 +248,7 @@ def test_every_call_is_valid_and_has_the_documented_schema(
     for call in found.calls if isinstance(found, Translation) else ():  # refused ones have none
         assert validation.find_problems(call) == []
         json.dumps(call.body(), allow_nan=False)
-        assert violations(call.endpoint.path, call.body()) == []
+        assert violations(call.endpoint.name, call.body()) == []
 
 
 @given(translators, json_events, all_settings)
