@@ -208,7 +208,11 @@ class OutboxWorker(Closeable):
             if thread is not None and not self.is_telling:
                 self._abandon()
                 thread.join(None if until == inf else max(until - time.monotonic(), 0) + REPORTING)
-        return self._count(until)
+        left = self._count(until)
+        if left:
+            with suppress(Exception):  # a handler of the caller's
+                _log.warning("closed; %d events stay on disk", left)
+        return left
 
     def _abandon(self) -> None:
         """Await no more responses, if it is time to stop."""

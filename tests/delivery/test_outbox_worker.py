@@ -258,13 +258,16 @@ def test_what_ended_unknown_is_tried_again_with_its_id(outbox: Outbox) -> None:
         assert inversions(iterable, ["u-1"]) == []
 
 
-def test_the_next_start_delivers_what_was_left(outbox: Outbox) -> None:
+def test_the_next_start_delivers_what_was_left(
+    outbox: Outbox, caplog: pytest.LogCaptureFixture
+) -> None:
     fails = Script([faults.server_error()] * 1_000)
     with LocalIterable(faults=fails) as iterable, delivering(iterable) as to:
         to.start(outbox=outbox)
         for event in history(40, 8):
             to.enqueue(event)
         assert to.close(0) == 40
+        assert "closed; 40 events stay on disk" in caplog.text
         with pytest.raises(NotSent):
             to.enqueue(track(40))
         assert to.close() == 0
