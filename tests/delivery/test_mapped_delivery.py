@@ -23,7 +23,7 @@ from iterable_destination.errors import UnwritableFile
 from iterable_destination.mapping.actions import MappedTranslator, Subscription
 from iterable_destination.model.calls import UpdateUser
 from iterable_destination.testing import LocalIterable, Project, Script, faults
-from tests.support.delivering import QUICK, RATE_LIMITS, by_index, delivering, names
+from tests.support.delivering import QUICK, RATE_LIMITS, by_index, delivering, names, together
 
 WHO = {"email": {"@path": "$.context.traits.email"}}
 SUBSCRIPTIONS = (
@@ -288,7 +288,8 @@ def test_an_event_that_waits_for_an_earlier_one_keeps_its_failures() -> None:
         LocalIterable(Project(project_type="email"), faults=broken) as iterable,
         open_mapped(iterable, SUBSCRIPTIONS[0], STRICT) as to,
     ):
-        outcomes = by_index(to.send_all([event(), event() | {"messageId": "m-2"}]))
+        both = [event(), event() | {"messageId": "m-2"}]
+        outcomes = by_index(to.send_all(together(to, both)))
     assert names(outcomes) == ["retryable", "retryable"]
     assert failures(outcomes[1]) == [
         ("Strict", "rejected", "InvalidEvent"),

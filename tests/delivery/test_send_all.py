@@ -68,6 +68,7 @@ from tests.support.delivering import (
     page,
     screen,
     settings_of,
+    together,
     track,
     wait_until,
 )
@@ -86,7 +87,7 @@ def _no_leaks() -> Iterator[None]:
 
 # One outcome for each ----------------------------------------------------------------------------
 
-#: What is handed in, its outcome, and where it goes with others; alone it may go singly.
+#: What is handed in, its outcome, and where it went.
 MIXED: list[tuple[Callable[[int], Any], str, str]] = [
     (lambda n: identify(n, f"u-{n}"), "delivered", endpoints.USERS_BULK_UPDATE.path),
     (lambda n: track(n, f"u-{n}"), "delivered", endpoints.EVENTS_TRACK_BULK.path),
@@ -117,29 +118,18 @@ MIXED: list[tuple[Callable[[int], Any], str, str]] = [
 ]
 
 
-def with_others(path: str) -> str:
-    """The path that calls take which wait together with others that could share a request.
-
-    The first call goes out before others wait, if a worker is quick.
-    """
-    return {
-        endpoints.USERS_UPDATE.path: endpoints.USERS_BULK_UPDATE.path,
-        endpoints.EVENTS_TRACK.path: endpoints.EVENTS_TRACK_BULK.path,
-    }.get(path, path)
-
-
 def test_every_event_of_every_kind_has_one_outcome_with_its_index() -> None:
     kinds = [MIXED[n % len(MIXED)] for n in range(len(MIXED) * 20)]
     events = [make(n) for n, (make, _, _) in enumerate(kinds)]
     with LocalIterable() as iterable, delivering(iterable) as to:
-        outcomes = by_index(to.send_all(iter(events)))
+        outcomes = by_index(to.send_all(together(to, events)))
     assert names(outcomes) == [name for _, name, _ in kinds]
     for event, outcome in zip(events, outcomes, strict=True):
         if isinstance(event, dict):
             assert outcome.message_id == event.get("messageId")
         assert (outcome.error is None) == (outcome.name != "rejected")
         assert outcome.attempts == (outcome.name == "delivered")
-    went = {number_of(effect): with_others(effect.path) for effect in iterable.project.effects}
+    went = {number_of(effect): effect.path for effect in iterable.project.effects}
     assert went == {n: path for n, (_, _, path) in enumerate(kinds) if path}
     assert to.counters.outcomes == Counter(name for _, name, _ in kinds)
     assert to.counters.requests == Counter(each.path for each in iterable.project.requests)
@@ -240,7 +230,7 @@ def test_what_fits_in_no_bulk_goes_alone_and_what_fits_nowhere_is_rejected() -> 
     events = [sized(0, limit), sized(1, limit - 5), sized(2, limit + 1), sized(3, 100)]
     events.append(sized(4, 100))
     with LocalIterable() as iterable, delivering(iterable) as to:
-        outcomes = by_index(to.send_all(events))
+        outcomes = by_index(to.send_all(together(to, events)))
         requests = iterable.project.requests
     assert names(outcomes) == ["delivered", "delivered", "rejected", "delivered", "delivered"]
     assert sorted(applied(iterable.project.effects)) == [0, 1, 3, 4]
@@ -704,7 +694,7 @@ def test_after_the_time_given_nothing_is_translated_and_users_are_told_in_order(
 def test_few_calls_that_could_go_in_one_bulk_go_singly(count: int) -> None:
     tracks = [track(n, f"u-{n}") for n in range(count)]
     with LocalIterable() as iterable, delivering(iterable, rate_limits=None) as to:
-        assert set(names(to.send_all(tracks))) == {"delivered"}
+        assert set(names(to.send_all(together(to, tracks)))) == {"delivered"}
         paths = {request.path for request in iterable.project.requests}
         single_path = "/api/events/track"
         assert paths == ({single_path} if count <= 8 else {f"{single_path}Bulk"})
@@ -861,7 +851,8 @@ def test_an_event_with_several_calls_is_delivered_when_all_of_them_are() -> None
         return Translation(translation.message_id, (profile, call))
 
     with LocalIterable() as iterable, delivering(iterable, translator=twice) as to:
-        outcomes = by_index(to.send_all(track(n, f"u-{n % 10}") for n in range(60)))
+        events = [track(n, f"u-{n % 10}") for n in range(60)]
+        outcomes = by_index(to.send_all(together(to, events)))
     assert set(names(outcomes)) == {"delivered"}
     assert {outcome.attempts for outcome in outcomes} == {2}
     for user in range(10):

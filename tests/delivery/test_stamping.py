@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -44,16 +44,20 @@ ONCE: Final = RetryPolicy(max_attempts=1)
 
 
 @pytest.fixture(params=["in memory", "on disk"])
-def start(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
-    """Return a function that starts a destination, with a callback for outcomes."""
+def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
+    """Yield a function that starts a destination, with a callback for outcomes."""
+    outboxes: list[Outbox] = []
 
     def start(to: Destination, told: Callable[[Outcome], None], **options: Any) -> None:
         if request.param == "on disk":
-            to.start(told, outbox=Outbox(tmp_path / "outbox", **options))
+            outboxes.append(Outbox(tmp_path / "outbox", **options))
+            to.start(told, outbox=outboxes[-1])
         else:
             to.start(told, **options)
 
-    return start
+    yield start
+    for outbox in outboxes:
+        outbox.close()
 
 
 def sent_marks(iterable: LocalIterable) -> list[tuple[str | None, int | None]]:

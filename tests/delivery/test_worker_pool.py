@@ -40,6 +40,7 @@ from tests.support.delivering import (
     names,
     order,
     page,
+    together,
     track,
     wait_until,
 )
@@ -135,7 +136,8 @@ def deliver_to(status: int, text: bytes, kind: str) -> tuple[list[Outcome], Fixe
             SETTINGS, client=client, retry=NONE, rate_limits=RATE_LIMITS, max_workers=1
         ) as to,
     ):
-        return by_index(to.send_all(SENT[kind](n, f"u-{n}") for n in range(_ITEMS[kind]))), client
+        events = [SENT[kind](n, f"u-{n}") for n in range(_ITEMS[kind])]
+        return by_index(to.send_all(together(to, events))), client
 
 
 #: Some of each kind, and with them the ends of each hundred; then every one.
@@ -160,7 +162,7 @@ def test_no_status_of_a_bulk_is_a_false_success(
     ):
         for client.status in statuses:
             client.paths.clear()
-            outcomes = by_index(to.send_all(events))
+            outcomes = by_index(to.send_all(together(to, events)))
             assert len(outcomes) == 3, client.status
             # without a tally each goes singly, and there "success" is a plain acceptance
             if client.status <= 299 and body in {"tally", "success"}:
@@ -527,7 +529,8 @@ def test_a_job_has_the_same_body_each_time() -> None:
         Losing(200, BODIES["tally"]) as client,
         Destination(SETTINGS, client=client, retry=QUICK, rate_limits=RATE_LIMITS) as to,
     ):
-        outcomes = list(to.send_all([track(0, "u-0"), page(1, "u-1"), track(2, "u-2")]))
+        events = [track(0, "u-0"), page(1, "u-1"), track(2, "u-2")]
+        outcomes = list(to.send_all(together(to, events)))
     assert names(outcomes) == ["delivered"] * 3
     assert {outcome.attempts for outcome in outcomes} == {4}
     assert len(bodies) == 4

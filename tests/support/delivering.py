@@ -130,6 +130,15 @@ def delivering(
         yield destination
 
 
+def together(to: Destination, events: Iterable[Any]) -> Iterator[Any]:
+    """Hand in events for ``send_all`` so that no worker sees a part of them.
+
+    A quick worker would send the first one singly. There are few, so that nobody has to wait.
+    """
+    with to.lock:  # by the thread that hands in
+        yield from events
+
+
 @contextmanager
 def held_by_a_thread(outbox: Outbox) -> Iterator[None]:
     """Hold the lock of an outbox in another thread."""
