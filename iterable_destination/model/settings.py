@@ -137,7 +137,7 @@ class Settings:
     #: anonymous.
     skip_anonymous: bool = attrs.field(default=False, validator=validate(check_boolean))
     #: Reject events with a userId that looks like none, such as ``undefined``, ``null`` or ``0``;
-    #: otherwise they have a note. Of the classic mapping.
+    #: otherwise they have a note.
     refuse_placeholder_ids: bool = attrs.field(default=False, validator=validate(check_boolean))
 
     @property
