@@ -24,7 +24,7 @@ from iterable_destination.errors import (
 from iterable_destination.model.calls import Identity
 from iterable_destination.model.dates import TEXTS_STAY, WITH_TIME, is_ambiguous
 from iterable_destination.model.field_names import FieldNames, fold, fold_all
-from iterable_destination.model.json_copy import DataFieldsCopier, unreadable_problem
+from iterable_destination.model.json_copy import DataFieldsCopier, is_unreadable, unreadable_problem
 from iterable_destination.model.json_values import (
     TOO_LARGE,
     as_list,
@@ -529,6 +529,6 @@ def unreadable_event(event: Any, error: Exception) -> InvalidEvent:
         copy = DataFieldsCopier(found, TEXTS_STAY).copy(event, "")
     except Exception:  # noqa: BLE001 - a value may raise what is not caught there, such as MemoryError
         copy = None
-    problems = [problem for problem in found if problem.message.startswith("cannot be read: ")]
+    problems = [problem for problem in found if is_unreadable(problem)]
     problems = problems or [Problem("$", unreadable_problem(error))]
     return InvalidEvent(problems, *read_header(copy))
