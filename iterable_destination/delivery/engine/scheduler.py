@@ -173,13 +173,13 @@ class Scheduler:
     def _join_endpoint_queue(self, queue: UserQueue, now: float) -> bool:
         """Let a ready user queue wait where its next envelope goes.
 
-        An outcome that is known already is settled in its turn; if it is retryable the rest must
-        not overtake it. Returns whether there may be a batch to send because of it.
+        An outcome that is known already is settled in its turn; if it is retryable or unknown the
+        rest must not overtake it. Returns whether there may be a batch to send because of it.
         """
         waiting = queue.waiting
         while waiting and (outcome := waiting[0].outcome) is not None:
             self._settle(waiting.pop(0), outcome)
-            queue.paused |= isinstance(outcome, Retryable)
+            queue.paused |= isinstance(outcome, Retryable | Unknown)
         refusal = self._refusal(now)
         if refusal is not None or queue.paused:
             queue.paused = True

@@ -1687,6 +1687,30 @@ def test_a_bulk_goes_on_with_the_subscriptions_of_some_of_its_events() -> None:
     ]
 
 
+def test_an_unknown_outcome_that_had_to_wait_for_its_turn_holds_later_events_of_the_user() -> None:
+    """Two users turn out to be one; of the second one's event a subscription ended unknown."""
+    two = ("Bought", "Seen")
+    made = build_world(
+        envelope_with_subscriptions(0, two, buy("ann@x.com"), track("ann@x.com")),
+        envelope_with_subscriptions(1, two, buy("ann"), track("ann")),
+        retry=RetryPolicy(max_attempts=1),
+    )
+    first, second = made.batch(), made.batch()
+    made.add(build_envelope(2, track("ann@x.com", "ann")))
+    made.report(first, ACCEPTED)
+    made.report(second, said(errors.AmbiguousAnswer))
+    both = made.batch()
+    assert made.sent(TRACK_BULK) == [[0, 1]]
+    made.report(both, ApiResponse(200, {"invalidUserIds": ["ann"]}))  # and leaves the other open
+    made.run()
+    assert made.sent() == [[0], [1], [0, 1], [0]]
+    assert made.order == [0, 1, 2]
+    assert made.outcomes[0].name == "delivered"
+    assert list_failures(made.outcomes[1]) == [("Bought", "unknown"), ("Seen", "rejected")]
+    assert made.outcomes[1].name == "unknown"
+    assert made.outcomes[2].name == "retryable"
+
+
 # --- Other bulk endpoints ------------------------------------------------------------------------
 
 
