@@ -35,7 +35,6 @@ TOO_DEEP: Final = f"is nested more than {MAX_NESTING} levels deep"
 OUT_OF_YEARS: Final = "is a date outside the years 1 to 9999"
 
 _MAX_TEXT: Final = endpoints.MAX_BODY_BYTES
-_UNREADABLE: Final = "cannot be read: "
 
 
 def data_fields(
@@ -70,12 +69,12 @@ def surrogate_problem(text: str) -> str | None:
 
 def unreadable_problem(error: Exception) -> str:
     """Say what is wrong with a value that raised an exception where it was read."""
-    return f"{_UNREADABLE}{type(error).__name__}"
+    return f"cannot be read: {type(error).__name__}"
 
 
 def is_unreadable(problem: Problem) -> bool:
     """Whether a problem is that a value raised an exception where it was read."""
-    return problem.message.startswith(_UNREADABLE)
+    return problem.message.startswith("cannot be read: ")
 
 
 #: The place of a value in what is copied: a path; or the place of the object or list around it,
