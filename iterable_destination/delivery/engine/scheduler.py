@@ -31,6 +31,7 @@ from iterable_destination.delivery.engine.envelope import (
     build_delivered,
     build_failed,
     build_final,
+    copy_error,
     next_call_after_failure,
     undelivered_kind,
 )
@@ -278,7 +279,9 @@ class Scheduler:
             return None
         batch = target.retries.popleft() if target.retries else self._form_batch(target, now)
         if now > batch.attempts.deadline:
-            self._give_up(batch, batch.error or NotSent(DEADLINE_EXCEEDED), now)
+            # halves of a batch have one error
+            error = NotSent(DEADLINE_EXCEEDED) if batch.error is None else copy_error(batch.error)
+            self._give_up(batch, error, now)
             return None
         batch.permit = self._policy.begin(target.endpoint, batch.attempts, now)
         self._in_flight.add(batch)
@@ -533,8 +536,9 @@ class Scheduler:
         is_refused = isinstance(error, RequestRefused) and not batch.attempts.is_early
         if is_refused and len(batch.envelopes) == 1:
             kind = Rejected  # of several, Iterable refused the request and not each item
+        is_shared = len(batch.envelopes) > 1
         for envelope in batch.envelopes:
-            outcome = build_failed(kind, envelope, error)
+            outcome = build_failed(kind, envelope, copy_error(error) if is_shared else error)
             if not self._goes_on_after(envelope, outcome, batch.attempts, now):
                 self._settle_in_flight(envelope, outcome, now)
 
@@ -562,7 +566,8 @@ class Scheduler:
         if queue.endpoint_queue is not None:
             queue.endpoint_queue.leave(queue)
         for envelope in queue.waiting:
-            outcome = build_failed(undelivered_kind(envelope.attempts), envelope, error)
+            kind = undelivered_kind(envelope.attempts)
+            outcome = build_failed(kind, envelope, copy_error(error))
             self._settle(envelope, envelope.outcome or build_final(envelope, outcome))
         self._user_queues.release(queue)
 
@@ -579,7 +584,8 @@ class Scheduler:
         for batch in batches:
             kind = undelivered_kind(batch.attempts)
             for envelope in batch.envelopes:
-                self._settle_in_flight(envelope, build_failed(kind, envelope, error), -inf)
+                outcome = build_failed(kind, envelope, copy_error(error))
+                self._settle_in_flight(envelope, outcome, -inf)
 
     def stop(self, reason: NotSent | None = None) -> None:
         """Send nothing more; what is in flight still ends by its response.

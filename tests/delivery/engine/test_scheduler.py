@@ -761,15 +761,14 @@ def test_a_single_one_that_is_too_large_is_rejected() -> None:
 
 @pytest.mark.parametrize("count", [2, 20])
 def test_a_whole_bulk_that_is_refused_after_the_deadline_rejects_nobody(count: int) -> None:
-    refusal = said(errors.BadRequest, status=400)
     made = build_world(
         *(build_envelope(i, track(f"u-{i}")) for i in range(count)),
-        send=lambda _: refusal,
+        send=lambda _: said(errors.BadRequest, status=400),
         takes=lambda _: 61.0,
     )
     made.run()
     assert made.names == {"retryable": count}
-    assert made.outcomes[0].error is refusal
+    assert {type(outcome.error) for outcome in made.outcomes.values()} == {errors.BadRequest}
 
 
 # --- What a bulk's response leaves open ----------------------------------------------------------
@@ -1252,6 +1251,62 @@ def test_abandoning_settles_everything_at_once() -> None:
     ]
     assert made.scheduler.pending == 0
     assert made.outcomes[0].message == "deadline exceeded before the response came"
+
+
+def end_by_failing(made: World) -> None:
+    made.send = lambda _: said(errors.ServerError)
+    made.run()
+
+
+def end_by_a_deadline(made: World) -> None:
+    """Let a bulk fail twice, so that its halves wait, and be gone until it is too late."""
+    made.report(made.batch(), said(errors.ServerError))
+    made.now += 30
+    made.report(made.batch(), said(errors.ServerError))
+    made.now += 60
+    assert made.ask() is None
+
+
+def end_by_a_stop(made: World) -> None:
+    made.scheduler.stop()
+    made.collect()
+
+
+def end_by_a_stop_before_a_retry(made: World) -> None:
+    made.report(made.batch(), said(errors.ServerError))
+    end_by_a_stop(made)
+
+
+def end_by_abandoning(made: World) -> None:
+    made.batch()
+    made.scheduler.abandon()
+    made.collect()
+
+
+def end_by_a_wrong_key(made: World) -> None:
+    made.report(made.batch(), said(errors.Unauthorized))
+    assert made.ask() is None
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        *(end_by_failing, end_by_a_deadline, end_by_a_stop, end_by_a_stop_before_a_retry),
+        *(end_by_abandoning, end_by_a_wrong_key),
+    ],
+)
+def test_no_two_outcomes_have_one_error(end: Callable[[World], None]) -> None:
+    made = build_world(
+        *(build_envelope(index, update(name)) for index, name in enumerate(["ann", "bob"] * 2)),
+        build_envelope(4, buy("ann")),
+        build_envelope(5, buy("ann")),
+        retry=RetryPolicy(max_server_errors=3),
+    )
+    end(made)
+    found = [outcome.error for outcome in made.outcomes.values()]
+    assert len(found) == 6
+    assert None not in found
+    assert len(set(map(id, found))) == len(found)
 
 
 @pytest.mark.parametrize("reply", [ACCEPTED, said(errors.Unauthorized), said(errors.ServerError)])
