@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+import attrs
+
 from iterable_destination.delivery.base import MAX_WORKERS, BaseDestination, Runtime
 from iterable_destination.delivery.engine.bulk import ITERABLE_BULK_ENDPOINTS
 from iterable_destination.delivery.engine.rate_limiter import RateLimiters
@@ -13,7 +15,7 @@ from iterable_destination.delivery.prepare import Header
 from iterable_destination.io.dead_letters import DeadLetters
 from iterable_destination.io.iterable_client import Client
 from iterable_destination.mapping.translate import Translate, translator_for
-from iterable_destination.model.calls import Call, EncodedCall, encode_call
+from iterable_destination.model.calls import WITH_ID, Call, EncodedCall, encode_call
 from iterable_destination.model.endpoints import DELIVERY_PATHS
 from iterable_destination.model.segment_event import read_header
 from iterable_destination.model.settings import Settings
@@ -85,6 +87,16 @@ class Destination(BaseDestination):
             super()._close_client()
 
 
+def _drop_blank_id(call: Call) -> Call:
+    """Return a call of which an id that is empty, or of spaces only, is none: as a messageId is.
+
+    Two records with such an id would be one.
+    """
+    if isinstance(call, WITH_ID) and isinstance(call.id, str) and not call.id.strip():
+        return attrs.evolve(call, id=None)
+    return call
+
+
 class _Project:
     """Iterable as the target of delivery."""
 
@@ -96,7 +108,7 @@ class _Project:
         return self._translator(event, self._settings)
 
     def encode(self, call: Call, default_id: str | None) -> EncodedCall:
-        return encode_call(call, default_id)
+        return encode_call(_drop_blank_id(call), default_id)
 
     def read_header(self, event: Any) -> Header:
         return read_header(event)
