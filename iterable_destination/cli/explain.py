@@ -78,8 +78,10 @@ def _explain_requests(
     names = translation.subscriptions or (None,) * len(translation.calls)
     for number, (call, name) in enumerate(zip(translation.calls, names, strict=True)):
         yield from _explain_request(call, name, [each for each in found if each.call == number])
-    if not isinstance(translator, MappedTranslator):  # Subscriptions have shown theirs.
-        yield from _indent("note", translation.notes)
+    notes = translation.notes
+    if isinstance(translator, MappedTranslator):  # those of a subscription are shown with it
+        notes = tuple(note for note in notes if ": " not in note.path)
+    yield from _indent("note", notes)
 
 
 def _explain_request(

@@ -32,6 +32,7 @@ from iterable_destination.cli.options import (
     WITHOUT_AUTHENTICATION,
     WORKERS,
     WRONG_USAGE,
+    RateLimits,
     catch_interrupts,
     check_outbox_file,
     describe_error,
@@ -181,7 +182,7 @@ def send(  # noqa: PLR0913, PLR0917 - options
     mappings: str | None,
     checkpoint: str | None,
     max_workers: int,
-    rate_limits: dict[str, float | None] | None,
+    rate_limits: RateLimits,
 ) -> None:
     """Deliver each event to Iterable, many at a time.
 
@@ -196,6 +197,7 @@ def send(  # noqa: PLR0913, PLR0917 - options
         mappings=mappings,
         dead_letters=dead_letters,
         checkpoint=checkpoint,
+        rate_limits=rate_limits.file,
     )
     settings = load_settings(settings_file, mappings, data_center=data_center, base_url=base_url)
     with open_destination(
@@ -203,7 +205,7 @@ def send(  # noqa: PLR0913, PLR0917 - options
         mappings or settings_file,
         dead_letters,
         max_workers=max_workers,
-        rate_limits=rate_limits,
+        rate_limits=rate_limits.by_path,
     ) as to:
         status = send_lines(inputs, to, checkpoint)
     sys.exit(status)
@@ -228,7 +230,7 @@ def drain(  # noqa: PLR0913, PLR0917 - options
     dead_letters: str | None,
     mappings: str | None,
     max_workers: int,
-    rate_limits: dict[str, float | None] | None,
+    rate_limits: RateLimits,
 ) -> None:
     """Deliver what is in an outbox.
 
@@ -237,7 +239,11 @@ def drain(  # noqa: PLR0913, PLR0917 - options
     stays.
     """
     refuse_same_files(
-        drained=file, settings=settings_file, mappings=mappings, dead_letters=dead_letters
+        drained=file,
+        settings=settings_file,
+        mappings=mappings,
+        dead_letters=dead_letters,
+        rate_limits=rate_limits.file,
     )
     settings = load_settings(settings_file, mappings, data_center=data_center, base_url=base_url)
     check_outbox_file(file)
@@ -249,7 +255,7 @@ def drain(  # noqa: PLR0913, PLR0917 - options
                 mappings or settings_file,
                 dead_letters,
                 max_workers=max_workers,
-                rate_limits=rate_limits,
+                rate_limits=rate_limits.by_path,
             ) as to,
             Outbox(file) as outbox,
             interrupt_at_sigterm(),
@@ -337,7 +343,7 @@ def serve(  # noqa: PLR0913, PLR0917 - options
     mappings: str | None,
     outbox_file: str | None,
     max_workers: int,
-    rate_limits: dict[str, float | None] | None,
+    rate_limits: RateLimits,
     without_authentication: bool,  # noqa: FBT001 - an option
 ) -> None:
     """Receive events over HTTP until interrupted, and print the address. For development.
@@ -350,7 +356,11 @@ def serve(  # noqa: PLR0913, PLR0917 - options
     from iterable_destination.receivers.segment import webhook_app  # noqa: PLC0415 - starts quicker
 
     refuse_same_files(
-        settings=settings_file, mappings=mappings, dead_letters=dead_letters, outbox=outbox_file
+        settings=settings_file,
+        mappings=mappings,
+        dead_letters=dead_letters,
+        outbox=outbox_file,
+        rate_limits=rate_limits.file,
     )
     settings = load_settings(settings_file, mappings, data_center=data_center, base_url=base_url)
     with ExitStack() as stack:
@@ -361,7 +371,7 @@ def serve(  # noqa: PLR0913, PLR0917 - options
                 mappings or settings_file,
                 dead_letters,
                 max_workers=max_workers,
-                rate_limits=rate_limits,
+                rate_limits=rate_limits.by_path,
             )
         )
         try:

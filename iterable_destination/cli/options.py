@@ -25,6 +25,7 @@ from iterable_destination.cli.report import Report, deliver
 from iterable_destination.cli.same_files import find_same_files
 from iterable_destination.delivery.base import MAX_WORKERS, BaseDestination
 from iterable_destination.delivery.destination import Destination
+from iterable_destination.delivery.engine.rate_limiter import RateLimiters
 from iterable_destination.errors import (
     CheckpointInUse,
     Invalid,
@@ -50,8 +51,6 @@ WRONG_USAGE: Final = 2
 #: Seconds that a server, when it stops, waits for delivery from its outbox.
 CLOSE_TIMEOUT: Final = 2.0
 
-#: Requests per second: more is as good as no limit.
-_MAX_RATE: Final = 1_000_000
 #: How a file of SQLite begins, of which an outbox is one.
 _SQLITE: Final = b"SQLite format 3\x00"
 #: Seconds between two checks whether a signal has come.
@@ -101,6 +100,16 @@ WORKERS = click.option(
 )
 
 
+@attrs.frozen
+class RateLimits:
+    """The rate limits of a command, and the file that they stand in."""
+
+    #: Requests per second by path, None for no limit; None for the documented limits.
+    by_path: dict[str, float | None] | None = None
+    #: The name of the file; None if there is none.
+    file: str | None = None
+
+
 class _RateLimits(click.ParamType):  # type: ignore[type-arg]
     """Requests per second by path: a JSON object, the name of a file that has one, or ``none``."""
 
@@ -110,11 +119,13 @@ class _RateLimits(click.ParamType):  # type: ignore[type-arg]
         self._paths: Final = sorted(paths)
 
     def convert(
-        self, value: str, param: click.Parameter | None, ctx: click.Context | None
-    ) -> dict[str, float | None]:
-        """Return the limits, None for a path without one; ends the program for a wrong value."""
+        self, value: str | RateLimits, param: click.Parameter | None, ctx: click.Context | None
+    ) -> RateLimits:
+        """Return the limits; ends the program for a wrong value."""
+        if isinstance(value, RateLimits):  # the default
+            return value
         if value == "none":
-            return dict.fromkeys(self._paths)
+            return RateLimits(dict.fromkeys(self._paths))
         limits: Any = None
         is_json = value.lstrip().startswith("{")
         try:
@@ -126,18 +137,15 @@ class _RateLimits(click.ParamType):  # type: ignore[type-arg]
             problem = f"no JSON: {error}"
         if problem:
             self.fail(console.escape_unprintable(problem), param, ctx)
-        return dict(limits)
+        return RateLimits(limits, None if is_json else value)
 
     def _find_problem(self, limits: Any) -> str | None:
         if not isinstance(limits, dict):
             return "must be a JSON object of requests per second by path"
-        for path, limit in limits.items():
-            if path not in self._paths:
-                known = ", ".join(self._paths)
-                return f"{path}: no path that requests go to; the paths are {known}"
-            is_number = isinstance(limit, int | float) and not isinstance(limit, bool)
-            if limit is not None and not (is_number and 0 < limit <= _MAX_RATE):
-                return f"{path}: must be a number above 0, at most 1,000,000, or null for no limit"
+        try:
+            RateLimiters(limits, self._paths)
+        except ValueError as error:
+            return str(error)
         return None
 
 
@@ -146,6 +154,7 @@ def make_rate_limits_option(paths: Collection[str]) -> Callable[[Any], Any]:
     return click.option(
         "--rate-limits",
         type=_RateLimits(paths),
+        default=RateLimits(),
         metavar="JSON|FILE|none",
         help="A JSON object of requests per second by path, or a FILE of one, instead of the"
         " documented limits; `none` for no limit.",

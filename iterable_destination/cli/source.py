@@ -20,6 +20,7 @@ from iterable_destination.cli.options import (
     PORT,
     WITHOUT_AUTHENTICATION,
     WORKERS,
+    RateLimits,
     describe_error,
     describe_secrets_error,
     find_inputs,
@@ -89,7 +90,7 @@ def send(  # noqa: PLR0913, PLR0917 - options
     dead_letters: str | None,
     checkpoint: str | None,
     max_workers: int,
-    rate_limits: dict[str, float | None] | None,
+    rate_limits: RateLimits,
 ) -> None:
     """Deliver each webhook to Segment, many at a time.
 
@@ -99,7 +100,11 @@ def send(  # noqa: PLR0913, PLR0917 - options
     """
     inputs = find_inputs(files)
     refuse_same_files(
-        inputs, options=options_file, dead_letters=dead_letters, checkpoint=checkpoint
+        inputs,
+        options=options_file,
+        dead_letters=dead_letters,
+        checkpoint=checkpoint,
+        rate_limits=rate_limits.file,
     )
     with open_segment_destination(
         region,
@@ -107,7 +112,7 @@ def send(  # noqa: PLR0913, PLR0917 - options
         options_file,
         dead_letters,
         max_workers=max_workers,
-        rate_limits=rate_limits,
+        rate_limits=rate_limits.by_path,
     ) as to:
         status = send_lines(inputs, to, checkpoint)
     sys.exit(status)
@@ -133,7 +138,7 @@ def serve(  # noqa: PLR0913, PLR0917 - options
     dead_letters: str | None,
     outbox_file: str | None,
     max_workers: int,
-    rate_limits: dict[str, float | None] | None,
+    rate_limits: RateLimits,
     without_authentication: bool,  # noqa: FBT001 - an option
 ) -> None:
     """Receive Iterable's webhooks until interrupted, and print the address. For development.
@@ -144,7 +149,12 @@ def serve(  # noqa: PLR0913, PLR0917 - options
     """
     from iterable_destination.receivers.iterable import source_app  # noqa: PLC0415 - starts quicker
 
-    refuse_same_files(options=options_file, dead_letters=dead_letters, outbox=outbox_file)
+    refuse_same_files(
+        options=options_file,
+        dead_letters=dead_letters,
+        outbox=outbox_file,
+        rate_limits=rate_limits.file,
+    )
     with ExitStack() as stack:
         outbox = None if outbox_file is None else stack.enter_context(open_outbox(outbox_file))
         to = stack.enter_context(
@@ -154,7 +164,7 @@ def serve(  # noqa: PLR0913, PLR0917 - options
                 options_file,
                 dead_letters,
                 max_workers=max_workers,
-                rate_limits=rate_limits,
+                rate_limits=rate_limits.by_path,
             )
         )
         try:

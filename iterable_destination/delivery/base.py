@@ -7,7 +7,6 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from copy import copy
 from functools import partial
 from itertools import count
 from math import inf
@@ -293,14 +292,6 @@ class BaseDestination(Closeable, ForkSafe):
         written, these outcomes become retryable.
         """
         outcomes = [outcome for _, outcome in results]
-        shared = self._policy.breaker.error
-        if shared is not None:  # who raises it again and again would let its traceback grow
-            outcomes = [
-                attrs.evolve(each, error=copy(shared))
-                if each.error is shared and not each.attempts
-                else each
-                for each in outcomes
-            ]
         if self._dead_letters is None:
             return outcomes
         try:

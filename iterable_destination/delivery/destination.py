@@ -50,10 +50,11 @@ class Destination(BaseDestination):
         ``client`` None makes one from ``settings``, and closes it; a client that is passed in is
         closed by its owner. ``translator`` None is the classic mapping, or the ``mappings`` of
         ``settings``. ``retry`` None is the default :class:`RetryPolicy`. ``rate_limits`` are
-        requests per second by path, above 0, such as ``{"/api/users/bulkUpdate": 2.5}`` where
-        others send to the same project; None is no limit, and paths that are not named have
-        Iterable's documented limit. ``max_workers`` requests at most are in flight at once in
-        :meth:`send_all`, 1 to 64, each in a thread that is started when it is needed.
+        requests per second by path, above 0 and at most 1,000,000, such as
+        ``{"/api/users/bulkUpdate": 2.5}`` where others send to the same project; None is no limit,
+        and paths that are not named have Iterable's documented limit. ``max_workers`` requests at
+        most are in flight at once in :meth:`send_all`, 1 to 64, each in a thread that is started
+        when it is needed.
         ``max_pending`` events at most, at least 1, wait at once in it. ``stamp_ids`` gives events
         and purchases their ``messageId`` as ``id``, so that Iterable keeps one record of what is
         sent twice. ``dead_letters`` keeps events that were rejected or ended unknown, before their

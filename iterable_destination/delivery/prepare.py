@@ -276,7 +276,7 @@ def _number_ids(calls: tuple[Any, ...], call_id: str | None) -> Iterator[str | N
 
 def _is_id(message_id: str | None) -> bool:
     """Whether Iterable takes a messageId as an id."""
-    if not message_id:
+    if not message_id or message_id.isspace():
         return False
     if message_id.isascii():
         return len(message_id) <= endpoints.MAX_ID_BYTES

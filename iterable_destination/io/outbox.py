@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -28,6 +29,7 @@ VERSION: Final = 1
 _READ: Final = (
     "SELECT number, CAST(event AS BLOB) FROM events WHERE number > ? ORDER BY number LIMIT ?"
 )
+_FIND: Final = "SELECT number FROM events WHERE number >= ? ORDER BY number LIMIT 1"
 #: Says in the file's header that it is an outbox: "iDob".
 _APPLICATION: Final = 0x69446F62
 _COUNTING: Final = (
@@ -162,10 +164,27 @@ class Outbox(Closeable, ForkSafe):
 
         There are at most ``limit`` of them. They stay in the outbox until they are removed. No
         event comes later with a number below one that was read.
+
+        If one of them cannot be read because a part of the file is damaged, the
+        :exc:`OutboxError` names the numbers of all that are in that part. None is read then: what
+        stands beside such a part cannot be removed, and would be sent again and again.
         """
-        rows = self._use(lambda connection: connection.execute(_READ, (after, limit)).fetchall())
+        rows = self._use(lambda connection: self._read_rows(connection, after, limit))
         # of a row that was damaged the text may be gone
         return [OutboxRecord(number, text or b"") for number, text in rows]
+
+    def _read_rows(
+        self, connection: sqlite3.Connection, after: int, limit: int
+    ) -> list[tuple[int, bytes | None]]:
+        rows: list[tuple[int, bytes | None]] = []
+        try:
+            rows.extend(connection.execute(_READ, (after, limit)))
+        except sqlite3.DatabaseError as error:
+            if not _is_corrupt(error):
+                raise
+            damaged = _describe_damage(connection, rows[-1][0] if rows else after)
+            raise OutboxError(f"{self._path}: {damaged}") from error
+        return rows
 
     def check_writable(self, *, timeout: float | None = None) -> None:
         """Raise :exc:`OutboxError` unless events can be added now; writes nothing.
@@ -386,6 +405,39 @@ def _enable_wal(connection: sqlite3.Connection, until: float) -> bool:
 def _count(connection: sqlite3.Connection) -> int:
     count: int = connection.execute("SELECT events FROM counted").fetchone()[0]
     return count
+
+
+def _is_corrupt(error: sqlite3.Error) -> bool:
+    """Whether a part of the file is no longer what SQLite wrote."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_CORRUPT
+
+
+def _describe_damage(connection: sqlite3.Connection, first: int) -> str:
+    """Return which events cannot be read, of which the first stand at a number or behind it."""
+    [last] = connection.execute("SELECT seq FROM sqlite_sequence").fetchone()
+    first = min(first, last)
+    while (number := _find_number(connection, first)) is not None and number <= last:
+        first = number + 1  # a cursor that fails has lost the row before, too
+    damaged, above = first, last + 1
+    while above - damaged > 1:  # the last one that is damaged is between the two
+        middle = (damaged + above) // 2
+        if _find_number(connection, middle) is None:
+            damaged = middle
+        else:
+            above = middle
+    return f"is damaged: numbers {first:,} to {damaged:,} cannot be read"
+
+
+def _find_number(connection: sqlite3.Connection, first: int) -> int | None:
+    """Return the number of the first event from a number on; None if it cannot be read.
+
+    If there is none it is a number above all.
+    """
+    try:
+        row = connection.execute(_FIND, (first,)).fetchone()
+    except sqlite3.DatabaseError:
+        return None
+    return sys.maxsize if row is None else int(row[0])
 
 
 def _shrink(connection: sqlite3.Connection) -> None:

@@ -21,9 +21,9 @@ from iterable_destination.mapping.translate import translate, translator_for
 from iterable_destination.model import validation
 from iterable_destination.model.calls import Call, TrackEvent, TrackPurchase, UpdateUser
 from iterable_destination.model.json_codec import encode
-from iterable_destination.model.json_copy import data_fields
+from iterable_destination.model.json_copy import data_fields, is_unreadable
 from iterable_destination.model.json_values import describe_type
-from iterable_destination.model.segment_event import SegmentEvent
+from iterable_destination.model.segment_event import SegmentEvent, read_header, unreadable_event
 from iterable_destination.model.serialization import serialize_event
 from iterable_destination.model.settings import Settings
 from iterable_destination.model.translation import Translation
@@ -99,33 +99,31 @@ class DestinationFunction:
     def __call__(self, event: Any, settings: Settings, /) -> Translation:
         """Translate a Segment event by the method of its call type.
 
-        What there is no method for, and what is switched off for Iterable by the event's
-        ``integrations``, goes to :meth:`translate` at once. ``event`` is never changed.
+        What is switched off for Iterable by the event's ``integrations`` goes to :meth:`translate`
+        at once. ``event`` is read once, and never changed.
 
-        Raises :exc:`InvalidEvent` for an event, or for calls, that cannot be sent,
+        Raises :exc:`InvalidEvent` for an event that cannot be read, or calls that cannot be sent,
         :exc:`InvalidSubscription` for mistakes in the settings' mappings, and
         :exc:`FunctionError` as the method does, but neither :exc:`DropEvent` nor
         :exc:`EventNotSupported`: these are the reason why there are no calls.
         """
-        reading = SegmentEvent(event)
-        name = METHODS.get(reading.type)
-        if name is None or translator_for(settings).skip_reason(reading) is not None:
-            return self.translate(event, settings)
+        reading = _read(event)
+        if translator_for(settings).skip_reason(reading) is not None:
+            return self.translate(reading.raw, settings)
+        identity = reading.identity()  # as it came, since the method may change the event
         try:
-            translation = self._call_method(name, reading, settings)
+            translation = self._call_method(reading, settings)
         except (DropEvent, EventNotSupported) as reason:
-            return Translation(reading.message_id, skipped=str(reason), identity=reading.identity())
-        except (Invalid, FunctionError) as error:  # they say who the event was about as it came
+            return Translation(reading.message_id, skipped=str(reason), identity=identity)
+        except (Invalid, FunctionError) as error:
             error.message_id = error.message_id or reading.message_id
-            error.identity = reading.identity()
+            error.identity = identity
             raise
-        if translation.calls:
-            return translation
-        return attrs.evolve(translation, identity=reading.identity())
+        return translation if translation.calls else attrs.evolve(translation, identity=identity)
 
-    def _call_method(self, name: str, reading: SegmentEvent, settings: Settings) -> Translation:
-        """Call a method with an event, and return its translation; its own errors are wrapped."""
-        own = serialize_event(reading.raw).value
+    def _call_method(self, reading: SegmentEvent, settings: Settings) -> Translation:
+        """Call the method for an event, and return its translation; its own errors are wrapped."""
+        name, own = METHODS[reading.type], reading.raw
         try:
             returned = getattr(self, name)(own, settings)
             if isinstance(returned, Translation):
@@ -138,6 +136,27 @@ class DestinationFunction:
             raise
         except Exception as error:
             raise FunctionFailed(f"{name} failed with {type(error).__name__}") from error
+
+
+def _read(event: Any) -> SegmentEvent:
+    """Read an event once, to a copy of it in plain JSON.
+
+    Raises :exc:`InvalidEvent` if it cannot be read: for what is no object, and for each value that
+    raises something where it is read, wherever it stands.
+    """
+    try:
+        plain = serialize_event(event)
+    except (RecursionError, MemoryError):
+        raise
+    except Exception as error:
+        raise unreadable_event(event, error) from error
+    unreadable = [problem for problem in plain.problems if is_unreadable(problem)]
+    if unreadable:
+        raise InvalidEvent(unreadable, *read_header(plain.value))
+    if not isinstance(plain.value, dict):
+        message = f"an event is an object, not {describe_type(event)}"
+        raise InvalidEvent([Problem("$", message)])
+    return SegmentEvent(plain.value)
 
 
 def _check_calls(returned: Any, name: str) -> tuple[Call, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import inf
+from typing import Final
 
 
 def check_count(name: str, value: int, maximum: int | None = None) -> None:
@@ -18,6 +19,17 @@ def check_seconds(name: str, value: float) -> None:
     """Raise :exc:`ValueError` unless a time is a finite number of seconds, at least 0."""
     if not 0 <= value < inf:  # nor NaN
         raise ValueError(f"{name}: must be a number of seconds, finite and at least 0")
+
+
+#: Requests per second: more is as good as no limit.
+_MAX_RATE: Final = 1_000_000
+
+
+def check_rate(name: str, value: float | None) -> None:
+    """Raise :exc:`ValueError` unless a rate is None, or above 0 and at most 1,000,000 a second."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value is not None and not (is_number and 0 < value <= _MAX_RATE):  # nor NaN
+        raise ValueError(f"{name}: must be a number above 0, at most 1,000,000, or null (None)")
 
 
 def check_timeout(timeout: float | None) -> None:

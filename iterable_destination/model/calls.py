@@ -343,10 +343,16 @@ class EncodedCall(NamedTuple):
 
 
 def encode_call(call: Call, default_id: str | None = None) -> EncodedCall:
-    """Encode a call, with ``default_id`` if that is not None and the call has no id of its own."""
+    """Encode a call, with ``default_id`` if that is not None and the call has no id of its own.
+
+    An id that is empty, or of spaces only, is none: two records with it would be one.
+    """
     body, identity = call.body(), call.identity
-    if default_id is not None and isinstance(call, WITH_ID):
-        body.setdefault("id", default_id)
+    if isinstance(call, WITH_ID):
+        if call.id is not None and not call.id.strip():
+            del body["id"]
+        if default_id is not None:
+            body.setdefault("id", default_id)
     event_name = body.get("eventName")
     update_only = call.update_only if isinstance(call, UpdateUser) else None
     original = call if isinstance(call, UpdateSubscription) else None

@@ -72,6 +72,11 @@ def unreadable_problem(error: Exception) -> str:
     return f"cannot be read: {type(error).__name__}"
 
 
+def is_unreadable(problem: Problem) -> bool:
+    """Whether a problem is that a value raised an exception where it was read."""
+    return problem.message.startswith("cannot be read: ")
+
+
 #: The place of a value in what is copied: a path; or the place of the object or list around it,
 #: and its key or index there. It is made a path only where something is wrong.
 Place = str | tuple[Any, Any]

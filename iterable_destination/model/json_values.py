@@ -24,8 +24,9 @@ def scalar(value: Any) -> Any:
     """Return the JSON scalar that a Python value stands for; others are returned as they are.
 
     An ``Enum`` stands for its value, ``Decimal`` and other numbers for a number, ``UUID`` and
-    subclasses of ``str`` for their text. A lazy value, which says that it is of another class than
-    it is, stands for what it says: an object of Python's own class.
+    subclasses of ``str`` for their text, and so does what has all of the methods of ``str``, such
+    as a lazy text of Django's. A lazy value, which says that it is of another class than it is,
+    stands for what it says: an object of Python's own class.
 
     Raises whatever reading the value raises.
     """
@@ -40,6 +41,8 @@ def scalar(value: Any) -> Any:
         return str.__str__(value)
     if isinstance(value, UUID):
         return str(value)
+    if _is_like_text(value):
+        return scalar(str(value))
     return _number(value)
 
 
@@ -65,9 +68,9 @@ def as_list(value: Any) -> list[Any] | None:
         return value
     if value.__class__ is not type(value):
         value = scalar(value)
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray | memoryview):
-        return list(value)
-    return None
+    if not isinstance(value, Sequence) or isinstance(value, str | bytes | bytearray | memoryview):
+        return None
+    return None if _is_like_text(value) else list(value)
 
 
 def describe_type(value: Any) -> str:
@@ -91,6 +94,15 @@ _KINDS: Final = (
     (Mapping, "an object"),
     ((list, tuple), "a list"),
 )
+
+
+def _is_like_text(value: Any) -> bool:
+    """Whether a value that is no ``str`` has all of its methods: nothing else has."""
+    kind = type(value)
+    return hasattr(kind, "casefold") and all(hasattr(kind, name) for name in _TEXT_METHODS)
+
+
+_TEXT_METHODS: Final = tuple(name for name in vars(str) if not name.startswith("_"))
 
 
 def _read_lazy(value: Any) -> Any:

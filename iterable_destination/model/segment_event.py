@@ -24,7 +24,7 @@ from iterable_destination.errors import (
 from iterable_destination.model.calls import Identity
 from iterable_destination.model.dates import TEXTS_STAY, WITH_TIME, is_ambiguous
 from iterable_destination.model.field_names import FieldNames, fold, fold_all
-from iterable_destination.model.json_copy import DataFieldsCopier, unreadable_problem
+from iterable_destination.model.json_copy import DataFieldsCopier, is_unreadable, unreadable_problem
 from iterable_destination.model.json_values import (
     TOO_LARGE,
     as_list,
@@ -90,10 +90,13 @@ _USUAL_KEYS: Final = _FIELDS.usual
 class EventHeader:
     """The type and the ``messageId`` of an event, which every mapping reads."""
 
-    __slots__ = ("message_id", "raw", "type")
+    __slots__ = ("message_id", "notes", "raw", "type")
 
     def __init__(self, raw: Any) -> None:
-        """Read an event; raises :exc:`InvalidEvent` if it is no object or has no type."""
+        """Read an event.
+
+        Raises :exc:`InvalidEvent` if it is no object, has no type, or one that Segment has not.
+        """
         body = raw if type(raw) is dict else as_object(raw)
         if body is None:
             raise InvalidEvent([Problem("$", f"an event is an object, not {describe_type(raw)}")])
@@ -104,17 +107,32 @@ class EventHeader:
             message_id = read_message_id(message_id)
         #: The event's ``messageId`` as a string, or None; an empty one is none.
         self.message_id: str | None = message_id
+        #: What was changed or looks wrong, found so far.
+        self.notes: list[Note] = []
         its_type = body.get("type")
-        #: The call type; it may be unknown.
-        self.type: str = its_type if type(its_type) is str and its_type else self._read_type()
+        #: The call type, one of :data:`CALL_TYPES`.
+        self.type: str = (
+            its_type if type(its_type) is str and its_type in _PATHS else self._read_unusual_type()
+        )
 
-    def _read_type(self) -> str:
+    def _read_unusual_type(self) -> str:
+        """Return a type of an unusual kind or in another case; raises :exc:`InvalidEvent`."""
         its_type = self.get("type")
-        if isinstance(its_type, str) and its_type:
-            return its_type
-        wrong = f"must be a string, not {describe_type(its_type)}"
-        message = "missing" if is_blank(its_type) else wrong
-        raise InvalidEvent([Problem("type", message)], self.message_id)
+        if is_blank(its_type):
+            raise InvalidEvent([Problem("type", "missing")], self.message_id)
+        if not isinstance(its_type, str):
+            message = f"must be a string, not {describe_type(its_type)}"
+            raise InvalidEvent([Problem("type", message)], self.message_id)
+        name = its_type.lower()
+        if name not in CALL_TYPES:
+            raise InvalidEvent([Problem("type", _describe_type(its_type))], self.message_id)
+        if name != its_type:
+            self.add_note("type", f"taken as {name}, as Segment writes it")
+        return name
+
+    def add_note(self, path: str, message: str) -> None:
+        """Add a note."""
+        add_note(self.notes, path, message)
 
     def get(self, key: str) -> Any:
         """Return a field at the top of the event as a JSON scalar, or None."""
@@ -147,29 +165,20 @@ class SegmentEvent(EventHeader):
         "fields",
         "integrations",
         "keys",
-        "notes",
         "path",
         "problems",
         "refusals",
     )
 
     def __init__(self, raw: Any) -> None:
-        """Read an event.
-
-        Raises :exc:`InvalidEvent` if it is no object, has no type, or one that Segment has not.
-        """
+        """Read an event; raises :exc:`InvalidEvent` as :class:`EventHeader` does."""
         super().__init__(raw)
         body = self.raw
         #: What makes the event invalid, found so far.
         self.problems: list[Problem] = []
         #: What Iterable would refuse in the call of the event, found so far.
         self.refusals: list[Problem] = []
-        #: What was changed or looks wrong, found so far.
-        self.notes: list[Note] = []
-        path = _PATHS.get(self.type)
-        if path is None:
-            self.type = self._read_unusual_type()
-            path = _PATHS[self.type]
+        path = _PATHS[self.type]
         try:
             "".join(body)  # a TypeError unless all are strings
         except TypeError:
@@ -199,17 +208,6 @@ class SegmentEvent(EventHeader):
         self.keys = _FIELDS.find_keys(self.fields)
         #: Copies what is in the event.
         self.copier = DataFieldsCopier(self.problems, WITH_TIME)
-
-    def _read_unusual_type(self) -> str:
-        """Return a type that is written in another case; raises :exc:`InvalidEvent` for others."""
-        name = self.type.lower()
-        if name in CALL_TYPES:
-            self.add_note("type", f"taken as {name}, as Segment writes it")
-            return name
-        shown = self.type[:_LONGEST_TYPE] + "…" * (len(self.type) > _LONGEST_TYPE)
-        likely = get_close_matches(name[:_LONGEST_TYPE], CALL_TYPES, 1) or [", ".join(CALL_TYPES)]
-        reason = f"{shortened(shown)} is none of Segment's call types (perhaps: {likely[0]})"
-        raise InvalidEvent([Problem("type", reason)], self.message_id)
 
     def _own_fields(self, value: Any) -> dict[Any, Any]:
         if value is None:
@@ -260,10 +258,6 @@ class SegmentEvent(EventHeader):
         """Add a problem of what would be sent; None is none."""
         if problem is not None:
             add_problem(self.refusals, path, problem)
-
-    def add_note(self, path: str, message: str) -> None:
-        """Add a note."""
-        add_note(self.notes, path, message)
 
     def find(self, name: str) -> Any:
         """Return the own field of this folded name as a JSON scalar, or None."""
@@ -461,6 +455,14 @@ class SegmentEvent(EventHeader):
         ]
 
 
+def _describe_type(its_type: str) -> str:
+    """Say what is wrong with a type that is none of Segment's, and which it may be."""
+    shown = its_type[:_LONGEST_TYPE] + "…" * (len(its_type) > _LONGEST_TYPE)
+    found = get_close_matches(its_type[:_LONGEST_TYPE].lower(), CALL_TYPES, 1)
+    likely = found[0] if found else ", ".join(CALL_TYPES)
+    return f"{shortened(shown)} is none of Segment's call types (perhaps: {likely})"
+
+
 def _read_all_switch(path: str, switches: dict[Any, Any]) -> str | None:
     """Return which key there switches all destinations off, or None if none does."""
     key = _FIELDS.find_keys(switches)["all"]
@@ -527,6 +529,6 @@ def unreadable_event(event: Any, error: Exception) -> InvalidEvent:
         copy = DataFieldsCopier(found, TEXTS_STAY).copy(event, "")
     except Exception:  # noqa: BLE001 - a value may raise what is not caught there, such as MemoryError
         copy = None
-    problems = [problem for problem in found if problem.message.startswith("cannot be read: ")]
+    problems = [problem for problem in found if is_unreadable(problem)]
     problems = problems or [Problem("$", unreadable_problem(error))]
     return InvalidEvent(problems, *read_header(copy))

@@ -138,7 +138,7 @@ class Settings:
     #: anonymous.
     skip_anonymous: bool = attrs.field(default=False, validator=validate(check_boolean))
     #: Reject events with a userId that looks like none, such as ``undefined``, ``null`` or ``0``;
-    #: otherwise they have a note. Of the classic mapping.
+    #: otherwise they have a note.
     refuse_placeholder_ids: bool = attrs.field(default=False, validator=validate(check_boolean))
     #: Deliver events. Where it is False, as in tests and previews, a destination checks them and
     #: skips each one that it would send, and needs no key.

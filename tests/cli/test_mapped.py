@@ -436,6 +436,21 @@ def test_what_is_refused_is_explained_and_work_goes_on(mappings: str) -> None:
     )
 
 
+def test_a_type_in_another_case_is_noted_once_and_explained_as_it_is_taken(mappings: str) -> None:
+    assert explain(SEEN | {"type": "Track"}, options=("--mappings", mappings)) == dedent(
+        """
+        line 1, Track m-1
+          Events: fired, by type = "track"
+            payload: {"userId":"u-1","eventName":"Seen"}
+          Plans: did not fire, by properties.plan != null
+          POST /api/events/track, of Events
+            userId from userId
+            eventName from event
+            note: type: taken as track, as Segment writes it
+        """
+    )
+
+
 #: What moves a terminal's cursor, hides or turns text, begins a line, or is no text at all.
 EVIL = "\x1b[2J\x07\x9b1A\r\nline 9, track m-9\u202e\ud800\x7f"
 

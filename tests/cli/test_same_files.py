@@ -60,6 +60,16 @@ def test_a_file_that_is_not_there_yet_has_one_real_name(tmp_path: Path) -> None:
     assert told is not None
 
 
+#: Commands that would write to the file of their rate limits.
+OVERWRITING = (
+    ("send", "a", "--checkpoint", "limits"),
+    ("drain", "a", "--dead-letters", "limits"),
+    ("serve", "--outbox", "limits"),
+    ("source", "send", "a", "--dead-letters", "limits"),
+    ("source", "serve", "--outbox", "./limits"),
+)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -74,6 +84,7 @@ def test_a_file_that_is_not_there_yet_has_one_real_name(tmp_path: Path) -> None:
         ("source", "send", "a", "--dead-letters", "a"),
         ("source", "serve", "--outbox", "b", "--dead-letters", "b"),
         ("source", "send", "a", "--options", "b", "--checkpoint", "b"),
+        *((*command, "--rate-limits", "limits") for command in OVERWRITING),
     ],
 )
 def test_every_command_refuses_it_and_touches_nothing(
@@ -82,11 +93,12 @@ def test_every_command_refuses_it_and_touches_nothing(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ITERABLE_API_KEY", "any-key")
     Path("a").write_text(LINE)
+    Path("limits").write_text("{}")
     result = click.testing.CliRunner().invoke(command_line, arguments)
     assert result.exit_code == 2
     assert ": is the file of " in result.stderr
-    assert [path.name for path in tmp_path.iterdir()] == ["a"]
-    assert Path("a").read_text() == LINE
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "limits"]
+    assert (Path("a").read_text(), Path("limits").read_text()) == (LINE, "{}")
 
 
 def test_standard_input_and_output_are_files_too(tmp_path: Path) -> None:

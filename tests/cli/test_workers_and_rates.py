@@ -135,7 +135,7 @@ def test_a_rate_that_is_none_is_wrong_usage(command: tuple[str, ...], limit: str
     path = BATCH if command in SOURCE_COMMANDS else BULK
     result = run(*command, "--rate-limits", f'{{"{path}": {limit}}}')
     assert (result.exit_code, result.stdout) == (2, "")
-    words = f"{path}: must be a number above 0, at most 1,000,000, or null for no limit"
+    words = f"{path}: must be a number above 0, at most 1,000,000, or null (None)"
     assert result.stderr.endswith(f"Error: Invalid value for '--rate-limits': {words}\n")
 
 

@@ -87,6 +87,7 @@ def test_what_has_no_id_gets_none(make: Any) -> None:
         ("ä" * 257, None),
         ("\ud800", None),
         ("", None),
+        (" \t", None),
         (None, None),
     ],
 )
@@ -100,6 +101,20 @@ def test_an_id_that_does_not_fit_is_left_out(message_id: str | None, stamped: st
 def test_an_id_of_the_callers_own_stays() -> None:
     call = TrackPurchase(Identity(None, "u-1"), [], 1, id="mine")
     assert decode_calls({}, translator=lambda *_: Translation("m-1", (call,))) == (call,)
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\t\n"])
+def test_an_empty_id_of_the_callers_own_is_none(blank: str) -> None:
+    who = Identity(None, "u-1")
+    for call in (TrackEvent(who, "Seen", id=blank), TrackPurchase(who, [], 1, id=blank)):
+        for message_id, expected in (("m-1", ["m-1", "m-1#2"]), (None, [None, None])):
+            made = Translation(message_id, (call, call))
+            decoded = decode_calls({}, translator=lambda *_, made=made: made)
+            assert [each.id for each in decoded] == expected
+        [encoded] = decode_bodies(
+            prepare({}, translator=lambda *_, it=call: Translation(None, (it,)))[0]
+        )
+        assert "id" not in encoded
 
 
 def test_emails_are_known_in_any_case_and_user_ids_as_they_are() -> None:

@@ -1119,7 +1119,7 @@ def test_a_rate_for_a_path_that_no_request_goes_to_is_refused() -> None:
 
 @pytest.mark.parametrize("rate", [0, -1.0, float("inf"), float("nan")])
 def test_a_rate_that_is_none_is_refused(rate: float) -> None:
-    with pytest.raises(ValueError, match="/api/users/update: a rate must be"):
+    with pytest.raises(ValueError, match="/api/users/update: must be a number above 0"):
         Destination(Settings(api_key="k"), rate_limits={"/api/users/update": rate})
 
 

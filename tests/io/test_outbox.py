@@ -7,7 +7,9 @@ import gc
 import math
 import os
 import random
+import re
 import resource
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -532,6 +534,66 @@ def test_a_broken_file_is_told(path: Path) -> None:
         file.write(b"\xff" * (size - 4_096))
     with Outbox(path) as box, pytest.raises(OutboxError, match=r"outbox\.db: .*malformed"):
         box.read()
+
+
+def damage(path: Path, part: float) -> None:
+    """Overwrite the page of the file that stands there among those of its events."""
+    with sqlite3.connect(path) as other:
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    other.close()
+    content = bytearray(path.read_bytes())
+    pages = [at for at in range(4_096, len(content), 4_096) if content[at] == LEAF]
+    at = pages[int((len(pages) - 1) * part)]
+    content[at : at + 200] = b"\xff" * 200
+    path.write_bytes(content)
+
+
+#: How a page of SQLite begins that has rows of a table.
+LEAF = 13
+SAVING = """\
+sqlite3 events.outbox .dump | sed 's/^ROLLBACK.*/COMMIT;/' | sqlite3 saved.outbox
+sqlite3 saved.outbox 'UPDATE counted SET events = (SELECT count(*) FROM events);
+    PRAGMA application_id = 1766092642; PRAGMA user_version = 1'
+"""
+
+
+def find_damaged(message: str) -> range:
+    """Return the numbers that an error says cannot be read."""
+    found = re.fullmatch(r".*: is damaged: numbers ([\d,]+) to ([\d,]+) cannot be read", message)
+    assert found is not None, message
+    first, last = (int(each.replace(",", "")) for each in found.groups())
+    return range(first, last + 1)
+
+
+@pytest.mark.parametrize("part", [0.1, 0.5, 1])
+def test_events_in_a_damaged_part_of_the_file_are_named_and_the_others_can_be_saved(
+    part: float, tmp_path: Path
+) -> None:
+    path = tmp_path / "events.outbox"
+    with Outbox(path) as box:
+        numbers = box.add_all([EVENT | {"messageId": "m" * 100}] * 3_000)
+    damage(path, part)
+    with Outbox(path) as box:
+        with pytest.raises(OutboxError) as caught:
+            box.read(0, 5_000)
+        damaged = find_damaged(str(caught.value))
+        assert 1 < len(damaged) < 50
+        assert isinstance(caught.value.__cause__, sqlite3.DatabaseError)
+        readable = [number for number in numbers if number not in damaged]
+        before, behind = damaged[0] - 1, damaged[-1] + 1
+        assert [each.number for each in box.read(0, before)] == readable[:before]
+        if behind < numbers[-1]:
+            assert [each.number for each in box.read(behind, 5_000)] == readable[before + 1 :]
+        for number in (before, damaged[0], damaged[-1]):
+            with pytest.raises(OutboxError, match=f"numbers .* to {damaged[-1]:,} cannot be read"):
+                box.read(number, 1)
+    assert SAVING in Path("docs/howto/backend.md").read_text("utf-8")
+    if shutil.which("sqlite3") is not None:
+        subprocess.run(["/bin/sh", "-c", SAVING], cwd=tmp_path, check=True, capture_output=True)
+        with Outbox(tmp_path / "saved.outbox") as box:
+            assert [each.number for each in box.read(0, 5_000)] == readable
+            assert len(box) == len(readable)
+            assert box.add(EVENT) == 3_001
 
 
 def test_giving_space_back_is_not_worth_an_error(

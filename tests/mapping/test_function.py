@@ -7,7 +7,8 @@ import json
 import logging
 import pickle
 import warnings
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,7 @@ from iterable_destination.testing import Fault, LocalIterable, Project, Received
 from tests.support.delivering import Leaks, by_index, delivering, identify, names, track
 from tests.support.golden_cases import CLASSIC, cases
 from tests.support.own_mappings import GROUP, MOVED, OWN, PROBLEMS, SEEN, WRONG, event_names
+from tests.support.raising_values import RaisingClass, RaisingObject, build_moment, build_word
 
 SETTINGS = Settings()
 WHO = Identity(None, "u-1")
@@ -180,6 +182,78 @@ def test_what_is_switched_off_for_iterable_is_given_to_no_method() -> None:
     event = track(1, integrations={"All": False})
     reason = "integrations.All is false and integrations.Iterable is absent"
     assert build_returning(RENAMED)(event, SETTINGS) == Translation("m-1", skipped=reason)
+
+
+class CountedMapping(Mapping[str, Any]):
+    """An object that counts how often each of its values is read."""
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        self.values_by_key = values
+        self.reads: Counter[str] = Counter()
+
+    def __getitem__(self, key: str) -> Any:
+        self.reads[key] += 1
+        return self.values_by_key[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.values_by_key)
+
+    def __len__(self) -> int:
+        return len(self.values_by_key)
+
+
+@pytest.mark.parametrize("integrations", [{}, {"All": False}], ids=["for Iterable", "for others"])
+def test_an_event_is_read_once(integrations: dict[str, Any]) -> None:
+    properties = CountedMapping({"plan": "pro"})
+    event = CountedMapping(track(1, properties=properties, integrations=integrations))
+    result = DestinationFunction()(event, SETTINGS)
+    assert result == translate(track(1, properties={"plan": "pro"}, integrations=integrations))
+    assert set(event.reads.values()) == set(properties.reads.values()) == {1}
+
+
+def test_who_an_event_was_about_is_known_whatever_the_method_makes_of_it() -> None:
+    def changes(event: dict[str, Any], _: Settings) -> None:
+        event.update(userId="another")
+
+    assert build_function(changes)(track(1), SETTINGS).identity == WHO
+
+
+@pytest.mark.parametrize("error", [KeyError, OSError, RuntimeError])
+@pytest.mark.parametrize(
+    ("place", "build"),
+    [
+        *(("$", each) for each in (RaisingObject, RaisingClass)),
+        *((key, build_word) for key in ("type", "messageId")),
+        ("properties.at", build_moment),
+    ],
+)
+def test_an_event_that_cannot_be_read_is_refused_with_its_place(
+    place: str, build: Any, error: type[Exception]
+) -> None:
+    value = build(error)
+    events: dict[str, Any] = {
+        "$": value,
+        "type": track(1) | {"type": value},
+        "messageId": track(1) | {"messageId": value, "type": None},
+        "properties.at": track(1, properties={"at": value}),
+    }
+    with pytest.raises(InvalidEvent) as caught:
+        DestinationFunction()(events[place], SETTINGS)
+    assert caught.value.problems == (Problem(place, f"cannot be read: {error.__name__}"),)
+    assert caught.value.message_id == ("m-1" if place in {"type", "properties.at"} else None)
+    assert caught.value.identity == (WHO if place == "properties.at" else None)
+
+
+def test_an_event_with_a_key_that_cannot_be_read_is_refused() -> None:
+    event = track(1, properties={RaisingClass(KeyError): 1})
+    with pytest.raises(InvalidEvent, match=r"^\$: cannot be read: KeyError$"):
+        DestinationFunction()(event, SETTINGS)
+
+
+@pytest.mark.parametrize("error", [RecursionError, MemoryError])
+def test_where_the_stack_or_the_memory_ends_no_value_is_blamed(error: type[Exception]) -> None:
+    with pytest.raises(error):
+        DestinationFunction()(track(1, properties={"at": RaisingClass(error)}), SETTINGS)
 
 
 # What it returns ---------------------------------------------------------------------------------

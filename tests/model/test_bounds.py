@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from iterable_destination.model.bounds import check_count, check_seconds, check_timeout
+from iterable_destination.model.bounds import check_count, check_rate, check_seconds, check_timeout
 
 
 @pytest.mark.parametrize("value", [1, 2, 64, 10**9])
@@ -39,6 +39,18 @@ def test_anything_else_is_no_time(value: float) -> None:
     message = r"^deadline: must be a number of seconds, finite and at least 0$"
     with pytest.raises(ValueError, match=message):
         check_seconds("deadline", value)
+
+
+@pytest.mark.parametrize("value", [None, 0.001, 5, 1e6])
+def test_a_rate_is_a_number_above_0_or_none(value: float | None) -> None:
+    check_rate("/api/x", value)
+
+
+@pytest.mark.parametrize("value", [0, -1, 1_000_001, 1e300, 10**400, inf, nan, True, "5", []])
+def test_anything_else_is_no_rate(value: Any) -> None:
+    message = r"^/api/x: must be a number above 0, at most 1,000,000, or null \(None\)$"
+    with pytest.raises(ValueError, match=message):
+        check_rate("/api/x", value)
 
 
 @pytest.mark.parametrize("value", [None, inf])

@@ -22,7 +22,7 @@ from iterable_destination.errors import UNLISTED_PROBLEM, Problem
 from iterable_destination.model.json_codec import encode
 from iterable_destination.model.json_copy import MAX_NESTING, data_fields, text_problem
 from iterable_destination.model.json_values import TOO_LARGE
-from tests.support.lazy import Lazy, Unreadable, UnreadableMapping
+from tests.support.lazy import Lazy, Unreadable, UnreadableMapping, build_lazy_text
 
 #: At most this many characters go into a request.
 MOST = 4_000_000
@@ -407,9 +407,12 @@ def test_utc_moments_of_the_whole_calendar_can_be_sent() -> None:
 
 
 def test_lazy_values_are_copied_as_what_they_stand_for() -> None:
-    fields = {"a": Lazy({"b": Lazy([Lazy(True), Lazy("2023-02-05"), Lazy(date(2023, 2, 5))])})}
+    text = build_lazy_text(lambda: "2023-02-05")
+    fields = {
+        "a": Lazy({"b": Lazy([Lazy(True), Lazy("2023-02-05"), Lazy(date(2023, 2, 5)), text])})
+    }
     day = "2023-02-05 00:00:00 +00:00"
-    assert copied(fields) == ({"a": {"b": [True, day, day]}}, [])
+    assert copied(fields) == ({"a": {"b": [True, day, day, day]}}, [])
 
 
 def test_a_value_that_cannot_be_read_is_a_problem_with_its_place() -> None:

@@ -23,7 +23,7 @@ from iterable_destination.model.json_values import (
     describe_type,
     scalar,
 )
-from tests.support.lazy import Lazy, Unreadable
+from tests.support.lazy import Lazy, Unreadable, build_lazy_text
 
 
 class Colour(Enum):
@@ -135,7 +135,7 @@ def test_a_fraction_too_large_for_a_double_is_infinite_as_a_decimal_is(
 
 @pytest.mark.parametrize(
     "value",
-    [[], {}, (), {1}, b"", 1j, object(), UserString("x"), iter(()), Colour],
+    [[], {}, (), {1}, b"", 1j, object(), iter(()), Colour],
     ids=lambda value: type(value).__name__,
 )
 def test_what_is_no_single_value_is_returned_as_it_is(value: Any) -> None:
@@ -294,6 +294,40 @@ def test_a_lazy_value_of_another_kind_stays_what_it_is(value: Any) -> None:
     lazy = Lazy(value)
     assert scalar(lazy) is lazy
     assert as_list(lazy) is None
+
+
+class Marked(str):
+    """A text that stays what it is when it is asked for its text."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return self
+
+
+@pytest.mark.parametrize("text", ["text", "", "Grüße", Marked("text")], ids=repr)
+def test_what_has_all_methods_of_a_text_stands_for_its_text(text: str) -> None:
+    for value in (build_lazy_text(lambda: text), UserString(text)):
+        read = scalar(value)
+        assert (type(read), read) == (str, text)
+        assert (as_object(value), as_list(value)) == (None, None)
+
+
+def test_what_has_some_methods_of_a_text_stands_for_none() -> None:
+    class Word:
+        def casefold(self) -> str:
+            raise AssertionError("it was asked")
+
+    value = Word()
+    assert scalar(value) is value
+
+
+def test_a_lazy_text_raises_what_reading_it_raises() -> None:
+    def fail() -> str:
+        raise LookupError("no language is set")
+
+    with pytest.raises(LookupError):
+        scalar(build_lazy_text(fail))
 
 
 class NoText:

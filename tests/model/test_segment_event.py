@@ -14,6 +14,7 @@ from uuid import UUID
 import pytest
 
 from iterable_destination.errors import InvalidEvent
+from iterable_destination.mapping.actions import MappedTranslator
 from iterable_destination.mapping.translate import translate
 from iterable_destination.model.calls import Identity
 from iterable_destination.model.segment_event import (
@@ -25,7 +26,7 @@ from iterable_destination.model.segment_event import (
     unreadable_event,
 )
 from iterable_destination.model.settings import Settings
-from tests.support.lazy import Lazy, Unreadable
+from tests.support.lazy import Lazy, Unreadable, build_lazy_text
 
 TRACK: dict[str, Any] = {"type": "track", "event": "Signed Up"}
 IDENTIFY: dict[str, Any] = {"type": "identify", "userId": "u-1"}
@@ -816,6 +817,19 @@ def test_a_lazy_event_is_read_as_what_it_stands_for() -> None:
         "dataFields": {},
     }
     assert list_notes(event) == [("properties.products[1]", "null, passed over")]
+
+
+def test_a_lazy_text_of_djangos_is_read_as_the_text_it_stands_for() -> None:
+    event = {
+        "type": "track",
+        "userId": build_lazy_text(lambda: "u-1"),
+        "event": build_lazy_text(lambda: "Signed Up"),
+        "properties": {"plan": build_lazy_text(lambda: "pro")},
+    }
+    expected = {"userId": "u-1", "eventName": "Signed Up", "dataFields": {"plan": "pro"}}
+    assert build_body(event) == expected
+    [mapped] = MappedTranslator()(event).calls
+    assert mapped.body() == expected
 
 
 @pytest.mark.parametrize("key", ["context", "integrations", "properties", "timestamp", "userId"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 
@@ -23,6 +23,29 @@ class Lazy:
 
     def __repr__(self) -> str:
         return f"Lazy({object.__getattribute__(self, '_value')!r})"
+
+
+def build_lazy_text(read: Callable[[], Any]) -> Any:
+    """Build what ``gettext_lazy`` of Django returns, by another way than :class:`Lazy`.
+
+    It does not say that it is a ``str``, but each method of that is one of its class, and calls
+    ``read`` anew.
+    """
+
+    class LazyText:
+        def __str__(self) -> str:
+            return str(read())
+
+        def __repr__(self) -> str:
+            return repr(read())
+
+    def hand_on(name: str) -> Callable[..., Any]:
+        return lambda _, *arguments: getattr(read(), name)(*arguments)
+
+    for name in vars(str):
+        if name not in vars(object):
+            setattr(LazyText, name, hand_on(name))
+    return LazyText()
 
 
 class Unreadable:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import attrs
 
@@ -27,6 +27,8 @@ from iterable_destination.model.responses import ApiResponse
 
 if TYPE_CHECKING:
     from iterable_destination.delivery.engine.endpoint_queue import EndpointQueue
+
+_Error = TypeVar("_Error", bound=IterableDestinationError)
 
 DEADLINE_EXCEEDED: Final = "not sent: deadline exceeded"
 
@@ -238,6 +240,20 @@ def build_failed(
             error=error,
         )
     return kind(**outcome_fields(envelope), message=str(error), error=error)
+
+
+def copy_error(error: _Error) -> _Error:
+    """Return a copy of an error that ends several events, for one of them.
+
+    Each time that an exception is raised its traceback grows, so none is in two outcomes. No
+    ``__init__`` is called, since that of a subclass may ask for something else.
+    """
+    copy = type(error).__new__(type(error))
+    copy.args = error.args
+    copy.__dict__.update(error.__dict__)
+    if error.__cause__ is not None:
+        copy.__cause__ = error.__cause__
+    return copy
 
 
 #: From the mildest failure to the gravest: the event must be handed in again for the later ones.

@@ -9,6 +9,7 @@ from typing import Final
 
 import attrs
 
+from iterable_destination.model.bounds import check_rate
 from iterable_destination.model.endpoints import Endpoint
 
 #: The part of a limit that is used. A request can take some milliseconds more or less than others
@@ -120,10 +121,10 @@ class RateLimiter:
 class RateLimiters:
     """The rate limiters of a project's endpoints. Not for several threads at once.
 
-    ``limits`` are requests per second by path, and win over the documented ones; None is no limit.
-    ``paths`` are those that may be named; None is any.
+    ``limits`` are requests per second by path, above 0 and at most 1,000,000, and win over the
+    documented ones; None is no limit. ``paths`` are those that may be named; None is any.
 
-    Raises :exc:`ValueError` for a path that is not known, or a number that is not above 0.
+    Raises :exc:`ValueError` for a path that is not known, or a rate out of bounds.
     """
 
     def __init__(
@@ -136,9 +137,7 @@ class RateLimiters:
             if paths is not None and path not in paths:
                 known = ", ".join(sorted(paths))
                 raise ValueError(f"{path}: no path that requests go to; the paths are {known}")
-            if limit is not None and not 0 < limit < inf:
-                message = f"{path}: a rate must be a number of requests per second above 0, or None"
-                raise ValueError(message)
+            check_rate(path, limit)
         self._limiters: Final[dict[str, RateLimiter]] = {}
 
     def of(self, endpoint: Endpoint) -> RateLimiter:

@@ -31,6 +31,7 @@ from iterable_destination.delivery.engine.envelope import (
     build_delivered,
     build_failed,
     build_final,
+    copy_error,
     next_call_after_failure,
     undelivered_kind,
 )
@@ -173,13 +174,13 @@ class Scheduler:
     def _join_endpoint_queue(self, queue: UserQueue, now: float) -> bool:
         """Let a ready user queue wait where its next envelope goes.
 
-        An outcome that is known already is settled in its turn; if it is retryable the rest must
-        not overtake it. Returns whether there may be a batch to send because of it.
+        An outcome that is known already is settled in its turn; if it is retryable or unknown the
+        rest must not overtake it. Returns whether there may be a batch to send because of it.
         """
         waiting = queue.waiting
         while waiting and (outcome := waiting[0].outcome) is not None:
             self._settle(waiting.pop(0), outcome)
-            queue.paused |= isinstance(outcome, Retryable)
+            queue.paused |= isinstance(outcome, Retryable | Unknown)
         refusal = self._refusal(now)
         if refusal is not None or queue.paused:
             queue.paused = True
@@ -278,7 +279,9 @@ class Scheduler:
             return None
         batch = target.retries.popleft() if target.retries else self._form_batch(target, now)
         if now > batch.attempts.deadline:
-            self._give_up(batch, batch.error or NotSent(DEADLINE_EXCEEDED), now)
+            # halves of a batch have one error
+            error = NotSent(DEADLINE_EXCEEDED) if batch.error is None else copy_error(batch.error)
+            self._give_up(batch, error, now)
             return None
         batch.permit = self._policy.begin(target.endpoint, batch.attempts, now)
         self._in_flight.add(batch)
@@ -537,8 +540,9 @@ class Scheduler:
         is_refused = isinstance(error, RequestRefused) and not batch.attempts.is_early
         if is_refused and len(batch.envelopes) == 1:
             kind = Rejected  # of several, Iterable refused the request and not each item
+        is_shared = len(batch.envelopes) > 1
         for envelope in batch.envelopes:
-            outcome = build_failed(kind, envelope, error)
+            outcome = build_failed(kind, envelope, copy_error(error) if is_shared else error)
             if not self._goes_on_after(envelope, outcome, batch.attempts, now):
                 self._settle_in_flight(envelope, outcome, now)
 
@@ -566,7 +570,8 @@ class Scheduler:
         if queue.endpoint_queue is not None:
             queue.endpoint_queue.leave(queue)
         for envelope in queue.waiting:
-            outcome = build_failed(undelivered_kind(envelope.attempts), envelope, error)
+            kind = undelivered_kind(envelope.attempts)
+            outcome = build_failed(kind, envelope, copy_error(error))
             self._settle(envelope, envelope.outcome or build_final(envelope, outcome))
         self._user_queues.release(queue)
 
@@ -583,7 +588,8 @@ class Scheduler:
         for batch in batches:
             kind = undelivered_kind(batch.attempts)
             for envelope in batch.envelopes:
-                self._settle_in_flight(envelope, build_failed(kind, envelope, error), -inf)
+                outcome = build_failed(kind, envelope, copy_error(error))
+                self._settle_in_flight(envelope, outcome, -inf)
 
     def stop(self, reason: NotSent | None = None) -> None:
         """Send nothing more; what is in flight still ends by its response.

@@ -16,6 +16,7 @@ from iterable_destination.model.json_copy import TOO_DEEP, unreadable_problem
 from iterable_destination.model.json_values import as_object, describe_type, scalar
 from iterable_destination.model.segment_event import EventHeader, unreadable_event
 from iterable_destination.model.settings import Settings
+from iterable_destination.model.validation import PLACEHOLDER, PLACEHOLDER_IDS
 
 NO_IDENTITY: Final = "Must include email or userId."
 #: Fields inside which some actions have the email and the userId.
@@ -86,12 +87,20 @@ def _check_calls(
             made.is_anonymous = True
             made.problems.clear()
             return
-        holder = next((each for each in _IDENTITY_HOLDERS if each in fields), None)
-        made.add_problem("userId" if holder is None else f"{holder}.userId", NO_IDENTITY)
+        made.add_problem(_user_id_path(fields), NO_IDENTITY)
     else:
+        if who.user_id in PLACEHOLDER_IDS:
+            refuses = settings.refuse_placeholder_ids
+            add = made.add_problem if refuses else made.add_note
+            add(_user_id_path(fields), PLACEHOLDER)
         made.problems += made.refusals
     if not made.problems:
         made.calls = calls
+
+
+def _user_id_path(fields: dict[str, Any]) -> str:
+    holder = next((each for each in _IDENTITY_HOLDERS if each in fields), None)
+    return "userId" if holder is None else f"{holder}.userId"
 
 
 def read_header(event: Any) -> tuple[EventHeader, str | None]:
@@ -109,6 +118,11 @@ def read_header(event: Any) -> tuple[EventHeader, str | None]:
         raise too_deep(header) from None
     except Exception as error:
         raise unreadable_event(event, error) from error
+
+
+def event_of(header: EventHeader) -> dict[Any, Any]:
+    """Return an event as the subscriptions see it: with its type as Segment writes it."""
+    return {**header.raw, "type": header.type} if header.notes else header.raw
 
 
 def too_deep(header: EventHeader | None) -> InvalidEvent:

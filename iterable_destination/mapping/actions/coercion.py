@@ -178,8 +178,12 @@ _BOOLEANS: Final[dict[Any, bool]] = {1: True, 0: False, "true": True, "false": F
 
 
 def coerce_object(value: Any, path: str, found: Findings) -> dict[Any, Any] | None:
-    """Return an object as a ``dict``; nothing else is converted to one."""
-    fields = value if type(value) is dict else as_object(scalar(value))
+    """Return an object as a ``dict``; an empty list is an empty one, as PHP writes that."""
+    plain = value if type(value) is dict else scalar(value)
+    fields = as_object(plain)
+    if fields is None and as_list(plain) == []:
+        found.add_note(path, "an empty list, taken as an empty object")
+        return {}
     if fields is None:
         found.add_problem(path, f"must be an object, not {describe_type(value)}")
     return fields

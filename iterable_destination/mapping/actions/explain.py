@@ -14,6 +14,7 @@ from iterable_destination.errors import Note, Problem, list_notes, list_problems
 from iterable_destination.mapping.actions.apply import (
     Mapped,
     apply_subscription,
+    event_of,
     fail_trigger,
     read_header,
     too_deep,
@@ -23,7 +24,6 @@ from iterable_destination.mapping.actions.subscriptions import PRESETS, Subscrip
 from iterable_destination.model.calls import Call
 from iterable_destination.model.dates import TEXTS_STAY
 from iterable_destination.model.json_copy import data_fields
-from iterable_destination.model.segment_event import EventHeader
 from iterable_destination.model.settings import Settings
 from iterable_destination.model.translation import ANONYMOUS
 
@@ -64,21 +64,21 @@ def explain(
     :exc:`~iterable_destination.errors.InvalidEvent` if the event cannot be read.
     """
     header, reason = read_header(event)
-    chosen = settings or Settings()
+    body, chosen = event_of(header), settings or Settings()
     try:
-        return tuple([_explain_one(each, header, reason, chosen) for each in subscriptions])
+        return tuple([_explain_one(each, body, reason, chosen) for each in subscriptions])
     except RecursionError:  # the caller is deep in calls itself
         raise too_deep(header) from None
 
 
 def _explain_one(
-    subscription: Subscription, header: EventHeader, reason: str | None, settings: Settings
+    subscription: Subscription, event: dict[Any, Any], reason: str | None, settings: Settings
 ) -> Explanation:
     name = subscription.name
     if reason is not None or not subscription.enabled:
         return Explanation(name, fired=False, because=reason or _OFF)
     try:
-        fired, part = subscription.condition.evaluate(header.raw)
+        fired, part = subscription.condition.evaluate(event)
     except RecursionError:
         raise
     except Exception as error:  # noqa: BLE001 - a value may do and raise anything
@@ -87,7 +87,7 @@ def _explain_one(
     because = subscription.trigger[part.start : part.end]
     if not fired:
         return Explanation(name, fired, because)
-    return _build_explanation(name, because, apply_subscription(subscription, header.raw, settings))
+    return _build_explanation(name, because, apply_subscription(subscription, event, settings))
 
 
 def _build_explanation(name: str, because: str, made: Mapped) -> Explanation:

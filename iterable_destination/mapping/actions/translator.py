@@ -18,6 +18,7 @@ from iterable_destination.errors import (
 from iterable_destination.mapping.actions.apply import (
     Mapped,
     apply_subscription,
+    event_of,
     fail_trigger,
     read_header,
     too_deep,
@@ -71,7 +72,7 @@ class MappedTranslator:
         """
         header, reason = read_header(event)
         if reason is not None:
-            return Translation(header.message_id, skipped=reason)
+            return Translation(header.message_id, skipped=reason, notes=tuple(header.notes))
         try:
             return self._translate(header, settings or _DEFAULTS)
         except RecursionError:  # the caller is deep in calls itself
@@ -96,7 +97,7 @@ class MappedTranslator:
 
     def _translate(self, header: EventHeader, settings: Settings) -> Translation:
         fired = []
-        body = header.raw
+        body = event_of(header)
         try:
             for subscription, trigger in self._candidates(body):
                 if trigger is None or trigger.holds(body):
@@ -107,7 +108,7 @@ class MappedTranslator:
             fired = self._apply_guarded(body, settings)
         if len(fired) == 1:
             made = fired[0]
-            if made.calls and not made.notes:  # as nearly always
+            if made.calls and not (made.notes or header.notes):  # as nearly always
                 names = (made.subscription,) * len(made.calls)
                 return Translation(header.message_id, made.calls, None, (), names, ())
         return _combine(fired, header)
@@ -177,7 +178,7 @@ def _combine(fired: Sequence[Mapped], header: EventHeader) -> Translation:
     ]
     if errors and not calls:
         raise InvalidEvent(_problems(fired), header.message_id)
-    notes = list_notes([note for made in fired for note in _notes(made)])
+    notes = list_notes([*header.notes, *(note for made in fired for note in _notes(made))])
     if not calls:
         return Translation(header.message_id, skipped=_reason(fired), notes=notes)
     return Translation(

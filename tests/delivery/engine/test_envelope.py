@@ -15,6 +15,7 @@ from iterable_destination.delivery.engine.envelope import (
     build_delivered,
     build_failed,
     build_final,
+    copy_error,
     next_call_after_failure,
     undelivered_kind,
 )
@@ -45,6 +46,13 @@ FAILURES: list[tuple[type[Outcome], errors.ApiError]] = [
     (Retryable, errors.ServerError("later")),
     (Unknown, errors.AmbiguousAnswer("perhaps")),
 ]
+
+
+class Picky(errors.BadRequest):
+    """An error of a user's own, which asks for something else than the one it is."""
+
+    def __init__(self, word: str, *, status: int) -> None:
+        super().__init__(f"no, {word}", status=status)
 
 
 def build_envelope(*subscriptions: str, call_index: int = 1) -> Envelope:
@@ -124,6 +132,31 @@ def test_an_accepted_last_call_does_not_undo_an_earlier_failure() -> None:
         error=error,
         failures=(Failure("a", "retryable", error),),
     )
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.NotSent("not now"),
+        errors.ServerError("later", status=500, code="C", params={"a": 1}, request_id="r-1"),
+        Picky("mine", status=400),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_copy_of_an_error_says_the_same_and_does_not_grow_with_it(
+    error: errors.IterableDestinationError,
+) -> None:
+    error.__cause__ = cause = OSError("it broke")
+    copy = copy_error(error)
+    assert (type(copy), str(copy), vars(copy)) == (type(error), str(error), vars(error))
+    assert copy.__cause__ is cause
+    with pytest.raises(type(error)):
+        raise error
+    assert copy.__traceback__ is None
+
+
+def test_a_copy_of_an_error_without_a_cause_tells_what_it_was_raised_in() -> None:
+    assert copy_error(errors.NotSent("not now")).__suppress_context__ is False
 
 
 @pytest.mark.parametrize("order", list(permutations(FAILURES)))

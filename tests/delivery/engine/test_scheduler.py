@@ -775,15 +775,14 @@ def test_changes_of_subscriptions_have_paths_of_their_own_and_one_queue() -> Non
 
 @pytest.mark.parametrize("count", [2, 20])
 def test_a_whole_bulk_that_is_refused_after_the_deadline_rejects_nobody(count: int) -> None:
-    refusal = said(errors.BadRequest, status=400)
     made = build_world(
         *(build_envelope(i, track(f"u-{i}")) for i in range(count)),
-        send=lambda _: refusal,
+        send=lambda _: said(errors.BadRequest, status=400),
         takes=lambda _: 61.0,
     )
     made.run()
     assert made.names == {"retryable": count}
-    assert made.outcomes[0].error is refusal
+    assert {type(outcome.error) for outcome in made.outcomes.values()} == {errors.BadRequest}
 
 
 # --- What a bulk's response leaves open ----------------------------------------------------------
@@ -1268,6 +1267,62 @@ def test_abandoning_settles_everything_at_once() -> None:
     assert made.outcomes[0].message == "deadline exceeded before the response came"
 
 
+def end_by_failing(made: World) -> None:
+    made.send = lambda _: said(errors.ServerError)
+    made.run()
+
+
+def end_by_a_deadline(made: World) -> None:
+    """Let a bulk fail twice, so that its halves wait, and be gone until it is too late."""
+    made.report(made.batch(), said(errors.ServerError))
+    made.now += 30
+    made.report(made.batch(), said(errors.ServerError))
+    made.now += 60
+    assert made.ask() is None
+
+
+def end_by_a_stop(made: World) -> None:
+    made.scheduler.stop()
+    made.collect()
+
+
+def end_by_a_stop_before_a_retry(made: World) -> None:
+    made.report(made.batch(), said(errors.ServerError))
+    end_by_a_stop(made)
+
+
+def end_by_abandoning(made: World) -> None:
+    made.batch()
+    made.scheduler.abandon()
+    made.collect()
+
+
+def end_by_a_wrong_key(made: World) -> None:
+    made.report(made.batch(), said(errors.Unauthorized))
+    assert made.ask() is None
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        *(end_by_failing, end_by_a_deadline, end_by_a_stop, end_by_a_stop_before_a_retry),
+        *(end_by_abandoning, end_by_a_wrong_key),
+    ],
+)
+def test_no_two_outcomes_have_one_error(end: Callable[[World], None]) -> None:
+    made = build_world(
+        *(build_envelope(index, update(name)) for index, name in enumerate(["ann", "bob"] * 2)),
+        build_envelope(4, buy("ann")),
+        build_envelope(5, buy("ann")),
+        retry=RetryPolicy(max_server_errors=3),
+    )
+    end(made)
+    found = [outcome.error for outcome in made.outcomes.values()]
+    assert len(found) == 6
+    assert None not in found
+    assert len(set(map(id, found))) == len(found)
+
+
 @pytest.mark.parametrize("reply", [ACCEPTED, said(errors.Unauthorized), said(errors.ServerError)])
 def test_an_answer_that_was_abandoned_changes_nothing(reply: Reply) -> None:
     made = build_world(build_envelope(0, buy("ann")))
@@ -1699,6 +1754,30 @@ def test_a_bulk_goes_on_with_the_subscriptions_of_some_of_its_events() -> None:
     assert [made.outcomes[index].name for index in range(3)] == [
         *("rejected", "delivered", "delivered")
     ]
+
+
+def test_an_unknown_outcome_that_had_to_wait_for_its_turn_holds_later_events_of_the_user() -> None:
+    """Two users turn out to be one; of the second one's event a subscription ended unknown."""
+    two = ("Bought", "Seen")
+    made = build_world(
+        envelope_with_subscriptions(0, two, buy("ann@x.com"), track("ann@x.com")),
+        envelope_with_subscriptions(1, two, buy("ann"), track("ann")),
+        retry=RetryPolicy(max_attempts=1),
+    )
+    first, second = made.batch(), made.batch()
+    made.add(build_envelope(2, track("ann@x.com", "ann")))
+    made.report(first, ACCEPTED)
+    made.report(second, said(errors.AmbiguousAnswer))
+    both = made.batch()
+    assert made.sent(TRACK_BULK) == [[0, 1]]
+    made.report(both, ApiResponse(200, {"invalidUserIds": ["ann"]}))  # and leaves the other open
+    made.run()
+    assert made.sent() == [[0], [1], [0, 1], [0]]
+    assert made.order == [0, 1, 2]
+    assert made.outcomes[0].name == "delivered"
+    assert list_failures(made.outcomes[1]) == [("Bought", "unknown"), ("Seen", "rejected")]
+    assert made.outcomes[1].name == "unknown"
+    assert made.outcomes[2].name == "retryable"
 
 
 # --- Other bulk endpoints ------------------------------------------------------------------------

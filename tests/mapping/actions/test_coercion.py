@@ -13,6 +13,7 @@ import pytest
 
 from iterable_destination.mapping.actions import coercion
 from iterable_destination.mapping.actions.coercion import Findings
+from tests.support.lazy import Lazy
 
 
 class Odd(Enum):
@@ -159,8 +160,12 @@ OBJECTS: list[tuple[Any, Any]] = [
     ({"a": 1}, {"a": 1}),
     (UserDict({"a": 1}), {"a": 1}),
     ([{"a": 1}], REFUSED),
-    ([], REFUSED),
+    ([], {}),
+    ((), {}),
+    (Lazy([]), {}),
+    ([[]], REFUSED),
     ("x", REFUSED),
+    (b"", REFUSED),
 ]
 EVERY = [
     (coerce, value, expected)

@@ -31,7 +31,7 @@ def test_other_keys_of_an_item_are_judged_at_their_place() -> None:
     [
         ("x", [("Mine: items[0]", "must be an object, not a string")]),
         (["x"], [("Mine: items[0]", "must be an object, not a string")]),
-        ([[]], [("Mine: items[0]", "must be an object, not a list")]),
+        ([[1]], [("Mine: items[0]", "must be an object, not a list")]),
         (
             [{"id": "p", "name": "n", "quantity": 2**63, "price": 1}],
             [

@@ -226,7 +226,7 @@ def test_a_preset_for_a_kind_of_event_is_read_and_says_that_it_needs_a_trigger(s
     message = f"subscription 'Mine' never fires: Segment alone knows which events are '{slug}'"
     with pytest.warns(UserWarning, match=message):
         read = Subscription.from_json(preset)
-    for its_type in ("track", "identify", "x"):
+    for its_type in ("track", "identify", "page"):
         assert MappedTranslator([read])(EVENT | {"type": its_type}).skipped is not None
 
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iterable_destination import InvalidEvent, Note, Problem, Settings, Translation
+from iterable_destination import InvalidEvent, Note, Problem, Settings, Translation, translate
 from iterable_destination.mapping.actions import (
     MappedTranslator,
     Subscription,
@@ -37,6 +37,8 @@ from tests.support.subscription_strategies import (
     wild_subscriptions,
 )
 
+TAKEN = "taken as track, as Segment writes it"
+
 # --- One event ---------------------------------------------------------------------------------
 
 
@@ -53,6 +55,52 @@ def test_an_event_is_an_object(event: Any) -> None:
 )
 def test_an_event_has_a_type(its_type: Any, message: str) -> None:
     assert find_problems({**EVENT, "type": its_type}) == [("type", message)]
+
+
+@pytest.mark.parametrize("its_type", ["trak", "event", "Tracks", "x" * 1_000])
+def test_a_type_that_segment_has_not_is_refused_as_by_the_classic_mapping(its_type: str) -> None:
+    event = {**EVENT, "type": its_type}
+    with pytest.raises(InvalidEvent) as raised:
+        translate(event)
+    assert find_problems(event) == [(each.path, each.message) for each in raised.value.problems]
+
+
+@pytest.mark.parametrize("its_type", ["Track", "TRACK", "tracK"])
+def test_a_type_in_another_case_is_seen_as_segment_writes_it(its_type: str) -> None:
+    event = {**EVENT, "type": its_type}
+    usual, result = PRESET(EVENT), PRESET(event)
+    assert result.calls == usual.calls
+    assert result.notes == translate(event).notes == (Note("type", TAKEN),)
+    assert explain(event) == explain(EVENT)
+    assert event["type"] == its_type
+
+
+def test_the_note_about_the_type_stays_whatever_else_becomes_of_the_event() -> None:
+    event = {**EVENT, "type": "Track"}
+    for skipped in (
+        PRESET(event | {"integrations": {"Iterable": False}}),
+        PRESET(event | {"userId": None}, Settings(skip_anonymous=True)),
+        MappedTranslator([])(event),
+    ):
+        assert skipped.skipped is not None
+        assert skipped.notes == (Note("type", TAKEN),)
+
+
+@pytest.mark.parametrize("user_id", ["undefined", "NULL", "000", 0, "[object Object]"])
+def test_an_id_that_looks_like_none_is_noted_or_refused(user_id: Any) -> None:
+    event = {**EVENT, "userId": user_id}
+    assert Note("Track Calls: userId", validation.PLACEHOLDER) in PRESET(event).notes
+    with pytest.raises(InvalidEvent) as raised:
+        PRESET(event, Settings(refuse_placeholder_ids=True))
+    expected = (Problem("Track Calls: userId", validation.PLACEHOLDER),)
+    assert raised.value.problems == expected
+
+
+def test_any_other_id_is_one() -> None:
+    strict = Settings(refuse_placeholder_ids=True)
+    assert PRESET(EVENT, strict) == PRESET(EVENT)
+    by_email = {"type": "identify", "traits": {"email": "a@b.co"}}
+    assert PRESET(by_email, strict) == PRESET(by_email)
 
 
 @pytest.mark.parametrize(("given", "read"), [("m-1", "m-1"), (5, "5"), (None, None), ([], None)])
