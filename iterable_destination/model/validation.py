@@ -9,7 +9,7 @@ that a user made.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from math import isfinite
 from typing import Any, Final
@@ -86,6 +86,7 @@ PLACEHOLDER_IDS: Final = frozenset(
     + ["00000000-0000-0000-0000-000000000000"]
 )
 #: What is wrong with a userId that is one of these.
+MANAGED: Final = "is a field that Iterable keeps itself"
 PLACEHOLDER: Final = "looks like no id: such a text is sent for many users, who become one"
 
 
@@ -150,6 +151,13 @@ int64_problem: Final[FindProblem] = partial(whole_number_problem, endpoints.INT6
 
 
 group_id_problem: Final[FindProblem] = partial(whole_number_problem, endpoints.GROUP_IDS)
+
+
+def find_managed_fields(profile: Mapping[str, Any]) -> list[str]:
+    """Return the keys of a profile that Iterable keeps itself, in their order by name."""
+    if endpoints.MANAGED_FIELDS.isdisjoint(profile):
+        return []
+    return sorted(endpoints.MANAGED_FIELDS.intersection(profile))
 
 
 def choice_problem(choices: Sequence[str], value: Any) -> str | None:

@@ -20,7 +20,7 @@ from iterable_destination.model.calls import (
 )
 from iterable_destination.model.dates import DAYS_STAY
 from iterable_destination.model.json_copy import data_fields
-from iterable_destination.model.validation import user_id_problem
+from iterable_destination.model.validation import MANAGED, find_managed_fields, user_id_problem
 
 Payload = dict[str, Any]
 
@@ -116,6 +116,8 @@ def _copy_fields(fields: dict[Any, Any], path: str, found: Findings) -> dict[str
 def _build_profile(payload: Payload, path: str, found: Findings) -> dict[str, Any]:
     """Return the fields of a profile; the phone number is one of them if it is mapped."""
     profile = _copy_fields(payload.get("dataFields", {}), f"{path}dataFields", found)
+    for key in find_managed_fields(profile):
+        found.add_note(f"{path}dataFields.{key}", MANAGED)
     if "phoneNumber" in payload:
         profile["phoneNumber"] = payload["phoneNumber"]
     return profile

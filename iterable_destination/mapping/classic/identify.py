@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from iterable_destination.model import endpoints
 from iterable_destination.model.calls import UpdateUser
 from iterable_destination.model.dates import is_ambiguous, read_as_iterable
 from iterable_destination.model.field_names import FieldNames
 from iterable_destination.model.json_values import SCALARS
 from iterable_destination.model.segment_event import SegmentEvent, as_id
 from iterable_destination.model.settings import Settings
-from iterable_destination.model.validation import merge_problem
+from iterable_destination.model.validation import MANAGED, find_managed_fields, merge_problem
 
 #: Fields of the context that are sent in the profile.
 FROM_CONTEXT: Final = ("app", "device", "ip", "locale", "location", "page", "userAgent")
@@ -39,9 +38,8 @@ def identify(event: SegmentEvent, _: Settings) -> UpdateUser:
     if None in profile.values():
         for key in [key for key, value in profile.items() if value is None]:
             del profile[key]
-    if not endpoints.MANAGED_FIELDS.isdisjoint(profile):
-        for key in sorted(endpoints.MANAGED_FIELDS.intersection(profile)):
-            event.add_note(f"{event.path}.{key}", "is a field that Iterable keeps itself")
+    for key in find_managed_fields(profile):
+        event.add_note(f"{event.path}.{key}", MANAGED)
     merge, source = _read_merge_option(event)
     identity = event.identity()
     event.check(source, merge_problem(merge))

@@ -96,6 +96,17 @@ def test_an_id_that_looks_like_none_is_noted_or_refused(user_id: Any) -> None:
     assert raised.value.problems == expected
 
 
+@pytest.mark.parametrize(
+    ("action", "place"), [("updateUser", "dataFields"), ("updateCart", "user.dataFields")]
+)
+def test_a_field_of_a_profile_that_iterable_keeps_has_a_note(action: str, place: str) -> None:
+    profile: Any = {"dataFields": {"emailListIds": [1], "plan": "pro"}}
+    user = {"userId": "u-1"} | profile
+    mapping = user if place == "dataFields" else {"user": user, "items": []}
+    result = MappedTranslator([Subscription("Mine", action, 'type = "track"', mapping)])(EVENT)
+    assert result.notes == (Note(f"Mine: {place}.emailListIds", validation.MANAGED),)
+
+
 def test_any_other_id_is_one() -> None:
     strict = Settings(refuse_placeholder_ids=True)
     assert PRESET(EVENT, strict) == PRESET(EVENT)
