@@ -20,6 +20,7 @@ from iterable_destination.delivery.engine.bulk import BulkEndpoint
 from iterable_destination.delivery.engine.circuit_breaker import CircuitBreaker
 from iterable_destination.delivery.engine.counters import Counters
 from iterable_destination.delivery.engine.envelope import Batch, Envelope, Prepared
+from iterable_destination.delivery.engine.linked_keys import MAX_KEYS, LinkedKeys
 from iterable_destination.delivery.engine.policy import DeliveryPolicy
 from iterable_destination.delivery.engine.rate_limiter import RateLimiters
 from iterable_destination.delivery.engine.retry import RetryPolicy
@@ -123,7 +124,7 @@ class BaseDestination(Closeable, ForkSafe):
             counters=Counters(),
             jitter=runtime.jitter,
             on_retry=_log_retry,
-            on_many_keys=_log_many_keys,
+            linked_keys=_make_linked_keys(max_pending),
             bulk_endpoints=bulk_endpoints,
             max_pending=max_pending,
         )
@@ -389,7 +390,12 @@ class BaseDestination(Closeable, ForkSafe):
     def _build_background(
         self, on_outcome: Callable[[Outcome], None], capacity: int, *, stamp_missing: bool
     ) -> Background:
-        policy = attrs.evolve(self._policy, max_pending=capacity, keeps_paused=False)
+        policy = attrs.evolve(
+            self._policy,
+            max_pending=capacity,
+            keeps_paused=False,
+            linked_keys=_make_linked_keys(capacity),
+        )
         return Background(
             self._preparer,
             lambda: self._make_pool(policy),
@@ -507,6 +513,11 @@ def _log_retry(endpoint: Endpoint, error: ApiError, delay: float) -> None:
             delay,
         )
         _log.debug("%s: %s", endpoint.path, error.message)
+
+
+def _make_linked_keys(max_pending: int) -> LinkedKeys:
+    """Return what keys are linked; there is room for those of all events that wait."""
+    return LinkedKeys(max(MAX_KEYS, 4 * max_pending), on_many_keys=_log_many_keys)
 
 
 def _log_many_keys(emails: int, user_ids: int, keys: set[str]) -> None:

@@ -18,7 +18,7 @@ from iterable_destination.delivery.engine.envelope import (
     build_failed,
     outcome_fields,
 )
-from iterable_destination.delivery.engine.user_queues import HasIdentity, ordering_keys
+from iterable_destination.delivery.engine.linked_keys import HasIdentity, ordering_keys
 from iterable_destination.delivery.failures import log_without_content
 from iterable_destination.errors import (
     DropEvent,

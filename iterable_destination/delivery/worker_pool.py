@@ -128,7 +128,7 @@ class WorkerPool:
         self._open: Final[dict[Envelope, set[str]]] = {}
         #: What workers are sending, with the scheduler that it is of.
         self._in_flight: Final[dict[Batch, Scheduler]] = {}
-        #: The ordering keys of users who stay paused since a fault.
+        #: The main ordering keys of users who stay paused since a fault.
         self._paused: Final[set[str]] = set()
 
     @property
@@ -176,11 +176,16 @@ class WorkerPool:
 
     def _settle_paused(self, envelope: Envelope, keys: set[str]) -> bool:
         """Settle an envelope of a user who has been paused since a fault; return whether it is."""
-        if self._paused.isdisjoint(keys):
+        users = self._find_users(keys)
+        if self._paused.isdisjoint(users):
             return False
-        self._paused.update(keys)
+        self._paused.update(users)
         self._settle(envelope, envelope.outcome or _build_unsent(envelope, NotSent(_PAUSED)))
         return True
+
+    def _find_users(self, keys: set[str]) -> set[str]:
+        """Return the main keys of the users with these ordering keys."""
+        return set(map(self._policy.linked_keys.find, keys))
 
     def run(
         self, envelopes: Iterator[Prepared], take: Callable[[], Results] | None = None
@@ -299,7 +304,7 @@ class WorkerPool:
         for envelope in sorted(self._open, key=_IN_ORDER):
             if envelope not in has_outcome:
                 if self._policy.keeps_paused:
-                    self._paused.update(self._open[envelope], _queue_keys(envelope))
+                    self._paused.update(self._find_users(self._open[envelope]))
                 self._settle(envelope, build_interrupted(envelope, error))
         if self._is_closed:
             new.stop()
@@ -419,11 +424,6 @@ class WorkerPool:
             self._idle -= 1
         if wakes_first and self._wakes_at == until:
             self._wakes_at = inf
-
-
-def _queue_keys(envelope: Envelope) -> tuple[str, ...]:
-    """Return all ordering keys that are known of an envelope's user."""
-    return tuple(envelope.queue.keys) if hasattr(envelope, "user_queue") else ()
 
 
 def _build_unsent(envelope: Envelope, error: NotSent) -> Outcome:

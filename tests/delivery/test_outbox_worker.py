@@ -27,6 +27,7 @@ from iterable_destination import (
     QueueFull,
 )
 from iterable_destination.delivery import outbox_worker as worker
+from iterable_destination.model import endpoints
 from iterable_destination.model.outcomes import Delivered, Retryable
 from iterable_destination.model.records import OutboxRecord
 from iterable_destination.testing import (
@@ -48,6 +49,7 @@ from tests.support.delivering import (
     identify,
     inversions,
     names,
+    number_of,
     order,
     settings_of,
     track,
@@ -551,3 +553,38 @@ def test_the_files_are_the_owners_alone(tmp_path: Path, outbox: Outbox) -> None:
         made = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
     assert set(made.values()) == {0o600}
     assert {"outbox", "outbox-deliverer"} <= made.keys()
+
+
+# Users who are known by two names ----------------------------------------------------------------
+
+
+def name_then_fail() -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """An identify with two names; then an order by one of them, and a track by the other."""
+    both = identify(0) | {"traits": {"email": "a@example.com", "n": 0}}
+    by_email = order(1) | {"userId": None, "context": {"traits": {"email": "a@example.com"}}}
+    return both, [by_email, track(2, "u-1")]
+
+
+def failing_orders() -> Script:
+    path = endpoints.TRACK_PURCHASE.path
+    return Script([faults.server_error()] * 2, paths={path})
+
+
+def test_names_that_belong_together_are_remembered_across_passes(outbox: Outbox) -> None:
+    both, later = name_then_fail()
+    with LocalIterable(faults=failing_orders()) as iterable, delivering(iterable) as to:
+        to.start(outbox=outbox)
+        to.enqueue(both)
+        assert to.flush(WAIT_SECONDS) == 0
+        for event in later:
+            to.enqueue(event)
+        assert to.flush(WAIT_SECONDS) == 0
+        assert list(map(number_of, iterable.project.effects)) == [0, 1, 2]
+
+
+def test_names_that_belong_together_are_remembered_across_calls_of_send_all() -> None:
+    both, later = name_then_fail()
+    with LocalIterable(faults=failing_orders()) as iterable, delivering(iterable) as to:
+        assert [each.name for each in to.send_all([both])] == ["delivered"]
+        assert {each.name for each in to.send_all(later)} == {"delivered"}
+        assert list(map(number_of, iterable.project.effects)) == [0, 1, 2]

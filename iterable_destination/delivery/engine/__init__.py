@@ -7,9 +7,10 @@ that request, and reports the response or the error. It imports ``model`` and ``
 Theory of operation
 ===================
 
-An event becomes an *envelope* with *calls* and *ordering keys*, the names of its user. Envelopes
-that share a key are of one user and wait in one *user queue*, in order of arrival. A user queue is
-in one of four states::
+An event becomes an *envelope* with *calls* and *ordering keys*, the names of its user. Keys that
+came in one event are *linked*: they are one user's from then on, for all schedulers of a
+destination. Envelopes of one user wait in one *user queue*, in order of arrival. A user queue is in
+one of four states::
 
                        add()                        take()
             ┌────────┐ ────────▶ ┌───────────────┐ ────────▶ ┌─────────────┐
@@ -23,8 +24,7 @@ in one of four states::
                  └────────────── │                paused                │
                    all settled   └──────────────────────────────────────┘
 
-- *idle*: nothing waits and nothing is in flight. The queue is forgotten, unless it has several keys
-  or stays paused.
+- *idle*: nothing waits and nothing is in flight. The queue is forgotten, unless it stays paused.
 - *waiting*: it stands in the *endpoint queue* of its next call, with as many envelopes as can go in
   one request (``batchable``).
 - *in flight*: some of its envelopes are in a request that has no result yet. Nothing else of this

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -92,18 +91,15 @@ class UserQueue:
         "batchable_bytes",
         "endpoint_queue",
         "in_flight",
-        "key_counts",
-        "keys",
+        "key",
         "merged_into",
         "paused",
         "waiting",
     )
 
-    def __init__(self) -> None:
-        #: The user's ordering keys, each with the sequence of the last envelope that had it.
-        self.keys: dict[str, int] = {}
-        #: How many keys of each kind there have been; None while they came all at once.
-        self.key_counts: Counter[str] | None = None
+    def __init__(self, key: str) -> None:
+        #: The main one of the user's ordering keys.
+        self.key = key
         #: Envelopes that wait, in order of arrival.
         self.waiting: list[Envelope] = []
         #: How many envelopes are in requests and not settled. While it is not 0, nothing else goes.

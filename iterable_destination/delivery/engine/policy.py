@@ -10,6 +10,7 @@ import attrs
 from iterable_destination.delivery.engine.bulk import BulkEndpoint
 from iterable_destination.delivery.engine.circuit_breaker import CircuitBreaker
 from iterable_destination.delivery.engine.counters import Counters
+from iterable_destination.delivery.engine.linked_keys import LinkedKeys
 from iterable_destination.delivery.engine.rate_limiter import Permit, RateLimiters
 from iterable_destination.delivery.engine.recent_users import RecentUsers
 from iterable_destination.delivery.engine.retry import Attempts, Jitter, RetryPolicy
@@ -27,13 +28,12 @@ class DeliveryPolicy:
     counters: Counters
     jitter: Jitter
     recent_users: RecentUsers = attrs.field(factory=RecentUsers)
+    linked_keys: LinkedKeys = attrs.field(factory=LinkedKeys)
     #: Called for each request that will be sent again, with its endpoint, error and delay in
     #: seconds.
     on_retry: Callable[[Endpoint, ApiError, float], None]
     #: The bulk endpoint for the calls of a path; calls of other paths are sent singly.
     bulk_endpoints: Mapping[str, BulkEndpoint]
-    #: Called as ``UserQueues`` says when very many names are one user's.
-    on_many_keys: Callable[[int, int, set[str]], None] = lambda *_: None
     #: How many envelopes may wait or be in flight before ``Scheduler.is_full``.
     max_pending: int
     #: The moment from which on nothing is sent.

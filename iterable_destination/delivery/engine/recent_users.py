@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Final
 
-from iterable_destination.delivery.engine.user_queues import ordering_keys
+from iterable_destination.delivery.engine.linked_keys import ordering_keys
 from iterable_destination.model.calls import EncodedCall, UpdateEmail, UpdateUser
 
 #: Seconds that Iterable says to wait after a new profile before a call that needs it.

@@ -87,9 +87,7 @@ class Scheduler:
         """Make a scheduler without envelopes."""
         self._policy: Final = policy
         self._max_pending: Final = policy.max_pending
-        self._user_queues: Final = UserQueues(
-            keeps_paused=policy.keeps_paused, on_many_keys=policy.on_many_keys
-        )
+        self._user_queues: Final = UserQueues(keeps_paused=policy.keeps_paused)
         self._endpoint_queues: Final[dict[str, EndpointQueue]] = {}
         #: The endpoint queue for calls of a kind, unless a call must go elsewhere.
         self._usual: Final[dict[type, EndpointQueue]] = {}
@@ -132,7 +130,8 @@ class Scheduler:
         if envelope.outcome is not None and not keys:
             self._settle(envelope, envelope.outcome)
             return False
-        queue, merged = self._user_queues.add(envelope, keys or {f"!{self._sequence}"})
+        key, linked = self._policy.linked_keys.link(keys) if keys else (f"!{self._sequence}", ())
+        queue, merged = self._user_queues.add(envelope, key, linked)
         for each in (queue, *merged) if merged else ():
             if each.endpoint_queue is not None:
                 each.endpoint_queue.leave(each)

@@ -29,7 +29,7 @@ def build_call(size: int) -> EncodedCall:
 
 def build_user_queue(*sizes: int, first: int = 0) -> UserQueue:
     """Return a user queue in which envelopes with bodies of these sizes wait."""
-    queue = UserQueue()
+    queue = UserQueue("#a")
     calls = [build_call(size) for size in sizes]
     queue.waiting = [
         Envelope(index, None, calls=(each,), sequence=index)
@@ -184,7 +184,7 @@ def test_a_stop_notes_since_when_something_waits() -> None:
 
 # --- Where a list is split ---------------------------------------------------------------------
 
-A, B, C = UserQueue(), UserQueue(), UserQueue()
+A, B, C = UserQueue("#a"), UserQueue("#a"), UserQueue("#a")
 
 
 @pytest.mark.parametrize(

@@ -234,7 +234,7 @@ def test_the_item_of_an_envelope_is_the_body_of_its_current_call() -> None:
 
 
 def test_the_queue_of_an_envelope_is_the_one_its_own_was_merged_into() -> None:
-    first, second, third = UserQueue(), UserQueue(), UserQueue()
+    first, second, third = UserQueue("#1"), UserQueue("#2"), UserQueue("#3")
     first.merged_into, second.merged_into = second, third
     envelope = build_envelope()
     envelope.user_queue = first

@@ -19,11 +19,11 @@ from iterable_destination.delivery.engine.bulk import ITERABLE_BULK_ENDPOINTS, B
 from iterable_destination.delivery.engine.circuit_breaker import CircuitBreaker
 from iterable_destination.delivery.engine.counters import Counters
 from iterable_destination.delivery.engine.envelope import Batch, Envelope
+from iterable_destination.delivery.engine.linked_keys import ordering_keys
 from iterable_destination.delivery.engine.policy import DeliveryPolicy
 from iterable_destination.delivery.engine.rate_limiter import RateLimiters
 from iterable_destination.delivery.engine.retry import RetryPolicy
 from iterable_destination.delivery.engine.scheduler import Scheduler
-from iterable_destination.delivery.engine.user_queues import ordering_keys
 from iterable_destination.model import endpoints
 from iterable_destination.model.calls import (
     Call,

@@ -1,0 +1,121 @@
+"""LinkedKeys: which ordering keys are one user's, checked against a slow model."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iterable_destination.delivery.engine.linked_keys import LinkedKeys, ordering_keys
+from iterable_destination.model.calls import Identity
+
+SHARED = "@info@x.com"
+
+
+def are_one(links: LinkedKeys, *keys: str) -> bool:
+    return len(set(map(links.find, keys))) == 1
+
+
+def test_keys_are_emails_in_any_case_and_user_ids_as_they_are_written() -> None:
+    identities = [Identity("Ann@X.com", "Ann"), Identity(None, "ann"), Identity("ann@x.com")]
+    assert ordering_keys(identities) == {"@ann@x.com", "#Ann", "#ann"}
+    assert ordering_keys([Identity()]) == set()
+    assert ordering_keys([Identity(7, ["a"])]) == set()  # type: ignore[arg-type] # from a hand-made call
+
+
+def test_an_email_is_no_user_id_that_looks_like_it() -> None:
+    one, other = ordering_keys([Identity("a@x.com")]), ordering_keys([Identity(None, "a@x.com")])
+    assert not one & other
+
+
+@given(st.lists(st.sets(st.sampled_from("abcdefghij"), min_size=1, max_size=3), max_size=30))
+def test_keys_are_linked_as_a_slow_model_has_them(events: list[set[str]]) -> None:
+    links = LinkedKeys()
+    users: list[set[str]] = [{key} for key in "abcdefghij"]
+    for keys in events:
+        known = [user for user in users if user & keys]
+        mains_before = {links.find(next(iter(user))) for user in known}
+        users = [user for user in users if user not in known] + [set().union(*known)]
+        main, linked = links.link(keys)
+        assert {main, *linked} == mains_before
+        assert len(linked) == len(known) - 1
+        mains = [set(map(links.find, user)) for user in users]
+        assert [len(each) for each in mains] == [1] * len(users)
+        assert len(set().union(*mains)) == len(users)
+        assert all(links.find(main) == main for each in mains for main in each)
+
+
+def test_a_user_with_one_key_takes_no_memory() -> None:
+    links = LinkedKeys()
+    for number in range(100):
+        assert links.link({f"#u-{number}"}) == (f"#u-{number}", [])
+    assert len(links) == 0
+
+
+def test_no_more_keys_are_kept_than_asked_and_the_longest_unused_are_forgotten_first() -> None:
+    links = LinkedKeys(3)
+    for number in range(50):
+        links.link({f"#{number}", f"@{number}"})
+    assert len(links) == 3
+    links.link({"#47", "@47"})
+    links.link({"#new", "@new"})
+    kept = [number for number in range(50) if are_one(links, f"#{number}", f"@{number}")]
+    assert kept == [47, 49]
+
+
+@given(st.integers(0, 2**64))
+def test_keys_in_use_stay_linked_where_others_are_forgotten(seed: int) -> None:
+    dice = random.Random(seed)  # noqa: S311 - chance, not secrecy
+    links = LinkedKeys(20)
+    links.link({"@a", "#a"})
+    for number in range(200):
+        links.link({f"#{number}", f"@{dice.randrange(50)}"})
+        if number == 100:
+            links.link({"@a", "#other"})
+        if number % 5 == 0:
+            assert are_one(links, "@a", "#a", *(["#other"] if number >= 100 else []))
+    assert len(links) <= 20
+
+
+def test_many_keys_cost_no_more_each_than_few() -> None:
+    """Two hundred thousand took minutes when each had those before it copied."""
+    links = LinkedKeys(10**6)
+    began = time.process_time()
+    for number in range(200_000):
+        links.link({SHARED, f"#u-{number}"})
+    assert time.process_time() - began < 20
+    assert are_one(links, SHARED, "#u-0", "#u-199999")
+
+
+def test_very_many_keys_of_one_user_are_reported_at_each_power_of_ten() -> None:
+    reported: list[tuple[int, int]] = []
+    links = LinkedKeys(on_many_keys=lambda emails, ids, _: reported.append((emails, ids)))
+    for number in range(2_000):
+        links.link({SHARED, f"#u-{number}"})
+    assert reported == [(1, 100), (1, 1_000)]
+    for number in range(3_000, 3_099):
+        links.link({f"@{number}", "#u-1999"})
+    assert reported == [(1, 100), (1, 1_000)]
+
+
+def test_users_who_are_found_to_be_one_are_reported_together() -> None:
+    reported: list[tuple[Any, ...]] = []
+    links = LinkedKeys(on_many_keys=lambda *each: reported.append(each))
+    for number in range(60):
+        links.link({"@one", f"#a-{number}"})
+        links.link({"@other", f"#b-{number}"})
+    assert reported == []
+    links.link({"@one", "@other"})
+    assert reported == [(2, 120, {"@one", "@other"})]
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_counts_of_users_are_bounded_too(count: int) -> None:
+    links = LinkedKeys(count)
+    for number in range(100):
+        links.link({f"#{number}", f"@{number}"})
+    assert len(links._counts) == len(links) == count
