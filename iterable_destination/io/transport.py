@@ -134,14 +134,16 @@ class _Adapter(requests.adapters.HTTPAdapter):
         """Prepare a pool, once: the file of certificates is looked for on disk.
 
         `requests` calls this for each request, before it connects. What replaces its ``send`` does
-        not, and then nothing is known of what was written.
+        not, and then nothing is known of what was written. Neither is it where another package
+        has taken the name of urllib3, as that which niquests brings does.
         """
-        self.is_unsent = True
         if conn is not self._prepared_pool:
             super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
-            bases = (_SendsOnce, conn.ConnectionCls)
-            conn.ConnectionCls = type("_Connection", bases, {"adapter": self})
+            if issubclass(conn.ConnectionCls, http.client.HTTPConnection):
+                bases = (_SendsOnce, conn.ConnectionCls)
+                conn.ConnectionCls = type("_Connection", bases, {"adapter": self})
             self._prepared_pool = conn
+        self.is_unsent = issubclass(conn.ConnectionCls, _SendsOnce)
 
     def request_url(self, request: requests.PreparedRequest, proxies: Any) -> str:
         """Return what the request line names: a path, or for a proxy the whole address."""
@@ -162,8 +164,9 @@ class _Adapter(requests.adapters.HTTPAdapter):
     def close(self) -> None:
         """Close the connection now; `requests` would leave it to the garbage collector."""
         for manager in (self.poolmanager, *self.proxy_manager.values()):
-            for key in manager.pools.keys():  # noqa: SIM118 - it cannot be iterated over
-                manager.pools[key].close()
+            if hasattr(manager.pools, "keys"):  # else it closes them itself
+                for key in manager.pools.keys():  # noqa: SIM118 - it cannot be iterated over
+                    manager.pools[key].close()
         super().close()
 
 

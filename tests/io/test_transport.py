@@ -15,6 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -712,3 +713,27 @@ def test_threads_that_have_ended_leave_no_connections_open() -> None:
             thread.join()
         gc.collect()
         assert server.saw_closed(server.connections - 1)
+
+
+# Another package under the name of urllib3 --------------------------------------------------------
+
+
+def test_connections_of_another_package_are_left_as_they_are() -> None:
+    """`niquests` brings one; nothing is known of what it has written then."""
+
+    class Manager:
+        def __init__(self) -> None:
+            self.pools, self.is_cleared = object(), False
+
+        def clear(self) -> None:
+            self.is_cleared = True
+
+    pool: Any = SimpleNamespace(ConnectionCls=object)
+    manager: Any = Manager()
+    adapter = transport._Adapter()
+    adapter.cert_verify(pool, "http://localhost", verify=True, cert=None)
+    assert pool.ConnectionCls is object
+    assert not adapter.is_unsent
+    adapter.poolmanager = manager
+    adapter.close()
+    assert manager.is_cleared

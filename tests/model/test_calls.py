@@ -214,6 +214,7 @@ def test_a_mark_gives_an_id_to_what_can_have_one_and_has_none() -> None:
     who = Identity(None, "u-1")
     assert encode_call(TrackEvent(who, "Seen"), "m-1").call() == TrackEvent(who, "Seen", id="m-1")
     assert encode_call(TrackEvent(who, "Seen", id="own"), "m-1").call().body()["id"] == "own"
+    assert encode_call(UpdateUser(who), "m-1").call() == UpdateUser(who)
 
 
 @pytest.mark.parametrize("blank", ["", "  "])
@@ -221,7 +222,6 @@ def test_a_blank_id_of_a_call_is_none(blank: str) -> None:
     call = TrackEvent(Identity("a@x.com"), "Seen", id=blank)
     assert encode_call(call, "m-1").call().body()["id"] == "m-1"
     assert "id" not in encode_call(call).call().body()
-    assert encode_call(UpdateUser(who), "m-1").call() == UpdateUser(who)
 
 
 @pytest.mark.parametrize(
