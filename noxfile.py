@@ -118,7 +118,7 @@ def wheel(session: nox.Session) -> None:
     session.run(*install, external=True)
     session.cd(dist)
     command = str(programs / "iterable-destination")
-    demo = session.run(command, "demo", silent=True, external=True)
+    demo = session.run(command, "demo", "--all", silent=True, external=True)
     if "The event history of bruno@example.com" not in str(demo):
         session.error("the demo shows no event history")
     Path("event.json").write_text(ONE_EVENT, "utf-8")

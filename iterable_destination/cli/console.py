@@ -10,11 +10,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
+from attrs import define, field
 from rich import box
-from rich.console import Console
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions
 from rich.markup import escape
+from rich.measure import Measurement
+from rich.padding import Padding
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from iterable_destination.delivery.engine.counters import Counters
 from iterable_destination.io.json_lines import Lines
@@ -32,10 +37,14 @@ _STYLES: Final = {
 }
 #: Lines between two updates of the progress bar.
 _PROGRESS_INTERVAL: Final = 500
+#: Seconds that count as passed at least.
+_MOMENT: Final = 0.001
 #: Columns where there is no terminal.
 _DEFAULT_WIDTH: Final = 120
 #: DEL and C1, in UTF-8; the last byte is the character's number.
 _CONTROL_CHARACTERS: Final = re.compile(rb"\x7f|\xc2[\x80-\x9f]")
+#: The parts of a word that may stand on lines of their own: of a path, an id, a place.
+_PARTS: Final = re.compile(r"[/.]?[^\s/.-]+-?|\S")
 #: Characters of a value that are shown.
 _MAX_VALUE_LENGTH: Final = 300
 
@@ -45,32 +54,76 @@ def _console(*, stderr: bool = False) -> Console:
     return console if console.is_terminal else Console(stderr=stderr, width=_DEFAULT_WIDTH)
 
 
+@define
+class _Count:
+    """How many events were read, and since when."""
+
+    events: int = 0
+    began: float = field(factory=time.monotonic)
+
+    @property
+    def rate(self) -> float:
+        """Events per second."""
+        return self.events / max(time.monotonic() - self.began, _MOMENT)
+
+
 @contextmanager
 def show_progress(lines: Lines) -> Iterator[Iterable[LineRecord]]:
-    """Show a progress bar if standard error is a terminal and standard output is not."""
+    """Show a progress bar if standard error is a terminal and standard output is not.
+
+    If the size of the input is not known, as of standard input, the bar pulses. It is removed at
+    the end.
+    """
     if sys.stdout.isatty() or not sys.stderr.isatty():
         yield lines
         return
+    size, count = lines.size, _Count()
+    events, bar = TextColumn("{task.fields[count].events:>9,} events"), BarColumn()
+    speed = TextColumn("{task.fields[count].rate:>6,.0f} events/s")
+    percentage = TextColumn("{task.percentage:>3.0f} %")
     columns = (
-        TextColumn("{task.fields[events]:>9,} events"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TextColumn("{task.fields[rate]:>6,.0f} events/s"),
-        TimeRemainingColumn(),
+        (events, bar, speed)
+        if size is None
+        else (events, bar, percentage, speed, TimeRemainingColumn())
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
-        task = shown.add_task("", total=lines.size, events=0, rate=0.0)
-        began = time.monotonic()
+        task = shown.add_task("", total=size, count=count)
 
         def count_lines() -> Iterator[LineRecord]:
-            for events, line in enumerate(lines, 1):
-                if events % _PROGRESS_INTERVAL == 0:
-                    read = None if lines.size is None else lines.position
-                    rate = events / (time.monotonic() - began)
-                    shown.update(task, completed=read, events=events, rate=rate)
+            for line in lines:
+                count.events += 1
+                if size is not None and count.events % _PROGRESS_INTERVAL == 0:
+                    shown.update(task, completed=lines.position)
                 yield line
+            if size is not None:
+                shown.update(task, completed=size)
 
         yield count_lines()
+
+
+@define
+class _Cell:
+    """A text in a table. A word that is wider than its column is broken where a part of it ends."""
+
+    text: str
+    style: str = ""
+
+    def __rich_measure__(self, _: Console, __: ConsoleOptions) -> Measurement:
+        widest = max(map(cell_len, _PARTS.findall(self.text)), default=0)
+        return Measurement(widest, cell_len(self.text))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        width = options.max_width
+        lines = [""]
+        for word in self.text.split():
+            fits = cell_len(word) <= width
+            for place, part in enumerate([word] if fits else _PARTS.findall(word)):
+                gap = " " if place == 0 and lines[-1] else ""
+                if cell_len(lines[-1] + gap + part) <= width:
+                    lines[-1] += gap + part
+                else:
+                    lines += map(str, Text(part).wrap(console, width, overflow="fold"))
+        yield Text("\n".join(lines if lines[0] else lines[1:]), self.style)
 
 
 def print_heading(words: str) -> None:
@@ -89,10 +142,21 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
     """Print rows under a title."""
     shown = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     for column in columns:
-        shown.add_column(column, overflow="fold")
+        shown.add_column(column)
     for row in rows:
-        shown.add_row(*(cell if cell in _STYLED_OUTCOMES else escape(cell) for cell in row))
+        shown.add_row(*(_Cell(cell, _STYLES.get(cell, "")) for cell in row))
     _console().print(shown)
+
+
+def print_items(title: str, items: Iterable[tuple[str, Sequence[str]]]) -> None:
+    """Print items, each with lines about it below it."""
+    console = _console()
+    console.print(f"[bold]{escape(title)}[/]\n")
+    for name, lines in items:
+        console.print(escape(name), style=_STYLES["rejected"], highlight=False)
+        for line in lines:
+            console.print(Padding(escape(line), (0, 0, 0, 2)), highlight=False)
+    console.print()
 
 
 def print_fields(title: str, values: Mapping[str, Any]) -> None:
@@ -116,7 +180,7 @@ def print_counts(title: str, by_outcome: Mapping[str, int], *, stderr: bool = Fa
     shown.add_column("events", justify="right")
     for name in _STYLES:
         if by_outcome.get(name):
-            shown.add_row(style_outcome(name), f"{by_outcome[name]:,}")
+            shown.add_row(f"[{_STYLES[name]}]{name}[/]", f"{by_outcome[name]:,}")
     _console(stderr=stderr).print(shown)
 
 
@@ -140,14 +204,6 @@ def print_summary(by_outcome: Mapping[str, int], counters: Counters, seconds: fl
             console.print(each)
     events = sum(by_outcome.values())
     console.print(f"{events:,} events in {seconds:,.1f} s, {events / seconds:,.0f} a second")
-
-
-def style_outcome(outcome: str) -> str:
-    """Return the name of an outcome with the markup of its colour."""
-    return f"[{_STYLES[outcome]}]{outcome}[/]"
-
-
-_STYLED_OUTCOMES: Final = frozenset(f"[{style}]{name}[/]" for name, style in _STYLES.items())
 
 
 def escape_unprintable(line: str) -> str:

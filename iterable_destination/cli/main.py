@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import ExitStack
-from typing import Any, Final, Literal
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import attrs
 import click
@@ -17,32 +18,42 @@ import click
 from iterable_destination import __version__
 from iterable_destination.cli import console
 from iterable_destination.cli.explain import explain_line
+from iterable_destination.cli.help import (
+    DELIVERY_STATUS,
+    SERVER_STATUS,
+    TRANSLATION_STATUS,
+    make_epilog,
+)
+from iterable_destination.cli.interruptions import (
+    InterruptibleGroup,
+    catch_interrupts,
+    interrupt_at_sigterm,
+)
+from iterable_destination.cli.option_groups import (
+    DestinationOptions,
+    ServerOptions,
+    destination_options,
+    server_options,
+)
 from iterable_destination.cli.options import (
     BASE_URL,
     CHECKPOINT,
     CLOSE_TIMEOUT,
     DATA_CENTER,
-    DEAD_LETTERS,
     FILES,
     MAPPINGS,
-    OUTBOX,
+    ONLY_PROBLEMS,
     PORT,
     SETTINGS,
     SOME_FAILED,
-    WITHOUT_AUTHENTICATION,
-    WORKERS,
     WRONG_USAGE,
-    RateLimits,
-    catch_interrupts,
     check_outbox_file,
+    complete_file,
     describe_error,
     describe_secrets_error,
     find_inputs,
-    interrupt_at_sigterm,
     load_settings,
-    make_rate_limits_option,
     make_translator,
-    open_destination,
     open_input,
     open_outbox,
     refuse_same_files,
@@ -50,6 +61,7 @@ from iterable_destination.cli.options import (
     send_lines,
     serve_until_interrupted,
     stop,
+    sum_up,
     write_results,
 )
 from iterable_destination.cli.report import Report
@@ -65,11 +77,13 @@ from iterable_destination.errors import (
 from iterable_destination.io.iterable_client import Client
 from iterable_destination.io.outbox import Outbox
 from iterable_destination.mapping.translate import Translator
-from iterable_destination.model.endpoints import DELIVERY_PATHS
 from iterable_destination.model.json_values import as_object
 from iterable_destination.model.records import LineRecord, OutboxRecord
 from iterable_destination.model.settings import Settings
 from iterable_destination.model.translation import Translation
+
+if TYPE_CHECKING:
+    from iterable_destination.testing import Received, Response
 
 _NO_AUTHENTICATION: Final = (
     "set the variable SEGMENT_SHARED_SECRET or SEGMENT_WRITE_KEY, or let anybody send events with"
@@ -81,10 +95,22 @@ _TIMES: Final = ("timestamp", "originalTimestamp", "sentAt", "receivedAt")
 #: The variables that secrets come from, by the name of the option.
 _SECRETS: Final = {"shared_secret": "SEGMENT_SHARED_SECRET", "write_keys": "SEGMENT_WRITE_KEY"}
 
-_RATE_LIMITS = make_rate_limits_option(DELIVERY_PATHS)
+#: What to do after a drain that was interrupted.
+_DRAIN_AGAIN: Final = (
+    "Interrupted. Run the same command again: what is not delivered is in the outbox still."
+)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=InterruptibleGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=make_epilog(
+        "see the help of each command",
+        "demo",
+        "translate events.jsonl",
+        "send events.jsonl --checkpoint done",
+    ),
+)
 @click.version_option(__version__)
 def command_line() -> None:
     """Segment events in, Iterable requests out.
@@ -93,7 +119,14 @@ def command_line() -> None:
     """
 
 
-@command_line.command(name="translate")
+@command_line.command(
+    name="translate",
+    epilog=make_epilog(
+        TRANSLATION_STATUS,
+        "translate events.jsonl",
+        "translate events.jsonl.gz --mappings subscriptions.json",
+    ),
+)
 @FILES
 @SETTINGS
 @MAPPINGS
@@ -137,7 +170,14 @@ def _build_result(translation: Translation) -> dict[str, Any]:
     return result
 
 
-@command_line.command(name="explain")
+@command_line.command(
+    name="explain",
+    epilog=make_epilog(
+        TRANSLATION_STATUS,
+        "explain events.jsonl",
+        "explain events.jsonl --mappings subscriptions.json",
+    ),
+)
 @FILES
 @SETTINGS
 @MAPPINGS
@@ -163,26 +203,23 @@ def explain_command(
     sys.exit(SOME_FAILED if refused else 0)
 
 
-@command_line.command()
+@command_line.command(
+    epilog=make_epilog(
+        DELIVERY_STATUS,
+        "send events.jsonl --checkpoint done --dead-letters dead.jsonl",
+        "send '2026-02-*.jsonl.gz' --only-problems",
+    )
+)
 @FILES
-@SETTINGS
-@DATA_CENTER
-@BASE_URL
-@DEAD_LETTERS
-@MAPPINGS
+@destination_options()
 @CHECKPOINT
-@WORKERS
-@_RATE_LIMITS
-def send(  # noqa: PLR0913, PLR0917 - options
+@ONLY_PROBLEMS
+def send(
     files: tuple[str, ...],
-    settings_file: str | None,
-    data_center: str | None,
-    base_url: str | None,
-    dead_letters: str | None,
-    mappings: str | None,
+    destination: DestinationOptions,
     checkpoint: str | None,
-    max_workers: int,
-    rate_limits: RateLimits,
+    *,
+    only_problems: bool,
 ) -> None:
     """Deliver each event to Iterable, many at a time.
 
@@ -191,85 +228,55 @@ def send(  # noqa: PLR0913, PLR0917 - options
     in their order; a summary goes to standard error.
     """
     inputs = find_inputs(files)
-    refuse_same_files(
-        inputs,
-        settings=settings_file,
-        mappings=mappings,
-        dead_letters=dead_letters,
-        checkpoint=checkpoint,
-        rate_limits=rate_limits.file,
-    )
-    settings = load_settings(settings_file, mappings, data_center=data_center, base_url=base_url)
-    with open_destination(
-        settings,
-        mappings or settings_file,
-        dead_letters,
-        max_workers=max_workers,
-        rate_limits=rate_limits.by_path,
-    ) as to:
-        status = send_lines(inputs, to, checkpoint)
+    refuse_same_files(inputs, **destination.files, checkpoint=checkpoint)
+    with destination.open(destination.load_settings()) as to:
+        status = send_lines(inputs, to, checkpoint, only_problems=only_problems)
     sys.exit(status)
 
 
-@command_line.command()
-@click.argument("file")
-@SETTINGS
-@DATA_CENTER
-@BASE_URL
-@click.option(
-    "--dead-letters", metavar="FILE", help="Add rejected events to FILE, which `send` takes again."
+@command_line.command(
+    epilog=make_epilog(DELIVERY_STATUS, "drain events.outbox --dead-letters dead.jsonl")
 )
-@MAPPINGS
-@WORKERS
-@_RATE_LIMITS
-def drain(  # noqa: PLR0913, PLR0917 - options
-    file: str,
-    settings_file: str | None,
-    data_center: str | None,
-    base_url: str | None,
-    dead_letters: str | None,
-    mappings: str | None,
-    max_workers: int,
-    rate_limits: RateLimits,
-) -> None:
+@click.argument("file", shell_complete=complete_file)
+@destination_options(
+    click.option(
+        "--dead-letters",
+        metavar="FILE",
+        shell_complete=complete_file,
+        help="Add rejected events to FILE, which `send` takes again.",
+    )
+)
+@ONLY_PROBLEMS
+def drain(file: str, destination: DestinationOptions, *, only_problems: bool) -> None:
     """Deliver what is in an outbox.
 
     FILE is one that a program keeps its events in until they are delivered. What is delivered,
     skipped or rejected is removed, and written about as by `send`; what is retryable or unknown
     stays.
     """
-    refuse_same_files(
-        drained=file,
-        settings=settings_file,
-        mappings=mappings,
-        dead_letters=dead_letters,
-        rate_limits=rate_limits.file,
-    )
-    settings = load_settings(settings_file, mappings, data_center=data_center, base_url=base_url)
+    refuse_same_files(drained=file, **destination.files)
+    settings = destination.load_settings()
     check_outbox_file(file)
-    report = Report(None)
+    report = Report(None, only_problems=only_problems)
     try:
         with (
-            open_destination(
-                settings,
-                mappings or settings_file,
-                dead_letters,
-                max_workers=max_workers,
-                rate_limits=rate_limits.by_path,
-            ) as to,
+            destination.open(settings) as to,
             Outbox(file) as outbox,
             interrupt_at_sigterm(),
+            sum_up(report, to, _DRAIN_AGAIN),
         ):
             for outcome in to.drain(outbox):
                 report([outcome])
-            report.print_summary(to.counters)
     except OutboxError as error:
         stop(str(error))
     sys.exit(report.status)
 
 
-@command_line.command(name="outbox")
-@click.argument("file")
+@command_line.command(
+    name="outbox",
+    epilog=make_epilog("0 it can be read, 2 it cannot", "outbox events.outbox"),
+)
+@click.argument("file", shell_complete=complete_file)
 def outbox_command(file: str) -> None:
     """Say how many events wait in an outbox, and since when.
 
@@ -300,15 +307,20 @@ def _as_text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
-@command_line.command()
+@command_line.command(
+    epilog=make_epilog(
+        "0 they work, 1 that is not known now, 2 they do not, or wrong usage or settings",
+        "check --data-center EU",
+    )
+)
 @SETTINGS
 @DATA_CENTER
 @BASE_URL
 def check(settings_file: str | None, data_center: str | None, base_url: str | None) -> None:
     """Ask Iterable whether the key, the data center and the address work.
 
-    The key is taken as by `send`. Nothing is changed. Exit status: 0 if they work, 1 if that is not
-    known now, say because nothing answers, 2 if they do not.
+    The key is taken as by `send`. Nothing is changed. If nothing answers, it is not known whether
+    they work.
     """
     settings = load_settings(settings_file, data_center=data_center, base_url=base_url)
     require_key(settings)
@@ -321,31 +333,12 @@ def check(settings_file: str | None, data_center: str | None, base_url: str | No
     click.echo(f"The key works, at {settings.url}")
 
 
-@command_line.command()
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", type=PORT, default=8080, show_default=True, help="0 picks a free one.")
-@SETTINGS
-@DATA_CENTER
-@BASE_URL
-@DEAD_LETTERS
-@MAPPINGS
-@OUTBOX
-@WORKERS
-@_RATE_LIMITS
-@WITHOUT_AUTHENTICATION
-def serve(  # noqa: PLR0913, PLR0917 - options
-    host: str,
-    port: int,
-    settings_file: str | None,
-    data_center: str | None,
-    base_url: str | None,
-    dead_letters: str | None,
-    mappings: str | None,
-    outbox_file: str | None,
-    max_workers: int,
-    rate_limits: RateLimits,
-    without_authentication: bool,  # noqa: FBT001 - an option
-) -> None:
+@command_line.command(
+    epilog=make_epilog(SERVER_STATUS, "serve --outbox events.outbox --dead-letters dead.jsonl")
+)
+@server_options(port=8080)
+@destination_options()
+def serve(server: ServerOptions, destination: DestinationOptions) -> None:
     """Receive events over HTTP until interrupted, and print the address. For development.
 
     It takes what Segment's Webhooks destination sends, signed with the secret in the variable
@@ -355,52 +348,51 @@ def serve(  # noqa: PLR0913, PLR0917 - options
     """
     from iterable_destination.receivers.segment import webhook_app  # noqa: PLC0415 - starts quicker
 
-    refuse_same_files(
-        settings=settings_file,
-        mappings=mappings,
-        dead_letters=dead_letters,
-        outbox=outbox_file,
-        rate_limits=rate_limits.file,
-    )
-    settings = load_settings(settings_file, mappings, data_center=data_center, base_url=base_url)
+    refuse_same_files(**destination.files, outbox=server.outbox_file)
+    settings = destination.load_settings()
     with ExitStack() as stack:
-        outbox = None if outbox_file is None else stack.enter_context(open_outbox(outbox_file))
-        to = stack.enter_context(
-            open_destination(
-                settings,
-                mappings or settings_file,
-                dead_letters,
-                max_workers=max_workers,
-                rate_limits=rate_limits.by_path,
-            )
-        )
+        path = server.outbox_file
+        outbox = None if path is None else stack.enter_context(open_outbox(path))
+        to = stack.enter_context(destination.open(settings))
         try:
             application = webhook_app(
                 settings,
                 shared_secret=os.environ.get("SEGMENT_SHARED_SECRET", "").split() or None,
                 write_keys=os.environ.get("SEGMENT_WRITE_KEY", "").split() or None,
-                without_authentication=without_authentication,
+                without_authentication=server.without_authentication,
                 outbox=outbox,
                 destination=to,
             )
         except InvalidSettings as error:
             stop(describe_secrets_error(error, _SECRETS, _NO_AUTHENTICATION))
-        serve_until_interrupted(application, host, port)
+        serve_until_interrupted(application, server.host, server.port)
         to.close(CLOSE_TIMEOUT)
 
 
 command_line.add_command(source)
 
 
-@command_line.command()
-def demo() -> None:
+@command_line.command(
+    epilog=make_epilog("0 always", "demo", "demo --all | less"),
+)
+@click.option(
+    "--all",
+    "shows_all",
+    is_flag=True,
+    help="Show every event, every note, a whole order, and two customers as they are at the end.",
+)
+def demo(*, shows_all: bool) -> None:
     """Send a small shop's week to a local Iterable, and show what comes of it."""
     from iterable_destination.cli import demo as story  # noqa: PLC0415 - other commands start quicker
 
-    story.run()
+    story.run(shows_all=shows_all)
 
 
-@command_line.command()
+@command_line.command(
+    epilog=make_epilog(
+        SERVER_STATUS, "emulate --port 8080", "emulate --project-type email --keep 1000 --quiet"
+    )
+)
 @click.option("--port", type=PORT, default=0, show_default=True, help="0 picks a free one.")
 @click.option(
     "--project-type",
@@ -409,17 +401,34 @@ def demo() -> None:
     show_default=True,
     help="How the project knows its users.",
 )
-def emulate(port: int, project_type: Literal["email", "userid", "hybrid"]) -> None:
+@click.option(
+    "--keep",
+    type=click.IntRange(0),
+    default=100_000,
+    show_default=True,
+    help="How many events, and how many purchases, it keeps: the newest ones.",
+)
+@click.option("--quiet", is_flag=True, help="Print no line for a request.")
+def emulate(
+    port: int, project_type: Literal["email", "userid", "hybrid"], keep: int, *, quiet: bool
+) -> None:
     """Run a local Iterable until interrupted, and print the address it listens on.
 
-    It takes the key in ITERABLE_API_KEY, or any key if that is not set.
+    It takes the key in ITERABLE_API_KEY, or any key if that is not set. For each request one line
+    goes to standard error: its method, its path and the status of the response.
     """
     from iterable_destination.testing import LocalIterable, Project  # noqa: PLC0415 - as above
 
-    key = os.environ.get("ITERABLE_API_KEY") or None
-    project = Project(project_type=project_type, api_key=key)
+    project = Project(
+        project_type=project_type,
+        api_key=os.environ.get("ITERABLE_API_KEY") or None,
+        keep_requests=0,  # nobody can ask for them
+        keep_effects=0,
+        keep_records=keep,
+    )
     try:
-        server = LocalIterable(project, port=port).start()
+        faults = None if quiet else _print_request
+        server = LocalIterable(project, port=port, faults=faults).start()
     except OSError as error:
         stop(f"port {port}: {error.strerror}")
     with catch_interrupts() as wait:
@@ -427,3 +436,16 @@ def emulate(port: int, project_type: Literal["email", "userid", "hybrid"]) -> No
         click.echo("Stop it with Ctrl-C.", err=True)
         wait()
     server.stop()
+
+
+def _print_request(received: Received, respond: Callable[[], Response]) -> Response:
+    """Respond to a request, and print a line about it.
+
+    The query is left out, since clients may have the key in it.
+    """
+    response = respond()
+    path = received.path.partition("?")[0]
+    words = f"{received.method} {path} {response.status}"
+    with suppress(OSError):  # nobody may read any more
+        click.echo(console.escape_unprintable(words), err=True)
+    return response

@@ -6,11 +6,8 @@ An error in any of them prints one line, and ends the program with status 2.
 from __future__ import annotations
 
 import os
-import signal
 import stat
 import sys
-import threading
-import time
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -19,8 +16,11 @@ from typing import Any, Final, NoReturn
 
 import attrs
 import click
+from click.shell_completion import CompletionItem
 
 from iterable_destination.cli import console
+from iterable_destination.cli.interruptions import catch_interrupts, interrupt_at_sigterm
+from iterable_destination.cli.notice import WatchedClient
 from iterable_destination.cli.report import Report, deliver
 from iterable_destination.cli.same_files import find_same_files
 from iterable_destination.delivery.base import MAX_WORKERS, BaseDestination
@@ -51,20 +51,29 @@ WRONG_USAGE: Final = 2
 #: Seconds that a server, when it stops, waits for delivery from its outbox.
 CLOSE_TIMEOUT: Final = 2.0
 
+#: What to do after an interruption, with a checkpoint and without.
+_GO_ON: Final = "Interrupted. Run the same command again: it goes on where it stopped."
+_BEGIN_AGAIN: Final = (
+    "Interrupted. The same command sends everything again, also what was delivered: run it with"
+    " --checkpoint FILE from the beginning, and it goes on where it stopped."
+)
 #: How a file of SQLite begins, of which an outbox is one.
 _SQLITE: Final = b"SQLite format 3\x00"
-#: Seconds between two checks whether a signal has come.
-_POLL: Final = 0.1
 
-FILES = click.argument("files", nargs=-1, metavar="[FILE]...")
+
+def complete_file(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Let the shell complete the name of a file."""
+    return [CompletionItem(incomplete, type="file")]
+
+
+FILES = click.argument("files", nargs=-1, metavar="[FILE]...", shell_complete=complete_file)
 SETTINGS = click.option(
     "--settings",
     "settings_file",
     metavar="FILE",
+    shell_complete=complete_file,
     help="A JSON object of settings, under Segment's names or ours.",
 )
-
-
 DATA_CENTER = click.option(
     "--data-center",
     type=click.Choice(["US", "EU"]),
@@ -76,19 +85,25 @@ BASE_URL = click.option(
 DEAD_LETTERS = click.option(
     "--dead-letters",
     metavar="FILE",
+    shell_complete=complete_file,
     help="Add rejected and unknown events to FILE, which can be sent again.",
 )
-
-
 MAPPINGS = click.option(
     "--mappings",
     metavar="FILE",
+    shell_complete=complete_file,
     help="A JSON list of subscriptions, as Segment writes them, instead of the classic mapping.",
 )
 CHECKPOINT = click.option(
     "--checkpoint",
     metavar="FILE",
+    shell_complete=complete_file,
     help="Keep in FILE what is settled, and go on there when run again with the same input.",
+)
+ONLY_PROBLEMS = click.option(
+    "--only-problems",
+    is_flag=True,
+    help="Write no line for an event that is delivered or skipped without a failure.",
 )
 WORKERS = click.option(
     "--workers",
@@ -167,38 +182,12 @@ OUTBOX = click.option(
     "--outbox",
     "outbox_file",
     metavar="FILE",
+    shell_complete=complete_file,
     help="Answer as soon as events are in FILE, and deliver them from there.",
 )
 WITHOUT_AUTHENTICATION = click.option(
     "--without-authentication", is_flag=True, help="Take events from anybody who can reach it."
 )
-
-
-@contextmanager
-def catch_interrupts() -> Iterator[Callable[[], None]]:
-    """Yield a function that waits for SIGINT (Ctrl-C) or SIGTERM."""
-    stopped: list[int] = []  # no event: its lock may be held by what the handler interrupts
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, _: stopped.append(number))
-
-    def wait() -> None:
-        while not stopped:
-            time.sleep(_POLL)
-
-    yield wait
-
-
-@contextmanager
-def interrupt_at_sigterm() -> Iterator[None]:
-    """Let SIGTERM interrupt a block like Ctrl-C, so that everything is settled before the end."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def load_settings(path: str | None, mappings: str | None = None, **arguments: Any) -> Settings:
@@ -301,13 +290,17 @@ def open_destination(
     are further ones of :class:`Destination`.
     """
     translator = make_translator(settings, mappings)
-    with open_dead_letters(dead_letters, settings.api_key) as letters:
+    with ExitStack() as stack:
+        letters = stack.enter_context(open_dead_letters(dead_letters, settings.api_key))
         if settings.enabled:
             require_key(settings)
-        with Destination(
-            settings, translator=translator, dead_letters=letters, **options
-        ) as destination:
-            yield destination
+        has_key = settings.api_key is not None
+        client = stack.enter_context(WatchedClient(settings)) if has_key else None
+        yield stack.enter_context(
+            Destination(
+                settings, client=client, translator=translator, dead_letters=letters, **options
+            )
+        )
 
 
 @contextmanager
@@ -368,7 +361,7 @@ def find_inputs(files: Sequence[str]) -> list[str]:
 
 
 def refuse_same_files(
-    files: Iterable[str] = (), *, drained: str | None = None, **options: str | None
+    files: Iterable[str] = (), /, *, drained: str | None = None, **options: str | None
 ) -> None:
     """End the program if a file that it would write to is also named for something else."""
     problem = find_same_files(files, drained=drained, **options)
@@ -376,17 +369,37 @@ def refuse_same_files(
         stop(problem)
 
 
-def send_lines(files: Sequence[str], to: BaseDestination, checkpoint: str | None) -> int:
+def send_lines(
+    files: Sequence[str], to: BaseDestination, checkpoint: str | None, *, only_problems: bool
+) -> int:
     """Deliver the lines of files, print their outcomes, and return the exit status."""
     with ExitStack() as stack:
         lines = stack.enter_context(open_named_input(files))
         opened = None if checkpoint is None else stack.enter_context(open_checkpoint(checkpoint))
-        shown = stack.enter_context(console.show_progress(lines))
         stack.enter_context(interrupt_at_sigterm())
         report = Report(
-            opened, unknown_is_settled=to.keeps_dead_letters, input_identity=lines.identity
+            opened,
+            unknown_is_settled=to.keeps_dead_letters,
+            input_name=lines.name if len(files) == 1 else f"{len(files)} files",
+            input_identity=lines.identity,
+            only_problems=only_problems,
         )
-        return deliver(shown, to, report)
+        if_interrupted = _BEGIN_AGAIN if opened is None else _GO_ON
+        with sum_up(report, to, if_interrupted), console.show_progress(lines) as shown:
+            deliver(shown, to, report)
+    return report.status
+
+
+@contextmanager
+def sum_up(report: Report, to: BaseDestination, if_interrupted: str) -> Iterator[None]:
+    """Print the summary of a block; after an interruption, what to do next as well."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        report.print_summary(to.counters)
+        click.echo(if_interrupted, err=True)
+        raise
+    report.print_summary(to.counters)
 
 
 def write_results(

@@ -13,6 +13,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
+import click
+
 from iterable_destination.cli import console
 from iterable_destination.delivery.background import Background
 from iterable_destination.delivery.base import BaseDestination
@@ -31,7 +33,9 @@ class Report:
     """Prints outcomes on standard output, and records them in a checkpoint if there is one.
 
     ``unknown_is_settled`` is whether unknown events are stored as dead letters, so that the
-    checkpoint need not send them again. ``input_identity`` is that of several inputs.
+    checkpoint need not send them again. ``input_name`` is that of the input in messages, and
+    ``input_identity`` is that of several inputs. ``only_problems`` prints no outcome of an event
+    that is delivered or skipped, unless some subscription of it failed.
     """
 
     def __init__(
@@ -39,10 +43,14 @@ class Report:
         checkpoint: Checkpoint | None,
         *,
         unknown_is_settled: bool = False,
+        input_name: str = "",
         input_identity: bytes = b"",
+        only_problems: bool = False,
     ) -> None:
         self._checkpoint: Final = checkpoint
+        self._input_name: Final = input_name
         self._input_identity: Final = input_identity
+        self._only_problems: Final = only_problems
         final = {Rejected.name, Unknown.name} if unknown_is_settled else {Rejected.name}
         self._settled: Final = _SUCCEEDED | final
         self._lock: Final = threading.Lock()
@@ -50,10 +58,15 @@ class Report:
         self._last_write = self._began
         self._counts: Final[Counter[str]] = Counter()
         self._is_misconfigured = False
+        #: How many lines were read, and how many of them were due.
+        self._read = self._due = 0
+        #: Whether the whole input was read and delivered.
+        self.is_complete = False
 
     def __call__(self, outcomes: list[Outcome]) -> None:
         """Print the outcomes of settled events, a line each."""
-        sys.stdout.buffer.write(b"".join(console.encode_line(each.summary()) for each in outcomes))
+        shown = filter(_is_problem, outcomes) if self._only_problems else outcomes
+        sys.stdout.buffer.write(b"".join(console.encode_line(each.summary()) for each in shown))
         sys.stdout.buffer.flush()
         with self._lock:
             for outcome in outcomes:
@@ -69,9 +82,12 @@ class Report:
 
         Blank lines between the two are recorded as settled.
         """
-        checkpoint = self._checkpoint
-        if checkpoint is None:
-            return True
+        self._read += 1
+        is_due = self._checkpoint is None or self._is_unsettled(self._checkpoint, line, previous)
+        self._due += is_due
+        return is_due
+
+    def _is_unsettled(self, checkpoint: Checkpoint, line: LineRecord, previous: int) -> bool:
         if not previous:
             checkpoint.check_input(line.text, self._input_identity)
         with self._lock:
@@ -94,12 +110,24 @@ class Report:
         return 0 if self._counts.keys() <= _SUCCEEDED else 1
 
     def print_summary(self, counters: Counters) -> None:
-        """Print on standard error a summary of outcomes and requests."""
+        """Print on standard error a summary of outcomes and requests.
+
+        If all was settled before, that is said instead.
+        """
+        if self.is_complete and self._read and not self._due:
+            name, lines = self._input_name, self._read
+            words = f"everything in {name} is done ({lines:,} lines); nothing was sent"
+            click.echo(console.escape_unprintable(words), err=True)
+            return
         console.print_summary(self._counts, counters, time.monotonic() - self._began)
 
 
-def deliver(lines: Iterable[LineRecord], to: BaseDestination, report: Report) -> int:
-    """Deliver lines while they are read, and return the exit status."""
+def _is_problem(outcome: Outcome) -> bool:
+    return outcome.name not in _SUCCEEDED or bool(outcome.failures)
+
+
+def deliver(lines: Iterable[LineRecord], to: BaseDestination, report: Report) -> None:
+    """Deliver lines while they are read."""
     queue = to._stream(report)  # noqa: SLF001 - the command line is its only user
     try:
         try:
@@ -111,8 +139,7 @@ def deliver(lines: Iterable[LineRecord], to: BaseDestination, report: Report) ->
     finally:
         queue.close(0)
         report.write_checkpoint()
-    report.print_summary(to.counters)
-    return report.status
+    report.is_complete = True
 
 
 def _submit_lines(lines: Iterable[LineRecord], queue: Background, report: Report) -> None:

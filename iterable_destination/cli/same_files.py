@@ -24,7 +24,7 @@ _OUTBOX: Final = _WRITTEN["--outbox"]
 
 
 def find_same_files(
-    files: Iterable[str] = (), *, drained: str | None = None, **options: str | None
+    files: Iterable[str] = (), /, *, drained: str | None = None, **options: str | None
 ) -> str | None:
     """Return what is wrong if a file that is written is named for something else too, or None.
 

@@ -11,16 +11,23 @@ from typing import Any, Final
 import attrs
 import click
 
+from iterable_destination.cli.help import (
+    DELIVERY_STATUS,
+    SERVER_STATUS,
+    TRANSLATION_STATUS,
+    make_epilog,
+)
+from iterable_destination.cli.notice import WatchedSegmentClient
+from iterable_destination.cli.option_groups import ServerOptions, group_options, server_options
 from iterable_destination.cli.options import (
     CHECKPOINT,
     CLOSE_TIMEOUT,
     DEAD_LETTERS,
     FILES,
-    OUTBOX,
-    PORT,
-    WITHOUT_AUTHENTICATION,
+    ONLY_PROBLEMS,
     WORKERS,
     RateLimits,
+    complete_file,
     describe_error,
     describe_secrets_error,
     find_inputs,
@@ -36,7 +43,6 @@ from iterable_destination.cli.options import (
 )
 from iterable_destination.delivery.segment_destination import SEGMENT_PATHS, SegmentDestination
 from iterable_destination.errors import InvalidJSON, InvalidSettings, InvalidWebhook
-from iterable_destination.io.segment_client import SegmentClient
 from iterable_destination.model.records import LineRecord
 from iterable_destination.model.settings import DataCenter
 from iterable_destination.source import Ignored, SourceOptions, to_segment
@@ -47,11 +53,64 @@ _NO_AUTHENTICATION: Final = (
 )
 
 _OPTIONS = click.option(
-    "--options", "options_file", metavar="FILE", help="A JSON object of the source's options."
+    "--options",
+    "options_file",
+    metavar="FILE",
+    shell_complete=complete_file,
+    help="A JSON object of the source's options.",
 )
-_REGION = click.option("--region", type=click.Choice(["US", "EU"]), default="US", show_default=True)
-_BASE_URL = click.option("--base-url", metavar="URL", help="Another server instead of Segment's.")
-_RATE_LIMITS = make_rate_limits_option(SEGMENT_PATHS)
+
+
+@attrs.frozen
+class SegmentOptions:
+    """Where webhooks go, and how: the options of every command that delivers to Segment."""
+
+    options_file: str | None
+    region: DataCenter
+    base_url: str | None
+    dead_letters: str | None
+    max_workers: int
+    rate_limits: RateLimits
+
+    @property
+    def files(self) -> dict[str, str | None]:
+        """The files that are named, by option."""
+        return {
+            "options": self.options_file,
+            "dead_letters": self.dead_letters,
+            "rate_limits": self.rate_limits.file,
+        }
+
+    @contextmanager
+    def open(self) -> Iterator[SegmentDestination]:
+        """Open a destination in Segment; end the program if that is not possible."""
+        write_key = os.environ.get("SEGMENT_WRITE_KEY", "")
+        source_options = load_options(self.options_file)
+        with open_dead_letters(self.dead_letters, write_key or None) as letters:
+            try:
+                client = WatchedSegmentClient(write_key, region=self.region, base_url=self.base_url)
+            except InvalidSettings as error:
+                stop(str(error) if write_key else f"{error}; set the variable SEGMENT_WRITE_KEY")
+            with SegmentDestination(
+                client,
+                options=source_options,
+                dead_letters=letters,
+                max_workers=self.max_workers,
+                rate_limits=self.rate_limits.by_path,
+            ) as to:
+                yield to
+
+
+_segment_options = group_options(
+    "segment",
+    SegmentOptions,
+    _OPTIONS,
+    click.option("--region", type=click.Choice(["US", "EU"]), default="US", show_default=True),
+    click.option("--base-url", metavar="URL", help="Another server instead of Segment's."),
+    DEAD_LETTERS,
+    WORKERS,
+    make_rate_limits_option(SEGMENT_PATHS),
+)
 
 
 @click.group()
@@ -59,7 +118,7 @@ def source() -> None:
     """Iterable's webhooks in, Segment events out."""
 
 
-@source.command()
+@source.command(epilog=make_epilog(TRANSLATION_STATUS, "source translate webhooks.jsonl"))
 @FILES
 @_OPTIONS
 def translate(files: tuple[str, ...], options_file: str | None) -> None:
@@ -73,24 +132,15 @@ def translate(files: tuple[str, ...], options_file: str | None) -> None:
     write_results(files, lambda line: _translate_line(line, options))
 
 
-@source.command()
+@source.command(
+    epilog=make_epilog(DELIVERY_STATUS, "source send webhooks.jsonl --checkpoint done --region EU")
+)
 @FILES
-@_OPTIONS
-@_REGION
-@_BASE_URL
-@DEAD_LETTERS
+@_segment_options
 @CHECKPOINT
-@WORKERS
-@_RATE_LIMITS
-def send(  # noqa: PLR0913, PLR0917 - options
-    files: tuple[str, ...],
-    options_file: str | None,
-    region: DataCenter,
-    base_url: str | None,
-    dead_letters: str | None,
-    checkpoint: str | None,
-    max_workers: int,
-    rate_limits: RateLimits,
+@ONLY_PROBLEMS
+def send(
+    files: tuple[str, ...], segment: SegmentOptions, checkpoint: str | None, *, only_problems: bool
 ) -> None:
     """Deliver each webhook to Segment, many at a time.
 
@@ -99,48 +149,16 @@ def send(  # noqa: PLR0913, PLR0917 - options
     settled; a summary goes to standard error.
     """
     inputs = find_inputs(files)
-    refuse_same_files(
-        inputs,
-        options=options_file,
-        dead_letters=dead_letters,
-        checkpoint=checkpoint,
-        rate_limits=rate_limits.file,
-    )
-    with open_segment_destination(
-        region,
-        base_url,
-        options_file,
-        dead_letters,
-        max_workers=max_workers,
-        rate_limits=rate_limits.by_path,
-    ) as to:
-        status = send_lines(inputs, to, checkpoint)
+    refuse_same_files(inputs, **segment.files, checkpoint=checkpoint)
+    with segment.open() as to:
+        status = send_lines(inputs, to, checkpoint, only_problems=only_problems)
     sys.exit(status)
 
 
-@source.command()
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", type=PORT, default=8081, show_default=True, help="0 picks a free one.")
-@_OPTIONS
-@_REGION
-@_BASE_URL
-@DEAD_LETTERS
-@OUTBOX
-@WORKERS
-@_RATE_LIMITS
-@WITHOUT_AUTHENTICATION
-def serve(  # noqa: PLR0913, PLR0917 - options
-    host: str,
-    port: int,
-    options_file: str | None,
-    region: DataCenter,
-    base_url: str | None,
-    dead_letters: str | None,
-    outbox_file: str | None,
-    max_workers: int,
-    rate_limits: RateLimits,
-    without_authentication: bool,  # noqa: FBT001 - an option
-) -> None:
+@source.command(epilog=make_epilog(SERVER_STATUS, "source serve --outbox webhooks.outbox"))
+@server_options(port=8081)
+@_segment_options
+def serve(server: ServerOptions, segment: SegmentOptions) -> None:
     """Receive Iterable's webhooks until interrupted, and print the address. For development.
 
     They are sent on to Segment with the write key in the variable SEGMENT_WRITE_KEY. Iterable
@@ -149,61 +167,23 @@ def serve(  # noqa: PLR0913, PLR0917 - options
     """
     from iterable_destination.receivers.iterable import source_app  # noqa: PLC0415 - starts quicker
 
-    refuse_same_files(
-        options=options_file,
-        dead_letters=dead_letters,
-        outbox=outbox_file,
-        rate_limits=rate_limits.file,
-    )
+    refuse_same_files(**segment.files, outbox=server.outbox_file)
     with ExitStack() as stack:
-        outbox = None if outbox_file is None else stack.enter_context(open_outbox(outbox_file))
-        to = stack.enter_context(
-            open_segment_destination(
-                region,
-                base_url,
-                options_file,
-                dead_letters,
-                max_workers=max_workers,
-                rate_limits=rate_limits.by_path,
-            )
-        )
+        path = server.outbox_file
+        outbox = None if path is None else stack.enter_context(open_outbox(path))
+        to = stack.enter_context(segment.open())
         try:
             application = source_app(
                 to,
                 tokens=os.environ.get("ITERABLE_WEBHOOK_TOKEN", "").split() or None,
-                without_authentication=without_authentication,
+                without_authentication=server.without_authentication,
                 outbox=outbox,
             )
         except InvalidSettings as error:
             variables = {"tokens": "ITERABLE_WEBHOOK_TOKEN"}
             stop(describe_secrets_error(error, variables, _NO_AUTHENTICATION))
-        serve_until_interrupted(application, host, port)
+        serve_until_interrupted(application, server.host, server.port)
         to.close(CLOSE_TIMEOUT)
-
-
-@contextmanager
-def open_segment_destination(
-    region: DataCenter,
-    base_url: str | None,
-    options_file: str | None,
-    dead_letters: str | None,
-    **options: Any,
-) -> Iterator[SegmentDestination]:
-    """Open a destination in Segment, with dead letters if a file is named.
-
-    ``options`` are further ones of :class:`SegmentDestination`.
-    """
-    write_key = os.environ.get("SEGMENT_WRITE_KEY", "")
-    source_options = load_options(options_file)
-    with open_dead_letters(dead_letters, write_key or None) as letters:
-        try:
-            client = SegmentClient(write_key, region=region, base_url=base_url)
-        except InvalidSettings as error:
-            stop(str(error) if write_key else f"{error}; set the variable SEGMENT_WRITE_KEY")
-        with SegmentDestination(
-            client, options=source_options, dead_letters=letters, **options
-        ) as to:
-            yield to
 
 
 def _translate_line(line: LineRecord, options: SourceOptions) -> dict[str, Any]:

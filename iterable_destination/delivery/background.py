@@ -349,15 +349,14 @@ class Background(Closeable):
                 untold -= len(chunk)
                 self._count_told(len(chunk))
         except BaseException as error:  # noqa: BLE001 - raised where events are handed in
-            self._count_told(untold)
             if self._tells_singly:
                 log_crash(error)
-                return
-            if not isinstance(error, OSError):  # such as a pipe that is read no more
-                _log.exception("outcomes cannot be reported any more")
-            pool.close(wait=0)
-            self._failure = error
-            self._wake()
+            else:
+                if not isinstance(error, OSError):  # such as a pipe that is read no more
+                    _log.exception("outcomes cannot be reported any more")
+                pool.close(wait=0)
+                self._failure = error  # before the count, by which one may see that all is told
+            self._count_told(untold)
 
     def _count_told(self, number: int) -> None:
         self._told += number

@@ -137,6 +137,7 @@ class _Adapter(requests.adapters.HTTPAdapter):
         not, and then nothing is known of what was written. Neither is it where another package
         has taken the name of urllib3, as that which niquests brings does.
         """
+        self.is_unsent = True
         if conn is not self._prepared_pool:
             super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
             if issubclass(conn.ConnectionCls, http.client.HTTPConnection):

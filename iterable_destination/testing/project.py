@@ -92,6 +92,9 @@ class Project:
     keep_requests: int | None = attrs.field(default=None, validator=_KEEP)
     #: The number of effects that their ledger keeps, likewise.
     keep_effects: int | None = attrs.field(default=None, validator=_KEEP)
+    #: The number of events, and that of purchases, that are kept, likewise. The ``id`` of one that
+    #: is not kept any more makes a new one.
+    keep_records: int | None = attrs.field(default=None, validator=_KEEP)
     #: Whether ``dataFields`` of events, of purchases and in effects are kept: False saves most of
     #: their memory. Those of users are always kept, and types are always checked.
     keep_data_fields: bool = True
@@ -113,6 +116,7 @@ class Project:
             self.keep_data_fields,
             self.has_subscriptions,
             self.subscription_groups,
+            self.keep_records,
         )
 
     @property

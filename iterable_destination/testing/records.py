@@ -8,6 +8,7 @@ and moves it to the user it names; generated ids count up; bytes are those of UT
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,7 +37,10 @@ class Records:
 
     #: The prefix of generated ids.
     prefix: str
-    _records: dict[str, Record] = attrs.field(factory=dict, init=False)
+    #: How many are kept, the newest ones; None is all.
+    keep: int | None = None
+    #: By id, the oldest first.
+    _records: OrderedDict[str, Record] = attrs.field(factory=OrderedDict, init=False)
     _of_user: dict[int, dict[str, None]] = attrs.field(factory=dict, init=False)
     _created_count: int = attrs.field(default=0, init=False)
 
@@ -57,13 +61,16 @@ class Records:
             self._of_user[old.user].pop(record_id, None)
         self._records[record_id] = record
         self._of_user.setdefault(user, {})[record_id] = None
+        if self.keep is not None and len(self._records) > self.keep:
+            oldest_id, oldest = self._records.popitem(last=False)
+            self._of_user[oldest.user].pop(oldest_id)
         return record_id, old is None
 
     def list_of_user(self, user: int) -> list[Record]:
         """A user's records, the oldest arrival first."""
         ids = list(self._of_user.get(user, ()))
-        found = [self._records[record_id] for record_id in ids]
-        return sorted(found, key=lambda record: record.number)
+        found = [self._records.get(record_id) for record_id in ids]
+        return sorted(filter(None, found), key=lambda record: record.number)
 
     def delete_of(self, user: int) -> None:
         """Delete a user's records."""

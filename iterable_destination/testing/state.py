@@ -83,10 +83,20 @@ class State:
     has_subscriptions: bool = True
     #: The numbers of the lists, message types and channels that exist; None is any.
     subscription_groups: frozenset[int] | None = None
+    #: How many events, and how many purchases, are kept; None is all.
+    keep_records: int | None = None
     types: FieldTypes = attrs.field(factory=FieldTypes, init=False)
-    events: Records = attrs.field(factory=lambda: Records("event"), init=False)
-    purchases: Records = attrs.field(factory=lambda: Records("purchase"), init=False)
+    events: Records = attrs.field(init=False)
+    purchases: Records = attrs.field(init=False)
     _arrived: int = attrs.field(default=0, init=False)
+
+    @events.default
+    def _make_events(self) -> Records:
+        return Records("event", self.keep_records)
+
+    @purchases.default
+    def _make_purchases(self) -> Records:
+        return Records("purchase", self.keep_records)
 
     @property
     def project_type(self) -> ProjectType:

@@ -9,16 +9,22 @@ import re
 import socket
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
-from iterable_destination import InvalidEvent, translate
-from iterable_destination.cli import samples
+from iterable_destination import InvalidEvent, testing, translate
+from iterable_destination.cli import console, samples
 from iterable_destination.cli.main import command_line
+from iterable_destination.testing import Project
 
 #: The events of the week that are wrong on purpose, and how many problems each has.
 REFUSED = {
@@ -32,29 +38,91 @@ REFUSED = {
 }
 
 
+LETTERS = re.compile(r"[A-Za-zÀ-ž]{3,}")
+#: How a row, or an item, of an event of the week begins.
+ROW = re.compile(r"(?:  )?(\w{3}-\d{4}-\S+)")
+
+
+def run_demo(*arguments: str) -> str:
+    result = CliRunner().invoke(command_line, ["demo", *arguments])
+    assert (result.exit_code, result.stderr) == (0, "")
+    return result.output
+
+
 @pytest.fixture(scope="module")
 def shown() -> str:
-    result = CliRunner().invoke(command_line, ["demo"])
-    assert result.exit_code == 0
-    return result.output
+    return run_demo("--all")
+
+
+@pytest.fixture(scope="module", params=[(), ("--all",)], ids=["short", "all"])
+def narrow(request: pytest.FixtureRequest) -> str:
+    """The demo in 80 columns, with all or without."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(console, "_DEFAULT_WIDTH", 80)
+        return run_demo(*request.param)
+
+
+def is_short(text: str) -> bool:
+    return "demo --all" in text
 
 
 def section(text: str, title: str, after: str) -> str:
     return text.split(title, 1)[1].split(after, 1)[0]
 
 
+def test_the_demo_fits_two_screens(narrow: str) -> None:
+    lines = narrow.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert (len(lines) <= 80) == is_short(narrow)
+
+
+def test_what_is_refused_comes_last_before_what_to_do_next(narrow: str) -> None:
+    refused = narrow.split("What was refused, and why\n")[1]
+    assert Counter(ROW.findall(refused)) == Counter(REFUSED.keys())
+    assert sum(line.startswith("  ") and ": " in line for line in refused.splitlines()) == 8
+    closing = refused.rpartition("\n\n")[2].splitlines()
+    assert len(closing) == (3 if is_short(narrow) else 2)
+    assert closing[-1].endswith("iterable-destination emulate")
+
+
+def test_the_last_lines_name_commands_that_there_are(narrow: str) -> None:
+    closing = narrow.rpartition("\n\n")[2].splitlines()
+    for line in closing:
+        program, name, *arguments = line.partition(": ")[2].split()
+        command = command_line.commands[name]
+        assert program == "iterable-destination"
+        with command_line.make_context(program, [], resilient_parsing=True) as parent:
+            assert command.make_context(name, arguments, parent=parent).params
+
+
+def test_no_word_is_broken_in_the_middle(narrow: str) -> None:
+    whole = run_demo() if is_short(narrow) else run_demo("--all")
+    assert set(LETTERS.findall(narrow)) == set(LETTERS.findall(whole))
+
+
+def test_a_word_that_is_too_wide_is_broken_where_a_part_of_it_ends(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(console, "_DEFAULT_WIDTH", 22)
+    console.print_table("", ("",), [["POST /api/commerce/trackPurchase"], ["thu-1040-order-grace"]])
+    rows = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert [row for row in rows if row][1:] == [
+        *("POST /api/commerce", "/trackPurchase", "thu-1040-order-", "grace")
+    ]
+
+
+def test_the_short_demo_shows_every_kind_of_event_and_its_number() -> None:
+    sent = section(run_demo(), "What was sent where, and what was not", "One request in full")
+    numbers = re.findall(r"  (\d+) +(?:POST /api|\w)", sent)
+    assert sum(map(int, numbers)) == len(list(samples.week())) - len(REFUSED)
+    assert re.search(r"identify +20 +POST /api/users/update", sent)
+    assert "integrations.Iterable is false" in sent
+
+
 def test_every_event_of_the_week_is_shown_with_its_outcome(shown: str) -> None:
-    sent = section(shown, "What was sent where", "What was refused")
+    sent = section(shown, "What was sent where", "What was changed")
     ids = [str(event["messageId"]) for event in samples.week()]
-    assert [
-        line.split()[0] for line in sent.splitlines() if re.match(r"  \w{3}-\d{4}", line)
-    ] == ids
-
-
-def test_what_is_refused_is_shown_with_every_problem(shown: str) -> None:
-    refused = section(shown, "What was refused, and why", "What was changed")
-    rows = [line.split()[0] for line in refused.splitlines() if re.match(r"  \w{3}-\d{4}", line)]
-    assert Counter(rows) == Counter(REFUSED)
+    assert [row.group(1) for row in map(ROW.match, sent.splitlines()) if row] == ids
 
 
 def test_two_customers_are_shown_as_they_are_at_the_end_of_the_week(shown: str) -> None:
@@ -117,3 +185,82 @@ def test_the_emulator_says_so_if_the_port_is_taken() -> None:
         result = CliRunner().invoke(command_line, ["emulate", "--port", str(port)])
     words = os.strerror(errno.EADDRINUSE)
     assert (result.exit_code, result.stderr) == (2, f"Error: port {port}: {words}\n")
+
+
+# The emulator's lines ----------------------------------------------------------------------------
+
+
+@contextmanager
+def emulate(*arguments: str) -> Iterator[tuple[str, list[str]]]:
+    """Run the emulator; yield its address, and a list that has what it wrote at the end."""
+    command = [sys.executable, "-m", "iterable_destination", "emulate", *arguments]
+    told: list[str] = []
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as emulator:
+        try:
+            assert emulator.stdout is not None
+            yield emulator.stdout.readline().strip(), told
+        finally:
+            emulator.terminate()
+            told += emulator.communicate(timeout=30)[1].splitlines()
+
+
+def ask(url: str, path: str, body: Any = None) -> Any:
+    content = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(  # noqa: S310 - to this machine
+        url + path, content, {"Api-Key": "the-secret-key", "Content-Type": "application/json"}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310 - likewise
+            return json.load(response)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+EVENT = {"email": "ada@example.com", "eventName": "Secret Plan"}
+
+
+def test_the_emulator_prints_a_line_for_each_request_without_its_contents() -> None:
+    with emulate() as (url, told):
+        ask(url, "/api/events/track", EVENT)
+        ask(url, "/api/events/track", {"eventName": "Secret Plan"})
+        ask(url, "/api/users/getByEmail?email=ada@example.com&api_key=the-secret-key")
+        assert ask(url, "/nowhere%1b") == 404
+    assert told == [
+        "Stop it with Ctrl-C.",
+        "POST /api/events/track 200",
+        "POST /api/events/track 400",
+        "GET /api/users/getByEmail 200",
+        "GET /nowhere%1b 404",
+    ]
+
+
+def test_the_emulator_is_quiet_if_it_is_told_to_be() -> None:
+    with emulate("--quiet") as (url, told):
+        assert ask(url, "/api/events/track", EVENT)["code"] == "Success"
+    assert told == ["Stop it with Ctrl-C."]
+
+
+def test_the_emulator_keeps_the_newest_events() -> None:
+    with emulate("--keep", "2", "--quiet") as (url, _):
+        for number in range(5):
+            ask(url, "/api/events/track", EVENT | {"id": str(number)})
+        events = ask(url, "/api/events/ada@example.com")["events"]
+    assert [event["id"] for event in events] == ["3", "4"]
+
+
+def test_the_emulator_keeps_a_bounded_number_of_everything(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[Project] = []
+
+    def start(project: Project, **_: Any) -> Any:
+        made.append(project)
+        raise OSError(errno.EACCES, "not now")
+
+    monkeypatch.setattr(testing, "LocalIterable", start)
+    assert CliRunner().invoke(command_line, ["emulate"]).exit_code == 2
+    [project] = made
+    kept = (project.keep_requests, project.keep_effects, project.keep_records)
+    assert kept == (0, 0, 100_000)

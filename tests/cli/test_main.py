@@ -8,6 +8,8 @@ import json
 import os
 import pty
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 import threading
@@ -26,6 +28,7 @@ from iterable_destination import Destination, RetryPolicy
 from iterable_destination.__main__ import main
 from iterable_destination.cli import main as cli
 from iterable_destination.cli import options
+from iterable_destination.cli.source import source
 from iterable_destination.testing import LocalIterable
 from tests.support import faulty_server as faulty
 from tests.support.faulty_server import Exchange, FaultyServer, Script
@@ -757,6 +760,82 @@ def test_help_is_given(command: tuple[str, ...], option: str) -> None:
     assert result.stdout.startswith("Usage: ")
 
 
+COMMANDS = [
+    ("translate",),
+    ("explain",),
+    ("send",),
+    ("drain",),
+    ("outbox",),
+    ("check",),
+    ("serve",),
+    ("demo",),
+    ("emulate",),
+    *(("source", name) for name in ("translate", "send", "serve")),
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_each_command_has_examples_and_its_exit_statuses(
+    command: tuple[str, ...],
+) -> None:
+    text = run(*command, "--help").stdout
+    examples = re.findall(r"^    iterable-destination (.+)$", text, re.MULTILINE)
+    assert 1 <= len(examples) <= 2
+    for example in examples:
+        group, words = cli.command_line, shlex.split(example.partition(" | ")[0])
+        assert words[: len(command)] == list(command)
+        for name in command[:-1]:
+            group = group.commands[name]  # type: ignore[assignment]
+        last = group.commands[command[-1]]
+        with cli.command_line.make_context("", [], resilient_parsing=True) as parent:
+            last.make_context(command[-1], words[len(command) :], parent=parent)
+    assert re.search(r"^  Exit status: \d", text, re.MULTILINE)
+    delivers = command[-1] in {"send", "drain"}
+    assert ("130 after Ctrl-C, 143" in " ".join(text.split())) == delivers
+
+
+def test_every_command_is_among_those() -> None:
+    own, others = cli.command_line.commands, source.commands
+    assert {(name,) for name in own} - {("source",)} | {("source", each) for each in others} == set(
+        COMMANDS
+    )
+
+
+def run_bash(script: str, folder: Path) -> str:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["/usr/bin/env", "bash", "--norc", "-c", script],
+        cwd=folder,
+        env=os.environ | {"PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return done.stdout
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+def test_the_shell_completes_as_the_page_says(tmp_path: Path) -> None:
+    page = Path(__file__).parents[2] / "docs/reference/cli.md"
+    [line] = re.findall(r"^eval .+=bash_source .+$", page.read_text("utf-8"), re.MULTILINE)
+    (tmp_path / "events.jsonl").touch()
+
+    def complete(*words: str) -> list[str]:
+        typed = " ".join(f"'{word}'" for word in ("iterable-destination", *words))
+        script = f"{line}\nCOMP_WORDS=({typed}); COMP_CWORD={len(words)}\n"
+        script += "_iterable_destination_completion iterable-destination\n"
+        return run_bash(f'{script}printf "%s\\n" "${{COMPREPLY[@]}}"', tmp_path).split()
+
+    assert complete("se") == ["send", "serve"]
+    assert complete("source", "t") == ["translate"]
+    assert complete("send", "--only") == ["--only-problems"]
+    assert complete("emulate", "--project-type", "h") == ["hybrid"]
+    typed = "COMP_WORDS='iterable-destination send ev' COMP_CWORD=2"
+    variable = "_ITERABLE_DESTINATION_COMPLETE=bash_complete"
+    assert run_bash(f"{typed} {variable} iterable-destination", tmp_path) == "file,ev\n"
+
+
 def test_the_version_is_the_packages() -> None:
     result = run("--version")
     assert result.exit_code == 0
@@ -877,7 +956,9 @@ def test_a_reader_that_has_had_enough_is_no_reason_to_complain(tmp_path: Path) -
     assert running.returncode == 1
 
 
-def run_on_terminal(*arguments: str, pipe: bytes | None = None) -> tuple[int, bytes, bytes]:
+def run_on_terminal(
+    *arguments: str, pipe: bytes | None = None, **options: Any
+) -> tuple[int, bytes, bytes]:
     """Run with standard error on a terminal; return the exit status and both outputs."""
     ours, theirs = pty.openpty()
     shown = bytearray()
@@ -890,7 +971,7 @@ def run_on_terminal(*arguments: str, pipe: bytes | None = None) -> tuple[int, by
             pass
 
     stdin = subprocess.DEVNULL if pipe is None else subprocess.PIPE
-    with start_process(*arguments, stdin=stdin, stderr=theirs) as running:
+    with start_process(*arguments, stdin=stdin, stderr=theirs, **options) as running:
         os.close(theirs)
         looking = threading.Thread(target=look)
         looking.start()
@@ -911,9 +992,27 @@ def test_a_terminal_shows_progress_and_the_lines_stay_clean(tmp_path: Path) -> N
 
 
 def test_a_terminal_counts_what_comes_through_a_pipe() -> None:
-    status, written, shown = run_on_terminal("translate", pipe=(LINE + b"\n") * 1_000)
-    assert (status, written.count(b"\n")) == (0, 1_000)
-    assert b"1,000 events" in shown
+    status, written, shown = run_on_terminal("translate", pipe=(LINE + b"\n") * 1_001)
+    assert (status, written.count(b"\n")) == (0, 1_001)
+    assert b"1,001 events" in shown
+    assert b"events/s" in shown
+    assert b"%" not in shown
+
+
+@pytest.mark.parametrize("is_file", [True, False])
+def test_the_bar_is_gone_when_the_summary_comes(*, is_file: bool, tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_bytes((LINE + b"\n") * 3)
+    with FaultyServer(faulty.accepts) as server:
+        env = os.environ | {"ITERABLE_API_KEY": KEY, "ITERABLE_BASE_URL": server.url}
+        source = {"pipe": None} if is_file else {"pipe": path.read_bytes()}
+        arguments = ["send", str(path)] if is_file else ["send"]
+        status, written, shown = run_on_terminal(*arguments, env=env, **source)
+    assert (status, written.count(b"\n")) == (0, 3)
+    bar, summary = shown.split(b"Events by outcome")
+    assert b"3 events" in bar
+    assert b"\x1b[1A\x1b[2K" in bar[-20:]  # one line up, and what stands there is erased
+    assert b"events/s" not in summary
 
 
 def test_a_terminal_shows_progress_of_a_named_pipe(tmp_path: Path) -> None:

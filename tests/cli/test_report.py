@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,9 +24,11 @@ import pytest
 
 from iterable_destination import Destination, RetryPolicy
 from iterable_destination.cli import main as cli
-from iterable_destination.cli import options
+from iterable_destination.cli import options, report
+from iterable_destination.errors import NotSent
 from iterable_destination.io.checkpoint import Checkpoint, IndexSet
 from iterable_destination.io.outbox import Outbox
+from iterable_destination.model.outcomes import Delivered, Failure, Outcome, Skipped
 from iterable_destination.testing import (
     Fault,
     LocalIterable,
@@ -153,6 +156,7 @@ def test_what_is_retryable_is_sent_again_and_what_is_settled_is_not(
         assert len(project.requests) == requests + 2
         third = run(iterable, "send", path, "--checkpoint", str(checkpoint))
         assert (third.exit_code, third.stdout_bytes) == (0, b"")
+        assert third.stderr == f"everything in {path} is done (6 lines); nothing was sent\n"
         assert len(project.requests) == requests + 2
     assert Counter(map(number_of, project.effects)) == {0: 1, 1: 1, 4: 1}
 
@@ -193,6 +197,23 @@ def test_standard_input_can_be_gone_on_with_too(run: Run, tmp_path: Path) -> Non
         more = content + to_lines([track(20)])
         result = run(iterable, "send", "-", "--checkpoint", str(checkpoint), stdin=more)
     assert read_outcomes(result) == {20: "delivered"}
+
+
+def test_an_input_that_is_done_is_named_in_one_line(run: Run, tmp_path: Path) -> None:
+    checkpoint = str(tmp_path / "done.json")
+    content = to_lines(history(1_200, 4))
+    with LocalIterable() as iterable:
+        run(iterable, "send", "--checkpoint", checkpoint, stdin=content)
+        again = run(iterable, "send", "--checkpoint", checkpoint, stdin=content)
+        words = "everything in standard input is done (1,200 lines); nothing was sent\n"
+        assert (again.exit_code, again.stdout, again.stderr) == (0, "", words)
+        files = [write_lines(tmp_path / name, [track(n)]) for n, name in enumerate("ab")]
+        both = [*files, "--checkpoint", str(tmp_path / "both.json")]
+        run(iterable, "send", *both)
+        words = "everything in 2 files is done (2 lines); nothing was sent\n"
+        assert run(iterable, "send", *both).stderr == words
+        nothing = run(iterable, "send", "--checkpoint", str(tmp_path / "new.json"))
+    assert "is done" not in nothing.stderr
 
 
 def test_a_checkpoint_of_another_input_is_refused(run: Run, tmp_path: Path) -> None:
@@ -312,6 +333,33 @@ def test_the_summary_stands_on_standard_error(run: Run) -> None:
     assert len(parse_lines(result.stdout_bytes)) == 4
 
 
+def test_only_problems_are_printed_if_that_is_asked_for(run: Run, tmp_path: Path) -> None:
+    faulty = Faulty(u_1=faults.server_error(503), u_2=faults.cut())
+    events = [track(0, "u-0"), order(1, "u-1"), order(2, "u-2"), {"type": "group"}, {}]
+    with LocalIterable(faults=faulty) as iterable:
+        sent = run(iterable, "send", "--only-problems", stdin=to_lines(events))
+        with Outbox(tmp_path / "outbox") as outbox:
+            outbox.add_all(events)
+            drained = run(iterable, "drain", str(tmp_path / "outbox"), "--only-problems")
+    for result, first in ((sent, 0), (drained, 1)):
+        outcomes = {index - first: name for index, name in read_outcomes(result).items()}
+        assert outcomes == {1: "retryable", 2: "unknown", 4: "rejected"}
+        assert result.exit_code == 1
+        rows = [line.split() for line in result.stderr.splitlines()]
+        assert ["delivered", "1"] in rows
+        assert ["skipped", "1"] in rows
+
+
+def test_an_event_with_a_subscription_that_failed_is_a_problem() -> None:
+    failure = Failure("Plans", "skipped", NotSent("why"))
+    outcomes: list[Outcome] = [
+        Delivered(index=0),
+        Delivered(index=1, failures=(failure,)),
+        Skipped(index=2),
+    ]
+    assert [each.index for each in filter(report._is_problem, outcomes)] == [1]
+
+
 # drain -------------------------------------------------------------------------------------------
 
 
@@ -388,9 +436,15 @@ def test_drain_ends_at_a_signal_and_what_is_not_delivered_stays(
             assert met.wait(WAIT_SECONDS)
             running.send_signal(number)
             threading.Timer(0.5, go.set).start()
-            assert running.wait(10) not in {0, -number}
+            assert running.wait(10) == 128 + number
             assert running.stderr is not None
-            assert b"Traceback" not in running.stderr.read()
+            told = running.stderr.read().decode()
+            assert "Traceback" not in told
+            assert "Events by outcome" in told
+            assert told.endswith(
+                "\nInterrupted. Run the same command again: what is not delivered is in the outbox"
+                " still.\n"
+            )
         assert len(outbox) == 1
 
 
@@ -404,6 +458,13 @@ def test_drain_leaves_an_outbox_to_whoever_delivers_from_it(run: Run, tmp_path: 
         assert result.stderr == f"Error: {path}: someone else delivers from it already\n"
         assert (len(outbox), iterable.project.requests) == (1, [])
 
+
+#: What is said at an interruption, with a checkpoint and without.
+GO_ON = "Interrupted. Run the same command again: it goes on where it stopped."
+BEGIN_AGAIN = (
+    "Interrupted. The same command sends everything again, also what was delivered: run it with"
+    " --checkpoint FILE from the beginning, and it goes on where it stopped."
+)
 
 # As a process of its own -------------------------------------------------------------------------
 
@@ -496,8 +557,9 @@ def test_a_pipe_that_stays_open_gets_its_outcomes_in_time() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("stalls", [True, False])
-def test_ctrl_c_and_sigterm_end_it_soon_with_a_checkpoint_and_without_a_traceback(
-    *, stalls: bool, number: signal.Signals, tmp_path: Path
+@pytest.mark.parametrize("has_checkpoint", [True, False])
+def test_ctrl_c_and_sigterm_end_it_soon_with_totals_and_what_to_do_next(
+    *, has_checkpoint: bool, stalls: bool, number: signal.Signals, tmp_path: Path
 ) -> None:
     checkpoint, met = tmp_path / "done.json", threading.Event()
 
@@ -510,7 +572,9 @@ def test_ctrl_c_and_sigterm_end_it_soon_with_a_checkpoint_and_without_a_tracebac
     events = [track(n, "u-0") for n in range(5)] + [order(5, "u-1")] * stalls
     with (
         LocalIterable(faults=stall_u_1) as iterable,
-        start_send(iterable, "send", "--checkpoint", str(checkpoint)) as running,
+        start_send(
+            iterable, "send", *(["--checkpoint", str(checkpoint)] if has_checkpoint else [])
+        ) as running,
     ):
         assert running.stdin is not None
         assert running.stdout is not None
@@ -521,12 +585,49 @@ def test_ctrl_c_and_sigterm_end_it_soon_with_a_checkpoint_and_without_a_tracebac
         if stalls:
             assert met.wait(WAIT_SECONDS)
         running.send_signal(number)
-        assert running.wait(5) not in {0, -signal.SIGKILL}
-        rest, told = parse_lines(running.stdout.read()), running.stderr.read()
+        assert running.wait(5) == 128 + number
+        rest, told = parse_lines(running.stdout.read()), running.stderr.read().decode()
     assert {line["outcome"] for line in first} == {"delivered"}
     assert [line["outcome"] for line in rest] == ["unknown"] * stalls
-    assert read_settled(checkpoint) == {0, 1, 2, 3, 4}
-    assert b"Traceback" not in told
+    assert read_settled(checkpoint) == ({0, 1, 2, 3, 4} if has_checkpoint else set())
+    *_, total, advice = told.splitlines()
+    assert "Traceback" not in told
+    assert ["delivered", "5"] in [line.split() for line in told.splitlines()]
+    assert total.startswith(f"{5 + stalls} events in ")
+    assert advice == (GO_ON if has_checkpoint else BEGIN_AGAIN)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_was_interrupted_is_gone_on_with(number: signal.Signals, tmp_path: Path) -> None:
+    path, checkpoint = tmp_path / "events.jsonl", tmp_path / "done.json"
+    write_lines(path, history(400, 40))
+    arguments = ["send", str(path), "--checkpoint", str(checkpoint)]
+    with LocalIterable(faults=Script([faults.latency(0.05)] * 400)) as iterable:
+        with start_send(iterable, *arguments) as running:
+            assert running.stdout is not None
+            running.stdout.readline()
+            running.send_signal(number)
+            running.communicate()
+        assert running.returncode == 128 + number
+        with start_send(iterable, *arguments) as running:
+            running.communicate()
+        assert running.returncode == 0
+        assert read_settled(checkpoint) == set(range(400))
+        assert sorted(set(applied(iterable.project.effects))) == list(range(400))
+
+
+def test_ctrl_c_during_a_translation_has_its_status_too(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with (
+        LocalIterable() as iterable,
+        start_send(iterable, "translate", str(path)) as running,
+        path.open("wb"),
+    ):
+        time.sleep(0.2)
+        running.send_signal(signal.SIGINT)
+        _, told = running.communicate()
+    assert (running.returncode, told) == (130, b"")
 
 
 @pytest.mark.parametrize("events", [3, 3_000])

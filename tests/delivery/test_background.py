@@ -521,3 +521,16 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
     done = subprocess.run([sys.executable, "-c", script], check=False, timeout=WAIT_SECONDS)
     assert done.returncode == 7
+
+
+def test_the_last_outcome_that_cannot_be_told_is_raised() -> None:
+    def fail(_: list[Outcome]) -> None:
+        raise OSError("full")
+
+    for number in range(50):
+        with LocalIterable() as iterable, delivering(iterable) as to:
+            queue = to._stream(fail)
+            queue.put(track(number))
+            with pytest.raises(OSError, match="full"):
+                queue.flush(WAIT_SECONDS)
+            queue.close(0)

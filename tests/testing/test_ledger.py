@@ -205,6 +205,25 @@ def test_nothing_need_be_kept() -> None:
     assert len(project.events(ADA)) == 1
 
 
+def test_the_newest_events_are_kept() -> None:
+    project = Project(keep_records=2)
+    for number in range(4):
+        track(project, email=ADA, eventName="x", id=f"{number}")
+    track(project, email=ADA, eventName="changed", id="2")
+    assert [event["id"] for event in project.events(ADA)] == ["2", "3"]
+    assert project.events(ADA)[0]["eventName"] == "changed"
+    track(project, email=ADA, eventName="x", id="0")
+    assert [event["id"] for event in project.events(ADA)] == ["3", "0"]
+    assert len(project.effects) == 6
+
+
+def test_no_event_need_be_kept() -> None:
+    project = Project(keep_records=0)
+    assert track(project, email=ADA, eventName="x", id="1")[0] == 200
+    assert project.events(ADA) == []
+    assert project.user(ADA) is not None
+
+
 def test_data_fields_need_not_be_kept_and_are_checked_all_the_same() -> None:
     project = Project(keep_data_fields=False)
     track(project, email=ADA, eventName="x", id="1", dataFields={"n": 1})
@@ -216,7 +235,7 @@ def test_data_fields_need_not_be_kept_and_are_checked_all_the_same() -> None:
     assert track(project, email=ADA, eventName="x", dataFields={"n": "text"})[0] == 400
 
 
-@pytest.mark.parametrize("option", ["keep_requests", "keep_effects"])
+@pytest.mark.parametrize("option", ["keep_requests", "keep_effects", "keep_records"])
 def test_less_than_nothing_cannot_be_kept(option: str) -> None:
     with pytest.raises(ValueError, match=f"'{option}' must be >= 0"):
         Project(**{option: -1})  # type: ignore[arg-type]
