@@ -54,6 +54,8 @@ CLOSE_TIMEOUT: Final = 2.0
 _MAX_RATE: Final = 1_000_000
 #: How a file of SQLite begins, of which an outbox is one.
 _SQLITE: Final = b"SQLite format 3\x00"
+_PASTE: Final = "Paste events, then press Ctrl-D."
+_PASTE_ON_WINDOWS: Final = "Paste events, then press Ctrl-Z and Enter."
 #: Seconds between two checks whether a signal has come.
 _POLL: Final = 0.1
 
@@ -263,16 +265,27 @@ def print_warnings(about: str) -> Iterator[None]:
 
 @contextmanager
 def open_input(files: Sequence[str]) -> Iterator[Iterable[LineRecord]]:
-    """Open the input with a progress bar, and end the program if it cannot be read."""
-    with open_named_input(files) as lines, console.show_progress(lines) as shown:
+    """Open the input with a progress bar, and end the program if it cannot be read.
+
+    A value may stand over several lines. Where people are to paste it, they are told so.
+    """
+    if list(files) == [STANDARD_INPUT] and sys.stdin is not None and sys.stdin.isatty():
+        click.echo(_PASTE_ON_WINDOWS if sys.platform == "win32" else _PASTE, err=True)
+    with (
+        open_named_input(files, joins=True) as lines,
+        console.show_progress(lines) as shown,
+    ):
         yield shown
 
 
 @contextmanager
-def open_named_input(files: Sequence[str]) -> Iterator[Lines]:
-    """Open the input, standard input if no file is named; end the program if it cannot be read."""
+def open_named_input(files: Sequence[str], *, joins: bool = False) -> Iterator[Lines]:
+    """Open the input, standard input if no file is named; end the program if it cannot be read.
+
+    ``joins`` is as of :func:`open_lines`.
+    """
     try:
-        with open_lines(*(files or [STANDARD_INPUT]), warn=_warn) as lines:
+        with open_lines(*(files or [STANDARD_INPUT]), warn=_warn, joins=joins) as lines:
             yield lines
     except UnreadableInput as error:
         stop(str(error))
