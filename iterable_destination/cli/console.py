@@ -10,11 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
+import click
 from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from iterable_destination.delivery.engine.counters import Counters
 from iterable_destination.io.json_lines import Lines
@@ -83,6 +85,16 @@ def print_heading(words: str) -> None:
 def print_text(words: str) -> None:
     """Print a line of text."""
     _console().print(escape(words))
+
+
+def print_line(words: str, style: str = "") -> None:
+    """Print a line of text as it is, with a colour only where a terminal shows it."""
+    line = escape_unprintable(words)
+    console = Console(highlight=False)
+    if style and console.is_terminal and not console.no_color:
+        console.print(Text(line, style), soft_wrap=True)
+    else:
+        click.echo(line)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
