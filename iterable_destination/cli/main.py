@@ -53,6 +53,7 @@ from iterable_destination.cli.options import (
 )
 from iterable_destination.cli.report import Report
 from iterable_destination.cli.source import source
+from iterable_destination.cli.why import why
 from iterable_destination.errors import (
     ApiError,
     ConfigurationError,
@@ -382,6 +383,7 @@ def serve(  # noqa: PLR0913, PLR0917 - options
 
 
 command_line.add_command(source)
+command_line.add_command(why)
 
 
 @command_line.command()

@@ -39,7 +39,7 @@ from iterable_destination.errors import (
 from iterable_destination.io.checkpoint import Checkpoint
 from iterable_destination.io.dead_letters import DeadLetters
 from iterable_destination.io.json_lines import STANDARD_INPUT, Lines, find_files, open_lines
-from iterable_destination.io.outbox import Outbox
+from iterable_destination.io.outbox import SQLITE_HEADER, Outbox
 from iterable_destination.mapping.translate import Translator, translator_for
 from iterable_destination.model.json_codec import decode
 from iterable_destination.model.records import LineRecord
@@ -52,8 +52,6 @@ CLOSE_TIMEOUT: Final = 2.0
 
 #: Requests per second: more is as good as no limit.
 _MAX_RATE: Final = 1_000_000
-#: How a file of SQLite begins, of which an outbox is one.
-_SQLITE: Final = b"SQLite format 3\x00"
 _PASTE: Final = "Paste events, then press Ctrl-D."
 _PASTE_ON_WINDOWS: Final = "Paste events, then press Ctrl-Z and Enter."
 #: Seconds between two checks whether a signal has come.
@@ -267,15 +265,20 @@ def print_warnings(about: str) -> Iterator[None]:
 def open_input(files: Sequence[str]) -> Iterator[Iterable[LineRecord]]:
     """Open the input with a progress bar, and end the program if it cannot be read.
 
-    A value may stand over several lines. Where people are to paste it, they are told so.
+    A value may stand over several lines.
     """
-    if list(files) == [STANDARD_INPUT] and sys.stdin is not None and sys.stdin.isatty():
-        click.echo(_PASTE_ON_WINDOWS if sys.platform == "win32" else _PASTE, err=True)
+    invite_to_paste(files)
     with (
         open_named_input(files, joins=True) as lines,
         console.show_progress(lines) as shown,
     ):
         yield shown
+
+
+def invite_to_paste(files: Sequence[str]) -> None:
+    """Say how to end the input, if it is what people paste."""
+    if list(files) == [STANDARD_INPUT] and sys.stdin is not None and sys.stdin.isatty():
+        click.echo(_PASTE_ON_WINDOWS if sys.platform == "win32" else _PASTE, err=True)
 
 
 @contextmanager
@@ -349,7 +352,7 @@ def check_outbox_file(path: str) -> None:
     if not stat.S_ISREG(mode):
         stop(f"{path}: no ordinary file")
     with Path(path).open("rb") as file:
-        if file.read(len(_SQLITE)) != _SQLITE:
+        if file.read(len(SQLITE_HEADER)) != SQLITE_HEADER:
             stop(f"{path}: is no outbox")
 
 
