@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -106,8 +107,16 @@ def test_standard_input_is_read_without_a_file() -> None:
     assert result.stdout == ("standard input:1: is there; translates to POST /api/events/track\n")
 
 
+def test_a_pipe_is_read_once() -> None:
+    os.mkfifo("pipe")
+    writer = threading.Thread(target=write, args=("pipe", SEEN), daemon=True)
+    writer.start()
+    assert why("m-1", "pipe") == [f"pipe:1: is there; {TRACKED}"]
+    writer.join(5)
+
+
 def test_a_line_that_is_no_json_may_be_the_reason() -> None:
-    write("events.jsonl", SEEN, b'{"messageId": "m-1"', b"m-11", {"messageId": "m-11"})
+    write("events.jsonl", SEEN, b'{"messageId": "m-1"', b"m-11", {"messageId": "m-11"}, b"\\")
     named = "is named there; refused: no JSON"
     assert why("m-1", "events.jsonl")[1:] == [
         f"events.jsonl:2: {named}: Expecting ',' delimiter, at character 21",

@@ -143,6 +143,13 @@ def test_a_value_that_breaks_off_costs_its_first_line() -> None:
     ]
 
 
+def test_a_value_in_which_the_file_ends_costs_its_first_line() -> None:
+    assert join(b'{"a":\n' + GOOD) == [(1, b'{"a":\n'), (2, GOOD)]
+    assert join(b'{"a":\n{"b":\n1}\n') == [(1, b'{"a":\n'), (2, b'{"b":\n1}')]
+    assert join(GOOD + b"{") == [(1, GOOD), (2, b"{")]
+    assert join(b"[\n{\n") == [(2, b"{\n"), (1, b"[\n")]
+
+
 def test_a_broken_element_does_not_cost_the_others() -> None:
     text = b'[\n{"a":1},\n{"b": oops},\n{"c":3}\n{"d":4},\n{"e":\n5},\n{"f":6}\n]\n{"g":7}\n'
     assert join(text) == [
