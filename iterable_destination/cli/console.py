@@ -90,11 +90,12 @@ def print_text(words: str) -> None:
 def print_line(words: str, style: str = "") -> None:
     """Print a line of text as it is, with a colour only where a terminal shows it."""
     line = escape_unprintable(words)
-    console = Console(highlight=False)
-    if style and console.is_terminal and not console.no_color:
-        console.print(Text(line, style), soft_wrap=True)
-    else:
-        click.echo(line)
+    if style:
+        console = Console()
+        if console.is_terminal and not console.no_color:
+            console.print(Text(line, style), soft_wrap=True)
+            return
+    click.echo(line)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -198,7 +198,7 @@ def _others(value: Any) -> Iterator[Any]:
     if isinstance(value, bool):
         yield not value
     elif isinstance(value, int | float):
-        yield from (value + 1, value - 1, value // 2 if isinstance(value, int) else value / 2)
+        yield from (value + 1, value // 2 if isinstance(value, int) else value / 2)
     elif not isinstance(value, str) or not value:
         yield "x"
     elif usual_date(value) is not None:
