@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
+import click
 from attrs import define, field
 from rich import box
 from rich.cells import cell_len
@@ -136,6 +137,17 @@ def print_heading(words: str) -> None:
 def print_text(words: str) -> None:
     """Print a line of text."""
     _console().print(escape(words))
+
+
+def print_line(words: str, style: str = "") -> None:
+    """Print a line of text as it is, with a colour only where a terminal shows it."""
+    line = escape_unprintable(words)
+    if style:
+        console = Console()
+        if console.is_terminal and not console.no_color:
+            console.print(Text(line, style), soft_wrap=True)
+            return
+    click.echo(line)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -66,6 +66,7 @@ from iterable_destination.cli.options import (
 )
 from iterable_destination.cli.report import Report
 from iterable_destination.cli.source import source
+from iterable_destination.cli.why import why
 from iterable_destination.errors import (
     ApiError,
     ConfigurationError,
@@ -135,9 +136,10 @@ def translate_command(
 ) -> None:
     """Show what Iterable would be sent for each event.
 
-    FILE has one JSON event a line, compressed or not; several, folders and patterns are read one
-    after another. Without it, or with -, standard input is read. For each line one line is written,
-    in order: its calls, why it is skipped, or its problems.
+    FILE has JSON events, one a line, pasted over several lines or as an array, compressed or not;
+    several, folders and patterns are read one after another. Without it, or with -, standard input
+    is read. For each event one line is written, in order: its calls, why it is skipped, or its
+    problems.
     """
     settings = load_settings(settings_file, mappings)
     translator = make_translator(settings, mappings or settings_file)
@@ -186,8 +188,9 @@ def explain_command(
 ) -> None:
     """Say for each event why it becomes what it becomes, for people to read.
 
-    With mappings, which subscriptions fire and by which part of their trigger. For each request,
-    which field came from where in the event.
+    FILE is read as by `translate`. With mappings, which subscriptions fire and by which part of
+    their trigger. For each request its body, and which field came from where in the event, with
+    the value there, or from which setting.
     """
     settings = load_settings(settings_file, mappings)
     translator = make_translator(settings, mappings or settings_file)
@@ -199,7 +202,7 @@ def explain_command(
             explanation = explain_line(line, translator, settings)
             refused |= explanation.is_refused
             for each in explanation.lines:
-                click.echo(console.escape_unprintable(each))
+                console.print_line(each.words, each.style)
     sys.exit(SOME_FAILED if refused else 0)
 
 
@@ -370,6 +373,7 @@ def serve(server: ServerOptions, destination: DestinationOptions) -> None:
 
 
 command_line.add_command(source)
+command_line.add_command(why)
 
 
 @command_line.command(

@@ -40,7 +40,7 @@ from iterable_destination.errors import (
 from iterable_destination.io.checkpoint import Checkpoint
 from iterable_destination.io.dead_letters import DeadLetters
 from iterable_destination.io.json_lines import STANDARD_INPUT, Lines, find_files, open_lines
-from iterable_destination.io.outbox import Outbox
+from iterable_destination.io.outbox import SQLITE_HEADER, Outbox
 from iterable_destination.mapping.translate import Translator, translator_for
 from iterable_destination.model.json_codec import decode
 from iterable_destination.model.records import LineRecord
@@ -57,8 +57,8 @@ _BEGIN_AGAIN: Final = (
     "Interrupted. The same command sends everything again, also what was delivered: run it with"
     " --checkpoint FILE from the beginning, and it goes on where it stopped."
 )
-#: How a file of SQLite begins, of which an outbox is one.
-_SQLITE: Final = b"SQLite format 3\x00"
+_PASTE: Final = "Paste events, then press Ctrl-D."
+_PASTE_ON_WINDOWS: Final = "Paste events, then press Ctrl-Z and Enter."
 
 
 def complete_file(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -261,16 +261,32 @@ def print_warnings(about: str) -> Iterator[None]:
 
 @contextmanager
 def open_input(files: Sequence[str]) -> Iterator[Iterable[LineRecord]]:
-    """Open the input with a progress bar, and end the program if it cannot be read."""
-    with open_named_input(files) as lines, console.show_progress(lines) as shown:
+    """Open the input with a progress bar, and end the program if it cannot be read.
+
+    A value may stand over several lines.
+    """
+    invite_to_paste(files)
+    with (
+        open_named_input(files, joins=True) as lines,
+        console.show_progress(lines) as shown,
+    ):
         yield shown
 
 
+def invite_to_paste(files: Sequence[str]) -> None:
+    """Say how to end the input, if it is what people paste."""
+    if list(files) == [STANDARD_INPUT] and sys.stdin is not None and sys.stdin.isatty():
+        click.echo(_PASTE_ON_WINDOWS if sys.platform == "win32" else _PASTE, err=True)
+
+
 @contextmanager
-def open_named_input(files: Sequence[str]) -> Iterator[Lines]:
-    """Open the input, standard input if no file is named; end the program if it cannot be read."""
+def open_named_input(files: Sequence[str], *, joins: bool = False) -> Iterator[Lines]:
+    """Open the input, standard input if no file is named; end the program if it cannot be read.
+
+    ``joins`` is as of :func:`open_lines`.
+    """
     try:
-        with open_lines(*(files or [STANDARD_INPUT]), warn=_warn) as lines:
+        with open_lines(*(files or [STANDARD_INPUT]), warn=_warn, joins=joins) as lines:
             yield lines
     except UnreadableInput as error:
         stop(str(error))
@@ -338,7 +354,7 @@ def check_outbox_file(path: str) -> None:
     if not stat.S_ISREG(mode):
         stop(f"{path}: no ordinary file")
     with Path(path).open("rb") as file:
-        if file.read(len(_SQLITE)) != _SQLITE:
+        if file.read(len(SQLITE_HEADER)) != SQLITE_HEADER:
             stop(f"{path}: is no outbox")
 
 

@@ -8,16 +8,23 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from typing import Any, Final
+from urllib.parse import quote
 
-from iterable_destination.errors import AmbiguousAnswer, InvalidCall, InvalidSettings
+import attrs
+
+from iterable_destination.errors import AmbiguousAnswer, InvalidCall, InvalidSettings, Problem
 from iterable_destination.io.lifecycle import Closeable
 from iterable_destination.io.transport import HttpTransport
 from iterable_destination.model import endpoints, validation
 from iterable_destination.model.calls import Call, Identity, UpdateEmail
 from iterable_destination.model.endpoints import Endpoint
 from iterable_destination.model.json_codec import encode
+from iterable_destination.model.json_values import as_list
 from iterable_destination.model.responses import ApiResponse, parse_response
 from iterable_destination.model.settings import Settings
+
+#: Events that one read returns, at most (Iterable's API description).
+MAX_EVENTS: Final = 200
 
 _NO_KEY: Final = (
     "api_key: missing; pass it, or set ITERABLE_API_KEY and use Settings.from_environment()"
@@ -84,6 +91,24 @@ class Client(Closeable):
         not know the key in this data center, and other errors as :meth:`send` does.
         """
         return self.request(endpoints.WEBHOOKS)
+
+    def read_events(
+        self, *, email: str | None = None, user_id: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the last events and purchases of a user, at most 200, as Iterable has them.
+
+        ``email`` or ``user_id`` identifies the user; with both, the email does. Changes nothing.
+        What is accepted is there only a while later. Raises :exc:`~errors.InvalidCall` for neither,
+        and otherwise as :meth:`send` does.
+        """
+        who = email or user_id
+        if who is None:
+            raise InvalidCall([Problem("userId", "Must set either userId or email")])
+        endpoint = endpoints.EVENTS_BY_EMAIL if email else endpoints.EVENTS_BY_USER_ID
+        path = f"{endpoint.path.partition('{')[0]}{quote(who, safe='')}?limit={MAX_EVENTS}"
+        response = self.request(attrs.evolve(endpoint, path=path))
+        events = as_list(response.body.get("events")) or []
+        return [event for event in events if isinstance(event, dict)]
 
     def update_email(
         self, new_email: str, *, email: str | None = None, user_id: str | None = None

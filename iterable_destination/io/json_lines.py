@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from iterable_destination.errors import UnreadableInput
+from iterable_destination.io.joined_lines import join_lines
 from iterable_destination.model.records import LineRecord
 
 if TYPE_CHECKING:
@@ -70,17 +71,27 @@ _SPREAD: Final = (
 class Lines:
     """The lines of one or several inputs, in order, once. Lines are counted through all of them.
 
-    ``warn`` is called with a sentence if the input looks like another form of JSON.
+    ``warn`` is called with a sentence if the input looks like another form of JSON. With ``joins``
+    such forms are read, as :func:`~iterable_destination.io.joined_lines.join_lines` does.
     """
 
-    def __init__(self, names: Sequence[str], warn: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        names: Sequence[str],
+        warn: Callable[[str], None] | None = None,
+        *,
+        joins: bool = False,
+    ) -> None:
         """Take the names of files, or ``-`` for standard input; nothing is opened yet."""
         self._names: Final = names
-        self._warn: Final = warn
+        self._warn: Final = None if joins else warn
+        self._joins: Final = joins
         self._sizes: Final = [_size(name) for name in names]
         self._open: IO[bytes] | None = None
         #: How many bytes the inputs before the open one have.
         self._before = 0
+        #: How many lines have been read.
+        self._count = 0
 
     @property
     def name(self) -> str:
@@ -115,16 +126,21 @@ class Lines:
             self._open.close()
 
     def __iter__(self) -> Iterator[LineRecord]:
-        before = 0
         for name, size in zip(self._names, self._sizes, strict=True):
-            number = before
-            for number, text in enumerate(self._read(name), before + 1):
-                if number == before + 1 and text.startswith(_BYTE_ORDER_MARK):
-                    text = text[len(_BYTE_ORDER_MARK) :]  # noqa: PLW2901
-                if text and not text.isspace():
-                    yield LineRecord(number, text)
-            before = number
+            lines = self._count_lines(name)
+            for number, text in join_lines(lines) if self._joins else lines:
+                yield LineRecord(number, text)
             self._before += size or 0
+
+    def _count_lines(self, name: str) -> Iterator[tuple[int, bytes]]:
+        """Yield the lines of an input that are not blank, with their numbers."""
+        first = self._count + 1
+        for number, text in enumerate(self._read(name), first):
+            self._count = number
+            if number == first and text.startswith(_BYTE_ORDER_MARK):
+                text = text[len(_BYTE_ORDER_MARK) :]  # noqa: PLW2901
+            if text and not text.isspace():
+                yield number, text
 
     def _read(self, name: str) -> Iterator[bytes]:
         """Yield the lines of an input, with their ends."""
@@ -150,18 +166,21 @@ class Lines:
 
 
 @contextmanager
-def open_lines(*paths: str, warn: Callable[[str], None] | None = None) -> Iterator[Lines]:
+def open_lines(
+    *paths: str, warn: Callable[[str], None] | None = None, joins: bool = False
+) -> Iterator[Lines]:
     """Open files, and standard input for ``-``, as one input.
 
     What is compressed with gzip, or with Zstandard if a library for it is installed, is known by
     its first bytes. A folder stands for the files in it and below, but for those whose names begin
     with a dot, in the order of their names; a pattern such as ``2026-02-*.jsonl`` for those that it
-    matches. ``warn`` is called with a sentence if the input looks like another form of JSON.
+    matches. ``warn`` is called with a sentence if the input looks like another form of JSON;
+    ``joins`` reads such forms: values over several lines, several on one, and an array of them.
 
     Raises :exc:`UnreadableInput` if a file is missing, or later if it cannot be read: then all
     lines before that place have come.
     """
-    lines = Lines(find_files(paths), warn)
+    lines = Lines(find_files(paths), warn, joins=joins)
     try:
         yield lines
     finally:

@@ -13,7 +13,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -26,6 +26,8 @@ from iterable_destination.model.records import OutboxRecord, serialize_for_stora
 from iterable_destination.typing import Event
 
 VERSION: Final = 1
+#: How a file of SQLite begins, of which an outbox is one.
+SQLITE_HEADER: Final = b"SQLite format 3\x00"
 _READ: Final = (
     "SELECT number, CAST(event AS BLOB) FROM events WHERE number > ? ORDER BY number LIMIT ?"
 )
@@ -51,6 +53,8 @@ _SCHEMA: Final = (
 _FEW_PAGES: Final = 1_000
 #: The size, in bytes, to which the write-ahead log is cut after a checkpoint.
 _LARGEST_LOG: Final = 8 * 2**20
+#: Events that are read at once where all are.
+_PART: Final = 1_000
 #: Seconds between two attempts where SQLite itself does not wait.
 _MOMENT: Final = 0.01
 
@@ -281,6 +285,27 @@ class Outbox(Closeable, ForkSafe):
         elif not os.path.samestat(self._status, _status(self._path)):
             raise OutboxError(f"{self._path}: was replaced while it was in use")
         return self._open
+
+
+def read_waiting(path: str | os.PathLike[str]) -> Iterator[OutboxRecord]:
+    """Yield the events of an outbox in order, while others may use it, and change nothing.
+
+    Neither the file is changed nor those beside it. Raises :exc:`OutboxError` if it cannot be read.
+    """
+    real = os.path.realpath(path)
+    # Where nobody has it open, a connection would leave new files beside it.
+    mode = "mode=ro" if Path(f"{real}-wal").exists() else "mode=ro&immutable=1"
+    number = 0
+    try:
+        with closing(sqlite3.connect(f"{Path(real).as_uri()}?{mode}", uri=True)) as connection:
+            if not _is_outbox(connection, str(path)):
+                return
+            # in parts: a long read would keep the deliverer's log from being cut
+            while rows := connection.execute(_READ, (number, _PART)).fetchall():
+                for number, text in rows:
+                    yield OutboxRecord(number, text or b"")
+    except sqlite3.Error as error:
+        raise OutboxError(f"{path}: {error}") from error
 
 
 def _status(path: str) -> os.stat_result:

@@ -1,19 +1,20 @@
 """Origins: from which place in an event each field of a request came, found out by trying.
 
-Each value of the event is changed in turn; the fields of the requests that change came from there.
-So this holds for any translator, whatever its rules are.
+Each value of the event is changed in turn, and each setting; the fields of the requests that change
+came from there. So this holds for any translator, whatever its rules are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, Final
 
 import attrs
 
 from iterable_destination.errors import InvalidEvent
 from iterable_destination.mapping.translate import Translate, translate
-from iterable_destination.model.dates import TEXTS_STAY, usual_date
+from iterable_destination.model.dates import TEXTS_STAY, read_date, usual_date
 from iterable_destination.model.json_copy import data_fields
 from iterable_destination.model.json_values import as_object
 from iterable_destination.model.settings import Settings
@@ -21,6 +22,20 @@ from iterable_destination.model.translation import Translation
 
 #: Values of an event that are tried; those after them are not.
 MAX_TRIED: Final = 1_000
+
+#: The settings that are switched on or off.
+_SWITCHES: Final = tuple(
+    field.name for field in attrs.fields(Settings) if isinstance(field.default, bool)
+)
+#: Texts that are another word where each stands.
+_OTHER_WORDS: Final[Mapping[str, str]] = {
+    "page": "screen",
+    "screen": "page",
+    "true": "false",
+    "false": "true",
+}
+#: Digits of a longer text, in characters, are not tried one by one: it is no date.
+_LONGEST_DATE: Final = 100
 
 #: The fields of the requests: which request, which field, and its value.
 _Fields = dict[tuple[int, str], Any]
@@ -39,6 +54,19 @@ class Origin:
     #: Places in the event: ``("traits.address.city",)``. Empty if it came from none, such as a
     #: constant of a mapping.
     places: tuple[str, ...]
+    #: The names of the settings that make it what it is, such as
+    #: ``map_all_pages_to_single_event_name``.
+    settings: tuple[str, ...] = ()
+    #: The field's value. It may be personal data.
+    value: Any = attrs.field(default=None, eq=False, repr=False)
+    #: The values at the places, as JSON. They may be personal data.
+    given: tuple[Any, ...] = attrs.field(default=(), eq=False, repr=False)
+
+    @property
+    def is_converted(self) -> bool:
+        """Whether the field has another value than each of its places, or one of another type."""
+        pairs = [(type(each), each) for each in self.given]
+        return bool(pairs) and (type(self.value), self.value) not in pairs
 
 
 def origins(
@@ -48,10 +76,10 @@ def origins(
 ) -> tuple[Origin, ...]:
     """Return from where each field of an event's requests came, in the order of the bodies.
 
-    A place is where a change changes the field; so an option of the event that makes a field what
-    it is counts too. A date that is not written the usual way may have no place. The first 1,000
-    values of the event are tried. Where what JSON cannot hold decides which requests there are, no
-    field has a place. The event is never changed.
+    A place is where a change changes the field, in whatever form its value is written; so an option
+    of the event that makes a field what it is counts too. The first 1,000 values of the event are
+    tried. Where what JSON cannot hold decides which requests there are, no field has a place. The
+    event is never changed.
 
     Raises :exc:`~iterable_destination.errors.InvalidEvent` if the event cannot be sent.
     """
@@ -60,12 +88,59 @@ def origins(
     copy = data_fields(as_object(event) or {}, "", [], TEXTS_STAY)
     before = _fields(translator(copy, chosen))
     if before.keys() != fields.keys():
-        return tuple([Origin(*key, ()) for key in fields])
-    found: dict[tuple[int, str], list[str]] = {key: [] for key in before}
+        return tuple([Origin(*key, (), value=value) for key, value in fields.items()])
+    places: dict[tuple[int, str], dict[str, Any]] = {key: {} for key in before}
     for place, container, key in list(_leaves(copy))[:MAX_TRIED]:
-        for field in _changed(container, key, before, lambda: translator(copy, chosen)):
-            found[field].append(place)
-    return tuple([Origin(*key, tuple(places)) for key, places in found.items()])
+        for field in _changed_by_value(container, key, before, partial(translator, copy, chosen)):
+            places[field][place] = container[key]
+    switches: dict[tuple[int, str], list[str]] = {key: [] for key in before}
+    for name in _SWITCHES:
+        for field in _changed(before, partial(translator, copy, _switch(chosen, name))):
+            switches[field].append(name)
+    return tuple(
+        [
+            Origin(
+                *key, tuple(places[key]), tuple(switches[key]), value, tuple(places[key].values())
+            )
+            for key, value in fields.items()
+        ]
+    )
+
+
+def find_deciding_settings(
+    event: Any,
+    translator: Translate = translate,
+    settings: Settings | None = None,
+) -> tuple[str, ...]:
+    """Return the names of the settings because of which an event is sent, and not skipped.
+
+    Any of them would do alone, such as ``track_named_pages``; none if it is sent anyway. The event
+    is one that is not skipped.
+    """
+    chosen = settings or Settings()
+    switched_off: dict[str, Any] = dict.fromkeys(_SWITCHES, False)
+    off = attrs.evolve(chosen, **switched_off)
+    if not _is_skipped(translator, event, off):
+        return ()
+    return tuple(
+        [
+            name
+            for name in _SWITCHES
+            if getattr(chosen, name) and not _is_skipped(translator, event, _switch(off, name))
+        ]
+    )
+
+
+def _switch(settings: Settings, name: str) -> Settings:
+    switched: dict[str, Any] = {name: not getattr(settings, name)}
+    return attrs.evolve(settings, **switched)
+
+
+def _is_skipped(translator: Translate, event: Any, settings: Settings) -> bool:
+    try:
+        return translator(event, settings).skipped is not None
+    except InvalidEvent:
+        return False
 
 
 def _leaves(container: Any, path: str = "") -> Iterator[_Leaf]:
@@ -88,31 +163,55 @@ def _fields(translation: Translation) -> _Fields:
     }
 
 
-def _changed(
+def _changed_by_value(
     container: Any, key: Any, before: _Fields, again: Callable[[], Translation]
-) -> list[tuple[int, str]]:
+) -> set[tuple[int, str]]:
     """Return the fields that are others when a value of the event is another one."""
     value = container[key]
+    found = set[tuple[int, str]]()
     try:
-        container[key] = _another(value)
-        after = _fields(again())
-    except InvalidEvent:  # it must be as it is, and so it is no field
-        return []
+        for other in _others(value):
+            container[key] = other
+            found |= _changed(before, again)
     finally:
         container[key] = value
+    return found
+
+
+def _changed(before: _Fields, again: Callable[[], Translation]) -> set[tuple[int, str]]:
+    """Return the fields that are others now."""
+    try:
+        after = _fields(again())
+    except InvalidEvent:  # it must be as it is, and so it is no field
+        return set()
     if after.keys() != before.keys():  # it says which request this is
-        return []
-    return [field for field in before if before[field] != after[field]]
+        return set()
+    return {field for field, value in before.items() if value != after[field]}
 
 
-def _another(value: Any) -> Any:
-    """Return another value of the same kind, and for a date another date."""
+def _others(value: Any) -> Iterator[Any]:
+    """Yield other values of the same kind.
+
+    One is near, because a far one may be out of bounds; one is far, for where a near one becomes
+    the same, as a moment a millisecond later does. For a date one of them is another date.
+    """
     if isinstance(value, bool):
-        return not value
-    if isinstance(value, int | float):
-        return value + 1
-    if not isinstance(value, str) or not value:
-        return "x"
-    if usual_date(value) is not None:
-        return ("1" if value[0] != "1" else "2") + value[1:]
-    return value[:-1] + ("1" if value[-1] != "1" else "2")
+        yield not value
+    elif isinstance(value, int | float):
+        yield from (value + 1, value // 2 if isinstance(value, int) else value / 2)
+    elif not isinstance(value, str) or not value:
+        yield "x"
+    elif usual_date(value) is not None:
+        yield _replace_character(value, 0)
+    else:
+        if value.lower() in _OTHER_WORDS:
+            yield _OTHER_WORDS[value.lower()]
+        yield _replace_character(value, len(value) - 1)
+        digits = [place for place, each in enumerate(value) if "0" <= each <= "9"]
+        is_date = len(value) <= _LONGEST_DATE and read_date(value) is not None
+        for place in digits if is_date else digits[:1]:
+            yield _replace_character(value, place)
+
+
+def _replace_character(text: str, place: int) -> str:
+    return text[:place] + ("1" if text[place] != "1" else "2") + text[place + 1 :]

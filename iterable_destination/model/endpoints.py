@@ -71,6 +71,9 @@ DELIVERY_PATHS: Final = frozenset(
 )
 #: A cheap request that shows whether a key works (practice).
 WEBHOOKS: Final = Endpoint("GET", "/api/webhooks")
+#: A user's events, at most 200 of them (spec).
+EVENTS_BY_EMAIL: Final = Endpoint("GET", "/api/events/{email}", rate=100)
+EVENTS_BY_USER_ID: Final = Endpoint("GET", "/api/events/byUserId/{userId}", rate=100)
 
 #: The largest body, in bytes: documented for bulkUpdate as 4 MB (spec), for others not at all.
 #: Read as 4,000,000 and used for every endpoint.

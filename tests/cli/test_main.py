@@ -325,10 +325,12 @@ def test_several_files_are_read_one_after_another(tmp_path: Path) -> None:
     assert found[0] == TRACKED
 
 
-def test_json_that_is_no_lines_is_told(tmp_path: Path) -> None:
+def test_json_that_is_no_lines_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ITERABLE_API_KEY", KEY)
+    monkeypatch.setenv("ITERABLE_ENABLED", "false")
     path = tmp_path / "events.json"
     path.write_bytes(b"[\n" + LINE + b"\n]\n")
-    result = run("translate", str(path))
+    result = run("send", str(path))
     assert result.exit_code == 1
     assert len(read_lines(result)) == 3
     assert result.stderr.startswith(f"{path}: this looks like JSON over several lines")
@@ -766,6 +768,7 @@ COMMANDS = [
     ("send",),
     ("drain",),
     ("outbox",),
+    ("why",),
     ("check",),
     ("serve",),
     ("demo",),

@@ -13,6 +13,9 @@ import pytest
 import requests
 
 from iterable_destination import Outbox
+from iterable_destination.cli import console
+from iterable_destination.cli.explain import describe_origin
+from iterable_destination.mapping.origins import Origin
 from iterable_destination.testing import LocalIterable, Project
 from tests.cli.test_main import BOM, read_lines, read_outcomes, run, start_process, to_json
 
@@ -308,12 +311,14 @@ def test_the_classic_mapping_is_explained_by_the_places_of_fields() -> None:
         """
         line 1, track m-1
           POST /api/events/track
-            userId from userId
-            eventName from event
+            body: {"userId":"u-1","eventName":"Seen","dataFields":{}}
+            userId from userId: "u-1"
+            eventName from event: "Seen"
         line 2, track m-7
           POST /api/commerce/trackPurchase
-            user.userId from userId
-            total from properties.total
+            body: {"user":{"userId":"7"},"items":[],"total":9,"dataFields":{}}
+            user.userId from userId: 7, converted to "7"
+            total from properties.total: "9", converted to 9
             note: userId: a number, sent as a string
             note: properties.total: a string, sent as the number it says
         line 4, page m-5
@@ -332,20 +337,23 @@ def test_subscriptions_are_explained_by_what_decided(mappings: str) -> None:
             payload: {"userId":"u-1","eventName":"Seen"}
           Plans: did not fire, by properties.plan != null
           POST /api/events/track, of Events
-            userId from userId
-            eventName from event
+            body: {"userId":"u-1","eventName":"Seen","dataFields":{}}
+            userId from userId: "u-1"
+            eventName from event: "Seen"
         line 2, track m-2
           Events: fired, by type = "track"
             payload: {"userId":"u-1","eventName":"Seen"}
           Plans: fired, by type = "track" and properties.plan != null
             payload: {"userId":"u-1","dataFields":{"plan":"pro"},"mergeNestedObjects":true}
           POST /api/events/track, of Events
-            userId from userId
-            eventName from event
+            body: {"userId":"u-1","eventName":"Seen","dataFields":{}}
+            userId from userId: "u-1"
+            eventName from event: "Seen"
           POST /api/users/update, of Plans
-            userId from userId
-            dataFields.plan from properties.plan
-            mergeNestedObjects from properties.merge
+            body: {"userId":"u-1","dataFields":{"plan":"pro"},"mergeNestedObjects":true}
+            userId from userId: "u-1"
+            dataFields.plan from properties.plan: "pro"
+            mergeNestedObjects from properties.merge: true
         line 3, track m-3
           Events: fired, by type = "track"
             payload: {"userId":7,"eventName":"Seen"}
@@ -355,14 +363,63 @@ def test_subscriptions_are_explained_by_what_decided(mappings: str) -> None:
             coerced: userId: a number, taken as a string
             problem: mergeNestedObjects: must be true or false, not this string
           POST /api/events/track, of Events
-            userId from userId
-            eventName from event
+            body: {"userId":"7","eventName":"Seen","dataFields":{}}
+            userId from userId: 7, converted to "7"
+            eventName from event: "Seen"
         line 4, page m-5
           Events: did not fire, by type = "track"
           Plans: did not fire, by type = "track"
           skipped: no enabled subscription fires for this event
         """
     )
+
+
+def test_what_is_converted_or_comes_from_a_setting_is_told(tmp_path: Path) -> None:
+    page = {"type": "page", "name": "Home", "userId": "u-1", "timestamp": 1_675_629_730_123}
+    long = {"type": "identify", "userId": "u-1", "traits": {"bio": "x" * 100}}
+    assert explain(page, long) == dedent(
+        f"""
+        line 1, page
+          sent because of track_named_pages
+          POST /api/events/track
+            body: {{"userId":"u-1","eventName":"Loaded a Page","createdAt":1675629730,"dataFields":{{"name":"Home"}}}}
+            userId from userId: "u-1"
+            eventName from type: "page", the setting map_all_pages_to_single_event_name, converted to "Loaded a Page"
+            createdAt from timestamp: 1675629730123, converted to 1675629730
+            dataFields.name from name: "Home"
+        line 2, identify
+          POST /api/users/update
+            body: {{"userId":"u-1","dataFields":{{"bio":"{"x" * 100}"}}}}
+            userId from userId: "u-1"
+            dataFields.bio from traits.bio: "{"x" * 58}…
+        """  # noqa: E501 - as it is printed
+    )
+    settings = tmp_path / "settings.json"
+    settings.write_text('{"track_all_pages": true, "map_all_pages_to_single_event_name": false}')
+    told = explain({**page, "name": "Home"}, options=("--settings", str(settings)))
+    assert "  sent because of track_all_pages, track_named_pages" in told
+    assert (
+        'eventName from type: "page", name: "Home", the setting map_all_pages_to_single_event_name,'
+        in told
+    )
+
+
+def test_a_setting_alone_may_be_where_a_field_comes_from() -> None:
+    fields = (Origin(0, "eventName", (), ("some_setting",), value="Loaded a Page"),)
+    assert describe_origin(fields[0]) == 'eventName from the setting some_setting: "Loaded a Page"'
+
+
+@pytest.mark.parametrize("variable", ["NO_COLOR", "COLOUR"])
+def test_a_terminal_shows_colours_unless_it_is_told_not_to(
+    variable: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv(variable, "1")
+    console.print_line("POST\x1b", "cyan")
+    console.print_line("[b]", "")
+    coloured = "\x1b[36mPOST\\x1b\x1b[0m" if variable == "COLOUR" else "POST\\x1b"
+    assert capsys.readouterr().out == f"{coloured}\n[b]\n"
 
 
 def test_a_constant_has_no_place(tmp_path: Path) -> None:
@@ -376,8 +433,9 @@ def test_a_constant_has_no_place(tmp_path: Path) -> None:
             payload: {"eventName":"Page","userId":"u-1"}
           Plans: did not fire, by it is switched off
           POST /api/events/track, of Events
-            userId from userId
-            eventName from no single place in the event
+            body: {"userId":"u-1","eventName":"Page","dataFields":{}}
+            userId from userId: "u-1"
+            eventName from no single place in the event: "Page"
         """
     )
 
@@ -416,8 +474,9 @@ def test_what_is_refused_is_explained_and_work_goes_on(mappings: str) -> None:
             problem: type: must be a string, not a number
         line 5, track m-1
           POST /api/events/track
-            userId from userId
-            eventName from event
+            body: {"userId":"u-1","eventName":"Seen","dataFields":{}}
+            userId from userId: "u-1"
+            eventName from event: "Seen"
         """
     )
     assert explain(*handed[2:4], options=("--mappings", mappings), status=1) == dedent(
@@ -444,8 +503,9 @@ def test_a_type_in_another_case_is_noted_once_and_explained_as_it_is_taken(mappi
             payload: {"userId":"u-1","eventName":"Seen"}
           Plans: did not fire, by properties.plan != null
           POST /api/events/track, of Events
-            userId from userId
-            eventName from event
+            userId from userId: "u-1"
+            eventName from event: "Seen"
+            body: {"userId":"u-1","eventName":"Seen","dataFields":{}}
             note: type: taken as track, as Segment writes it
         """
     )

@@ -577,3 +577,31 @@ def test_an_outcome_comes_out_of_a_pickle_as_it_went_in() -> None:
 def test_a_call_made_by_hand_comes_out_of_a_pickle_as_it_went_in() -> None:
     translation = Translation("m-1", (CALL,))
     assert pickle.loads(pickle.dumps(translation)) == translation  # noqa: S301 - our own
+
+
+# Reading -----------------------------------------------------------------------------------------
+
+
+@responses.activate
+@pytest.mark.parametrize(
+    ("who", "path"),
+    [
+        ({"email": "a+b/ø@example.com"}, "a%2Bb%2F%C3%B8%40example.com"),
+        ({"user_id": "u/1?"}, "byUserId/u%2F1%3F"),
+        ({"email": "a@b.no", "user_id": "u-1"}, "a%40b.no"),
+    ],
+)
+def test_the_events_of_a_user_are_read(who: dict[str, str], path: str) -> None:
+    events = [{"id": "m-1"}, 5, {"id": "m-2"}]
+    responses.get(f"{US}/api/events/{path}?limit=200", json={"events": events})
+    with open_client() as client:
+        assert client.read_events(**who) == [{"id": "m-1"}, {"id": "m-2"}]
+
+
+@responses.activate
+def test_a_user_without_events_has_none() -> None:
+    responses.get(f"{US}/api/events/a?limit=200", json={})
+    with open_client() as client:
+        assert client.read_events(email="a") == []
+        with pytest.raises(errors.InvalidCall, match="userId: Must set either userId or email"):
+            client.read_events()
