@@ -60,6 +60,7 @@ class Receiver(Closeable):
         time_limit: float,
         max_body: int,
         outbox: Outbox | None,
+        log_message_ids: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if not 0 < time_limit < inf:  # nor NaN
@@ -74,6 +75,7 @@ class Receiver(Closeable):
         }
         self._max_body: Final = max_body
         self._outbox: Final = outbox
+        self._log_message_ids: Final = log_message_ids
         self._destination: Final = destination
         self._clock: Final = clock
         if outbox is not None:
@@ -96,7 +98,12 @@ class Receiver(Closeable):
         except HTTPError as error:
             # Escaped, since a line break in them would begin another line of the log.
             method, path = request.method[:_MAX_LOGGED], request.path[:_MAX_LOGGED]
-            _log.info("%a %a: %s", method, path, error)
+            fields = {
+                "iterable_method": ascii(method)[1:-1],
+                "iterable_path": ascii(path)[1:-1],
+                "iterable_status": error.response.status,
+            }
+            _log.info("%a %a: %s", method, path, error, extra=fields)
             return error.response
 
     def _check_health(self, timeout: float) -> Response:
@@ -127,7 +134,9 @@ class Receiver(Closeable):
         return request.read(self._max_body)
 
     def _deliver(self, events: Sequence[Any], timeout: float) -> Response:
-        outcomes = deliver_batch(self._destination, events, timeout)
+        outcomes = deliver_batch(
+            self._destination, events, timeout, log_message_ids=self._log_message_ids
+        )
         keeps = self._destination.keeps_dead_letters
         return Response(http_status(outcomes, keeps_dead_letters=keeps), summarize(outcomes))
 
@@ -141,7 +150,8 @@ def _store(events: Sequence[Any], outbox: Outbox, timeout: float) -> Response:
     try:
         outbox.add_all(events, timeout=timeout)
     except (OutboxError, QueueFull) as error:
-        _log.error("events cannot be stored: %s", error)
+        fields = {"iterable_events": len(events), "iterable_error": type(error).__name__}
+        _log.error("events cannot be stored: %s", error, extra=fields)
         raise HTTPError(503, _NOT_STORED) from None
     return Response(200, {"kept": len(events)})
 

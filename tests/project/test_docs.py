@@ -69,7 +69,7 @@ RECEIVED_BY = {
 #: Examples that are run by a console or by pytest.
 RUN_OTHERWISE = {"golden.py", "signup.py", "test_signup.py"}
 #: Examples that set up a whole process, such as its log.
-PROCESSES = ["watch.py"]
+PROCESSES = ["log_json.py", "watch.py"]
 ALONE = [name for name in names(".py") if name not in RUN_OTHERWISE]
 
 
@@ -478,6 +478,26 @@ def test_tables_of_messages_are_repeated_word_for_word() -> None:
     marked = rf"^<!-- reference/messages\.md, (\w+) -->\n({TABLE.pattern})"
     copies = dict(re.findall(marked, PAGES["howto/why-not.md"], re.MULTILINE))
     assert copies == {name: first_table(name) for name in ("Skipped", "Notes", "Errors")}
+
+
+def test_the_fields_of_the_log_are_those_of_the_table() -> None:
+    table = rows(section(PAGES["howto/watch.md"], "## Fields of the log"))[1:]
+    sources = [path.read_text("utf-8") for path in PACKAGE.rglob("*.py")]
+    fields = {name for text in sources for name in re.findall(r'"(iterable_[a-z_]+)"', text)}
+    assert {name for row in table for name in code(row[0])} == fields - {PACKAGE.name}
+
+
+def test_records_of_the_log_above_debug_have_fields() -> None:
+    calls = [
+        ast.unparse(node)
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("_log.")
+    ]
+    above = [call for call in calls if not call.startswith("_log.debug(")]
+    assert len(above) > 10
+    without_values = ["_log.warning('the queue is full; an event is not taken')"]
+    assert [call for call in above if "extra=" not in call] == without_values
 
 
 @pytest.mark.parametrize("module", SPEAKING)
