@@ -66,8 +66,9 @@ RECEIVED_BY = {
     "serve-write-key.console": "serve.console",
     "serve-kept.console": "serve-outbox.console",
 }
-#: Examples that are run by a console or by pytest.
+#: Examples that are run by a console, by pytest, or in a framework.
 RUN_OTHERWISE = {"golden.py", "signup.py", "test_signup.py"}
+RUN_OTHERWISE |= {"celery_events.py", "django_events.py", "fastapi_events.py"}
 #: Examples that set up a whole process, such as its log.
 PROCESSES = ["log_json.py", "watch.py"]
 ALONE = [name for name in names(".py") if name not in RUN_OTHERWISE]
