@@ -156,6 +156,14 @@ class BaseDestination(Closeable, ForkSafe):
             return self._policy.counters.copy()
 
     @property
+    def is_key_accepted(self) -> bool | None:
+        """Whether the key and the address were accepted by the last response that says so.
+
+        None until there is one. Nothing is sent to find out.
+        """
+        return self._policy.breaker.is_accepted
+
+    @property
     def keeps_dead_letters(self) -> bool:
         """Whether events that are rejected or end unknown are kept as dead letters."""
         return self._dead_letters is not None

@@ -40,6 +40,8 @@ _RESPONSE_TIME: Final = 0.1
 #: What load balancers ask for, to know whether this is alive. None of it is a webhook.
 _HEALTH_METHODS: Final = frozenset({"GET", "HEAD"})
 _HEALTH_PATHS: Final = frozenset({"", "/", "/health", "/healthz", "/livez", "/readyz"})
+#: How details of health name whether the key was accepted.
+_KEY_STATES: Final = {True: "works", False: "refused", None: "unknown"}
 _NOT_STORED: Final = "the events cannot be stored now"
 #: Characters of a method or a path that are logged.
 _MAX_LOGGED: Final = 200
@@ -61,6 +63,7 @@ class Receiver(Closeable):
         max_body: int,
         outbox: Outbox | None,
         log_message_ids: bool = False,
+        health_details: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if not 0 < time_limit < inf:  # nor NaN
@@ -76,6 +79,7 @@ class Receiver(Closeable):
         self._max_body: Final = max_body
         self._outbox: Final = outbox
         self._log_message_ids: Final = log_message_ids
+        self._has_health_details: Final = health_details
         self._destination: Final = destination
         self._clock: Final = clock
         if outbox is not None:
@@ -108,12 +112,17 @@ class Receiver(Closeable):
 
     def _check_health(self, timeout: float) -> Response:
         """Respond to a load balancer, which asks often and has no secret, so nothing is logged."""
+        content: dict[str, Any] = {"status": "ok"}
+        if self._has_health_details:
+            content["key"] = _KEY_STATES[self._destination.is_key_accepted]
         if self._outbox is not None:
             try:
                 self._outbox.check_writable(timeout=timeout)
+                if self._has_health_details:
+                    content["waiting"] = self._outbox.count(timeout)
             except OutboxError:
                 return Response(503, {"error": _NOT_STORED})
-        return Response(200, {"status": "ok"})
+        return Response(200, content)
 
     def read_events(self, request: Request) -> Sequence[Any]:
         """Return the events of a request. Raises :exc:`HTTPError` for an invalid request."""

@@ -73,6 +73,7 @@ def source_app(  # noqa: PLR0913 - keywords, each with a default
     max_body: int = MAX_BODY,
     outbox: Outbox | None = None,
     log_message_ids: bool = False,
+    health_details: bool = False,
 ) -> WebhookApp:
     """Make a WSGI application that forwards Iterable's system webhooks to Segment.
 
@@ -86,6 +87,8 @@ def source_app(  # noqa: PLR0913 - keywords, each with a default
     should send it again; 400 if it is refused for good and not stored. With an ``outbox`` the
     status is 200 as soon as the webhook is on disk. ``max_body`` is bytes, at least 1.
     ``log_message_ids`` True puts the id of the event into the log record of each request.
+    ``health_details`` True adds to the responses of health checks, which anybody can ask for, the
+    state of the write key and how many webhooks wait.
 
     Raises :exc:`~errors.InvalidSettings` without authentication or for an empty secret, and
     :exc:`ValueError` for numbers out of bounds.
@@ -99,5 +102,6 @@ def source_app(  # noqa: PLR0913 - keywords, each with a default
         max_body=max_body,
         outbox=outbox,
         log_message_ids=log_message_ids,
+        health_details=health_details,
     )
     return WebhookApp(receiver)

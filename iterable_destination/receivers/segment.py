@@ -62,6 +62,7 @@ class SegmentReceiver(Receiver):
         outbox: Outbox | None = None,
         destination: Destination | None = None,
         log_message_ids: bool = False,
+        health_details: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Make a receiver; :func:`webhook_app` describes the arguments."""
@@ -82,6 +83,7 @@ class SegmentReceiver(Receiver):
             max_body=max_body,
             outbox=outbox,
             log_message_ids=log_message_ids,
+            health_details=health_details,
             clock=clock,
         )
 
@@ -158,6 +160,7 @@ def webhook_app(  # noqa: PLR0913 - keywords, each with a default
     outbox: Outbox | None = None,
     destination: Destination | None = None,
     log_message_ids: bool = False,
+    health_details: bool = False,
 ) -> WebhookApp:
     """Make a WSGI application that delivers the events that Segment posts to it.
 
@@ -182,7 +185,8 @@ def webhook_app(  # noqa: PLR0913 - keywords, each with a default
     as soon as the events are on disk, and they are delivered from there. ``destination`` None makes
     one from the settings, which the application closes; a destination that is passed in has its own
     dead letters. ``log_message_ids`` True puts the ids of the events into the log record of each
-    request; with an outbox there is no such record.
+    request; with an outbox there is no such record. ``health_details`` True adds to the responses
+    of health checks, which anybody can ask for, the state of the key and how many events wait.
 
     Raises :exc:`~errors.InvalidSettings` without authentication, for an empty secret, and without
     an ``api_key``; :exc:`ValueError` for numbers out of bounds.
@@ -199,5 +203,6 @@ def webhook_app(  # noqa: PLR0913 - keywords, each with a default
         outbox=outbox,
         destination=destination,
         log_message_ids=log_message_ids,
+        health_details=health_details,
     )
     return WebhookApp(receiver)
