@@ -26,7 +26,7 @@ import iterable_destination
 from iterable_destination import Settings, errors, source, testing
 from iterable_destination.cli.main import command_line
 from iterable_destination.delivery.engine import scheduler
-from iterable_destination.model import dates, endpoints, outcomes
+from iterable_destination.model import dates, endpoints, field_names, outcomes
 from iterable_destination.model import settings as settings_module
 from iterable_destination.model.json_copy import MAX_NESTING
 from iterable_destination.receivers import acknowledgement, auth, aws_lambda, base, cloud_functions
@@ -608,6 +608,29 @@ def test_numbers_are_sent_as_the_table_says(given: str, name: str, cell: str) ->
     body = result["calls"][0]["body"]
     sent = (body["items"][0] if name in {"price", "quantity"} else body)[name]
     assert (sent, type(sent)) == (json.loads(code(cell)[0]), type(json.loads(code(cell)[0])))
+
+
+READING = REFERENCE["reference/reading.md"]
+
+
+def test_keys_are_compared_as_the_table_says() -> None:
+    table = rows(section(READING, "## Looking up a field"))[1:]
+    pairs = [(code(row[0])[0], code(row[1])[0]) for row in table]
+    assert len(pairs) > 5
+    assert [(key, field_names.fold(key)) for key, _ in pairs] == pairs
+
+
+def test_numbers_become_texts_as_the_table_says() -> None:
+    table = rows(section(READING, "## Values").partition("| Number ")[2])[1:]
+    pairs = [(code(row[0])[0], json.loads(code(row[1])[0])) for row in table]
+    assert len(pairs) > 5
+    sent = []
+    for number, _ in pairs:
+        product = {"product_id": json.loads(number), "name": "Uno", "price": 3}
+        order = {"total": 1, "products": [product]}
+        event = {"type": "track", "userId": "u-7", "event": "Order Completed", "properties": order}
+        sent.append((number, line(event, {})["calls"][0]["body"]["items"][0]["id"]))
+    assert sent == pairs
 
 
 REQUESTS = {
