@@ -71,6 +71,8 @@ RUN_OTHERWISE = {"golden.py", "signup.py", "test_signup.py"}
 RUN_OTHERWISE |= {"celery_events.py", "django_events.py", "fastapi_events.py"}
 #: Examples that set up a whole process, such as its log.
 PROCESSES = ["log_json.py", "watch.py"]
+#: What an example needs that tests do not install, since it is large.
+NEEDED = {"pandas_rows.py": "pandas"}
 ALONE = [name for name in names(".py") if name not in RUN_OTHERWISE]
 
 
@@ -132,6 +134,8 @@ def test_an_example_prints_what_is_shown(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    if name in NEEDED:
+        pytest.importorskip(NEEDED[name])
     monkeypatch.chdir(beside)
     monkeypatch.syspath_prepend(beside)
     for variable in os.environ.keys() - environment().keys():
