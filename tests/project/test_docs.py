@@ -69,8 +69,8 @@ RECEIVED_BY = {
 #: Examples that are run by a console, by pytest, or in a framework.
 RUN_OTHERWISE = {"golden.py", "signup.py", "test_signup.py"}
 RUN_OTHERWISE |= {"celery_events.py", "django_events.py", "fastapi_events.py"}
-#: Examples that set up a whole process, such as its log.
-PROCESSES = ["log_json.py", "watch.py"]
+#: Examples that set up a whole process: its log, or the default of `analytics`.
+PROCESSES = ["analytics.py", "log_json.py", "watch.py"]
 #: What an example needs that tests do not install, since it is large.
 NEEDED = {"pandas_rows.py": "pandas"}
 ALONE = [name for name in names(".py") if name not in RUN_OTHERWISE]
