@@ -22,6 +22,9 @@ from iterable_destination import Outbox
 from iterable_destination.testing import LocalIterable
 from tests.support.delivering import wait_until
 
+#: What frameworks warn of is not ours to mend.
+pytestmark = pytest.mark.filterwarnings("default")
+
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "docs/examples"
 
