@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 import attrs
@@ -18,11 +19,23 @@ project_copyright = author
 release = __version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
+if find_spec("sphinx_copybutton") is not None:  # without it there are no buttons
+    extensions.append("sphinx_copybutton")
+#: A button copies the commands of a console, without this before each, and not what they print.
+copybutton_prompt_text = "$ "
 exclude_patterns = ["_build", "examples"]
 
 myst_heading_anchors = 3
 html_theme = "furo"
-html_title = f"iterable_destination {release}"
+#: In words, which a narrow sidebar can break between.
+html_title = f"Iterable destination {release}"
+_REPOSITORY = "https://github.com/iterable-destination/iterable_destination/"
+html_theme_options = {
+    "footer_icons": [{"name": "Source", "url": _REPOSITORY, "html": "Source", "class": ""}],
+    "source_repository": _REPOSITORY,
+    "source_branch": "main",
+    "source_directory": "docs/",
+}
 html_show_sphinx = False
 html_copy_source = False
 

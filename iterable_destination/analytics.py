@@ -267,7 +267,12 @@ class Analytics:
         if self._on_error is not None:
             self._on_error(outcome.error, [event])
         else:
-            _log.warning("an event is lost, %s: %s", outcome.name, _describe(outcome.error))
+            fields = {
+                "iterable_outcome": outcome.name,
+                "iterable_error": type(outcome.error).__name__,
+            }
+            about = (outcome.name, _describe(outcome.error))
+            _log.warning("an event is lost, %s: %s", *about, extra=fields)
 
 
 def _make_destination() -> Destination:

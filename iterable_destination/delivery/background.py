@@ -303,7 +303,9 @@ class Background(Closeable):
             return False
         if self._left_at_end:
             with suppress(Exception):  # a handler of the caller's
-                _log.warning("closed before %d events were delivered", self._left_at_end)
+                left = self._left_at_end
+                fields = {"iterable_events": left}
+                _log.warning("closed before %d events were delivered", left, extra=fields)
             pool.abandon()
         pool.close()
         return True
@@ -353,7 +355,8 @@ class Background(Closeable):
                 log_crash(error)
             else:
                 if not isinstance(error, OSError):  # such as a pipe that is read no more
-                    _log.exception("outcomes cannot be reported any more")
+                    fields = {"iterable_error": type(error).__name__}
+                    _log.exception("outcomes cannot be reported any more", extra=fields)
                 pool.close(wait=0)
                 self._failure = error  # before the count, by which one may see that all is told
             self._count_told(untold)

@@ -156,6 +156,14 @@ class BaseDestination(Closeable, ForkSafe):
             return self._policy.counters.copy()
 
     @property
+    def is_key_accepted(self) -> bool | None:
+        """Whether the key and the address were accepted by the last response that says so.
+
+        None until there is one. Nothing is sent to find out.
+        """
+        return self._policy.breaker.is_accepted
+
+    @property
     def keeps_dead_letters(self) -> bool:
         """Whether events that are rejected or end unknown are kept as dead letters."""
         return self._dead_letters is not None
@@ -306,7 +314,8 @@ class BaseDestination(Closeable, ForkSafe):
                 else UnwritableFile(f"writing it broke off with {type(error).__name__}")
             )
             with suppress(Exception):
-                _log.error("dead letters cannot be written: %s", failure)
+                fields = {"iterable_error": type(failure).__name__}
+                _log.error("dead letters cannot be written: %s", failure, extra=fields)
             return [
                 self._make_retryable(each, failure) if each.name in dead else each
                 for each in outcomes
@@ -502,17 +511,21 @@ class BaseDestination(Closeable, ForkSafe):
 
 def _log_retry(endpoint: Endpoint, error: ApiError, delay: float) -> None:
     """Log a retry. Iterable's message may repeat parts of a request, so its level is DEBUG."""
+    fields = {
+        "iterable_endpoint": endpoint.path,
+        "iterable_error": type(error).__name__,
+        "iterable_status": error.status,
+        "iterable_code": error.code,
+        "iterable_request_id": error.request_id,
+        "iterable_delay": delay,
+    }
     with suppress(Exception):  # a handler of the caller's
         _log.info(
             "%s: %s, status %s, code %s, request %s; again in %.2f s",
-            endpoint.path,
-            type(error).__name__,
-            error.status,
-            error.code,
-            error.request_id,
-            delay,
+            *fields.values(),
+            extra=fields,
         )
-        _log.debug("%s: %s", endpoint.path, error.message)
+        _log.debug("%s: %s", endpoint.path, error.message, extra=fields)
 
 
 def _make_linked_keys(max_pending: int) -> LinkedKeys:
@@ -527,6 +540,7 @@ def _log_many_keys(emails: int, user_ids: int, keys: set[str]) -> None:
         "a placeholder? Their events go one request at a time",
         emails,
         user_ids,
+        extra={"iterable_email_count": emails, "iterable_user_id_count": user_ids},
     )
     _log.debug("the last of them: %s", ", ".join(sorted(key[1:] for key in keys)))
 
@@ -555,8 +569,9 @@ def _call_safely(on_outcome: Callable[[Outcome], None]) -> Callable[[Outcome], N
     def call(outcome: Outcome) -> None:
         try:
             on_outcome(outcome)
-        except BaseException:  # noqa: BLE001 - the callback's own fault stops nothing
+        except BaseException as error:  # noqa: BLE001 - the callback's own fault stops nothing
             with suppress(Exception):  # nor does that of a handler
-                _log.exception("on_outcome raised")
+                fields = {"iterable_error": type(error).__name__, "iterable_outcome": outcome.name}
+                _log.exception("on_outcome raised", extra=fields)
 
     return call

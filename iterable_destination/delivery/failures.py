@@ -21,6 +21,7 @@ def log_without_content(template: str, error: BaseException) -> None:
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "?"
+    fields = {"iterable_error": type(error).__name__, "iterable_place": place}
     with suppress(Exception):  # a handler of the caller's must not stop delivery
-        _log.error(template, type(error).__name__, place)
-        _log.debug("the traceback", exc_info=error)
+        _log.error(template, *fields.values(), extra=fields)
+        _log.debug("the traceback", exc_info=error, extra=fields)

@@ -211,7 +211,8 @@ class OutboxWorker(Closeable):
         left = self._count(until)
         if left:
             with suppress(Exception):  # a handler of the caller's
-                _log.warning("closed; %d events stay on disk", left)
+                fields = {"iterable_events": left}
+                _log.warning("closed; %d events stay on disk", left, extra=fields)
         return left
 
     def _abandon(self) -> None:
@@ -239,17 +240,25 @@ class OutboxWorker(Closeable):
             except OutboxInUse:
                 self._sleep(_POLL)
             except OutboxError as error:
-                self._log("%s", error)
+                self._log("%s", error, error=error)
                 self._wait()
             except BaseException as error:  # noqa: BLE001 - the next pass may go better
-                self._log("a pass through the outbox ended early", exc_info=error)
+                self._log("a pass through the outbox ended early", error=error, exc_info=error)
                 self._wait()
         if self._is_stopping:
             self._on_end()
 
-    def _log(self, message: str, *about: object, exc_info: BaseException | None = None) -> None:
+    def _log(
+        self,
+        message: str,
+        *about: object,
+        error: BaseException,
+        exc_info: BaseException | None = None,
+        **fields: object,
+    ) -> None:
+        fields["iterable_error"] = type(error).__name__
         with suppress(Exception):  # a handler of the caller's
-            _log.error(message, *about, exc_info=exc_info)
+            _log.error(message, *about, exc_info=exc_info, extra=fields)
 
     def _wait(self) -> None:
         """Wait for some time, each time longer until a pass goes well."""
@@ -298,7 +307,9 @@ class OutboxWorker(Closeable):
             try:
                 self._outbox.remove(sorted(self._unremoved))
             except OutboxError as error:
-                self._log("%d events are done with, but stay: %s", len(self._unremoved), error)
+                count = len(self._unremoved)
+                message = "%d events are done with, but stay: %s"
+                self._log(message, count, error, error=error, iterable_events=count)
                 return False
             self._unremoved.clear()
         return True

@@ -171,7 +171,8 @@ class Preparer:
         envelope, keys = self._open(record, header, event)
         if isinstance(error, FunctionFailed):
             with suppress(Exception):  # a handler of the caller's
-                _log.debug("%s", error, exc_info=error.__cause__)
+                fields = {"iterable_error": type(error).__name__}
+                _log.debug("%s", error, exc_info=error.__cause__, extra=fields)
         if isinstance(error, DropEvent | EventNotSupported):
             envelope.outcome = Skipped(**outcome_fields(envelope), message=str(error))
         else:

@@ -287,17 +287,22 @@ class HttpTransport(Closeable, ForkSafe):
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             failure = self._build_error(error, is_unsent=connection.is_unsent)
         else:
-            _log.debug(
-                "%s %s: %d in %.3f s",
-                endpoint.method,
-                endpoint.path,
-                response.status_code,
-                self._clock() - began,
-            )
+            fields = {
+                "iterable_method": endpoint.method,
+                "iterable_endpoint": endpoint.path,
+                "iterable_status": response.status_code,
+                "iterable_seconds": self._clock() - began,
+            }
+            _log.debug("%s %s: %d in %.3f s", *fields.values(), extra=fields)
             return HttpResponse(response.status_code, response.headers, text)
         # Raised outside of the except block, so that it has no context: the error of `requests`
         # has the request, and so the key.
-        _log.debug("%s %s: %s", endpoint.method, endpoint.path, type(failure).__name__)
+        fields = {
+            "iterable_method": endpoint.method,
+            "iterable_endpoint": endpoint.path,
+            "iterable_error": type(failure).__name__,
+        }
+        _log.debug("%s %s: %s", *fields.values(), extra=fields)
         raise failure
 
     def _exchange(

@@ -14,7 +14,7 @@ from typing import Any, Final
 import attrs
 
 from iterable_destination.delivery.base import BaseDestination
-from iterable_destination.errors import Invalid
+from iterable_destination.errors import Invalid, shortened
 from iterable_destination.model.outcomes import Delivered, Outcome, Rejected, Skipped, Unknown
 
 _log: Final = logging.getLogger("iterable_destination.receivers")
@@ -27,11 +27,16 @@ _MAX_NAMED: Final = 5
 
 
 def deliver_batch(
-    to: BaseDestination, events: Sequence[Any], timeout: float | None
+    to: BaseDestination,
+    events: Sequence[Any],
+    timeout: float | None,
+    *,
+    log_message_ids: bool = False,
 ) -> list[Outcome]:
     """Deliver events within a timeout, and return their outcomes in the events' order.
 
-    ``timeout`` is seconds; below 0 is 0, None is no limit.
+    ``timeout`` is seconds; below 0 is 0, None is no limit. ``log_message_ids`` puts the ids of the
+    events into the log record, by the name of their outcome.
     """
     seconds = None if timeout is None else max(timeout, 0.0)
     outcomes = list(to.send_all(events, timeout=seconds))
@@ -39,7 +44,11 @@ def deliver_batch(
     keeps = to.keeps_dead_letters
     are_acknowledged = all(is_acknowledged(each, keeps_dead_letters=keeps) for each in outcomes)
     level = logging.INFO if are_acknowledged else logging.WARNING
-    _log.log(level, "%d events: %s", len(events), summarize(outcomes))
+    summary = summarize(outcomes)
+    fields = {"iterable_events": len(events), **_name_fields(summary)}
+    if log_message_ids:
+        fields["iterable_message_ids"] = _list_message_ids(outcomes)
+    _log.log(level, "%d events: %s", len(events), describe(summary), extra=fields)
     return outcomes
 
 
@@ -81,6 +90,49 @@ def summarize(outcomes: Iterable[Outcome]) -> dict[str, Any]:
     if refused:
         counts["problems"] = [_describe_problems(outcome) for outcome in refused[:_MAX_NAMED]]
     return counts
+
+
+def describe(summary: dict[str, Any]) -> str:
+    """Return what :func:`summarize` returns as words, such as ``38 delivered, 2 rejected``."""
+    counts = _count_outcomes(summary)
+    parts = [_join_counts(counts) or "no outcome"]
+    if "errors" in summary:
+        parts.append(f"errors: {_join_counts(summary['errors'])}")
+    for event in summary.get("problems", ()):
+        problems = ", ".join(f"{each['path']}: {each['message']}" for each in event["problems"])
+        parts.append(f"event {event['index']}: {problems}")
+    # A path has keys of the event, and a line break in one would begin another line of the log.
+    return "".join(map(_escape, "; ".join(parts)))
+
+
+def _count_outcomes(summary: dict[str, Any]) -> dict[str, int]:
+    return {name: count for name, count in summary.items() if isinstance(count, int)}
+
+
+def _join_counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
+
+
+def _escape(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape").decode()
+
+
+def _name_fields(summary: dict[str, Any]) -> dict[str, Any]:
+    """Return what :func:`summarize` returns as fields of a log record."""
+    return {
+        "iterable_outcomes": _count_outcomes(summary),
+        "iterable_errors": summary.get("errors", {}),
+        "iterable_problems": summary.get("problems", []),
+    }
+
+
+def _list_message_ids(outcomes: Iterable[Outcome]) -> dict[str, list[str]]:
+    """Return the ids of events by the names of their outcomes; of long ids both ends."""
+    ids: dict[str, list[str]] = {}
+    for outcome in outcomes:
+        if outcome.message_id is not None:
+            ids.setdefault(outcome.name, []).append(shortened(outcome.message_id))
+    return ids
 
 
 def _describe_problems(outcome: Outcome) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from iterable_destination.model.outcomes import Outcome
 from iterable_destination.model.records import LineRecord
 from iterable_destination.receivers.acknowledgement import (
     deliver_batch,
+    describe,
     is_acknowledged,
     summarize,
 )
@@ -51,7 +52,7 @@ _MARGIN: Final = 1.0
 _MARGIN_SHARE: Final = 0.2
 
 
-def sqs_handler(to: BaseDestination) -> LambdaHandler:
+def sqs_handler(to: BaseDestination, *, log_message_ids: bool = False) -> LambdaHandler:
     """Make a handler for an SQS queue, standard or FIFO, with ``ReportBatchItemFailures``.
 
     A message's body is an event in JSON, or an array of events; the envelopes of EventBridge and
@@ -61,23 +62,24 @@ def sqs_handler(to: BaseDestination) -> LambdaHandler:
     queue are delivered one after another. At the first that must be kept the handler stops, and
     returns it and all after it.
 
-    The handler raises :exc:`ValueError` for an event that is not from SQS.
+    ``log_message_ids`` True puts the ids of the events into the log record of each batch. The
+    handler raises :exc:`ValueError` for an event that is not from SQS.
     """
 
     def handler(event: Any, context: Any = None) -> dict[str, Any]:
         records = _read_records(event, "aws:sqs", _is_message)
         texts = [_encode_text(record.get("body")) for record in records]
-        deadline = _read_deadline(context)
+        deliver = _make_delivery(to, _read_deadline(context), log_message_ids=log_message_ids)
         if any(str(record.get("eventSourceARN", "")).endswith(".fifo") for record in records):
-            failed = _deliver_in_order(to, texts, deadline)
+            failed = _deliver_in_order(deliver, texts)
         else:
-            failed = _deliver(to, texts, deadline)
+            failed = deliver(texts)
         return _build_failures([records[index]["messageId"] for index in failed])
 
     return handler
 
 
-def kinesis_handler(to: BaseDestination) -> LambdaHandler:
+def kinesis_handler(to: BaseDestination, *, log_message_ids: bool = False) -> LambdaHandler:
     """Make a handler for a Kinesis stream, with ``ReportBatchItemFailures``.
 
     A record's data is an event in JSON, or an array of events. The handler returns the first
@@ -85,7 +87,8 @@ def kinesis_handler(to: BaseDestination) -> LambdaHandler:
     the same ids. Limit the retries in Lambda, or let the destination keep dead letters: otherwise
     a record that is refused stops its shard.
 
-    The handler raises :exc:`ValueError` for an event that is not from Kinesis.
+    ``log_message_ids`` True puts the ids of the events into the log record of each batch. The
+    handler raises :exc:`ValueError` for an event that is not from Kinesis.
     """
 
     def handler(event: Any, context: Any = None) -> dict[str, Any]:
@@ -93,19 +96,19 @@ def kinesis_handler(to: BaseDestination) -> LambdaHandler:
             record["kinesis"] for record in _read_records(event, "aws:kinesis", _is_from_stream)
         ]
         texts = [_decode_data(record["data"]) for record in records]
-        failed = _deliver(to, texts, _read_deadline(context))
+        failed = _make_delivery(to, _read_deadline(context), log_message_ids=log_message_ids)(texts)
         return _build_failures([records[index]["sequenceNumber"] for index in failed[:1]])
 
     return handler
 
 
-def eventbridge_handler(to: BaseDestination) -> LambdaHandler:
+def eventbridge_handler(to: BaseDestination, *, log_message_ids: bool = False) -> LambdaHandler:
     """Make a handler for an EventBridge rule, to which Segment sends events one by one.
 
     The handler returns the number of events by outcome. If an event is not acknowledged, it raises
     :exc:`~errors.NotAccepted`, so that Lambda retries and in the end sends the event to the
     function's own destination for failures. It raises :exc:`ValueError` for an event that is not
-    from EventBridge.
+    from EventBridge. ``log_message_ids`` True puts the event's id into the log record.
     """
 
     def handler(event: Any, context: Any = None) -> dict[str, Any]:
@@ -113,10 +116,11 @@ def eventbridge_handler(to: BaseDestination) -> LambdaHandler:
         if not all(_is_from_eventbridge(each) for each in envelopes):
             raise ValueError("this is no event of EventBridge: it has no detail and detail-type")
         details = [each["detail"] for each in envelopes]
-        outcomes = deliver_batch(to, details, _remaining(_read_deadline(context)))
+        timeout = _remaining(_read_deadline(context))
+        outcomes = deliver_batch(to, details, timeout, log_message_ids=log_message_ids)
         content = summarize(outcomes)
         if _find_unacknowledged(to, outcomes):
-            raise NotAccepted(f"not all events were delivered: {content}")
+            raise NotAccepted(f"not all events were delivered: {describe(content)}")
         return content
 
     return handler
@@ -199,15 +203,24 @@ def _encode_text(body: Any) -> bytes:
     return body.encode(errors="surrogatepass") if isinstance(body, str) else b""
 
 
-def _deliver(to: BaseDestination, texts: Sequence[bytes], deadline: float | None) -> list[int]:
-    """Deliver the events in texts, and return the indexes of the texts to keep, ascending."""
-    events: list[Any] = []
-    owners: list[int] = []
-    for index, text in enumerate(texts):
-        events += _parse_events(text, len(events))
-        owners += [index] * (len(events) - len(owners))
-    outcomes = deliver_batch(to, events, _remaining(deadline))
-    return sorted({owners[index] for index in _find_unacknowledged(to, outcomes)})
+#: Delivers the events in texts, and returns the indexes of the texts to keep, ascending.
+_Deliver = Callable[[Sequence[bytes]], list[int]]
+
+
+def _make_delivery(
+    to: BaseDestination, deadline: float | None, *, log_message_ids: bool
+) -> _Deliver:
+    def deliver(texts: Sequence[bytes]) -> list[int]:
+        events: list[Any] = []
+        owners: list[int] = []
+        for index, text in enumerate(texts):
+            events += _parse_events(text, len(events))
+            owners += [index] * (len(events) - len(owners))
+        timeout = _remaining(deadline)
+        outcomes = deliver_batch(to, events, timeout, log_message_ids=log_message_ids)
+        return sorted({owners[index] for index in _find_unacknowledged(to, outcomes)})
+
+    return deliver
 
 
 def _find_unacknowledged(to: BaseDestination, outcomes: Sequence[Outcome]) -> list[int]:
@@ -216,12 +229,10 @@ def _find_unacknowledged(to: BaseDestination, outcomes: Sequence[Outcome]) -> li
     return [each.index for each in outcomes if not is_acknowledged(each, keeps_dead_letters=keeps)]
 
 
-def _deliver_in_order(
-    to: BaseDestination, texts: Sequence[bytes], deadline: float | None
-) -> list[int]:
+def _deliver_in_order(deliver: _Deliver, texts: Sequence[bytes]) -> list[int]:
     """Deliver one text after another; return the index of the first to keep, and all after it."""
     for index, text in enumerate(texts):
-        if _deliver(to, [text], deadline):
+        if deliver([text]):
             return list(range(index, len(texts)))
     return []
 

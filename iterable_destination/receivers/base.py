@@ -40,6 +40,8 @@ _RESPONSE_TIME: Final = 0.1
 #: What load balancers ask for, to know whether this is alive. None of it is a webhook.
 _HEALTH_METHODS: Final = frozenset({"GET", "HEAD"})
 _HEALTH_PATHS: Final = frozenset({"", "/", "/health", "/healthz", "/livez", "/readyz"})
+#: How details of health name whether the key was accepted.
+_KEY_STATES: Final = {True: "works", False: "refused", None: "unknown"}
 _NOT_STORED: Final = "the events cannot be stored now"
 #: Characters of a method or a path that are logged.
 _MAX_LOGGED: Final = 200
@@ -60,6 +62,8 @@ class Receiver(Closeable):
         time_limit: float,
         max_body: int,
         outbox: Outbox | None,
+        log_message_ids: bool = False,
+        health_details: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if not 0 < time_limit < inf:  # nor NaN
@@ -74,6 +78,8 @@ class Receiver(Closeable):
         }
         self._max_body: Final = max_body
         self._outbox: Final = outbox
+        self._log_message_ids: Final = log_message_ids
+        self._has_health_details: Final = health_details
         self._destination: Final = destination
         self._clock: Final = clock
         if outbox is not None:
@@ -96,17 +102,27 @@ class Receiver(Closeable):
         except HTTPError as error:
             # Escaped, since a line break in them would begin another line of the log.
             method, path = request.method[:_MAX_LOGGED], request.path[:_MAX_LOGGED]
-            _log.info("%a %a: %s", method, path, error)
+            fields = {
+                "iterable_method": ascii(method)[1:-1],
+                "iterable_path": ascii(path)[1:-1],
+                "iterable_status": error.response.status,
+            }
+            _log.info("%a %a: %s", method, path, error, extra=fields)
             return error.response
 
     def _check_health(self, timeout: float) -> Response:
         """Respond to a load balancer, which asks often and has no secret, so nothing is logged."""
+        content: dict[str, Any] = {"status": "ok"}
+        if self._has_health_details:
+            content["key"] = _KEY_STATES[self._destination.is_key_accepted]
         if self._outbox is not None:
             try:
                 self._outbox.check_writable(timeout=timeout)
+                if self._has_health_details:
+                    content["waiting"] = self._outbox.count(timeout)
             except OutboxError:
                 return Response(503, {"error": _NOT_STORED})
-        return Response(200, {"status": "ok"})
+        return Response(200, content)
 
     def read_events(self, request: Request) -> Sequence[Any]:
         """Return the events of a request. Raises :exc:`HTTPError` for an invalid request."""
@@ -127,7 +143,9 @@ class Receiver(Closeable):
         return request.read(self._max_body)
 
     def _deliver(self, events: Sequence[Any], timeout: float) -> Response:
-        outcomes = deliver_batch(self._destination, events, timeout)
+        outcomes = deliver_batch(
+            self._destination, events, timeout, log_message_ids=self._log_message_ids
+        )
         keeps = self._destination.keeps_dead_letters
         return Response(http_status(outcomes, keeps_dead_letters=keeps), summarize(outcomes))
 
@@ -141,7 +159,8 @@ def _store(events: Sequence[Any], outbox: Outbox, timeout: float) -> Response:
     try:
         outbox.add_all(events, timeout=timeout)
     except (OutboxError, QueueFull) as error:
-        _log.error("events cannot be stored: %s", error)
+        fields = {"iterable_events": len(events), "iterable_error": type(error).__name__}
+        _log.error("events cannot be stored: %s", error, extra=fields)
         raise HTTPError(503, _NOT_STORED) from None
     return Response(200, {"kept": len(events)})
 

@@ -72,6 +72,8 @@ def source_app(  # noqa: PLR0913 - keywords, each with a default
     time_limit: float = TIME_LIMIT,
     max_body: int = MAX_BODY,
     outbox: Outbox | None = None,
+    log_message_ids: bool = False,
+    health_details: bool = False,
 ) -> WebhookApp:
     """Make a WSGI application that forwards Iterable's system webhooks to Segment.
 
@@ -84,6 +86,9 @@ def source_app(  # noqa: PLR0913 - keywords, each with a default
     webhook was forwarded, ignored, or stored among the destination's dead letters; 503 if Iterable
     should send it again; 400 if it is refused for good and not stored. With an ``outbox`` the
     status is 200 as soon as the webhook is on disk. ``max_body`` is bytes, at least 1.
+    ``log_message_ids`` True puts the id of the event into the log record of each request.
+    ``health_details`` True adds to the responses of health checks, which anybody can ask for, the
+    state of the write key and how many webhooks wait.
 
     Raises :exc:`~errors.InvalidSettings` without authentication or for an empty secret, and
     :exc:`ValueError` for numbers out of bounds.
@@ -96,5 +101,7 @@ def source_app(  # noqa: PLR0913 - keywords, each with a default
         time_limit=time_limit,
         max_body=max_body,
         outbox=outbox,
+        log_message_ids=log_message_ids,
+        health_details=health_details,
     )
     return WebhookApp(receiver)

@@ -61,6 +61,8 @@ class SegmentReceiver(Receiver):
         dead_letters: DeadLetters | None = None,
         outbox: Outbox | None = None,
         destination: Destination | None = None,
+        log_message_ids: bool = False,
+        health_details: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Make a receiver; :func:`webhook_app` describes the arguments."""
@@ -80,6 +82,8 @@ class SegmentReceiver(Receiver):
             time_limit=time_limit,
             max_body=max_body,
             outbox=outbox,
+            log_message_ids=log_message_ids,
+            health_details=health_details,
             clock=clock,
         )
 
@@ -155,6 +159,8 @@ def webhook_app(  # noqa: PLR0913 - keywords, each with a default
     dead_letters: DeadLetters | None = None,
     outbox: Outbox | None = None,
     destination: Destination | None = None,
+    log_message_ids: bool = False,
+    health_details: bool = False,
 ) -> WebhookApp:
     """Make a WSGI application that delivers the events that Segment posts to it.
 
@@ -178,7 +184,9 @@ def webhook_app(  # noqa: PLR0913 - keywords, each with a default
     for good and not stored. ``max_body`` is bytes, at least 1. With an ``outbox`` the status is 200
     as soon as the events are on disk, and they are delivered from there. ``destination`` None makes
     one from the settings, which the application closes; a destination that is passed in has its own
-    dead letters.
+    dead letters. ``log_message_ids`` True puts the ids of the events into the log record of each
+    request; with an outbox there is no such record. ``health_details`` True adds to the responses
+    of health checks, which anybody can ask for, the state of the key and how many events wait.
 
     Raises :exc:`~errors.InvalidSettings` without authentication, for an empty secret, and without
     an ``api_key``; :exc:`ValueError` for numbers out of bounds.
@@ -194,5 +202,7 @@ def webhook_app(  # noqa: PLR0913 - keywords, each with a default
         dead_letters=dead_letters,
         outbox=outbox,
         destination=destination,
+        log_message_ids=log_message_ids,
+        health_details=health_details,
     )
     return WebhookApp(receiver)

@@ -159,7 +159,8 @@ class WebhookApp(Closeable):
         try:
             return self._receiver.handle(request, deadline)
         except Exception as error:  # noqa: BLE001 - whatever it is, Segment should send it again
-            _log.error("a request could not be handled: %s", type(error).__name__)
+            name = type(error).__name__
+            _log.error("a request could not be handled: %s", name, extra={"iterable_error": name})
             # Without the exception's text, which may repeat what the sender wrote.
             places = "".join(format_tb(error.__traceback__))
             _log.debug("a request could not be handled:\n%s", places)

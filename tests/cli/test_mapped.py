@@ -503,9 +503,9 @@ def test_a_type_in_another_case_is_noted_once_and_explained_as_it_is_taken(mappi
             payload: {"userId":"u-1","eventName":"Seen"}
           Plans: did not fire, by properties.plan != null
           POST /api/events/track, of Events
+            body: {"userId":"u-1","eventName":"Seen","dataFields":{}}
             userId from userId: "u-1"
             eventName from event: "Seen"
-            body: {"userId":"u-1","eventName":"Seen","dataFields":{}}
             note: type: taken as track, as Segment writes it
         """
     )

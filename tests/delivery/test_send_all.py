@@ -721,6 +721,24 @@ def test_few_calls_that_go_singly_are_applied_in_each_users_order() -> None:
         assert order_of_user == sorted(order_of_user)
 
 
+def test_a_retry_is_logged_with_its_values_as_fields(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "iterable_destination.delivery")
+    script = Script([faults.server_error(503)])
+    with LocalIterable(faults=script) as iterable, delivering(iterable) as to:
+        assert to.send(track(1)).name == "delivered"
+    [record] = caplog.records
+    fields = {name: value for name, value in vars(record).items() if "iterable_" in name}
+    delay = fields.pop("iterable_delay")
+    assert delay >= 0
+    assert fields == {
+        "iterable_endpoint": "/api/events/track",
+        "iterable_error": "ServerError",
+        "iterable_status": 503,
+        "iterable_code": "GenericError",
+        "iterable_request_id": None,
+    }
+
+
 def test_one_email_of_many_users_is_warned_of_and_named_at_debug_only(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -734,6 +752,7 @@ def test_one_email_of_many_users_is_warned_of_and_named_at_debug_only(
     warned = [each for each in caplog.records if each.levelname == "WARNING"]
     assert len(warned) == 1
     assert warned[0].getMessage().startswith("1 emails and 100 userIds are taken for one user")
+    assert vars(warned[0])["iterable_user_id_count"] == 100
     named = [each.levelname for each in caplog.records if "info@x.com" in each.getMessage()]
     assert named == ["DEBUG"]
 

@@ -6,9 +6,12 @@ import errno
 import gc
 import gzip
 import http.client
+import http.server
 import os
+import shutil
 import socket
 import ssl
+import subprocess
 import threading
 import warnings
 from collections.abc import Callable
@@ -124,6 +127,52 @@ def test_a_file_of_certificates_that_cannot_be_used_is_a_fault_of_the_configurat
         error = catch_error(over_tls(server.url))
     assert type(error) is errors.ConfigurationError
     assert not server.requests
+
+
+class _Accepts(http.server.BaseHTTPRequestHandler):
+    """Answers as Iterable does; over TLS, which the other server cannot speak."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(faulty.SUCCESS)))
+        self.end_headers()
+        self.wfile.write(faulty.SUCCESS)
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def private_certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate that no public authority signed, and its key."""
+    if shutil.which("openssl") is None:
+        pytest.skip("there is no openssl here")
+    folder = tmp_path_factory.mktemp("tls")
+    certificate, key = folder / "ca.pem", folder / "key.pem"
+    made = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2")
+    named = ("-subj", "/CN=private", "-addext", "subjectAltName=IP:127.0.0.1")
+    files = ("-out", str(certificate), "-keyout", str(key))
+    subprocess.run([*made, *named, *files], check=True, capture_output=True, timeout=60)
+    return certificate, key
+
+
+def test_a_private_authority_is_trusted_if_it_is_named(
+    private_certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*private_certificate)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Accepts) as server:
+        server.handle_error = lambda *_: None  # type: ignore[method-assign]
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"https://127.0.0.1:{server.server_port}"
+        error = catch_error(url)
+        assert type(error) is errors.NotConnected
+        assert "CERTIFICATE_VERIFY_FAILED" in str(error)
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(private_certificate[0]))
+        assert send(url).code == "Success"
+        server.shutdown()
 
 
 def test_a_folder_of_certificates_is_one_that_can_be_used(

@@ -26,7 +26,7 @@ import iterable_destination
 from iterable_destination import Settings, errors, source, testing
 from iterable_destination.cli.main import command_line
 from iterable_destination.delivery.engine import scheduler
-from iterable_destination.model import dates, endpoints, outcomes
+from iterable_destination.model import dates, endpoints, field_names, outcomes
 from iterable_destination.model import settings as settings_module
 from iterable_destination.model.json_copy import MAX_NESTING
 from iterable_destination.receivers import acknowledgement, auth, aws_lambda, base, cloud_functions
@@ -66,10 +66,13 @@ RECEIVED_BY = {
     "serve-write-key.console": "serve.console",
     "serve-kept.console": "serve-outbox.console",
 }
-#: Examples that are run by a console or by pytest.
+#: Examples that are run by a console, by pytest, or in a framework.
 RUN_OTHERWISE = {"golden.py", "signup.py", "test_signup.py"}
-#: Examples that set up a whole process, such as its log.
-PROCESSES = ["watch.py"]
+RUN_OTHERWISE |= {"celery_events.py", "django_events.py", "fastapi_events.py"}
+#: Examples that set up a whole process: its log, or the default of `analytics`.
+PROCESSES = ["analytics.py", "log_json.py", "watch.py"]
+#: What an example needs that tests do not install, since it is large.
+NEEDED = {"pandas_rows.py": "pandas"}
 ALONE = [name for name in names(".py") if name not in RUN_OTHERWISE]
 
 
@@ -131,6 +134,8 @@ def test_an_example_prints_what_is_shown(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    if name in NEEDED:
+        pytest.importorskip(NEEDED[name])
     monkeypatch.chdir(beside)
     monkeypatch.syspath_prepend(beside)
     for variable in os.environ.keys() - environment().keys():
@@ -480,6 +485,26 @@ def test_tables_of_messages_are_repeated_word_for_word() -> None:
     assert copies == {name: first_table(name) for name in ("Skipped", "Notes", "Errors")}
 
 
+def test_the_fields_of_the_log_are_those_of_the_table() -> None:
+    table = rows(section(PAGES["howto/watch.md"], "## Fields of the log"))[1:]
+    sources = [path.read_text("utf-8") for path in PACKAGE.rglob("*.py")]
+    fields = {name for text in sources for name in re.findall(r'"(iterable_[a-z_]+)"', text)}
+    assert {name for row in table for name in code(row[0])} == fields - {PACKAGE.name}
+
+
+def test_records_of_the_log_above_debug_have_fields() -> None:
+    calls = [
+        ast.unparse(node)
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("_log.")
+    ]
+    above = [call for call in calls if not call.startswith("_log.debug(")]
+    assert len(above) > 10
+    without_values = ["_log.warning('the queue is full; an event is not taken')"]
+    assert [call for call in above if "extra=" not in call] == without_values
+
+
 @pytest.mark.parametrize("module", SPEAKING)
 def test_every_message_of_a_module_is_in_the_reference(module: str) -> None:
     written = {gapped(span) for text in REFERENCE.values() for span in code(text)}
@@ -587,6 +612,29 @@ def test_numbers_are_sent_as_the_table_says(given: str, name: str, cell: str) ->
     body = result["calls"][0]["body"]
     sent = (body["items"][0] if name in {"price", "quantity"} else body)[name]
     assert (sent, type(sent)) == (json.loads(code(cell)[0]), type(json.loads(code(cell)[0])))
+
+
+READING = REFERENCE["reference/reading.md"]
+
+
+def test_keys_are_compared_as_the_table_says() -> None:
+    table = rows(section(READING, "## Looking up a field"))[1:]
+    pairs = [(code(row[0])[0], code(row[1])[0]) for row in table]
+    assert len(pairs) > 5
+    assert [(key, field_names.fold(key)) for key, _ in pairs] == pairs
+
+
+def test_numbers_become_texts_as_the_table_says() -> None:
+    table = rows(section(READING, "## Values").partition("| Number ")[2])[1:]
+    pairs = [(code(row[0])[0], json.loads(code(row[1])[0])) for row in table]
+    assert len(pairs) > 5
+    sent = []
+    for number, _ in pairs:
+        product = {"product_id": json.loads(number), "name": "Uno", "price": 3}
+        order = {"total": 1, "products": [product]}
+        event = {"type": "track", "userId": "u-7", "event": "Order Completed", "properties": order}
+        sent.append((number, line(event, {})["calls"][0]["body"]["items"][0]["id"]))
+    assert sent == pairs
 
 
 REQUESTS = {

@@ -24,6 +24,7 @@ from typing import Any
 
 import attrs
 import functions_framework
+import gunicorn  # type: ignore[import-untyped] # it says no types
 import pytest
 import requests
 
@@ -284,6 +285,37 @@ def test_the_container_runs_the_example_for_gunicorn() -> None:
     container = (EXAMPLES / "Dockerfile").read_text("utf-8")
     assert re.findall(r"\w+\.py", container) == ["gunicorn_app.py"]
     assert "gunicorn_app:application" in container
+
+
+@pytest.mark.skipif(gunicorn.version_info < (27,), reason="older ones have no control socket")
+def test_the_container_starts_for_a_user_without_a_home(
+    variables: dict[str, str], tmp_path: Path
+) -> None:
+    container = (EXAMPLES / "Dockerfile").read_text("utf-8").replace("\\\n", "")
+    [command] = re.findall("^CMD (.+)$", container, re.MULTILINE)
+    (tmp_path / "file").touch()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    home = str(tmp_path / "file" / "home")  # nobody can make it
+    server = subprocess.Popen(
+        ["/bin/sh", "-c", command],
+        cwd=EXAMPLES,
+        env=os.environ
+        | variables
+        | {"HOME": home, "PATH": path, "PORT": port, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        answer = posted(f"http://127.0.0.1:{port}/", text(EVENT), signed(text(EVENT)))
+    finally:
+        server.terminate()
+        log, _ = server.communicate(timeout=30)
+    assert answer.json() == {"delivered": 1}
+    assert "[ERROR]" not in log
 
 
 # --- AWS

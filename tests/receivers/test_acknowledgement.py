@@ -127,5 +127,63 @@ def test_a_batch_that_is_not_acknowledged_is_a_warning_in_the_log(
     caplog.set_level("INFO")
     to: Any = SimpleNamespace(send_all=lambda *_, **__: [kind()], keeps_dead_letters=False)
     deliver_batch(to, [{}], 1.0)
-    message = f"1 events: {{'{kind.name}': 1}}"
+    message = f"1 events: 1 {kind.name}"
     assert [(each.levelname, each.getMessage()) for each in caplog.records] == [(level, message)]
+
+
+def delivered_by(outcomes: list[Outcome]) -> Any:
+    return SimpleNamespace(send_all=lambda *_, **__: outcomes, keeps_dead_letters=False)
+
+
+def test_a_batch_is_told_in_words_and_in_fields(caplog: pytest.LogCaptureFixture) -> None:
+    problems = [Problem("userId", "missing"), Problem("event", "missing")]
+    outcomes: list[Outcome] = [
+        *(Delivered(index=index) for index in range(38)),
+        Rejected(index=38, error=InvalidEvent(problems)),
+        Rejected(index=39, error=BadRequest("ada@example.com")),
+    ]
+    deliver_batch(delivered_by(outcomes), [{}] * 40, 1.0)
+    [record] = caplog.records
+    assert record.getMessage() == (
+        "40 events: 38 delivered, 2 rejected; errors: 1 BadRequest, 1 InvalidEvent;"
+        " event 38: userId: missing, event: missing"
+    )
+    fields = {name: value for name, value in vars(record).items() if "iterable_" in name}
+    assert fields == {
+        "iterable_events": 40,
+        "iterable_outcomes": {"delivered": 38, "rejected": 2},
+        "iterable_errors": {"InvalidEvent": 1, "BadRequest": 1},
+        "iterable_problems": summarize(outcomes)["problems"],
+    }
+
+
+def test_a_batch_without_events_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    deliver_batch(delivered_by([]), [], 1.0)
+    assert caplog.messages == ["0 events: no outcome"]
+
+
+def test_keys_of_an_event_begin_no_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    problem = Problem("properties.a\nERROR b\x1b[2J", "is wrong")
+    deliver_batch(delivered_by([Rejected(error=InvalidEvent([problem]))]), [{}], 1.0)
+    [message] = caplog.messages
+    assert message.isprintable()
+    assert r"properties.a\nERROR b\x1b[2J: is wrong" in message
+
+
+def test_message_ids_are_logged_only_if_asked_for(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    outcomes: list[Outcome] = [
+        Delivered(index=0, message_id="m-1"),
+        Delivered(index=1),
+        Delivered(index=2, message_id="m-3"),
+        Rejected(index=3, message_id="m" * 500),
+    ]
+    deliver_batch(delivered_by(outcomes), [{}] * 4, 1.0)
+    deliver_batch(delivered_by(outcomes), [{}] * 4, 1.0, log_message_ids=True)
+    without, with_ids = caplog.records
+    assert "m-1" not in repr(vars(without))
+    ids = vars(with_ids)["iterable_message_ids"]
+    assert ids["delivered"] == ["m-1", "m-3"]
+    assert [len(each) for each in ids["rejected"]] == [201]
+    assert with_ids.getMessage() == without.getMessage()

@@ -160,6 +160,18 @@ def test_many_messages_go_in_bulks(iterable: LocalIterable) -> None:
     assert list_delivered(iterable) == list(range(50))
 
 
+def test_ids_are_logged_if_asked_for(
+    iterable: LocalIterable, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    expected = {"delivered": [track(1)["messageId"]]}
+    with delivering(iterable) as to:
+        aws_lambda.sqs_handler(to)(messages(track(1)))
+        aws_lambda.sqs_handler(to, log_message_ids=True)(messages(track(1)))
+    ids = [vars(record).get("iterable_message_ids") for record in caplog.records]
+    assert ids == [None, expected]
+
+
 @pytest.mark.parametrize("event", [None, {}, {"Records": {}}, {"Records": [{"eventSource": "x"}]}])
 @pytest.mark.parametrize("source", ["sqs", "kinesis"])
 def test_what_is_of_another_source_is_no_success(

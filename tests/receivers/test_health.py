@@ -7,13 +7,15 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from iterable_destination import Outbox
+from iterable_destination import Outbox, RetryPolicy
 from iterable_destination.receivers.wsgi import WebhookApp
-from iterable_destination.testing import LocalIterable
-from tests.support.receiving import WRITE_KEY, ask, run_receiver
+from iterable_destination.testing import LocalIterable, Script, faults
+from tests.support.delivering import track, wait_until
+from tests.support.receiving import WRITE_KEY, ask, run_receiver, sign_request
 
 ALIVE = (200, {"status": "ok"})
 NOT_STORED = (503, {"error": "the events cannot be stored now"})
@@ -62,3 +64,56 @@ def test_with_an_outbox_it_says_whether_events_can_be_stored(tmp_path: Path) -> 
         path.rename(tmp_path / "moved")
         assert ask(app, b"", {}, "/health", method="GET").result == NOT_STORED
         (tmp_path / "moved").rename(path)
+
+
+# If it is asked for ------------------------------------------------------------------------------
+
+
+def health(app: WebhookApp) -> Any:
+    status, content = ask(app, b"", {}, "/health", method="GET").result
+    assert (status, content.pop("status")) == (200, "ok")
+    return content
+
+
+def test_it_says_what_delivery_saw_of_the_key_last() -> None:
+    script = Script([None, faults.server_error(), None])
+    once = RetryPolicy(max_attempts=1, breaker_timeout=0)
+    with (
+        LocalIterable(faults=script) as iterable,
+        run_receiver(iterable, retry=once, health_details=True) as app,
+    ):
+        states = [health(app)]
+        key, iterable.project.api_key = iterable.project.api_key, "another"
+        for number in range(3):
+            ask(app, *sign_request(track(number)))
+            states.append(health(app))
+            if number == 1:
+                iterable.project.api_key = key
+    assert states == [{"key": key} for key in ("unknown", "refused", "refused", "works")]
+
+
+def test_a_failing_server_says_nothing_of_the_key() -> None:
+    once = RetryPolicy(max_attempts=1)
+    with (
+        LocalIterable(faults=Script([faults.server_error()])) as iterable,
+        run_receiver(iterable, retry=once, health_details=True) as app,
+    ):
+        assert ask(app, *sign_request(track(1))).status == 503
+        assert health(app) == {"key": "unknown"}
+
+
+def test_it_says_how_many_wait(tmp_path: Path) -> None:
+    with (
+        LocalIterable() as iterable,
+        Outbox(tmp_path / "outbox.db") as outbox,
+        run_receiver(
+            iterable, outbox=outbox, health_details=True, retry=RetryPolicy(breaker_timeout=0)
+        ) as app,
+    ):
+        key, iterable.project.api_key = iterable.project.api_key, "another"
+        assert health(app) == {"key": "unknown", "waiting": 0}
+        assert ask(app, *sign_request([track(1), track(2)])).result == (200, {"kept": 2})
+        wait_until(lambda: health(app)["key"] == "refused")
+        assert health(app) == {"key": "refused", "waiting": 2}
+        iterable.project.api_key = key
+        wait_until(lambda: health(app) == {"key": "works", "waiting": 0})

@@ -772,3 +772,9 @@ def test_nobody_forges_a_line_of_the_log(caplog: pytest.LogCaptureFixture) -> No
     assert (record.name, record.levelname) == ("iterable_destination.receivers", "INFO")
     expected = r"'PO\nST' '/x\r\nCRITICAL root all is lost\x1b[2J\u2028\xf6': only POST is allowed"
     assert record.getMessage() == expected
+    fields = {name: value for name, value in vars(record).items() if "iterable_" in name}
+    assert fields == {
+        "iterable_method": r"PO\nST",
+        "iterable_path": r"/x\r\nCRITICAL root all is lost\x1b[2J\u2028\xf6",
+        "iterable_status": 405,
+    }

@@ -242,6 +242,20 @@ def test_what_nobody_thought_of_is_503_and_leaks_nothing(
     caplog.set_level(logging.INFO)
     assert ask(app, *sign_request(track(1))).result == (503, {"error": "internal error"})
     assert caplog.messages == ["a request could not be handled: ZeroDivisionError"]
+    assert vars(caplog.records[0])["iterable_error"] == "ZeroDivisionError"
+
+
+def test_ids_are_logged_if_asked_for(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    for asked in (False, True):
+        with (
+            LocalIterable() as iterable,
+            run_receiver(iterable, log_message_ids=asked) as app,
+        ):
+            assert ask(app, *sign_request(track(1))).status == 200
+    without, with_ids = caplog.records
+    assert "iterable_message_ids" not in vars(without)
+    assert vars(with_ids)["iterable_message_ids"] == {"delivered": [track(1)["messageId"]]}
 
 
 def test_neither_answer_nor_log_has_a_secret_or_a_value(

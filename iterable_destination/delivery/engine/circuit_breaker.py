@@ -20,6 +20,8 @@ class CircuitBreaker:
         self._open_until = 0.0
         #: What opened it; None while it is closed.
         self.error: ConfigurationError | None = None
+        #: Whether the key and the address were accepted last; None until a response says so.
+        self.is_accepted: bool | None = None
 
     def refusal(self, now: float) -> ConfigurationError | None:
         """Return why nothing may be sent now, or None if something may."""
@@ -33,7 +35,13 @@ class CircuitBreaker:
     def open(self, error: ConfigurationError, now: float) -> None:
         """Open the breaker: nothing is sent from now on, for its timeout."""
         self.error, self._open_until = error, now + self._timeout
+        self.is_accepted = False
 
-    def close(self) -> None:
-        """Close the breaker: the key and the address work."""
+    def close(self, *, is_accepted: bool = True) -> None:
+        """Close the breaker: the key and the address work, or nothing says that they do not.
+
+        ``is_accepted`` False means the latter: no response, or one that says nothing of them.
+        """
         self.error = None
+        if is_accepted:
+            self.is_accepted = True

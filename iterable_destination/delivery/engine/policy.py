@@ -14,7 +14,7 @@ from iterable_destination.delivery.engine.linked_keys import LinkedKeys
 from iterable_destination.delivery.engine.rate_limiter import Permit, RateLimiters
 from iterable_destination.delivery.engine.recent_users import RecentUsers
 from iterable_destination.delivery.engine.retry import Attempts, Jitter, RetryPolicy
-from iterable_destination.errors import ApiError, ConfigurationError, RateLimited
+from iterable_destination.errors import ApiError, ConfigurationError, RateLimited, RequestRefused
 from iterable_destination.model.endpoints import Endpoint
 
 
@@ -58,7 +58,7 @@ class DeliveryPolicy:
         if isinstance(error, ConfigurationError):
             self.breaker.open(error, now)
         else:
-            self.breaker.close()
+            self.breaker.close(is_accepted=isinstance(error, RequestRefused))
         delay = attempts.next_delay(error, now, self.retry, self.jitter)
         if is_last:
             delay = None

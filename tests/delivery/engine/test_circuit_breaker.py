@@ -49,3 +49,16 @@ def test_a_breaker_of_no_time_lets_everything_through() -> None:
     breaker = CircuitBreaker(0.0)
     breaker.open(WRONG_KEY, 100.0)
     assert breaker.refusal(100.0) is None
+
+
+def test_a_breaker_knows_whether_the_key_was_accepted_last() -> None:
+    breaker = CircuitBreaker(30.0)
+    states = [breaker.is_accepted]
+    breaker.close(is_accepted=False)
+    states.append(breaker.is_accepted)
+    breaker.open(WRONG_KEY, 100.0)
+    breaker.close(is_accepted=False)
+    states.append(breaker.is_accepted)
+    breaker.close()
+    states.append(breaker.is_accepted)
+    assert states == [None, None, False, True]

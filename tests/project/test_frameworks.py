@@ -1,0 +1,173 @@
+"""The pages on frameworks: their examples run in these, where they are installed.
+
+Each runs in a process of its own, as the framework runs it. What it handed in is at Iterable at the
+end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from iterable_destination import Outbox
+from iterable_destination.testing import LocalIterable
+from tests.support.delivering import wait_until
+
+#: What frameworks warn of is not ours to mend.
+pytestmark = pytest.mark.filterwarnings("default")
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "docs/examples"
+
+SITE = """
+import django
+from django.conf import settings
+from django.db import transaction
+from django.urls import path
+
+settings.configure(
+    ALLOWED_HOSTS=["testserver"],
+    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+    INSTALLED_APPS=[
+        "django.contrib.auth", "django.contrib.contenttypes", "django_events.EventsConfig"
+    ],
+    ITERABLE_OUTBOX="django.outbox",
+    ROOT_URLCONF="site_urls",
+)
+django.setup()
+
+import sys
+import types
+from django.core.management import call_command
+from django.test import Client
+import django_events
+
+urls = types.ModuleType("site_urls")
+urls.urlpatterns = [path("signup", django_events.sign_up)]
+sys.modules["site_urls"] = urls
+call_command("migrate", verbosity=0)
+
+assert Client().post("/signup", {"name": "ada"}).status_code == 201
+try:
+    with transaction.atomic():
+        django_events.emit({"type": "track", "userId": "u-9", "event": "Signed Up"})
+        raise RuntimeError("it is rolled back")
+except RuntimeError:
+    pass
+"""
+
+
+@pytest.fixture
+def variables(local_iterable: LocalIterable) -> dict[str, str]:
+    return os.environ | {
+        "ITERABLE_API_KEY": local_iterable.api_key,
+        "ITERABLE_BASE_URL": local_iterable.url,
+        "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)]),
+    }
+
+
+def copy(name: str, to: Path) -> None:
+    shutil.copy(EXAMPLES / name, to / name)
+
+
+def names_of(iterable: LocalIterable, user_id: str) -> list[str]:
+    return [event["eventName"] for event in iterable.project.events(user_id)]
+
+
+def test_a_view_of_django_hands_in_what_is_committed(
+    local_iterable: LocalIterable, variables: dict[str, str], tmp_path: Path
+) -> None:
+    pytest.importorskip("django")
+    copy("django_events.py", tmp_path)
+    run = [sys.executable, "-c", SITE]
+    done = subprocess.run(
+        run, cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert names_of(local_iterable, "u-1") == ["Signed Up"]
+    assert names_of(local_iterable, "u-9") == []
+    with Outbox(tmp_path / "django.outbox") as outbox:
+        assert outbox.count() == 0
+
+
+def test_tasks_of_celery_deliver_and_hand_in(
+    local_iterable: LocalIterable, variables: dict[str, str], tmp_path: Path
+) -> None:
+    celery = pytest.importorskip("celery")
+    copy("celery_events.py", tmp_path)
+    (tmp_path / "queue").mkdir()
+    folders = {name: str(tmp_path / "queue") for name in ("data_folder_in", "data_folder_out")}
+    folders |= {"control_folder": str(tmp_path / "queue")}
+    (tmp_path / "site_config.py").write_text(
+        f"broker_url = 'filesystem://'\nbroker_transport_options = {folders!r}\n"
+    )
+    worker = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "celery", "-A", "celery_events", "worker"),
+            *("--pool", "prefork", "--concurrency", "1", "--without-gossip", "--without-mingle"),
+        ],
+        cwd=tmp_path,
+        env=variables | {"CELERY_CONFIG_MODULE": "site_config"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        with celery.Celery() as client:
+            client.conf.update(broker_url="filesystem://", broker_transport_options=folders)
+            event = {"messageId": "m-1", "type": "track", "userId": "u-1", "event": "Signed Up"}
+            client.send_task("celery_events.deliver", [event])
+            client.send_task("celery_events.renew", ["u-2"])
+        wait_until(lambda: names_of(local_iterable, "u-1") == ["Signed Up"])
+        wait_until((tmp_path / "celery.outbox").exists)
+    finally:
+        worker.terminate()
+        assert worker.wait(30) == 0
+    assert names_of(local_iterable, "u-2") == ["Plan Renewed"]
+
+
+async def ask(app: Any, method: str, path: str) -> int:
+    """Run an ASGI application for one request, and return the status."""
+    statuses: list[int] = []
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method,
+        "path": path, "raw_path": path.encode(), "query_string": b"", "headers": [],
+        "scheme": "http", "server": ("test", 80), "client": ("test", 1), "root_path": "",
+    }  # fmt: skip
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    async with app.router.lifespan_context(app):
+        await app(scope, receive, send)
+    return statuses[0]
+
+
+def test_an_endpoint_of_fastapi_hands_in(
+    local_iterable: LocalIterable,
+    variables: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("fastapi")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(EXAMPLES)
+    for name in ("ITERABLE_API_KEY", "ITERABLE_BASE_URL"):
+        monkeypatch.setenv(name, variables[name])
+    example = importlib.import_module("fastapi_events")
+    began = time.monotonic()
+    assert asyncio.run(ask(example.app, "POST", "/signups/u-7")) == 201
+    assert time.monotonic() - began < 9
+    assert names_of(local_iterable, "u-7") == ["Signed Up"]
