@@ -254,7 +254,7 @@ def test_a_subscription_that_failed_is_named_though_time_ran_out_for_the_next(
     translator = MappedTranslator(SUBSCRIPTIONS)
     with delivering(iterable, translator=translator, rate_limits=ONE_PROFILE) as to:
         assert names(to.send_all([event()])) == ["delivered"]
-        (outcome,) = to.send_all([event("Secret")], timeout=0.3)
+        (outcome,) = to.send_all([event("Secret")], timeout=1.0)
     assert outcome.name == "retryable"
     assert failures(outcome) == [
         ("Events", "rejected", "EventDisallowed"),
@@ -274,7 +274,7 @@ def test_what_may_have_been_applied_is_unknown_though_time_ran_out_for_the_next(
         ) as to,
     ):
         assert names(to.send_all([event()])) == ["delivered"]
-        (outcome,) = to.send_all([event()], timeout=0.3)
+        (outcome,) = to.send_all([event()], timeout=1.0)
     assert outcome.name == "unknown"
     assert failures(outcome) == [
         ("Events", "unknown", "AmbiguousAnswer"),
@@ -591,7 +591,7 @@ def test_a_limit_may_be_set_for_all_groups_together(iterable: LocalIterable) -> 
     translator = MappedTranslator([JOIN, change_groups(("messageType", 3, "subscribe"))])
     limits = RATE_LIMITS | {PATH: 0.01}
     with delivering(iterable, translator=translator, rate_limits=limits) as to:
-        (outcome,) = to.send_all([event()], timeout=0.3)
+        (outcome,) = to.send_all([event()], timeout=1.0)
     assert failures(outcome) == [("Groups", "retryable", "NotSent")]
     assert len(iterable.project.requests) == 2
 

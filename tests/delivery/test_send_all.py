@@ -760,7 +760,7 @@ def test_one_email_of_many_users_is_warned_of_and_named_at_debug_only(
 def test_the_time_given_bounds_waiting_for_a_rate_too() -> None:
     path = endpoints.TRACK_PURCHASE.path
     with LocalIterable() as iterable, delivering(iterable, rate_limits={path: 2}) as to:
-        outcomes = by_index(to.send_all((order(n, f"u-{n}") for n in range(50)), timeout=0.5))
+        outcomes = by_index(to.send_all((order(n, f"u-{n}") for n in range(50)), timeout=0.75))
         there = applied(iterable.project.effects)
     assert [outcome.index for outcome in outcomes if outcome.name == "delivered"] == there
     assert 1 <= len(there) <= 3
