@@ -56,7 +56,7 @@ def dependencies(group: str) -> tuple[str, ...]:
 @nox.session(python=FULL)
 def tests(session: nox.Session) -> None:
     """Run every test, the slow ones too, with many examples for each property."""
-    session.install("-e", ".[test]")
+    session.install("-e", ".[test]", *dependencies("examples"))
     heavy = ("--hypothesis-profile", "heavy", "-m", "")
     session.run("python", "-m", "pytest", *heavy, *session.posargs)
 

@@ -15,8 +15,8 @@ table = pd.DataFrame(
     }
 )
 
-# NaN and NaT become None, and numbers that are whole stay whole.
-rows = table.convert_dtypes().astype(object).where(table.notna(), None)
+settings = Settings.from_environment(base=Settings(nan_as_null=True))
+rows = table.convert_dtypes()  # numbers that are whole stay whole
 
 
 def events() -> Iterator[dict[str, Any]]:
@@ -25,7 +25,7 @@ def events() -> Iterator[dict[str, Any]]:
         yield {"type": "identify", "userId": row.pop("user"), "traits": row}
 
 
-with Destination(Settings.from_environment()) as destination:
+with Destination(settings) as destination:
     outcomes = sorted(destination.send_all(events()), key=lambda outcome: outcome.index)
 
 for outcome in outcomes:

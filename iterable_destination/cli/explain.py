@@ -8,7 +8,7 @@ from typing import Any, Final
 import attrs
 
 from iterable_destination.errors import InvalidEvent, InvalidJSON, Note, Problem
-from iterable_destination.mapping.actions import Explanation, MappedTranslator, explain
+from iterable_destination.mapping.actions import Explanation
 from iterable_destination.mapping.origins import Origin, find_deciding_settings, origins
 from iterable_destination.mapping.translate import Translator
 from iterable_destination.model.calls import Call
@@ -72,9 +72,8 @@ def _describe_event(line: LineRecord, event: dict[str, Any]) -> str:
 def _explain_subscriptions(
     event: Any, translator: Translator, settings: Settings
 ) -> Iterator[Line]:
-    if isinstance(translator, MappedTranslator):
-        for each in explain(event, translator.subscriptions, settings):
-            yield from _explain_subscription(each)
+    for each in translator.explain(event, settings):
+        yield from _explain_subscription(each)
 
 
 def _explain_subscription(each: Explanation) -> Iterator[Line]:
@@ -101,7 +100,7 @@ def _explain_requests(
     for number, (call, name) in enumerate(zip(translation.calls, names, strict=True)):
         yield from _explain_request(call, name, [each for each in found if each.call == number])
     notes = translation.notes
-    if isinstance(translator, MappedTranslator):  # those of a subscription are shown with it
+    if settings.mappings is not None:  # those of a subscription are shown with it
         notes = tuple(note for note in notes if ": " not in note.path)
     yield from _indent("note", notes, _NOTED)
 

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
-from iterable_destination.errors import InvalidEvent, InvalidSubscription, Problem, list_notes
+import attrs
+
+from iterable_destination.errors import (
+    InvalidEvent,
+    InvalidSubscription,
+    Note,
+    Problem,
+    list_notes,
+)
 from iterable_destination.mapping import classic
 from iterable_destination.mapping.actions import (
     Explanation,
     MappedTranslator,
     subscriptions_from_json,
 )
+from iterable_destination.model.nulls import replace_nan
 from iterable_destination.model.segment_event import SegmentEvent, unreadable_event
 from iterable_destination.model.settings import Settings
 from iterable_destination.model.translation import Translation
@@ -72,6 +81,29 @@ def _skip(event: SegmentEvent, reason: str) -> Translation:
     return Translation(event.message_id, skipped=reason, notes=notes, identity=identity)
 
 
+class NanAsNull:
+    """A translator by which NaN in an event is null, as the setting ``nan_as_null`` asks."""
+
+    def __init__(self, translator: Translator) -> None:
+        self._translator: Final = translator
+
+    def __call__(self, event: Any, settings: Settings, /) -> Translation:
+        """Translate an event; raises as :func:`translate` does."""
+        notes: list[Note] = []
+        translation = self._translator(replace_nan(event, notes), settings)
+        if not notes:
+            return translation
+        return attrs.evolve(translation, notes=list_notes([*notes, *translation.notes]))
+
+    def skip_reason(self, event: SegmentEvent) -> str | None:
+        """Return why the event's ``integrations`` switch it off here, or None if they do not."""
+        return self._translator.skip_reason(event)
+
+    def explain(self, event: Any, settings: Settings) -> tuple[Explanation, ...]:
+        """Explain what each subscription makes of an event; nothing where there are none."""
+        return self._translator.explain(replace_nan(event, []), settings)
+
+
 _CLASSIC: Final = ClassicTranslator()
 #: The mapped destinations that were made last, by the identity of their mappings, which are kept
 #: alive with them. Equal mappings may differ, since ``True == 1``.
@@ -102,8 +134,11 @@ def translator_for(settings: Settings) -> Translator:
     ``mappings``.
     """
     mappings = settings.mappings
-    if mappings is None:
-        return _CLASSIC
+    translator: Translator = _CLASSIC if mappings is None else _find_mapped(mappings)
+    return NanAsNull(translator) if settings.nan_as_null else translator
+
+
+def _find_mapped(mappings: Sequence[Any]) -> MappedTranslator:
     found = _mapped.get(id(mappings))
     if found is not None and found[0] is mappings:
         return found[1]

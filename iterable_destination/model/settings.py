@@ -140,6 +140,9 @@ class Settings:
     #: Reject events with a userId that looks like none, such as ``undefined``, ``null`` or ``0``;
     #: otherwise they have a note.
     refuse_placeholder_ids: bool = attrs.field(default=False, validator=validate(check_boolean))
+    #: Read ``NaN``, and ``NaT`` and ``NA`` of pandas, as null, with a note; otherwise an event with
+    #: one is rejected.
+    nan_as_null: bool = attrs.field(default=False, validator=validate(check_boolean))
     #: Deliver events. Where it is False, as in tests and previews, a destination checks them and
     #: skips each one that it would send, and needs no key.
     enabled: bool = attrs.field(default=True, validator=validate(check_boolean))

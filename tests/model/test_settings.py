@@ -26,6 +26,7 @@ DEFAULTS = {
     "mappings": None,
     "skip_anonymous": False,
     "refuse_placeholder_ids": False,
+    "nan_as_null": False,
     "enabled": True,
 }
 
@@ -46,6 +47,7 @@ OTHERS: list[tuple[str | None, str, Any, Any]] = [
     (None, "mappings", [{"name": "One"}], ({"name": "One"},)),
     (None, "skip_anonymous", True, True),
     (None, "refuse_placeholder_ids", True, True),
+    (None, "nan_as_null", True, True),
     (None, "enabled", False, False),
 ]
 

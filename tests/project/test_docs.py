@@ -71,8 +71,8 @@ RUN_OTHERWISE = {"golden.py", "signup.py", "test_signup.py"}
 RUN_OTHERWISE |= {"celery_events.py", "django_events.py", "fastapi_events.py"}
 #: Examples that set up a whole process: its log, or the default of `analytics`.
 PROCESSES = ["analytics.py", "log_json.py", "watch.py"]
-#: What an example needs that tests do not install, since it is large.
-NEEDED = {"pandas_rows.py": "pandas"}
+#: Examples that need a large package, which nox installs.
+LARGE = {"pandas_rows.py"}
 ALONE = [name for name in names(".py") if name not in RUN_OTHERWISE]
 
 
@@ -126,7 +126,14 @@ def shown(name: str) -> str:
     return (EXAMPLES / name).read_text("utf-8")
 
 
-@pytest.mark.parametrize("name", [name for name in ALONE if name not in PROCESSES])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name in LARGE else [])
+        for name in ALONE
+        if name not in PROCESSES
+    ],
+)
 def test_an_example_prints_what_is_shown(
     name: str,
     beside: Path,
@@ -134,8 +141,6 @@ def test_an_example_prints_what_is_shown(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    if name in NEEDED:
-        pytest.importorskip(NEEDED[name])
     monkeypatch.chdir(beside)
     monkeypatch.syspath_prepend(beside)
     for variable in os.environ.keys() - environment().keys():
