@@ -6,6 +6,7 @@ By default they try a few examples each. ``--hypothesis-profile heavy`` tries ma
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -25,6 +26,13 @@ settings.load_profile("light")
 def pytest_xdist_auto_num_workers() -> int:
     """One worker more than there are processors, for many tests wait."""
     return (os.cpu_count() or 1) + 1
+
+
+@pytest.fixture(autouse=True)
+def _no_exception_stays_handled() -> Iterator[None]:
+    """Fail if a test leaves an exception that its thread handles for ever, as tracing can."""
+    yield
+    assert sys.exc_info() == (None, None, None)
 
 
 @pytest.fixture(params=[True, False], ids=["orjson", "json"])

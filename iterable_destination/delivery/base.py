@@ -144,6 +144,7 @@ class BaseDestination(Closeable, ForkSafe):
 
     def after_fork(self) -> None:
         """Start afresh in a child process: the threads and their events stay in the parent."""
+        self._is_starting = False
         for pool in self._pools:
             pool.forget()
         if self._background is not None:
@@ -388,10 +389,10 @@ class BaseDestination(Closeable, ForkSafe):
             if self._is_starting or self._background is not None:
                 raise RuntimeError(_STARTED)
             self._is_starting = True
-            try:
-                self._background = background = build()
-            finally:
-                self._is_starting = False
+        try:  # without the lock, which the threads need: a handler may close it meanwhile
+            self._background = background = build()
+        finally:
+            self._is_starting = False
         if self._closes != closes:  # by a signal handler, before there was anything to close
             background.close(0)
         return background

@@ -174,11 +174,13 @@ class OutboxWorker(Closeable):
     def flush(self, timeout: float | None = None) -> int:
         """Wait until the outbox is empty, whichever process delivers; return how many are left.
 
-        In the callback for outcomes it does not wait.
+        In the callback for outcomes, and when this was closed, it does not wait.
         """
         until = inf if timeout is None else time.monotonic() + timeout
         self._wake()
-        while (left := self._count(until)) and time.monotonic() < until and not self.is_telling:
+        while (left := self._count(until)) and time.monotonic() < until:
+            if self.is_telling or self._is_stopping:
+                break
             time.sleep(_POLL / 10)
         return left
 

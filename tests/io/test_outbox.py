@@ -43,7 +43,7 @@ from iterable_destination.model.records import OutboxRecord
 from iterable_destination.model.serialization import serialize_event
 from tests.support import strategies
 from tests.support.delivering import Leaks, held_by_a_thread
-from tests.support.interrupting import Interruption, at_each_line, raise_interruption
+from tests.support.interrupting import Interruption, at_each_line, in_own_thread, raise_interruption
 
 EVENT = {
     "type": "identify",
@@ -918,12 +918,15 @@ def test_an_exception_at_any_line_gives_the_right_to_deliver_back(box: Outbox) -
         with box.delivering():
             pass
 
-    for interrupter in at_each_line(raise_interruption):
-        with suppress(Interruption), interrupter:
+    def interrupt_each_line() -> None:
+        for interrupter in at_each_line(raise_interruption):
+            with suppress(Interruption), interrupter:
+                deliver()
+            sys.settrace(None)
+            gc.collect(1)
             deliver()
-        sys.settrace(None)
-        gc.collect()
-        deliver()
+
+    in_own_thread(interrupt_each_line)
 
 
 @pytest.mark.parametrize("inner", METHODS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 from typing import Any, Final, Self
 
@@ -29,6 +30,16 @@ class Interruption(BaseException):
 
 def raise_interruption() -> None:
     raise Interruption
+
+
+def in_own_thread(run: Callable[[], object]) -> None:
+    """Run something in a thread of its own.
+
+    What is raised at a line of an ``except`` clause may stay the exception that the thread handles,
+    in CPython 3.11, and become the context of all that is raised in it later.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(run).result()
 
 
 class Interrupter:
