@@ -215,8 +215,12 @@ class Analytics:
             self._destination.close()
 
     def shutdown(self) -> None:
-        """Wait until all is delivered, and take no more."""
-        self.flush()
+        """Wait until all is delivered, and take no more.
+
+        With an outbox, which keeps what is left, it waits for 30 seconds at most.
+        """
+        if not self._has_outbox:
+            self.flush()
         self.join()
 
     def _hand_in(

@@ -12,6 +12,7 @@ import sys
 import threading
 import uuid
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -239,6 +240,22 @@ def test_with_an_outbox_only_what_is_refused_is_told(
         destination.close(0.5)
         assert len(outbox) == 1
     assert lost == [(InvalidEvent, [{"messageId": "m-1"}])]
+
+
+def test_with_an_outbox_a_shutdown_waits_no_longer_than_the_end_of_a_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[str] = []
+    with Outbox(tmp_path / "outbox") as outbox:
+        destination = Destination(settings_of("http://127.0.0.1:9"))
+        to = Analytics(destination, outbox=outbox)
+        to.track("u-1", "Seen")
+        with monkeypatch.context() as patch:
+            for name in ("close", "flush"):
+                patch.setattr(destination, name, partial(waits.append, name))
+            to.shutdown()
+        destination.close(0.1)
+        assert (waits, len(outbox)) == (["close"], 1)
 
 
 PROGRAM = """

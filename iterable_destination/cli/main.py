@@ -57,6 +57,7 @@ from iterable_destination.cli.options import (
     open_input,
     open_outbox,
     refuse_same_files,
+    require_delivery,
     require_key,
     send_lines,
     serve_until_interrupted,
@@ -232,7 +233,10 @@ def send(
     """
     inputs = find_inputs(files)
     refuse_same_files(inputs, **destination.files, checkpoint=checkpoint)
-    with destination.open(destination.load_settings()) as to:
+    settings = destination.load_settings()
+    if checkpoint is not None:
+        require_delivery(settings)
+    with destination.open(settings) as to:
         status = send_lines(inputs, to, checkpoint, only_problems=only_problems)
     sys.exit(status)
 
@@ -259,6 +263,7 @@ def drain(file: str, destination: DestinationOptions, *, only_problems: bool) ->
     """
     refuse_same_files(drained=file, **destination.files)
     settings = destination.load_settings()
+    require_delivery(settings)
     check_outbox_file(file)
     report = Report(None, only_problems=only_problems)
     try:

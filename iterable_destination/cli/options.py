@@ -24,7 +24,7 @@ from iterable_destination.cli.notice import WatchedClient
 from iterable_destination.cli.report import Report, deliver
 from iterable_destination.cli.same_files import find_same_files
 from iterable_destination.delivery.base import MAX_WORKERS, BaseDestination
-from iterable_destination.delivery.destination import Destination
+from iterable_destination.delivery.destination import DELIVERY_IS_OFF, Destination
 from iterable_destination.delivery.engine.rate_limiter import RateLimiters
 from iterable_destination.errors import (
     CheckpointInUse,
@@ -212,6 +212,12 @@ def require_key(settings: Settings) -> None:
         stop("api_key: missing; set the variable ITERABLE_API_KEY")
 
 
+def require_delivery(settings: Settings) -> None:
+    """End the program if delivery is off, where an event that is skipped would be gone for good."""
+    if not settings.enabled:
+        stop(f"{DELIVERY_IS_OFF}; with a checkpoint or an outbox events would be skipped for good")
+
+
 def make_translator(settings: Settings, file: str | None) -> Translator:
     """Make the translator of settings; messages name ``file`` as the place of their mappings."""
     try:
@@ -310,6 +316,8 @@ def open_destination(
         letters = stack.enter_context(open_dead_letters(dead_letters, settings.api_key))
         if settings.enabled:
             require_key(settings)
+        else:
+            _warn(f"{DELIVERY_IS_OFF}; events are skipped")
         has_key = settings.api_key is not None
         client = stack.enter_context(WatchedClient(settings)) if has_key else None
         yield stack.enter_context(

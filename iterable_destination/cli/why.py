@@ -19,7 +19,6 @@ from iterable_destination.cli.options import (
     SETTINGS,
     SOME_FAILED,
     WRONG_USAGE,
-    find_inputs,
     invite_to_paste,
     load_settings,
     make_translator,
@@ -33,6 +32,7 @@ from iterable_destination.errors import (
     UnreadableInput,
 )
 from iterable_destination.io.iterable_client import Client
+from iterable_destination.io.json_lines import STANDARD_INPUT, find_files
 from iterable_destination.model.calls import Identity
 from iterable_destination.model.settings import Settings
 
@@ -80,10 +80,11 @@ def why(  # noqa: PLR0913, PLR0917 - options
         require_key(settings)
     elif not who.is_anonymous:
         stop("--email and --user-id: are for --ask-iterable alone")
-    inputs = [] if ask_iterable and not files else find_inputs(files)
-    invite_to_paste(inputs)
     search = _Search(message_id, reader)
-    search.look_through(inputs)
+    if files or not ask_iterable:
+        inputs = search.find_inputs(files or (STANDARD_INPUT,))
+        invite_to_paste(inputs)
+        search.look_through(inputs)
     if ask_iterable:
         search.ask_iterable(settings, who)
     if search.has_found:
@@ -102,6 +103,20 @@ class _Search:
         #: Whether a file could not be read.
         self.has_failed = False
 
+    def find_inputs(self, names: Sequence[str]) -> list[str]:
+        """Return the files that are named, and say which there are not."""
+        found = list[str]()
+        for name in names:
+            try:
+                found += find_files([name])
+            except UnreadableInput as error:
+                self._fail(str(error))
+        return found
+
+    def _fail(self, reason: str) -> None:
+        click.echo(f"Error: {console.escape_unprintable(reason)}", err=True)
+        self.has_failed = True
+
     def look_through(self, files: Sequence[str]) -> None:
         """Print what files say about the event."""
         for path in files:
@@ -111,9 +126,9 @@ class _Search:
                     self.has_found = True
                     self._event = self._event or finding.event
             except (UnreadableInput, OutboxError, OSError) as error:
-                reason = f"{path}: {error.strerror}" if isinstance(error, OSError) else str(error)
-                click.echo(f"Error: {console.escape_unprintable(reason)}", err=True)
-                self.has_failed = True
+                self._fail(
+                    f"{path}: {error.strerror}" if isinstance(error, OSError) else str(error)
+                )
         if files and not self.has_found:
             console.print_line(describe_count(files))
 
@@ -124,6 +139,9 @@ class _Search:
             return
         if who.is_anonymous:
             who = (self._event and self._reader.identify(self._event)) or who
+        if who.is_anonymous and self.has_found:
+            console.print_line("Iterable: not asked, for the event names no user")
+            return
         if who.is_anonymous:
             stop("--ask-iterable: no file says whose event it is; give --email or --user-id")
         try:

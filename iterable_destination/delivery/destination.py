@@ -21,7 +21,7 @@ from iterable_destination.model.segment_event import read_header
 from iterable_destination.model.settings import Settings
 from iterable_destination.model.translation import Translation
 
-_DISABLED: Final = "delivery is off: the setting enabled (ITERABLE_ENABLED) is false"
+DELIVERY_IS_OFF: Final = "delivery is off: the setting enabled (ITERABLE_ENABLED) is false"
 
 
 class Destination(BaseDestination):
@@ -109,7 +109,10 @@ class _Project:
             return translation
         identity = translation.calls[0].identity
         return Translation(
-            translation.message_id, skipped=_DISABLED, notes=translation.notes, identity=identity
+            translation.message_id,
+            skipped=DELIVERY_IS_OFF,
+            notes=translation.notes,
+            identity=identity,
         )
 
     def encode(self, call: Call, default_id: str | None) -> EncodedCall:

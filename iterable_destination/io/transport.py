@@ -142,7 +142,7 @@ class _Adapter(requests.adapters.HTTPAdapter):
             super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
             if issubclass(conn.ConnectionCls, http.client.HTTPConnection):
                 bases = (_SendsOnce, conn.ConnectionCls)
-                conn.ConnectionCls = type("_Connection", bases, {"adapter": self})
+                conn.ConnectionCls = type(conn.ConnectionCls.__name__, bases, {"adapter": self})
             self._prepared_pool = conn
         self.is_unsent = issubclass(conn.ConnectionCls, _SendsOnce)
 

@@ -13,7 +13,12 @@ from typing import Any, Final
 import attrs
 
 from iterable_destination.errors import InvalidEvent
-from iterable_destination.mapping.translate import Translate, translate
+from iterable_destination.mapping.translate import (
+    Translate,
+    fix_subscriptions,
+    translate,
+    translator_for,
+)
 from iterable_destination.model.dates import TEXTS_STAY, read_date, usual_date
 from iterable_destination.model.json_copy import data_fields
 from iterable_destination.model.json_values import as_object
@@ -84,7 +89,10 @@ def origins(
     Raises :exc:`~iterable_destination.errors.InvalidEvent` if the event cannot be sent.
     """
     chosen = settings or Settings()
-    fields = _fields(translator(event, chosen))  # what is wrong with it is not in the copy
+    translation = translator(event, chosen)
+    fields = _fields(translation)  # what is wrong with it is not in the copy
+    by_settings = translator_for(chosen) if translator is translate else translator
+    translator = fix_subscriptions(by_settings, translation)
     copy = data_fields(as_object(event) or {}, "", [], TEXTS_STAY)
     before = _fields(translator(copy, chosen))
     if before.keys() != fields.keys():

@@ -85,25 +85,46 @@ class NanAsNull:
     """A translator by which NaN in an event is null, as the setting ``nan_as_null`` asks."""
 
     def __init__(self, translator: Translator) -> None:
-        self._translator: Final = translator
+        self.translator: Final = translator
 
     def __call__(self, event: Any, settings: Settings, /) -> Translation:
         """Translate an event; raises as :func:`translate` does."""
         notes: list[Note] = []
-        translation = self._translator(replace_nan(event, notes), settings)
+        translation = self.translator(replace_nan(event, notes), settings)
         if not notes:
             return translation
         return attrs.evolve(translation, notes=list_notes([*notes, *translation.notes]))
 
     def skip_reason(self, event: SegmentEvent) -> str | None:
         """Return why the event's ``integrations`` switch it off here, or None if they do not."""
-        return self._translator.skip_reason(event)
+        return self.translator.skip_reason(event)
 
     def explain(self, event: Any, settings: Settings) -> tuple[Explanation, ...]:
         """Explain what each subscription makes of an event; nothing where there are none."""
-        return self._translator.explain(replace_nan(event, []), settings)
+        return self.translator.explain(replace_nan(event, []), settings)
 
 
+def fix_subscriptions(translator: Translate, translation: Translation) -> Translate:
+    """Return a translator by which the subscriptions that fired here fire always, and no others.
+
+    A translator without subscriptions is returned as it is.
+    """
+    if isinstance(translator, NanAsNull):
+        return fix_subscriptions(translator.translator, translation)
+    if not isinstance(translator, MappedTranslator):
+        return translator
+    fired = {*translation.subscriptions, *[each.subscription for each in translation.errors]}
+    return MappedTranslator(
+        [
+            attrs.evolve(each, trigger=_ALWAYS)
+            for each in translator.subscriptions
+            if each.enabled and each.name in fired
+        ]
+    )
+
+
+#: A trigger that every event fires, since each has a type.
+_ALWAYS: Final = 'type!=""'
 _CLASSIC: Final = ClassicTranslator()
 #: The mapped destinations that were made last, by the identity of their mappings, which are kept
 #: alive with them. Equal mappings may differ, since ``True == 1``.

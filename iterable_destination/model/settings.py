@@ -7,6 +7,7 @@ import os
 import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
@@ -195,7 +196,7 @@ class Settings:
                 continue
             name = variable.removeprefix(_PREFIX).lower()
             if name not in _NAMES or variable != variable.upper():
-                warnings.warn(f"unknown variable {variable!r} is passed over", stacklevel=2)
+                warnings.warn(_describe_unknown(variable, name), stacklevel=2)
                 continue
             try:
                 chosen[name] = _read_text(name, text)
@@ -219,6 +220,14 @@ class Settings:
 
     def __deepcopy__(self, _: Any) -> Self:
         return self
+
+
+def _describe_unknown(variable: str, name: str) -> str:
+    likely = get_close_matches(name, sorted(_NAMES), 1)
+    if not likely:
+        return f"unknown variable {variable!r} is passed over"
+    other = _PREFIX + likely[0].upper()
+    return f"unknown variable {variable!r} is passed over (perhaps: {other})"
 
 
 def _read_text(name: str, text: str) -> Any:

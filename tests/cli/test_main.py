@@ -24,7 +24,7 @@ from typing import Any
 import click.testing
 import pytest
 
-from iterable_destination import Destination, RetryPolicy
+from iterable_destination import Destination, Outbox, RetryPolicy
 from iterable_destination.__main__ import main
 from iterable_destination.cli import main as cli
 from iterable_destination.cli import options
@@ -333,7 +333,31 @@ def test_json_that_is_no_lines_is_told(tmp_path: Path, monkeypatch: pytest.Monke
     result = run("send", str(path))
     assert result.exit_code == 1
     assert len(read_lines(result)) == 3
-    assert result.stderr.startswith(f"{path}: this looks like JSON over several lines")
+    assert f"{path}: this looks like JSON over several lines" in result.stderr
+
+
+def test_where_delivery_is_off_that_is_told_and_nothing_is_skipped_for_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ITERABLE_ENABLED", "0")
+    off = "delivery is off: the setting enabled (ITERABLE_ENABLED) is false"
+    result = run("send", stdin=LINE)
+    assert (result.exit_code, [each["outcome"] for each in read_lines(result)]) == (0, ["skipped"])
+    assert result.stderr.startswith(f"{off}; events are skipped\n")
+    path, checkpoint = str(tmp_path / "outbox"), tmp_path / "done"
+    with Outbox(path) as outbox:
+        outbox.add({"type": "track"})
+    (tmp_path / "events.jsonl").write_bytes(LINE)
+    for arguments in (
+        ("send", str(tmp_path / "events.jsonl"), "--checkpoint", str(checkpoint)),
+        ("drain", path),
+    ):
+        result = run(*arguments)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert result.stderr.startswith(f"Error: {off}; with a checkpoint or an outbox")
+    assert not checkpoint.exists()
+    with Outbox(path) as outbox:
+        assert len(outbox) == 1
 
 
 def test_no_line_has_a_control_character() -> None:

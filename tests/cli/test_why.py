@@ -234,6 +234,14 @@ def test_a_file_that_is_gone_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (result.exit_code, result.stderr) == (2, "Error: a.jsonl: No such file or directory\n")
 
 
+def test_a_file_that_is_not_there_hides_no_other() -> None:
+    write("a.jsonl", SEEN)
+    told = "Error: gone: No such file or directory\nError: x*: no file matches\n"
+    found = ["a.jsonl:1: is there; translates to POST /api/events/track"]
+    assert why("m-1", "gone", "a.jsonl", "x*", told=told) == found
+    assert why("m-9", "gone", "a.jsonl", "x*", status=2, told=told) == ["not found in 1 file"]
+
+
 def test_nothing_moves_a_terminal() -> None:
     write("a.jsonl", {"messageId": "m-1", "outcome": "\x1b[2J", "error": {"type": "\x9b"}})
     assert why("m-1", "a.jsonl") == ["a.jsonl:1: \\x1b[2J: \\x9b"]
@@ -342,7 +350,10 @@ def test_without_a_user_or_a_key_iterable_is_not_asked(
 ) -> None:
     write("events.jsonl", {"messageId": "m-1", "type": "identify"})
     nobody = "Error: --ask-iterable: no file says whose event it is; give --email or --user-id\n"
-    assert len(why("m-1", "events.jsonl", "--ask-iterable", status=2, told=nobody)) == 1
+    assert why("m-1", "events.jsonl", "--ask-iterable")[1:] == [
+        "Iterable: not asked, for the event names no user"
+    ]
+    assert len(why("m-9", "events.jsonl", "--ask-iterable", status=2, told=nobody)) == 1
     assert why("m-1", "--ask-iterable", status=2, told=nobody) == []
     for option in ("--email", "--user-id"):
         unasked = "Error: --email and --user-id: are for --ask-iterable alone\n"

@@ -33,6 +33,44 @@ CONSTANT = (
         {"userId": {"@path": "$.userId"}, "eventName": "Fine"},
     ),
 )
+ASKING = (
+    Subscription(
+        "Events",
+        "trackEvent",
+        'type = "track" and event = "Signed Up"',
+        {"userId": {"@path": "$.userId"}, "eventName": {"@path": "$.event"}},
+    ),
+    Subscription(
+        "Plans",
+        "updateUser",
+        'properties.plan = "pro"',
+        {
+            "userId": {"@path": "$.userId"},
+            "dataFields": {"plan": {"@path": "$.properties.plan"}, "constant": 1},
+        },
+    ),
+)
+
+
+def test_a_value_that_a_trigger_asks_for_is_a_place_too() -> None:
+    event = {
+        "type": "track",
+        "userId": "u-1",
+        "event": "Signed Up",
+        "properties": {"plan": "pro", "x": 1},
+    }
+    mapped = Settings(mappings=ASKING, nan_as_null=True)
+    for arguments in ((MappedTranslator(ASKING),), (translate, mapped)):
+        found = {(each.call, each.field): each.places for each in origins(event, *arguments)}
+        assert found == {
+            (0, "userId"): ("userId",),
+            (0, "eventName"): ("event",),
+            (1, "userId"): ("userId",),
+            (1, "dataFields.plan"): ("properties.plan",),
+            (1, "dataFields.constant"): (),
+        }
+
+
 IDENTIFY: dict[str, Any] = {
     "type": "identify",
     "userId": "u-1",
