@@ -124,9 +124,10 @@ def source() -> None:
 def translate(files: tuple[str, ...], options_file: str | None) -> None:
     """Show what Segment would be sent for each webhook.
 
-    FILE has one JSON webhook a line, compressed or not; several, folders and patterns are read one
-    after another. Without it, or with -, standard input is read. For each line one line is written,
-    in order: its track call, why it is ignored, or its problems.
+    FILE has JSON webhooks, compressed or not: one a line, each over several lines, or in one array.
+    Several files, folders and patterns are read one after another. Without FILE, or with -,
+    standard input is read. For each webhook one line is written, in order: its track call, why it
+    is ignored, or its problems.
     """
     options = load_options(options_file)
     write_results(files, lambda line: _translate_line(line, options))
