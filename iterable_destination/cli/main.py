@@ -227,9 +227,10 @@ def send(
 ) -> None:
     """Deliver each event to Iterable, many at a time.
 
-    FILE is read as by `translate`. The key is taken from the variable ITERABLE_API_KEY, or else
-    from the settings file. For each event one line is written as soon as it is settled, a user's
-    in their order; a summary goes to standard error.
+    FILE has JSON events, one a line, compressed or not; several, folders and patterns are read one
+    after another. Without it, or with -, standard input is read. The key is taken from the variable
+    ITERABLE_API_KEY, or else from the settings file. For each event one line is written as soon as
+    it is settled, a user's in their order; a summary goes to standard error.
     """
     inputs = find_inputs(files)
     refuse_same_files(inputs, **destination.files, checkpoint=checkpoint)

@@ -145,9 +145,10 @@ def send(
 ) -> None:
     """Deliver each webhook to Segment, many at a time.
 
-    FILE is read as by `source translate`, and may be one of dead letters. The write key is taken
-    from the variable SEGMENT_WRITE_KEY. For each webhook one line is written as soon as it is
-    settled; a summary goes to standard error.
+    FILE has JSON webhooks, one a line, compressed or not, and may be one of dead letters; several,
+    folders and patterns are read one after another. Without it, or with -, standard input is read.
+    The write key is taken from the variable SEGMENT_WRITE_KEY. For each webhook one line is written
+    as soon as it is settled; a summary goes to standard error.
     """
     inputs = find_inputs(files)
     refuse_same_files(inputs, **segment.files, checkpoint=checkpoint)
