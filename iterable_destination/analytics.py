@@ -15,7 +15,6 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
-import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
@@ -25,6 +24,7 @@ from dateutil.tz import tzlocal
 from iterable_destination.delivery.destination import Destination
 from iterable_destination.errors import InvalidEvent, QueueFull
 from iterable_destination.io.outbox import Outbox
+from iterable_destination.io.stamping import make_message_id
 from iterable_destination.model.outcomes import Outcome
 from iterable_destination.model.settings import Settings
 
@@ -173,12 +173,7 @@ class Analytics:
         message_id: Any = None,
     ) -> tuple[bool, dict[str, Any]]:
         """Record a page that a user saw."""
-        about = {
-            "userId": user_id,
-            "category": category,
-            "name": name,
-            "properties": properties or {},
-        }
+        about = _describe_view(user_id, category, name, properties)
         common = (context, timestamp, anonymous_id, integrations, message_id)
         return self._hand_in("page", about, *common)
 
@@ -195,12 +190,7 @@ class Analytics:
         message_id: Any = None,
     ) -> tuple[bool, dict[str, Any]]:
         """Record a screen that a user saw."""
-        about = {
-            "userId": user_id,
-            "category": category,
-            "name": name,
-            "properties": properties or {},
-        }
+        about = _describe_view(user_id, category, name, properties)
         common = (context, timestamp, anonymous_id, integrations, message_id)
         return self._hand_in("screen", about, *common)
 
@@ -245,7 +235,7 @@ class Analytics:
             for name, value in given.items()
             if value is not None
         }
-        event["messageId"] = its_id = str(uuid.uuid4() if message_id is None else message_id)
+        event["messageId"] = its_id = make_message_id() if message_id is None else str(message_id)
         event["timestamp"] = _write_time(timestamp)
         if self._destination is None:
             return True, event
@@ -277,6 +267,18 @@ class Analytics:
             }
             about = (outcome.name, _describe(outcome.error))
             _log.warning("an event is lost, %s: %s", *about, extra=fields)
+
+
+def _describe_view(
+    user_id: Any, category: str | None, name: str | None, properties: dict[str, Any] | None
+) -> dict[str, Any]:
+    """Return the fields of a page or a screen."""
+    return {
+        "userId": user_id,
+        "category": category,
+        "name": name,
+        "properties": properties or {},
+    }
 
 
 def _make_destination() -> Destination:

@@ -14,7 +14,7 @@ import attrs
 
 from iterable_destination.errors import InvalidEvent, InvalidJSON
 from iterable_destination.io.json_lines import STANDARD_INPUT, open_lines
-from iterable_destination.io.outbox import SQLITE_HEADER, read_waiting
+from iterable_destination.io.outbox import is_sqlite, read_waiting
 from iterable_destination.mapping.translate import Translate
 from iterable_destination.model.calls import Identity
 from iterable_destination.model.endpoints import EVENTS_TRACK, TRACK_PURCHASE
@@ -106,10 +106,7 @@ def find_in_file(path: str, message_id: str, reader: EventReader) -> Iterator[Fi
 
 
 def _is_sqlite(path: str) -> bool:
-    if not Path(path).is_file():  # a pipe can be read only once
-        return False
-    with Path(path).open("rb") as file:
-        return file.read(len(SQLITE_HEADER)) == SQLITE_HEADER
+    return Path(path).is_file() and is_sqlite(path)  # a pipe can be read only once
 
 
 def _is_beside_outbox(path: str) -> bool:

@@ -40,7 +40,7 @@ from iterable_destination.errors import (
 from iterable_destination.io.checkpoint import Checkpoint
 from iterable_destination.io.dead_letters import DeadLetters
 from iterable_destination.io.json_lines import STANDARD_INPUT, Lines, find_files, open_lines
-from iterable_destination.io.outbox import SQLITE_HEADER, Outbox
+from iterable_destination.io.outbox import Outbox, is_sqlite
 from iterable_destination.mapping.translate import Translator, translator_for
 from iterable_destination.model.json_codec import decode
 from iterable_destination.model.records import LineRecord
@@ -361,9 +361,8 @@ def check_outbox_file(path: str) -> None:
         stop(f"{path}: {error.strerror}")
     if not stat.S_ISREG(mode):
         stop(f"{path}: no ordinary file")
-    with Path(path).open("rb") as file:
-        if file.read(len(SQLITE_HEADER)) != SQLITE_HEADER:
-            stop(f"{path}: is no outbox")
+    if not is_sqlite(path):
+        stop(f"{path}: is no outbox")
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from typing import NoReturn, TextIO
 import click
 
 from iterable_destination.cli import console
+from iterable_destination.cli.help import PROGRAM
 from iterable_destination.cli.main import command_line
 from iterable_destination.cli.options import WRONG_USAGE
 
@@ -26,7 +27,7 @@ def run() -> NoReturn:
         _use_utf_8(stream)
     try:
         try:
-            command_line(prog_name="iterable-destination")
+            command_line(prog_name=PROGRAM)
         finally:
             sys.stdout.flush()
     except BrokenPipeError:

@@ -36,6 +36,7 @@ from iterable_destination.errors import (
 from iterable_destination.model import endpoints
 from iterable_destination.model.calls import WITH_ID, EncodedCall, Identity, UpdateEmail
 from iterable_destination.model.interruptions import raise_interruption
+from iterable_destination.model.json_copy import unreadable_problem
 from iterable_destination.model.outcomes import Outcome, Rejected, Retryable, Skipped
 from iterable_destination.model.records import EventRecord, Record, as_record
 from iterable_destination.model.translation import FailedSubscription
@@ -189,7 +190,7 @@ class Preparer:
         with suppress(Exception):  # without keys it has no turn to wait for
             keys = ordering_keys([] if identity is None else [identity])
             envelope.message_id = message_id
-        problem = Problem("$", f"cannot be read: {type(error).__name__}")
+        problem = Problem("$", unreadable_problem(error))
         refusal = InvalidEvent([problem], envelope.message_id)
         envelope.outcome = build_failed(Rejected, envelope, refusal)
         return envelope, keys

@@ -27,6 +27,7 @@ from iterable_destination.io.file_lock import (
 from iterable_destination.io.lifecycle import Closeable, ForkSafe
 from iterable_destination.model.bounds import check_seconds
 from iterable_destination.model.interruptions import raise_interruption
+from iterable_destination.model.json_copy import unreadable_problem
 from iterable_destination.model.json_values import as_object
 from iterable_destination.model.outcomes import Outcome
 from iterable_destination.model.responses import redact
@@ -148,7 +149,7 @@ class DeadLetters(Closeable, ForkSafe):
             raise
         except Exception as error:  # noqa: BLE001 - no event may keep others out of the file
             raise_interruption(error)
-            plain = unreadable(letter.event, f"cannot be read: {type(error).__name__}")
+            plain = unreadable(letter.event, unreadable_problem(error))
             return self._encode_line(attrs.evolve(letter, event=plain.value))
 
     def _encode_line(self, letter: DeadLetter) -> bytes:
@@ -181,7 +182,7 @@ def _serialize(event: Any) -> SerializedEvent:
         return serialize_event(event)
     except Exception as error:  # noqa: BLE001 - a Mapping of the caller's may raise anything
         raise_interruption(error)
-        return unreadable(event, f"cannot be read: {type(error).__name__}")
+        return unreadable(event, unreadable_problem(error))
 
 
 def _open_file(path: str) -> FileIO:

@@ -27,7 +27,7 @@ from iterable_destination.typing import Event
 
 VERSION: Final = 1
 #: How a file of SQLite begins, of which an outbox is one.
-SQLITE_HEADER: Final = b"SQLite format 3\x00"
+_SQLITE_HEADER: Final = b"SQLite format 3\x00"
 _READ: Final = (
     "SELECT number, CAST(event AS BLOB) FROM events WHERE number > ? ORDER BY number LIMIT ?"
 )
@@ -285,6 +285,15 @@ class Outbox(Closeable, ForkSafe):
         elif not os.path.samestat(self._status, _status(self._path)):
             raise OutboxError(f"{self._path}: was replaced while it was in use")
         return self._open
+
+
+def is_sqlite(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is one of SQLite, as an outbox is. Raises :exc:`OSError` if it is not there.
+
+    It is opened: a pipe would be waited for.
+    """
+    with Path(path).open("rb") as file:
+        return file.read(len(_SQLITE_HEADER)) == _SQLITE_HEADER
 
 
 def read_waiting(path: str | os.PathLike[str]) -> Iterator[OutboxRecord]:

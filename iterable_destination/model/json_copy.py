@@ -67,7 +67,7 @@ def surrogate_problem(text: str) -> str | None:
     return None
 
 
-def unreadable_problem(error: Exception) -> str:
+def unreadable_problem(error: BaseException) -> str:
     """Say what is wrong with a value that raised an exception where it was read."""
     return f"cannot be read: {type(error).__name__}"
 

@@ -6,10 +6,11 @@ from decimal import Decimal
 from typing import Any, Final
 
 from iterable_destination.errors import Note, add_note
+from iterable_destination.model.json_copy import MAX_NESTING
 
 _NULL: Final = "NaN, taken as null"
-#: An event that is nested deeper is refused.
-_MAX_DEPTH: Final = 130
+#: An event that is nested deeper is refused: its own fields are a level below it.
+_MAX_DEPTH: Final = MAX_NESTING + 2
 #: Pandas' names for an empty cell that is no number.
 _OF_PANDAS: Final = frozenset({"NaTType", "NAType"})
 

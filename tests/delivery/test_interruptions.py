@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import signal
 import subprocess
 import sys
@@ -36,7 +35,13 @@ from tests.support.delivering import (
     track,
     wait_until,
 )
-from tests.support.interrupting import Interruption, at_each_line, raise_interruption
+from tests.support.interrupting import (
+    HANDLERS,
+    Interruption,
+    TimeLimitError,
+    at_each_line,
+    raise_interruption,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -76,30 +81,6 @@ def test_what_is_raised_at_any_line_of_enqueue_leaves_no_event_without_an_outcom
     assert len(set(indexes)) == len(indexes)
     assert set(taken) <= set(indexes)
     assert {outcome.name for outcome in told} == {"delivered"}
-
-
-class TimeLimitError(Exception):
-    """A time limit, such as that of a task queue."""
-
-
-def _handle(*_: object) -> None:
-    raise TimeLimitError
-
-
-class _Handler:
-    def handle(self, *_: object) -> None:
-        raise TimeLimitError
-
-    def __call__(self, *_: object) -> None:
-        raise TimeLimitError
-
-
-HANDLERS: dict[str, Any] = {
-    "function": _handle,
-    "method": _Handler().handle,
-    "object": _Handler(),
-    "partial": functools.partial(_handle, 1),
-}
 
 
 @pytest.fixture(params=list(HANDLERS.values()), ids=list(HANDLERS))

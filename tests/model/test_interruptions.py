@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import signal
 import threading
 from collections.abc import Iterator
@@ -12,22 +11,7 @@ import pytest
 
 from iterable_destination.errors import InvalidEvent, Problem
 from iterable_destination.model.interruptions import raise_interruption
-
-
-class TimeIsUp(Exception):
-    """What a handler raises."""
-
-
-def stop(*_: Any) -> None:
-    raise TimeIsUp
-
-
-class Stopper:
-    def __call__(self, *_: Any) -> None:
-        raise TimeIsUp
-
-    def stop(self, *_: Any) -> None:
-        raise TimeIsUp
+from tests.support.interrupting import HANDLERS, TimeLimitError
 
 
 @pytest.fixture(autouse=True)
@@ -41,31 +25,27 @@ def before() -> Iterator[None]:
 def interrupted(handler: Any) -> Exception:
     """Return what a handler raises while something else runs."""
     signal.signal(signal.SIGINT, handler)
-    with pytest.raises(TimeIsUp) as caught:
+    with pytest.raises(TimeLimitError) as caught:
         signal.raise_signal(signal.SIGINT)
     return caught.value
 
 
-@pytest.mark.parametrize(
-    "handler",
-    [stop, functools.partial(stop, 1), Stopper(), Stopper().stop],
-    ids=["function", "partial", "object", "method"],
-)
+@pytest.mark.parametrize("handler", HANDLERS.values(), ids=HANDLERS)
 def test_what_a_handler_raises_is_raised(handler: Any) -> None:
     error = interrupted(handler)
-    with pytest.raises(TimeIsUp):
+    with pytest.raises(TimeLimitError):
         raise_interruption(error)
 
 
 def test_what_a_handler_made_is_raised_out_of_what_it_became() -> None:
     made = ValueError("x")
-    made.__cause__ = interrupted(stop)
-    with pytest.raises(TimeIsUp):
+    made.__cause__ = interrupted(HANDLERS["function"])
+    with pytest.raises(TimeLimitError):
         raise_interruption(made)
 
 
 def test_what_no_handler_raised_is_no_interruption() -> None:
-    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGINT, HANDLERS["function"])
     for error in (ValueError("x"), RecursionError(), InvalidEvent([Problem("$", "x")])):
         raise_interruption(error)
 
@@ -92,6 +72,6 @@ def raised_in_a_thread(error: BaseException) -> list[BaseException]:
 
 
 def test_other_threads_have_no_handlers() -> None:
-    assert raised_in_a_thread(interrupted(stop)) == []
+    assert raised_in_a_thread(interrupted(HANDLERS["function"])) == []
     assert raised_in_a_thread(SystemExit()) == []
     assert [type(each) for each in raised_in_a_thread(KeyboardInterrupt())] == [KeyboardInterrupt]

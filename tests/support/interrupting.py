@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import sys
 from collections.abc import Callable, Iterator
@@ -22,6 +23,31 @@ FILES: Final = (
     "threading.py",
     "contextlib.py",
 )
+
+
+class TimeLimitError(Exception):
+    """A time limit, such as that of a task queue."""
+
+
+def _handle(*_: object) -> None:
+    raise TimeLimitError
+
+
+class _Handler:
+    def handle(self, *_: object) -> None:
+        raise TimeLimitError
+
+    def __call__(self, *_: object) -> None:
+        raise TimeLimitError
+
+
+#: Signal handlers of each kind that raise one.
+HANDLERS: Final[dict[str, Any]] = {
+    "function": _handle,
+    "method": _Handler().handle,
+    "object": _Handler(),
+    "partial": functools.partial(_handle, 1),
+}
 
 
 class Interruption(BaseException):

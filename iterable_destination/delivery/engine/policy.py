@@ -20,7 +20,10 @@ from iterable_destination.model.endpoints import Endpoint
 
 @attrs.frozen(kw_only=True)
 class DeliveryPolicy:
-    """The rules of a scheduler. The schedulers of one destination share all but the last three."""
+    """The rules of a scheduler. The schedulers of one destination share all but the last three.
+
+    One that delivers in the background from memory has linked keys of its own as well.
+    """
 
     retry: RetryPolicy
     rate_limiters: RateLimiters
