@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from iterable_destination import Destination, InvalidEvent, Note, Settings, translate
+from iterable_destination import (
+    Destination,
+    DestinationFunction,
+    InvalidEvent,
+    Note,
+    Settings,
+    translate,
+)
 from iterable_destination.mapping.translate import translator_for
 
 NAN = float("nan")
@@ -60,3 +67,14 @@ def test_a_destination_obeys_it() -> None:
     with Destination(Settings(enabled=False, nan_as_null=True)) as to:
         outcome = to.send(event())
         assert (outcome.name, len(outcome.notes)) == ("skipped", 1)
+
+
+@WAYS
+def test_a_function_skips_what_the_mapping_skips(mappings: Any) -> None:
+    class Function(DestinationFunction):
+        def on_identify(self, *_: Any) -> None:
+            raise AssertionError("it is switched off")
+
+    settings = Settings(nan_as_null=True, mappings=mappings)
+    skipped = event() | {"integrations": {"Iterable": False}}
+    assert Function()(skipped, settings).skipped == "integrations.Iterable is false"
