@@ -119,3 +119,15 @@ def test_counts_of_users_are_bounded_too(count: int) -> None:
     for number in range(100):
         links.link({f"#{number}", f"@{number}"})
     assert len(links._counts) == len(links) == count
+
+
+def test_a_key_whose_main_key_was_linked_to_another_is_found_there() -> None:
+    links = LinkedKeys()
+    for number in range(8):
+        links.link({f"#{number}", f"@{number}"})
+    for step in (1, 2, 4):  # two by two, so that each has several above it
+        for number in range(0, 8, 2 * step):
+            links.link({f"#{number}", f"#{number + step}"})
+    everybody = [f"{kind}{number}" for kind in "#@" for number in range(8)]
+    assert are_one(links, *everybody)
+    assert are_one(links, *everybody)  # and the same by the shorter way
