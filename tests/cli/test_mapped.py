@@ -14,7 +14,7 @@ import requests
 
 from iterable_destination import Outbox
 from iterable_destination.cli import console
-from iterable_destination.cli.explain import describe_origin
+from iterable_destination.mapping.explanation import FieldExplanation, describe_field
 from iterable_destination.mapping.origins import Origin
 from iterable_destination.testing import LocalIterable, Project
 from tests.cli.test_main import BOM, read_lines, read_outcomes, run, start_process, to_json
@@ -314,13 +314,15 @@ def test_the_classic_mapping_is_explained_by_the_places_of_fields() -> None:
             body: {"userId":"u-1","eventName":"Seen","dataFields":{}}
             userId from userId: "u-1"
             eventName from event: "Seen"
+            rules: docs/reference/identity.md, docs/reference/track.md
         line 2, track m-7
           POST /api/commerce/trackPurchase
             body: {"user":{"userId":"7"},"items":[],"total":9,"dataFields":{}}
             user.userId from userId: 7, converted to "7"
             total from properties.total: "9", converted to 9
-            note: userId: a number, sent as a string
-            note: properties.total: a string, sent as the number it says
+            rules: docs/reference/identity.md, docs/reference/commerce.md#orders
+            note: userId: a number, sent as a string; the value is 7
+            note: properties.total: a string, sent as the number it says; the value is "9"
         line 4, page m-5
           skipped: no setting asks for this page: track_all_pages would send it
         """
@@ -340,6 +342,7 @@ def test_subscriptions_are_explained_by_what_decided(mappings: str) -> None:
             body: {"userId":"u-1","eventName":"Seen","dataFields":{}}
             userId from userId: "u-1"
             eventName from event: "Seen"
+            rules: docs/reference/mappings.md#actions
         line 2, track m-2
           Events: fired, by type = "track"
             payload: {"userId":"u-1","eventName":"Seen"}
@@ -349,23 +352,26 @@ def test_subscriptions_are_explained_by_what_decided(mappings: str) -> None:
             body: {"userId":"u-1","eventName":"Seen","dataFields":{}}
             userId from userId: "u-1"
             eventName from event: "Seen"
+            rules: docs/reference/mappings.md#actions
           POST /api/users/update, of Plans
             body: {"userId":"u-1","dataFields":{"plan":"pro"},"mergeNestedObjects":true}
             userId from userId: "u-1"
             dataFields.plan from properties.plan: "pro"
             mergeNestedObjects from properties.merge: true
+            rules: docs/reference/mappings.md#actions
         line 3, track m-3
           Events: fired, by type = "track"
             payload: {"userId":7,"eventName":"Seen"}
-            coerced: userId: a number, taken as a string
+            coerced: userId: a number, taken as a string; the value is 7
           Plans: fired, by type = "track" and properties.plan != null
             payload: {"userId":7,"dataFields":{"plan":"pro"},"mergeNestedObjects":"yes"}
-            coerced: userId: a number, taken as a string
-            problem: mergeNestedObjects: must be true or false, not this string
+            coerced: userId: a number, taken as a string; the value is 7
+            problem: mergeNestedObjects: must be true or false, not this string; the value is "yes"
           POST /api/events/track, of Events
             body: {"userId":"7","eventName":"Seen","dataFields":{}}
             userId from userId: 7, converted to "7"
             eventName from event: "Seen"
+            rules: docs/reference/mappings.md#actions
         line 4, page m-5
           Events: did not fire, by type = "track"
           Plans: did not fire, by type = "track"
@@ -387,11 +393,13 @@ def test_what_is_converted_or_comes_from_a_setting_is_told(tmp_path: Path) -> No
             eventName from type: "page", the setting map_all_pages_to_single_event_name, converted to "Loaded a Page"
             createdAt from timestamp: 1675629730123, converted to 1675629730
             dataFields.name from name: "Home"
+            rules: docs/reference/identity.md, docs/reference/pages.md, docs/reference/reading.md#timestamp
         line 2, identify
           POST /api/users/update
             body: {{"userId":"u-1","dataFields":{{"bio":"{"x" * 100}"}}}}
             userId from userId: "u-1"
             dataFields.bio from traits.bio: "{"x" * 58}…
+            rules: docs/reference/identity.md, docs/reference/identify.md
         """  # noqa: E501 - as it is printed
     )
     settings = tmp_path / "settings.json"
@@ -405,8 +413,9 @@ def test_what_is_converted_or_comes_from_a_setting_is_told(tmp_path: Path) -> No
 
 
 def test_a_setting_alone_may_be_where_a_field_comes_from() -> None:
-    fields = (Origin(0, "eventName", (), ("some_setting",), value="Loaded a Page"),)
-    assert describe_origin(fields[0]) == 'eventName from the setting some_setting: "Loaded a Page"'
+    origin = Origin(0, "eventName", (), ("some_setting",), value="Loaded a Page")
+    words = 'eventName from the setting some_setting: "Loaded a Page"'
+    assert describe_field(FieldExplanation(origin, "reference/pages.md")) == words
 
 
 @pytest.mark.parametrize("variable", ["NO_COLOR", "COLOUR"])
@@ -436,6 +445,7 @@ def test_a_constant_has_no_place(tmp_path: Path) -> None:
             body: {"userId":"u-1","eventName":"Page","dataFields":{}}
             userId from userId: "u-1"
             eventName from no single place in the event: "Page"
+            rules: docs/reference/mappings.md#actions
         """
     )
 
@@ -471,12 +481,13 @@ def test_what_is_refused_is_explained_and_work_goes_on(mappings: str) -> None:
             problem: event: missing
         line 4
           refused
-            problem: type: must be a string, not a number
+            problem: type: must be a string, not a number; the value is 7
         line 5, track m-1
           POST /api/events/track
             body: {"userId":"u-1","eventName":"Seen","dataFields":{}}
             userId from userId: "u-1"
             eventName from event: "Seen"
+            rules: docs/reference/identity.md, docs/reference/track.md
         """
     )
     assert explain(*handed[2:4], options=("--mappings", mappings), status=1) == dedent(
@@ -490,7 +501,7 @@ def test_what_is_refused_is_explained_and_work_goes_on(mappings: str) -> None:
             problem: Events: eventName: missing
         line 2
           refused
-            problem: type: must be a string, not a number
+            problem: type: must be a string, not a number; the value is 7
         """
     )
 
@@ -506,7 +517,8 @@ def test_a_type_in_another_case_is_noted_once_and_explained_as_it_is_taken(mappi
             body: {"userId":"u-1","eventName":"Seen","dataFields":{}}
             userId from userId: "u-1"
             eventName from event: "Seen"
-            note: type: taken as track, as Segment writes it
+            rules: docs/reference/mappings.md#actions
+            note: type: taken as track, as Segment writes it; the value is "Track"
         """
     )
 

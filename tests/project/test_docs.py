@@ -354,7 +354,8 @@ def test_code_stands_in_files_that_are_run(page: str) -> None:
 
 #: Modules whose texts are no messages: the demo, words for the terminal, data, the local Iterable.
 SILENT_MODULES = re.compile(
-    "(__init__|testing/|cli/(demo|console|explain|help|samples)|model/dates|source/collections).*"
+    "(__init__|testing/|cli/(demo|console|explain|help|samples)|mapping/explanation|model/dates"
+    "|source/collections).*"
 )
 #: Every other module of the package: what it says, the page of messages repeats.
 SPEAKING = sorted(
