@@ -129,6 +129,22 @@ class Project:
         return list(self._state.effects.kept)
 
     @property
+    def effect_count(self) -> int:
+        """The number of all effects, kept or not, which is the ``number`` of the next."""
+        return self._state.effects.count
+
+    def effects_since(self, number: int) -> list[Effect]:
+        """The effects from this number on that are kept, in order of application: a new list.
+
+        To follow a project, ask again with the number after the last one: no other is copied.
+        """
+        ledger = self._state.effects
+        newest = ledger.count - number
+        if newest <= 0:
+            return []
+        return [effect for effect in ledger.kept[-newest:] if effect.number >= number]
+
+    @property
     def rate_limited(self) -> int:
         """The number of requests that got a 429 because of ``rate_limits``."""
         return self._rates.refused
