@@ -1,4 +1,4 @@
-"""Marks: problems and notes at the values of an event, as the editor shows them beside its lines."""
+"""Marks: problems and notes at the values of an event, which the editor shows at their lines."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from iterable_destination.mapping.actions import Explanation, Subscription
 from iterable_destination.mapping.explanation import EventExplanation
 from iterable_destination.mapping.places import Keys, find_place
 
-_PROBLEM: Final = "error"
-_NOTE: Final = "warning"
+#: How the editor shows each.
+_SEVERITIES: Final = {Problem: "error", Note: "warning"}
 #: How a directive names a place in the event.
 _PATH: Final = "@path"
 
@@ -36,37 +36,33 @@ def mark_event(
 
     ``subscriptions`` are those that the explanation is about.
     """
-    marks = list(_mark_all(event, explanation.notes, _NOTE))
+    marks = list(_mark_all(event, explanation.notes))
     by_name = {each.name: each for each in subscriptions}
     for each in explanation.subscriptions:
         marks += _mark_subscription(event, each, by_name[each.subscription])
     if not any(each.problems for each in explanation.subscriptions):  # else these are the same
-        marks += _mark_all(event, explanation.problems, _PROBLEM)
+        marks += _mark_all(event, explanation.problems)
     return tuple(dict.fromkeys(marks))
 
 
 def mark_webhook(webhook: Any, found: Iterable[Note | Problem]) -> tuple[Mark, ...]:
     """Return the marks of a webhook, of its problems or of its notes."""
-    severities = {Problem: _PROBLEM, Note: _NOTE}
-    return tuple(
-        [each for one in found for each in _mark_all(webhook, [one], severities[type(one)])]
-    )
+    return tuple(_mark_all(webhook, found))
 
 
-def _mark_all(event: Any, found: Iterable[Note | Problem], severity: str) -> Iterator[Mark]:
+def _mark_all(event: Any, found: Iterable[Note | Problem]) -> Iterator[Mark]:
     for each in found:
         keys = find_place(event, each.path).keys
-        yield Mark(keys, f"{each.path}: {each.message}", severity)
+        yield Mark(keys, f"{each.path}: {each.message}", _SEVERITIES[type(each)])
 
 
 def _mark_subscription(
     event: Any, explanation: Explanation, subscription: Subscription
 ) -> Iterator[Mark]:
-    for severity, found in ((_PROBLEM, explanation.problems), (_NOTE, explanation.coercions)):
-        for each in found:
-            keys = _find_source(event, subscription, each.path)
-            words = f"{explanation.subscription}: {each.path}: {each.message}"
-            yield Mark(keys, words, severity)
+    for each in (*explanation.problems, *explanation.coercions):
+        keys = _find_source(event, subscription, each.path)
+        words = f"{explanation.subscription}: {each.path}: {each.message}"
+        yield Mark(keys, words, _SEVERITIES[type(each)])
 
 
 def _find_source(event: Any, subscription: Subscription, place: str) -> Keys:
