@@ -59,7 +59,8 @@ def _mark_all(event: Any, found: Iterable[Note | Problem]) -> Iterator[Mark]:
 def _mark_subscription(
     event: Any, explanation: Explanation, subscription: Subscription
 ) -> Iterator[Mark]:
-    for each in (*explanation.problems, *explanation.coercions):
+    found: tuple[Note | Problem, ...] = (*explanation.problems, *explanation.coercions)
+    for each in found:
         keys = _find_source(event, subscription, each.path)
         words = f"{explanation.subscription}: {each.path}: {each.message}"
         yield Mark(keys, words, _SEVERITIES[type(each)])
