@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
-from typing import TYPE_CHECKING, Any, Final, Literal
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 import click
@@ -26,9 +25,9 @@ from iterable_destination.cli.help import (
 )
 from iterable_destination.cli.interruptions import (
     InterruptibleGroup,
-    catch_interrupts,
     interrupt_at_sigterm,
 )
+from iterable_destination.cli.local import emulate, playground
 from iterable_destination.cli.option_groups import (
     DestinationOptions,
     ServerOptions,
@@ -43,7 +42,6 @@ from iterable_destination.cli.options import (
     FILES,
     MAPPINGS,
     ONLY_PROBLEMS,
-    PORT,
     SETTINGS,
     SOME_FAILED,
     WRONG_USAGE,
@@ -85,7 +83,7 @@ from iterable_destination.model.settings import Settings
 from iterable_destination.model.translation import Translation
 
 if TYPE_CHECKING:
-    from iterable_destination.testing import Received, Response
+    pass
 
 _NO_AUTHENTICATION: Final = (
     "set the variable SEGMENT_SHARED_SECRET or SEGMENT_WRITE_KEY, or let anybody send events with"
@@ -380,6 +378,8 @@ def serve(server: ServerOptions, destination: DestinationOptions) -> None:
 
 command_line.add_command(source)
 command_line.add_command(why)
+command_line.add_command(emulate)
+command_line.add_command(playground)
 
 
 @command_line.command(
@@ -396,66 +396,3 @@ def demo(*, shows_all: bool) -> None:
     from iterable_destination.cli import demo as story  # noqa: PLC0415 - other commands start quicker
 
     story.run(shows_all=shows_all)
-
-
-@command_line.command(
-    epilog=make_epilog(
-        SERVER_STATUS, "emulate --port 8080", "emulate --project-type email --keep 1000 --quiet"
-    )
-)
-@click.option("--port", type=PORT, default=0, show_default=True, help="0 picks a free one.")
-@click.option(
-    "--project-type",
-    type=click.Choice(["email", "userid", "hybrid"]),
-    default="hybrid",
-    show_default=True,
-    help="How the project knows its users.",
-)
-@click.option(
-    "--keep",
-    type=click.IntRange(0),
-    default=100_000,
-    show_default=True,
-    help="How many events, and how many purchases, it keeps: the newest ones.",
-)
-@click.option("--quiet", is_flag=True, help="Print no line for a request.")
-def emulate(
-    port: int, project_type: Literal["email", "userid", "hybrid"], keep: int, *, quiet: bool
-) -> None:
-    """Run a local Iterable until interrupted, and print the address it listens on.
-
-    It takes the key in ITERABLE_API_KEY, or any key if that is not set. For each request one line
-    goes to standard error: its method, its path and the status of the response.
-    """
-    from iterable_destination.testing import LocalIterable, Project  # noqa: PLC0415 - as above
-
-    project = Project(
-        project_type=project_type,
-        api_key=os.environ.get("ITERABLE_API_KEY") or None,
-        keep_requests=0,  # nobody can ask for them
-        keep_effects=0,
-        keep_records=keep,
-    )
-    try:
-        faults = None if quiet else _print_request
-        server = LocalIterable(project, port=port, faults=faults).start()
-    except OSError as error:
-        stop(f"port {port}: {error.strerror}")
-    with catch_interrupts() as wait:
-        click.echo(server.url)
-        click.echo("Stop it with Ctrl-C.", err=True)
-        wait()
-    server.stop()
-
-
-def _print_request(received: Received, respond: Callable[[], Response]) -> Response:
-    """Respond to a request, and print a line about it.
-
-    The query is left out, since clients may have the key in it.
-    """
-    response = respond()
-    path = received.path.partition("?")[0]
-    words = f"{received.method} {path} {response.status}"
-    with suppress(OSError):  # nobody may read any more
-        click.echo(console.escape_unprintable(words), err=True)
-    return response

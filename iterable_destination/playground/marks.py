@@ -14,8 +14,6 @@ from iterable_destination.mapping.places import Keys, find_place
 
 #: How the editor shows each.
 _SEVERITIES: Final = {Problem: "error", Note: "warning"}
-#: How a directive names a place in the event.
-_PATH: Final = "@path"
 
 
 @attrs.frozen
@@ -68,9 +66,16 @@ def _mark_subscription(
 
 def _find_source(event: Any, subscription: Subscription, place: str) -> Keys:
     """Return where a value of a payload comes from, if its mapping names one place."""
-    directive = find_place(subscription.mapping, place).value
-    source = directive.get(_PATH) if isinstance(directive, dict) else None
-    if isinstance(source, str):
+    source = _read_path(find_place(subscription.mapping, place).value)
+    if source is not None:
         return find_place(event, source.removeprefix("$").removeprefix(".")).keys
     found = find_place(event, place)
     return found.keys if found.is_whole else ()
+
+
+def _read_path(directive: Any) -> str | None:
+    """Return the place in the event that a directive names, or whose elements it maps."""
+    match directive:
+        case {"@path": str(source)} | {"@arrayPath": [{"@path": str(source)}, *_]}:
+            return source
+    return None

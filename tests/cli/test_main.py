@@ -797,6 +797,7 @@ COMMANDS = [
     ("serve",),
     ("demo",),
     ("emulate",),
+    ("playground",),
     *(("source", name) for name in ("translate", "send", "serve")),
 ]
 

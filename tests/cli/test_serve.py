@@ -146,7 +146,7 @@ def test_with_an_outbox_events_are_taken_while_iterable_is_down(tmp_path: Path) 
         assert stop_command(process)[0] == 0
 
 
-@pytest.mark.parametrize("command", ["serve", "source serve", "emulate"])
+@pytest.mark.parametrize("command", ["serve", "source serve", "emulate", "emulate --page", "playground"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_as_soon_as_the_address_is_there_ends_it_in_order(
     command: str, number: int
@@ -220,7 +220,7 @@ def test_a_port_that_is_taken_is_wrong_usage(monkeypatch: pytest.MonkeyPatch) ->
     assert result == (2, f"Error: 127.0.0.1, port {port}: Address already in use\n")
 
 
-@pytest.mark.parametrize("command", ["serve", "emulate", "source serve"])
+@pytest.mark.parametrize("command", ["serve", "emulate", "source serve", "playground"])
 @pytest.mark.parametrize("port", ["-1", "65536", "70000"])
 def test_a_port_that_is_none_is_wrong_usage(command: str, port: str) -> None:
     arguments = [*command.split(), "--port", port]
