@@ -18,6 +18,19 @@ nox.needs_version = ">=2025.2.9"
 SUPPORTED = ("3.11", "3.12", "3.13", "3.14")
 #: The packages whose own tests cover each of their branches, by directory.
 CORE = ("model", "mapping", "source", "delivery/engine")
+#: Asks the page, and what it loads.
+ASK_PAGE = """
+from urllib.request import urlopen
+from iterable_destination.playground.app import playground_app
+from iterable_destination.playground.server import serve
+from iterable_destination.testing import LocalIterable
+
+with LocalIterable() as iterable, serve(playground_app(iterable), "127.0.0.1", 0) as url:
+    page = urlopen(url).read().decode()
+    for path in ("playground.css", "event.js", "vendor/jsoneditor.js", "vendor/pico.css"):
+        assert urlopen(f"{url}/static/{path}").read(), path
+    assert "Send" in page
+"""
 ONE_EVENT = '{"type": "track", "event": "Ci Passed", "userId": "u1"}\n'
 
 
@@ -106,7 +119,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(python=FULL)
 def wheel(session: nox.Session) -> None:
-    """Build the wheel, and run the demo and the command line from it, away from the checkout."""
+    """Build the wheel, and run from it the demo, the command line and the page, elsewhere."""
     session.install("build")
     dist, fresh = Path(session.create_tmp()) / "dist", Path(session.create_tmp()) / "fresh"
     shutil.rmtree(dist, ignore_errors=True)
@@ -123,3 +136,9 @@ def wheel(session: nox.Session) -> None:
         session.error("the demo shows no event history")
     Path("event.json").write_text(ONE_EVENT, "utf-8")
     session.run(command, "translate", "event.json", external=True)
+    missing = session.run(command, "playground", success_codes=[2], silent=True, external=True)
+    if "pip install 'jinja2" not in str(missing):
+        session.error("the command does not say what the page needs")
+    extra = f"{built.resolve()}[playground]"
+    session.run(*install[:-1], extra, external=True)
+    session.run(str(programs / "python"), "-c", ASK_PAGE, external=True)

@@ -25,6 +25,8 @@ from iterable_destination.playground.users import UserViews
 from iterable_destination.source import Ignored, to_segment
 from iterable_destination.testing import LocalIterable, engagement
 
+_NO_SUCH_USER: Final = "the local Iterable knows no such user: send an event about the user first"
+
 
 class Answers:
     """Answers the pages, over a local Iterable. Safe to use from several threads.
@@ -104,8 +106,8 @@ class Answers:
             raise WrongAttempt("name and user: must be strings")
         try:
             webhook = self._iterable.webhook(name, user)
-        except ValueError as error:
-            raise WrongAttempt(str(error)) from None
+        except ValueError:
+            raise WrongAttempt(_NO_SUCH_USER) from None
         return {"webhook": webhook, "posted": self._post(webhook)}
 
     def _post(self, webhook: Mapping[str, Any]) -> str:

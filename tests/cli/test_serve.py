@@ -146,7 +146,9 @@ def test_with_an_outbox_events_are_taken_while_iterable_is_down(tmp_path: Path) 
         assert stop_command(process)[0] == 0
 
 
-@pytest.mark.parametrize("command", ["serve", "source serve", "emulate", "emulate --page", "playground"])
+@pytest.mark.parametrize(
+    "command", ["serve", "source serve", "emulate", "emulate --page", "playground"]
+)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_as_soon_as_the_address_is_there_ends_it_in_order(
     command: str, number: int

@@ -355,7 +355,7 @@ def test_code_stands_in_files_that_are_run(page: str) -> None:
 #: Modules whose texts are no messages: the demo, words for the terminal, data, the local Iterable.
 SILENT_MODULES = re.compile(
     "(__init__|testing/|cli/(demo|console|explain|help|samples)|mapping/explanation|model/dates"
-    "|source/collections).*"
+    "|playground/users|source/collections).*"
 )
 #: Every other module of the package: what it says, the page of messages repeats.
 SPEAKING = sorted(
@@ -374,9 +374,9 @@ SILENT = {
     "debug",
     "TypeError",
 }
-SILENT |= {"split", "frozenset", "command", "counts", "startswith"}
-#: How what is said to a database begins, which no user reads.
-DATABASE = ("CREATE ", "DELETE ", "INSERT ", "PRAGMA ", "SELECT ", "+ 1", "- 1")
+SILENT |= {"split", "frozenset", "command", "counts", "startswith", "removeprefix"}
+#: How what is said to a database or a browser begins, which no user reads.
+PROTOCOLS = ("CREATE ", "DELETE ", "INSERT ", "PRAGMA ", "SELECT ", "+ 1", "- 1", "default-src ")
 GAP = "<…>"
 
 
@@ -391,7 +391,7 @@ def templates(module: str) -> set[str]:
         and isinstance(node.value, ast.Constant)
     }
     shown = (text.encode(errors="backslashreplace").decode() for text in _texts(tree, constants))
-    texts = {gapped(text) for text in shown if not text.startswith(DATABASE)}
+    texts = {gapped(text) for text in shown if not text.startswith(PROTOCOLS)}
     return {text for text in texts if " " in text.replace(GAP, "").strip()}
 
 
