@@ -1,30 +1,16 @@
-"""The demo and the emulator, end to end over HTTP."""
+"""The demo, end to end over HTTP."""
 
 from __future__ import annotations
 
-import errno
-import json
-import os
 import re
-import socket
-import subprocess
-import sys
-import urllib.error
-import urllib.request
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from operator import itemgetter
-from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
-from iterable_destination import InvalidEvent, testing, translate
+from iterable_destination import InvalidEvent, translate
 from iterable_destination.cli import console, samples
 from iterable_destination.cli.main import command_line
-from iterable_destination.testing import Project
 
 #: The events of the week that are wrong on purpose, and how many problems each has.
 REFUSED = {
@@ -148,119 +134,3 @@ def test_the_week_is_refused_where_it_is_meant_to_be() -> None:
         except InvalidEvent as error:
             problems[error.message_id] = len(error.problems)
     assert problems == REFUSED
-
-
-@pytest.mark.parametrize(("key", "status"), [("the key", 1), ("another", 2)])
-def test_the_emulator_takes_the_key_it_is_given(key: str, status: int, tmp_path: Path) -> None:
-    events = tmp_path / "events.jsonl"
-    events.write_text(json.dumps({"type": "track", "event": "A", "userId": "u1"}) + "\n{}\n")
-    run = [sys.executable, "-m", "iterable_destination"]
-    environment = os.environ | {"ITERABLE_API_KEY": "the key"}
-    with subprocess.Popen(
-        [*run, "emulate", "--port", "0"], env=environment, stdout=subprocess.PIPE, text=True
-    ) as emulator:
-        try:
-            assert emulator.stdout is not None
-            url = emulator.stdout.readline().strip()
-            sent = subprocess.run(
-                [*run, "send", "--base-url", url, str(events)],
-                env=environment | {"ITERABLE_API_KEY": key},
-                capture_output=True,
-                check=False,
-                timeout=60,
-            )
-        finally:
-            emulator.terminate()
-    lines = sorted(map(json.loads, sent.stdout.splitlines()), key=itemgetter("index"))
-    outcomes = [line["outcome"] for line in lines]
-    assert (sent.returncode, outcomes) == (
-        status,
-        ["delivered" if key == "the key" else "retryable", "rejected"],
-    )
-
-
-def test_the_emulator_says_so_if_the_port_is_taken() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        result = CliRunner().invoke(command_line, ["emulate", "--port", str(port)])
-    words = os.strerror(errno.EADDRINUSE)
-    assert (result.exit_code, result.stderr) == (2, f"Error: port {port}: {words}\n")
-
-
-# The emulator's lines ----------------------------------------------------------------------------
-
-
-@contextmanager
-def emulate(*arguments: str) -> Iterator[tuple[str, list[str]]]:
-    """Run the emulator; yield its address, and a list that has what it wrote at the end."""
-    command = [sys.executable, "-m", "iterable_destination", "emulate", *arguments]
-    told: list[str] = []
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as emulator:
-        try:
-            assert emulator.stdout is not None
-            yield emulator.stdout.readline().strip(), told
-        finally:
-            emulator.terminate()
-            told += emulator.communicate(timeout=30)[1].splitlines()
-
-
-def ask(url: str, path: str, body: Any = None) -> Any:
-    content = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(  # noqa: S310 - to this machine
-        url + path, content, {"Api-Key": "the-secret-key", "Content-Type": "application/json"}
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310 - likewise
-            return json.load(response)
-    except urllib.error.HTTPError as error:
-        return error.code
-
-
-EVENT = {"email": "ada@example.com", "eventName": "Secret Plan"}
-
-
-def test_the_emulator_prints_a_line_for_each_request_without_its_contents() -> None:
-    with emulate() as (url, told):
-        ask(url, "/api/events/track", EVENT)
-        ask(url, "/api/events/track", {"eventName": "Secret Plan"})
-        ask(url, "/api/users/getByEmail?email=ada@example.com&api_key=the-secret-key")
-        assert ask(url, "/nowhere%1b") == 404
-    told.remove("Stop it with Ctrl-C.")  # which may come after the first request
-    assert told == [
-        "POST /api/events/track 200",
-        "POST /api/events/track 400",
-        "GET /api/users/getByEmail 200",
-        "GET /nowhere%1b 404",
-    ]
-
-
-def test_the_emulator_is_quiet_if_it_is_told_to_be() -> None:
-    with emulate("--quiet") as (url, told):
-        assert ask(url, "/api/events/track", EVENT)["code"] == "Success"
-    assert told == ["Stop it with Ctrl-C."]
-
-
-def test_the_emulator_keeps_the_newest_events() -> None:
-    with emulate("--keep", "2", "--quiet") as (url, _):
-        for number in range(5):
-            ask(url, "/api/events/track", EVENT | {"id": str(number)})
-        events = ask(url, "/api/events/ada@example.com")["events"]
-    assert [event["id"] for event in events] == ["3", "4"]
-
-
-def test_the_emulator_keeps_a_bounded_number_of_everything(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    made: list[Project] = []
-
-    def start(project: Project, **_: Any) -> Any:
-        made.append(project)
-        raise OSError(errno.EACCES, "not now")
-
-    monkeypatch.setattr(testing, "LocalIterable", start)
-    assert CliRunner().invoke(command_line, ["emulate"]).exit_code == 2
-    [project] = made
-    kept = (project.keep_requests, project.keep_effects, project.keep_records)
-    assert kept == (0, 0, 100_000)
