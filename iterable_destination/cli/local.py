@@ -209,7 +209,9 @@ def _serve(application: Any, port: int) -> Iterator[str]:
         try:
             url = stack.enter_context(serve(application, _LOOPBACK, port))
         except OSError as error:
-            stop(f"port {port}: {os.strerror(error.errno)}")  # strerror has the address as well
+            stop(
+                f"port {port}: {os.strerror(error.errno or 0)}"
+            )  # strerror has the address as well
         yield url
 
 
