@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Self
+
+import requests
 
 ORDER = {
     "messageId": "m-1",
@@ -30,3 +32,35 @@ PROFILE = {
 
 def encode(value: Any) -> str:
     return json.dumps(value, indent=2)
+
+
+class Page:
+    """A browser of few words: it asks a server on this machine."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._session = requests.Session()
+        self._session.trust_env = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._session.close()
+
+    def get(self, path: str, headers: dict[str, str] | None = None) -> requests.Response:
+        return self._session.get(self._url + path, headers=headers, timeout=30)
+
+    def stream(self, path: str) -> requests.Response:
+        return self._session.get(self._url + path, stream=True, timeout=30)
+
+    def post(
+        self,
+        path: str,
+        json: Any = None,
+        content: bytes | str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> requests.Response:
+        return self._session.post(
+            self._url + path, data=content, json=json, headers=headers, timeout=30
+        )
