@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -54,27 +55,22 @@ def ask(page: Page, path: str, **asked: Any) -> Any:
 def read_words(html: str) -> str:
     """Return the text of HTML."""
     words = re.sub(r"<[^>]*>", " ", html.replace("<wbr>", ""))
-    for name, sign in (
-        ("&lt;", "<"),
-        ("&gt;", ">"),
-        ("&#34;", '"'),
-        ("&#39;", "'"),
-        ("&amp;", "&"),
-    ):
-        words = words.replace(name, sign)
-    return " ".join(words.split())
+    return " ".join(unescape(words).split())
 
 
 # What it answers ---------------------------------------------------------------------------------
 
 
 def test_an_event_is_translated_with_the_words_of_explain(page: Page) -> None:
-    answer = ask(page, "/translate", text=encode(ORDER))
+    answer = ask(page, "/translate", text=encode({**ORDER, "userId": 7}))
     words = read_words(answer["html"])
     assert "POST /api/commerce/trackPurchase" in words
-    assert "properties.total: 27.5" in words
+    assert "total 27.5 properties.total" in words
+    assert 'user.userId "7" userId: 7' in words  # converted
+    assert "userId: a number, sent as a string; the value is 7" in words
     assert "docs/reference/commerce.md#orders" in answer["html"]
-    assert (answer["marks"], answer["canSend"], answer["user"]) == ([], True, "u-1")
+    assert [mark["path"] for mark in answer["marks"]] == [["userId"]]
+    assert (answer["canSend"], answer["user"]) == (True, "7")
 
 
 def test_what_is_wrong_is_listed_and_marked(page: Page) -> None:
