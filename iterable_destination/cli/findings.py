@@ -157,6 +157,8 @@ def _describe_outcome(outcome: dict[str, Any]) -> str:
     words = _as_text(outcome.get("outcome"))
     if isinstance(outcome.get("time"), str):
         words += f" at {outcome['time']}"
+    if isinstance(outcome.get("skipped"), str):
+        words += f": {outcome['skipped']}"
     error = outcome.get("error")
     if isinstance(error, dict):
         words += f": {_describe_error(error)}"

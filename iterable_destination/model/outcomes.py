@@ -126,6 +126,11 @@ class Skipped(BaseOutcome):
 
     name: ClassVar[Literal["skipped"]] = "skipped"
 
+    def summary(self) -> dict[str, Any]:
+        """Return the outcome as the command line prints it: with the reason, if there is one."""
+        summary = super().summary()
+        return summary if self.message is None else summary | {"skipped": self.message}
+
 
 @attrs.frozen(kw_only=True, slots=False)
 class Rejected(BaseOutcome):

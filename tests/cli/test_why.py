@@ -150,6 +150,8 @@ def test_lines_of_send_are_told() -> None:
         line | {"outcome": "retryable", "error": not_sent},
         line | {"error": own, "failures": [failure, 5]},
         line | {"outcome": 5, "error": {"type": None}, "failures": 5},
+        line | {"outcome": "skipped", "skipped": "dropped by the function"},
+        line | {"outcome": "skipped", "skipped": 5},
     )
     assert why("m-1", "outcomes.jsonl") == [
         "outcomes.jsonl:2: delivered",
@@ -158,6 +160,8 @@ def test_lines_of_send_are_told() -> None:
         "outcomes.jsonl:5: retryable: NotSent: not sent: deadline exceeded",
         f"outcomes.jsonl:6: rejected: FunctionFailed; {HALF}: InvalidEvent",
         "outcomes.jsonl:7: ?: ?",
+        "outcomes.jsonl:8: skipped: dropped by the function",
+        "outcomes.jsonl:9: skipped",
     ]
 
 
