@@ -67,6 +67,15 @@ class _Count:
         """Events per second."""
         return self.events / max(time.monotonic() - self.began, _MOMENT)
 
+    @property
+    def noun(self) -> str:
+        """What was read, for the number of it."""
+        return _noun(self.events)
+
+
+def _noun(events: int) -> str:
+    return "event" if events == 1 else "events"
+
 
 @contextmanager
 def show_progress(lines: Lines) -> Iterator[Iterable[LineRecord]]:
@@ -79,7 +88,8 @@ def show_progress(lines: Lines) -> Iterator[Iterable[LineRecord]]:
         yield lines
         return
     size, count = lines.size, _Count()
-    events, bar = TextColumn("{task.fields[count].events:>9,} events"), BarColumn()
+    events = TextColumn("{task.fields[count].events:>9,} {task.fields[count].noun}")
+    bar = BarColumn()
     speed = TextColumn("{task.fields[count].rate:>6,.0f} events/s")
     percentage = TextColumn("{task.percentage:>3.0f} %")
     columns = (
@@ -215,7 +225,8 @@ def print_summary(by_outcome: Mapping[str, int], counters: Counters, seconds: fl
         if each.row_count:
             console.print(each)
     events = sum(by_outcome.values())
-    console.print(f"{events:,} events in {seconds:,.1f} s, {events / seconds:,.0f} a second")
+    rate = f"{events / seconds:,.0f} a second"
+    console.print(f"{events:,} {_noun(events)} in {seconds:,.1f} s, {rate}")
 
 
 def escape_unprintable(line: str) -> str:
