@@ -215,11 +215,11 @@ class OutboxWorker(Closeable):
             with suppress(Exception):  # a handler of the caller's
                 fields = {"iterable_events": left}
                 message = (
-                    "closed; %d event stays on disk"
+                    "closed; %d event stays on disk, in %r"
                     if left == 1
-                    else "closed; %d events stay on disk"
+                    else "closed; %d events stay on disk, in %r"
                 )
-                _log.warning(message, left, extra=fields)
+                _log.warning(message, left, self._outbox.path, extra=fields)
         return left
 
     def _abandon(self) -> None:

@@ -269,7 +269,7 @@ def test_the_next_start_delivers_what_was_left(
         for event in history(40, 8):
             to.enqueue(event)
         assert to.close(0) == 40
-        assert "closed; 40 events stay on disk" in caplog.text
+        assert f"closed; 40 events stay on disk, in {outbox.path!r}" in caplog.messages
         with pytest.raises(NotSent):
             to.enqueue(track(40))
         assert to.close() == 0
@@ -288,7 +288,7 @@ def test_one_event_that_is_left_is_told_of_as_one(
         to.start(outbox=outbox)
         to.enqueue(track(0))
         assert to.close(0) == 1
-    assert "closed; 1 event stays on disk" in caplog.text
+    assert f"closed; 1 event stays on disk, in {outbox.path!r}" in caplog.messages
 
 
 def test_what_is_added_by_others_is_delivered_too(outbox: Outbox, tmp_path: Path) -> None:
