@@ -168,7 +168,12 @@ def _describe_outcome(outcome: dict[str, Any]) -> str:
             subscription, name, kind = (
                 _as_text(each.get(key)) for key in ("subscription", "outcome", "type")
             )
-            words += f"; the subscription {subscription} is {name}: {kind}"
+            path = each.get("path")
+            words += (
+                f"; the subscription {subscription} is {name} at {path}: {kind}"
+                if isinstance(path, str)
+                else f"; the subscription {subscription} is {name}: {kind}"
+            )
     return words
 
 

@@ -129,6 +129,14 @@ def test_a_summary_names_every_subscription_that_failed() -> None:
     assert "failures" not in Rejected(error=error).summary()
 
 
+def test_a_failed_call_has_its_path_in_the_summary() -> None:
+    error = BadRequest("status 400: no", status=400)
+    failures = [Failure("Both", "rejected", error, path) for path in ("/api/users/update", None)]
+    printed = Rejected(error=error, failures=tuple(failures)).summary()["failures"]
+    assert [each.get("path", "none") for each in printed] == ["/api/users/update", "none"]
+    assert [list(each)[-3:] for each in printed] == [["outcome", "type", "message"]] * 2
+
+
 def test_an_outcome_that_is_made_quickly_is_like_any_other() -> None:
     made = Delivered(message_id="m-1", index=3, attempts=2, code="Success", request_id="r-1")
     same = Delivered.of(dict(vars(made)))
