@@ -158,8 +158,9 @@ def list_problems(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     """Return the first 100 problems; if there are more, a last one, at ``$``, counts them."""
     found = tuple(problems)
     if len(found) > MAX_LISTED and not _is_listed(found):
-        more = f"and {len(found) - MAX_LISTED:,} more problems"
-        return (*found[:MAX_LISTED], Problem("$", more))
+        more = len(found) - MAX_LISTED
+        words = "and 1 more problem" if more == 1 else f"and {more:,} more problems"
+        return (*found[:MAX_LISTED], Problem("$", words))
     return found
 
 
@@ -167,7 +168,9 @@ def list_notes(notes: Iterable[Note]) -> tuple[Note, ...]:
     """Return the first 100 notes; if there are more, a last one, at ``$``, counts them."""
     found = tuple(notes)
     if len(found) > MAX_LISTED and not _is_listed(found):
-        return (*found[:MAX_LISTED], Note("$", f"and {len(found) - MAX_LISTED:,} more notes"))
+        more = len(found) - MAX_LISTED
+        words = "and 1 more note" if more == 1 else f"and {more:,} more notes"
+        return (*found[:MAX_LISTED], Note("$", words))
     return found
 
 

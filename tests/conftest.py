@@ -35,6 +35,14 @@ def _no_exception_stays_handled() -> Iterator[None]:
     assert sys.exc_info() == (None, None, None)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_width_of_the_terminal() -> Iterator[None]:
+    """Let no test see the width of the terminal in which pytest runs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("COLUMNS", raising=False)
+        yield
+
+
 @pytest.fixture(params=[True, False], ids=["orjson", "json"])
 def each_json_library(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch

@@ -132,6 +132,14 @@ def test_of_many_problems_the_first_are_listed_and_the_others_counted() -> None:
     assert errors.InvalidEvent(problems[:100]).problems == tuple(problems[:100])
 
 
+def test_one_problem_or_note_that_is_not_listed_is_counted_as_one() -> None:
+    error = errors.InvalidEvent([errors.Problem(f"p[{n}]", "missing") for n in range(101)])
+    assert error.problems[100:] == (errors.Problem("$", "and 1 more problem"),)
+    assert errors.InvalidEvent(error.problems).problems == error.problems
+    listed = errors.list_notes([errors.Note(f"p[{n}]", "sent as a string") for n in range(101)])
+    assert listed[100:] == (errors.Note("$", "and 1 more note"),)
+
+
 def test_of_many_notes_the_first_are_listed_and_the_others_counted() -> None:
     notes: list[errors.Note] = []
     for n in range(1_101):

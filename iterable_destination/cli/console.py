@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 import time
@@ -40,8 +41,9 @@ _STYLES: Final = {
 _PROGRESS_INTERVAL: Final = 500
 #: Seconds that count as passed at least.
 _MOMENT: Final = 0.001
-#: Columns where there is no terminal.
+#: Columns where there is no terminal, and those that the variable COLUMNS can set there.
 _DEFAULT_WIDTH: Final = 120
+_WIDTHS: Final = range(20, 1_000)
 #: DEL and C1, in UTF-8; the last byte is the character's number.
 _CONTROL_CHARACTERS: Final = re.compile(rb"\x7f|\xc2[\x80-\x9f]")
 #: The parts of a word that may stand on lines of their own: of a path, an id, a place.
@@ -52,7 +54,15 @@ _MAX_VALUE_LENGTH: Final = 300
 
 def _console(*, stderr: bool = False) -> Console:
     console = Console(stderr=stderr)
-    return console if console.is_terminal else Console(stderr=stderr, width=_DEFAULT_WIDTH)
+    return console if console.is_terminal else Console(stderr=stderr, width=_find_width())
+
+
+def _find_width() -> int:
+    """Return the columns of a table where there is no terminal."""
+    columns = os.environ.get("COLUMNS", "")
+    if re.fullmatch("[0-9]{1,3}", columns) and int(columns) in _WIDTHS:
+        return int(columns)
+    return _DEFAULT_WIDTH
 
 
 @define
@@ -67,6 +77,15 @@ class _Count:
         """Events per second."""
         return self.events / max(time.monotonic() - self.began, _MOMENT)
 
+    @property
+    def noun(self) -> str:
+        """What was read, for the number of it."""
+        return _noun(self.events)
+
+
+def _noun(events: int) -> str:
+    return "event" if events == 1 else "events"
+
 
 @contextmanager
 def show_progress(lines: Lines) -> Iterator[Iterable[LineRecord]]:
@@ -79,7 +98,8 @@ def show_progress(lines: Lines) -> Iterator[Iterable[LineRecord]]:
         yield lines
         return
     size, count = lines.size, _Count()
-    events, bar = TextColumn("{task.fields[count].events:>9,} events"), BarColumn()
+    events = TextColumn("{task.fields[count].events:>9,} {task.fields[count].noun}")
+    bar = BarColumn()
     speed = TextColumn("{task.fields[count].rate:>6,.0f} events/s")
     percentage = TextColumn("{task.percentage:>3.0f} %")
     columns = (
@@ -215,7 +235,8 @@ def print_summary(by_outcome: Mapping[str, int], counters: Counters, seconds: fl
         if each.row_count:
             console.print(each)
     events = sum(by_outcome.values())
-    console.print(f"{events:,} events in {seconds:,.1f} s, {events / seconds:,.0f} a second")
+    rate = f"{events / seconds:,.0f} a second"
+    console.print(f"{events:,} {_noun(events)} in {seconds:,.1f} s, {rate}")
 
 
 def escape_unprintable(line: str) -> str:

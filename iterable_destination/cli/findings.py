@@ -157,6 +157,8 @@ def _describe_outcome(outcome: dict[str, Any]) -> str:
     words = _as_text(outcome.get("outcome"))
     if isinstance(outcome.get("time"), str):
         words += f" at {outcome['time']}"
+    if isinstance(outcome.get("skipped"), str):
+        words += f": {outcome['skipped']}"
     error = outcome.get("error")
     if isinstance(error, dict):
         words += f": {_describe_error(error)}"
@@ -166,7 +168,12 @@ def _describe_outcome(outcome: dict[str, Any]) -> str:
             subscription, name, kind = (
                 _as_text(each.get(key)) for key in ("subscription", "outcome", "type")
             )
-            words += f"; the subscription {subscription} is {name}: {kind}"
+            path = each.get("path")
+            words += (
+                f"; the subscription {subscription} is {name} at {path}: {kind}"
+                if isinstance(path, str)
+                else f"; the subscription {subscription} is {name}: {kind}"
+            )
     return words
 
 

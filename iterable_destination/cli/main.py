@@ -28,6 +28,7 @@ from iterable_destination.cli.interruptions import (
     interrupt_at_sigterm,
 )
 from iterable_destination.cli.local import emulate, playground
+from iterable_destination.cli.notice import WatchedClient
 from iterable_destination.cli.option_groups import (
     DestinationOptions,
     ServerOptions,
@@ -74,7 +75,6 @@ from iterable_destination.errors import (
     InvalidSettings,
     OutboxError,
 )
-from iterable_destination.io.iterable_client import Client
 from iterable_destination.io.outbox import Outbox
 from iterable_destination.mapping.translate import Translator
 from iterable_destination.model.json_values import as_object
@@ -332,7 +332,7 @@ def check(settings_file: str | None, data_center: str | None, base_url: str | No
     settings = load_settings(settings_file, data_center=data_center, base_url=base_url)
     require_key(settings)
     try:
-        with Client(settings) as client:
+        with WatchedClient(settings) as client:
             client.check()
     except ApiError as error:
         status = WRONG_USAGE if isinstance(error, ConfigurationError) else SOME_FAILED

@@ -116,7 +116,11 @@ class Report:
         """
         if self.is_complete and self._read and not self._due:
             name, lines = self._input_name, self._read
-            words = f"everything in {name} is done ({lines:,} lines); nothing was sent"
+            words = (
+                f"everything in {name} is done (1 line); nothing was sent"
+                if lines == 1
+                else f"everything in {name} is done ({lines:,} lines); nothing was sent"
+            )
             click.echo(console.escape_unprintable(words), err=True)
             return
         console.print_summary(self._counts, counters, time.monotonic() - self._began)

@@ -179,7 +179,11 @@ class Background(Closeable):
     def _check_room(self) -> None:
         if self._is_full():
             waiting = self._left - self._in_hand
-            raise QueueFull(f"{waiting:,} events wait to be delivered; no more are taken")
+            raise QueueFull(
+                "1 event waits to be delivered; no more are taken"
+                if waiting == 1
+                else f"{waiting:,} events wait to be delivered; no more are taken"
+            )
 
     def _hand_over(self, number: int, prepared: Prepared) -> None:
         """Let an event be taken in. Needs the door."""
@@ -305,7 +309,12 @@ class Background(Closeable):
             with suppress(Exception):  # a handler of the caller's
                 left = self._left_at_end
                 fields = {"iterable_events": left}
-                _log.warning("closed before %d events were delivered", left, extra=fields)
+                message = (
+                    "closed before %d event was delivered"
+                    if left == 1
+                    else "closed before %d events were delivered"
+                )
+                _log.warning(message, left, extra=fields)
             pool.abandon()
         pool.close()
         return True

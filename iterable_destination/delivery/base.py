@@ -537,10 +537,10 @@ def _make_linked_keys(max_pending: int) -> LinkedKeys:
 def _log_many_keys(emails: int, user_ids: int, keys: set[str]) -> None:
     """Log that very many names are one user's. They are personal data, so their level is DEBUG."""
     _log.warning(
-        "%d emails and %d userIds are taken for one user, since events have them together: is one "
-        "a placeholder? Their events go one request at a time",
-        emails,
-        user_ids,
+        "%s and %s are taken for one user, since events have them together: is one a placeholder? "
+        "Their events go one request at a time",
+        "1 email" if emails == 1 else f"{emails} emails",
+        "1 userId" if user_ids == 1 else f"{user_ids} userIds",
         extra={"iterable_email_count": emails, "iterable_user_id_count": user_ids},
     )
     _log.debug("the last of them: %s", ", ".join(sorted(key[1:] for key in keys)))

@@ -214,7 +214,12 @@ class OutboxWorker(Closeable):
         if left:
             with suppress(Exception):  # a handler of the caller's
                 fields = {"iterable_events": left}
-                _log.warning("closed; %d events stay on disk", left, extra=fields)
+                message = (
+                    "closed; %d event stays on disk, in %r"
+                    if left == 1
+                    else "closed; %d events stay on disk, in %r"
+                )
+                _log.warning(message, left, self._outbox.path, extra=fields)
         return left
 
     def _abandon(self) -> None:
@@ -310,7 +315,11 @@ class OutboxWorker(Closeable):
                 self._outbox.remove(sorted(self._unremoved))
             except OutboxError as error:
                 count = len(self._unremoved)
-                message = "%d events are done with, but stay: %s"
+                message = (
+                    "%d event is done with, but stays: %s"
+                    if count == 1
+                    else "%d events are done with, but stay: %s"
+                )
                 self._log(message, count, error, error=error, iterable_events=count)
                 return False
             self._unremoved.clear()

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 from iterable_destination.delivery.engine.envelope import (
     DEADLINE_EXCEEDED,
     Envelope,
+    Failed,
     Prepared,
     build_failed,
     outcome_fields,
@@ -259,7 +260,7 @@ def _add_subscriptions(envelope: Envelope, translation: Translated) -> None:
     for each in translation.errors:
         error = InvalidEvent(each.problems, envelope.message_id)
         outcome: Outcome = build_failed(Rejected, envelope, error)
-        envelope.failures += ((each.subscription, outcome),)
+        envelope.failures += (Failed(each.subscription, outcome),)
 
 
 def _new_identities(calls: tuple[Any, ...]) -> Iterator[HasIdentity]:

@@ -99,6 +99,11 @@ class Outbox(Closeable, ForkSafe):
         super().__init__()  # a fork may come from now on
         self._use(lambda _: None)
 
+    @property
+    def path(self) -> str:
+        """The path of the file, absolute, with links resolved."""
+        return self._path
+
     def __repr__(self) -> str:
         return f"Outbox({self._path!r})"
 

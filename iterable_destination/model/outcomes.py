@@ -24,7 +24,7 @@ def _decode_calls(calls: Calls) -> tuple[Call, ...]:
 
 @attrs.frozen
 class Failure:
-    """A subscription of which not every call was accepted, while others may have been."""
+    """A call of a subscription that was not accepted, or a subscription that gave none."""
 
     #: The subscription's name.
     subscription: str
@@ -32,11 +32,16 @@ class Failure:
     outcome: str
     #: What went wrong.
     error: IterableDestinationError = attrs.field(repr=False)
+    #: The endpoint's path of the call that was not accepted, with the query if there is one; None
+    #: if the event could not be translated to a call.
+    path: str | None = None
 
     def summary(self) -> dict[str, Any]:
         """Return it as the command line prints it."""
+        path = {} if self.path is None else {"path": self.path}
         return {
             "subscription": self.subscription,
+            **path,
             "outcome": self.outcome,
             "type": type(self.error).__name__,
             "message": str(self.error),
@@ -125,6 +130,11 @@ class Skipped(BaseOutcome):
     """There was nothing to send; ``message`` says why."""
 
     name: ClassVar[Literal["skipped"]] = "skipped"
+
+    def summary(self) -> dict[str, Any]:
+        """Return the outcome as the command line prints it: with the reason, if there is one."""
+        summary = super().summary()
+        return summary if self.message is None else summary | {"skipped": self.message}
 
 
 @attrs.frozen(kw_only=True, slots=False)

@@ -48,7 +48,8 @@ def deliver_batch(
     fields = {"iterable_events": len(events), **_name_fields(summary)}
     if log_message_ids:
         fields["iterable_message_ids"] = _list_message_ids(outcomes)
-    _log.log(level, "%d events: %s", len(events), describe(summary), extra=fields)
+    message = "%d event: %s" if len(events) == 1 else "%d events: %s"
+    _log.log(level, message, len(events), describe(summary), extra=fields)
     return outcomes
 
 

@@ -44,7 +44,7 @@ def shown() -> str:
 def narrow(request: pytest.FixtureRequest) -> str:
     """The demo in 80 columns, with all or without."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(console, "_DEFAULT_WIDTH", 80)
+        patch.setenv("COLUMNS", "80")
         return run_demo(*request.param)
 
 
@@ -89,12 +89,32 @@ def test_no_word_is_broken_in_the_middle(narrow: str) -> None:
 def test_a_word_that_is_too_wide_is_broken_where_a_part_of_it_ends(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(console, "_DEFAULT_WIDTH", 22)
+    monkeypatch.setenv("COLUMNS", "22")
     console.print_table("", ("",), [["POST /api/commerce/trackPurchase"], ["thu-1040-order-grace"]])
     rows = [line.strip() for line in capsys.readouterr().out.splitlines()]
     assert [row for row in rows if row][1:] == [
         *("POST /api/commerce", "/trackPurchase", "thu-1040-order-", "grace")
     ]
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        *(("20", 20), ("80", 80), ("999", 999)),
+        *((None, 120), ("", 120), ("0", 120), ("19", 120), ("1000", 120), ("-80", 120)),
+        *(("80.5", 120), ("wide", 120), ("\u0663\u0663\u0663", 120), ("9" * 20, 120)),
+    ],
+)
+def test_where_there_is_no_terminal_the_variable_says_how_wide_a_table_is(
+    columns: str | None,
+    expected: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    if columns is not None:
+        monkeypatch.setenv("COLUMNS", columns)
+    console.print_heading("A title")
+    assert max(map(len, capsys.readouterr().out.splitlines())) == expected
 
 
 def test_the_short_demo_shows_every_kind_of_event_and_its_number() -> None:

@@ -53,6 +53,7 @@ TRACKED = {
     ],
 }
 GROUP = {"type": "group", "userId": "u-1", "messageId": "m-2"}
+GROUP_SKIPPED = "group calls are not supported: Iterable has no use for them"
 IDENTIFY = {"type": "identify", "userId": "u-1", "messageId": "m-4"}
 INVALID = {"type": "track", "event": "Signed Up", "messageId": "m-3"}
 NO_IDENTITY = "Must set either userId or email"
@@ -575,7 +576,7 @@ def test_send_writes_what_became_of_each_event(monkeypatch: pytest.MonkeyPatch) 
     limit = "status 429: more requests than the project's limit"
     assert lines == [
         {"index": 0, "messageId": "m-1", "outcome": "delivered"},
-        {"index": 1, "messageId": "m-2", "outcome": "skipped"},
+        {"index": 1, "messageId": "m-2", "outcome": "skipped", "skipped": GROUP_SKIPPED},
         {
             "index": 3,
             "messageId": "m-3",

@@ -240,7 +240,12 @@ def test_send_names_what_failed_of_each_event(iterable: LocalIterable, mappings:
     assert [(each["subscription"], each["type"]) for each in refused["failures"]] == [
         ("Events", "EventDisallowed")
     ]
-    assert skipped == {"index": 3, "messageId": "m-5", "outcome": "skipped"}
+    assert skipped == {
+        "index": 3,
+        "messageId": "m-5",
+        "outcome": "skipped",
+        "skipped": "no enabled subscription fires for this event",
+    }
     assert [each["id"] for each in iterable.project.events("u-1")] == ["m-2", "m-3"]
 
 

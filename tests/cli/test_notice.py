@@ -101,6 +101,14 @@ def test_send_says_what_it_waits_for() -> None:
     assert told.count(b"no answer yet") == 1
 
 
+def test_check_says_what_it_waits_for() -> None:
+    with LocalIterable(Project(api_key=None), faults=lambda *_: faults.latency(3)) as iterable:
+        url = iterable.url
+        status, written, told = run_process("check", "--base-url", url, stdin=b"", **VARIABLES)
+    assert (status, written.decode().split()) == (0, f"The key works, at {url}".split())
+    assert told.decode().splitlines() == [f"trying {url}: no answer yet"]
+
+
 def test_a_server_that_is_quick_enough_is_not_spoken_of() -> None:
     script = Script([faults.latency(0.5), faults.rate_limited(2)])
     with LocalIterable(Project(api_key=None), faults=script) as iterable:

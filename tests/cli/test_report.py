@@ -212,6 +212,10 @@ def test_an_input_that_is_done_is_named_in_one_line(run: Run, tmp_path: Path) ->
         run(iterable, "send", *both)
         words = "everything in 2 files is done (2 lines); nothing was sent\n"
         assert run(iterable, "send", *both).stderr == words
+        one = [files[0], "--checkpoint", str(tmp_path / "one.json")]
+        assert run(iterable, "send", *one).stderr.splitlines()[-1].startswith("1 event in ")
+        words = f"everything in {files[0]} is done (1 line); nothing was sent\n"
+        assert run(iterable, "send", *one).stderr == words
         nothing = run(iterable, "send", "--checkpoint", str(tmp_path / "new.json"))
     assert "is done" not in nothing.stderr
 

@@ -55,7 +55,10 @@ def send(segment: Segment, *arguments: str, stdin: bytes = b"") -> Any:
 
 def test_each_webhook_is_delivered_and_told(segment: Segment) -> None:
     result = send(segment, stdin=to_lines([webhook(1), UNKNOWN, webhook(2)]))
-    by_index = {line["index"]: (line["messageId"], line["outcome"]) for line in read_lines(result)}
+    lines = read_lines(result)
+    by_index = {line["index"]: (line["messageId"], line["outcome"]) for line in lines}
+    (reason,) = (line["skipped"] for line in lines if "skipped" in line)
+    assert reason.startswith("somethingElse is no event of Segment's Iterable source")
     assert by_index == {
         0: (find_id(webhook(1)), "delivered"),
         1: (None, "skipped"),

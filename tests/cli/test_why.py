@@ -26,6 +26,7 @@ from tests.cli.test_main import run
 
 TRACKED = "translates to POST /api/events/track"
 HALF = "the subscription Plans is rejected"
+HALF_AT = f"{HALF} at /api/users/update"
 UNASKED = "no setting asks for this page: track_all_pages would send it"
 SEEN = {"messageId": "m-1", "type": "track", "userId": "u-1", "event": "Seen"}
 OTHER = SEEN | {"messageId": "m-2"}
@@ -140,6 +141,7 @@ def test_lines_of_send_are_told() -> None:
         "type": "InvalidEvent",
         "message": "",
     }
+    at_path = {"path": "/api/users/update", "type": "NotSent"}
     line = {"index": 0, "messageId": "m-1", "outcome": "rejected"}
     write(
         "outcomes.jsonl",
@@ -148,16 +150,20 @@ def test_lines_of_send_are_told() -> None:
         line | {"error": missing},
         line | {"error": refused},
         line | {"outcome": "retryable", "error": not_sent},
-        line | {"error": own, "failures": [failure, 5]},
+        line | {"error": own, "failures": [failure, 5, failure | at_path]},
         line | {"outcome": 5, "error": {"type": None}, "failures": 5},
+        line | {"outcome": "skipped", "skipped": "dropped by the function"},
+        line | {"outcome": "skipped", "skipped": 5},
     )
     assert why("m-1", "outcomes.jsonl") == [
         "outcomes.jsonl:2: delivered",
         "outcomes.jsonl:3: rejected: properties.total: missing",
         "outcomes.jsonl:4: rejected: BadRequest, RequestFieldsTypesMismatched, request r-7",
         "outcomes.jsonl:5: retryable: NotSent: not sent: deadline exceeded",
-        f"outcomes.jsonl:6: rejected: FunctionFailed; {HALF}: InvalidEvent",
+        f"outcomes.jsonl:6: rejected: FunctionFailed; {HALF}: InvalidEvent; {HALF_AT}: NotSent",
         "outcomes.jsonl:7: ?: ?",
+        "outcomes.jsonl:8: skipped: dropped by the function",
+        "outcomes.jsonl:9: skipped",
     ]
 
 

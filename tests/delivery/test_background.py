@@ -104,6 +104,18 @@ def test_an_event_goes_out_without_a_flush() -> None:
         assert reported.wait(WAIT_SECONDS)
 
 
+def test_one_event_is_told_of_as_one(caplog: pytest.LogCaptureFixture) -> None:
+    gate = Gate()
+    with LocalIterable(faults=gate) as iterable, delivering(iterable) as to:
+        to.start(capacity=1)
+        to.enqueue(track(0))
+        with pytest.raises(QueueFull, match="1 event waits to be delivered"):
+            to.enqueue(track(1))
+        assert to.close(0) == 1
+        gate.opened.set()
+    assert "closed before 1 event was delivered" in caplog.messages
+
+
 def test_nobody_need_be_told() -> None:
     with LocalIterable() as iterable, delivering(iterable) as to:
         to.start()

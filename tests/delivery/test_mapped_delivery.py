@@ -106,6 +106,7 @@ def test_one_that_iterable_refuses_does_not_stop_the_others(
         outcome = way(to, event("Secret", newEmail="ada@example.com"))
     assert outcome.name == "rejected"
     assert failures(outcome) == [("Events", "rejected", "EventDisallowed")]
+    assert [each.path for each in outcome.failures] == ["/api/events/track"]
     assert len(outcome.calls) == 3
     assert iterable.project.user("ada@example.com") is not None
     assert iterable.project.events("u-1@x.com") == []

@@ -269,7 +269,7 @@ def test_the_next_start_delivers_what_was_left(
         for event in history(40, 8):
             to.enqueue(event)
         assert to.close(0) == 40
-        assert "closed; 40 events stay on disk" in caplog.text
+        assert f"closed; 40 events stay on disk, in {outbox.path!r}" in caplog.messages
         with pytest.raises(NotSent):
             to.enqueue(track(40))
         assert to.close() == 0
@@ -278,6 +278,17 @@ def test_the_next_start_delivers_what_was_left(
         assert to.flush(WAIT_SECONDS) == 0
         assert sorted(applied(iterable.project.effects)) == list(range(40))
         assert inversions(iterable, [f"u-{n}" for n in range(8)]) == []
+
+
+def test_one_event_that_is_left_is_told_of_as_one(
+    outbox: Outbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    fails = Script([faults.server_error()] * 1_000)
+    with LocalIterable(faults=fails) as iterable, delivering(iterable) as to:
+        to.start(outbox=outbox)
+        to.enqueue(track(0))
+        assert to.close(0) == 1
+    assert f"closed; 1 event stays on disk, in {outbox.path!r}" in caplog.messages
 
 
 def test_what_is_added_by_others_is_delivered_too(outbox: Outbox, tmp_path: Path) -> None:
@@ -410,6 +421,19 @@ def test_what_cannot_be_removed_is_not_sent_again_and_goes_on_when_there_is_room
         assert sorted(applied(iterable.project.effects)) == list(range(21))
         assert len(iterable.project.effects) == 21
     assert sorted(told) == list(range(1, 22))
+
+
+def test_one_event_that_cannot_be_removed_is_told_of_as_one(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(_: Any) -> None:
+        raise OutboxError("database or disk is full")
+
+    running = worker.OutboxWorker(outbox, lambda: None, lambda _: None, lambda: None)  # type: ignore[arg-type,return-value]
+    running.close(0)
+    monkeypatch.setattr(outbox, "remove", refuse)
+    assert not running._remove([1])
+    assert caplog.messages == ["1 event is done with, but stays: database or disk is full"]
 
 
 def test_waits_for_room_grow(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:

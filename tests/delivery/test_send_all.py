@@ -751,7 +751,7 @@ def test_one_email_of_many_users_is_warned_of_and_named_at_debug_only(
     assert len(outcomes) == 150
     warned = [each for each in caplog.records if each.levelname == "WARNING"]
     assert len(warned) == 1
-    assert warned[0].getMessage().startswith("1 emails and 100 userIds are taken for one user")
+    assert warned[0].getMessage().startswith("1 email and 100 userIds are taken for one user")
     assert vars(warned[0])["iterable_user_id_count"] == 100
     named = [each.levelname for each in caplog.records if "info@x.com" in each.getMessage()]
     assert named == ["DEBUG"]

@@ -44,7 +44,15 @@ def test_without_an_error_the_summary_says_which_event_and_how_it_ended(
     outcome: type[Outcome],
 ) -> None:
     expected = {"index": 3, "messageId": "m-1", "outcome": NAMES[outcome]}
-    assert outcome(message_id="m-1", index=3, message="not printed").summary() == expected
+    assert outcome(message_id="m-1", index=3).summary() == expected
+
+
+@pytest.mark.parametrize("outcome", NAMES)
+def test_only_a_skipped_event_says_why_without_an_error(outcome: type[Outcome]) -> None:
+    printed = outcome(message="the reason").summary()
+    assert printed.get("skipped") == ("the reason" if outcome is Skipped else None)
+    assert list(printed)[:3] == ["index", "messageId", "outcome"]
+    assert "the reason" not in {value for key, value in printed.items() if key != "skipped"}
 
 
 def test_an_outcome_knows_nothing_by_default() -> None:
@@ -119,6 +127,14 @@ def test_a_summary_names_every_subscription_that_failed() -> None:
         }
     ]
     assert "failures" not in Rejected(error=error).summary()
+
+
+def test_a_failed_call_has_its_path_in_the_summary() -> None:
+    error = BadRequest("status 400: no", status=400)
+    failures = [Failure("Both", "rejected", error, path) for path in ("/api/users/update", None)]
+    printed = Rejected(error=error, failures=tuple(failures)).summary()["failures"]
+    assert [each.get("path", "none") for each in printed] == ["/api/users/update", "none"]
+    assert [list(each)[-3:] for each in printed] == [["outcome", "type", "message"]] * 2
 
 
 def test_an_outcome_that_is_made_quickly_is_like_any_other() -> None:

@@ -127,7 +127,7 @@ def test_a_batch_that_is_not_acknowledged_is_a_warning_in_the_log(
     caplog.set_level("INFO")
     to: Any = SimpleNamespace(send_all=lambda *_, **__: [kind()], keeps_dead_letters=False)
     deliver_batch(to, [{}], 1.0)
-    message = f"1 events: 1 {kind.name}"
+    message = f"1 event: 1 {kind.name}"
     assert [(each.levelname, each.getMessage()) for each in caplog.records] == [(level, message)]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import attrs
 
@@ -43,8 +43,8 @@ class Envelope:
     calls: tuple[EncodedCall, ...] = ()
     #: The name of the subscription that each call comes from; empty if there are none.
     subscriptions: tuple[str, ...] = ()
-    #: The subscriptions that failed already, while others go on, and how.
-    failures: tuple[tuple[str, Outcome], ...] = ()
+    #: What failed already, while other calls go on.
+    failures: tuple[Failed, ...] = ()
     #: The record that was handed in, for dead letters; None if it is not kept.
     record: Record | None = None
     #: The outcome that was known before anything was sent; None if there is something to send.
@@ -77,6 +77,15 @@ class Envelope:
         while queue.merged_into is not None:
             queue = queue.merged_into
         return queue
+
+
+class Failed(NamedTuple):
+    """A call that failed, or a subscription that gave none."""
+
+    subscription: str
+    outcome: Outcome
+    #: The path of the call; None if there is none.
+    path: str | None = None
 
 
 #: An envelope, and the ordering keys of its user.
@@ -252,20 +261,28 @@ def copy_error(error: _Error) -> _Error:
     return copy
 
 
+def describe_failure(envelope: Envelope, outcome: Outcome) -> Failed:
+    """Return what failed: the current call of an event with subscriptions, with this outcome."""
+    place = envelope.call_index
+    return Failed(envelope.subscriptions[place], outcome, envelope.calls[place].endpoint.path)
+
+
 #: From the mildest failure to the gravest: the event must be handed in again for the later ones.
 _GRAVITY: Final = (Rejected.name, Retryable.name, Unknown.name)
 
 
 def build_final(envelope: Envelope, outcome: Outcome) -> Outcome:
     """Build the outcome of an event whose last call had this one: the gravest of all failures."""
-    failures = list(envelope.failures)
+    failures = envelope.failures
     if outcome.error is not None and envelope.subscriptions:
-        failures.append((envelope.subscriptions[envelope.call_index], outcome))
+        failures += (describe_failure(envelope, outcome),)
     if not failures:
         return outcome
-    failed_ones = [each for _, each in failures] + [outcome] * (outcome.error is not None)
+    failed_ones = [each.outcome for each in failures] + [outcome] * (outcome.error is not None)
     gravest = max(failed_ones, key=lambda each: _GRAVITY.index(each.name))
-    listed = [Failure(name, each.name, each.error) for name, each in failures if each.error]
+    listed = [
+        Failure(name, each.name, each.error, path) for name, each, path in failures if each.error
+    ]
     return attrs.evolve(
         gravest,
         calls=envelope.calls,

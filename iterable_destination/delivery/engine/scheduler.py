@@ -32,6 +32,7 @@ from iterable_destination.delivery.engine.envelope import (
     build_failed,
     build_final,
     copy_error,
+    describe_failure,
     next_call_after_failure,
     undelivered_kind,
 )
@@ -521,7 +522,7 @@ class Scheduler:
         index = next_call_after_failure(kinds, envelope.subscriptions, envelope.call_index)
         if index is None:
             return False
-        envelope.failures += ((envelope.subscriptions[envelope.call_index], outcome),)
+        envelope.failures += (describe_failure(envelope, outcome),)
         self._go_on(envelope, attempts, index, now)
         return True
 

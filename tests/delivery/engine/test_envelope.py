@@ -11,6 +11,7 @@ from iterable_destination.delivery.engine.bulk import ITERABLE_BULK_ENDPOINTS
 from iterable_destination.delivery.engine.envelope import (
     Batch,
     Envelope,
+    Failed,
     UserQueue,
     build_delivered,
     build_failed,
@@ -114,7 +115,7 @@ def test_the_failure_of_the_last_call_is_listed_by_its_subscription() -> None:
         message="no",
         request_id="r-2",
         error=error,
-        failures=(Failure("b", "rejected", error),),
+        failures=(Failure("b", "rejected", error, "/api/events/track"),),
     )
 
 
@@ -122,7 +123,7 @@ def test_an_accepted_last_call_does_not_undo_an_earlier_failure() -> None:
     error = errors.ServerError("later")
     envelope = build_envelope("a", "b")
     earlier = Retryable(index=7, message_id="m-7", attempts=1, message="later", error=error)
-    envelope.failures = (("a", earlier),)
+    envelope.failures = (Failed("a", earlier, "/api/users/update"),)
     assert build_final(envelope, build_delivered(envelope, RESPONSE)) == Retryable(
         index=7,
         message_id="m-7",
@@ -130,7 +131,7 @@ def test_an_accepted_last_call_does_not_undo_an_earlier_failure() -> None:
         attempts=3,
         message="later",
         error=error,
-        failures=(Failure("a", "retryable", error),),
+        failures=(Failure("a", "retryable", error, "/api/users/update"),),
     )
 
 
@@ -164,19 +165,22 @@ def test_the_gravest_failure_is_the_outcome(
     order: tuple[tuple[type[Outcome], errors.ApiError], ...],
 ) -> None:
     envelope = build_envelope("a", "b", "c", call_index=2)
+    envelope.calls = (*CALLS, CALLS[1])
     first, second, last = (kind(index=7, error=error) for kind, error in order)
-    envelope.failures = (("a", first), ("b", second))
+    envelope.failures = (Failed("a", first), Failed("b", second, "/api/users/update"))
     outcome = build_final(envelope, last)
     assert type(outcome) is Unknown
     assert outcome.error is FAILURES[2][1]
     assert [each.subscription for each in outcome.failures] == ["a", "b", "c"]
+    paths = [None, "/api/users/update", "/api/events/track"]
+    assert [each.path for each in outcome.failures] == paths
     assert [each.outcome for each in outcome.failures] == [kind.name for kind, _ in order]
 
 
 def test_the_first_of_two_equal_failures_is_the_outcome() -> None:
     envelope = build_envelope("a", "b")
     first, last = (Rejected(index=7, message=word, error=errors.BadRequest(word)) for word in "xy")
-    envelope.failures = (("a", first),)
+    envelope.failures = (Failed("a", first),)
     assert build_final(envelope, last).message == "x"
 
 
@@ -190,7 +194,7 @@ def test_what_was_never_sent_has_no_attempts() -> None:
         calls=CALLS,
         message="not sent",
         error=error,
-        failures=(Failure("a", "retryable", error),),
+        failures=(Failure("a", "retryable", error, "/api/users/update"),),
     )
 
 
@@ -259,5 +263,5 @@ def test_a_response_is_conclusive_for_events_of_one_call_without_failures() -> N
     attempts = Attempts(deadline=9.0)
     assert Batch(bulk.endpoint, [single], attempts, bulk).is_conclusive is True
     assert Batch(bulk.endpoint, [single, double], attempts, bulk).is_conclusive is False
-    single.failures = (("a", Rejected()),)
+    single.failures = (Failed("a", Rejected()),)
     assert Batch(bulk.endpoint, [single], attempts, bulk).is_conclusive is False
