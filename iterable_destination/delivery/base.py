@@ -180,7 +180,8 @@ class BaseDestination(Closeable, ForkSafe):
         """
         envelope, keys = self._preparer.prepare(index, event)
         envelope.single = True  # nothing comes that it could go together with
-        scheduler = Scheduler(self._policy)
+        with self.lock:
+            scheduler = Scheduler(self._policy)
         deadline = self._clock() + self._policy.retry.deadline
         try:
             with self.lock:
@@ -530,8 +531,8 @@ def _log_retry(endpoint: Endpoint, error: ApiError, delay: float) -> None:
 
 
 def _make_linked_keys(max_pending: int) -> LinkedKeys:
-    """Return what keys are linked; there is room for those of all events that wait."""
-    return LinkedKeys(max(MAX_KEYS, 4 * max_pending), on_many_keys=_log_many_keys)
+    """Return what keys are linked; half of the room is enough for those of all events that wait."""
+    return LinkedKeys(max(MAX_KEYS, 8 * max_pending), on_many_keys=_log_many_keys)
 
 
 def _log_many_keys(emails: int, user_ids: int, keys: set[str]) -> None:
