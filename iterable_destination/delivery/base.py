@@ -20,7 +20,7 @@ from iterable_destination.delivery.engine.bulk import BulkEndpoint
 from iterable_destination.delivery.engine.circuit_breaker import CircuitBreaker
 from iterable_destination.delivery.engine.counters import Counters
 from iterable_destination.delivery.engine.envelope import Batch, Envelope, Prepared
-from iterable_destination.delivery.engine.linked_keys import MAX_KEYS, LinkedKeys
+from iterable_destination.delivery.engine.linked_keys import MAX_KEYS, LinkedKeys, outside_key
 from iterable_destination.delivery.engine.policy import DeliveryPolicy
 from iterable_destination.delivery.engine.rate_limiter import RateLimiters
 from iterable_destination.delivery.engine.retry import RetryPolicy
@@ -59,8 +59,13 @@ _DEAD: Final = frozenset({Rejected.name, Unknown.name})
 
 _STARTED: Final = "start() was already called"
 _ENDPOINT_BUSY: Final = "not sent: too many requests wait for this endpoint"
+_NO_FUNCTION: Final = "ordering_key: must be a function of an event, or None"
 _ONE_EVENT: Final = "send_all() takes an iterable of events; give a single event to send()"
 
+#: Returns the envelope of an event with this index, and the ordering keys of its user.
+_Prepare = Callable[[int, Any], Prepared]
+#: Returns a key of an event by which it is ordered, or None.
+_OrderingKey = Callable[[Any], str | None]
 _Started = TypeVar("_Started", Background, OutboxWorker)
 
 
@@ -180,7 +185,8 @@ class BaseDestination(Closeable, ForkSafe):
         """
         envelope, keys = self._preparer.prepare(index, event)
         envelope.single = True  # nothing comes that it could go together with
-        scheduler = Scheduler(self._policy)
+        with self.lock:
+            scheduler = Scheduler(self._policy)
         deadline = self._clock() + self._policy.retry.deadline
         try:
             with self.lock:
@@ -218,7 +224,11 @@ class BaseDestination(Closeable, ForkSafe):
     # Many events ---------------------------------------------------------------------------------
 
     def send_all(
-        self, events: Iterable[Event | Record], *, timeout: float | None = None
+        self,
+        events: Iterable[Event | Record],
+        *,
+        timeout: float | None = None,
+        ordering_key: Callable[[Any], str | None] | None = None,
     ) -> Iterator[Outcome]:
         """Send events, in bulk where that is quicker, and yield an outcome for each.
 
@@ -234,33 +244,53 @@ class BaseDestination(Closeable, ForkSafe):
         sent after them, no response is awaited, and what is left is retryable, or unknown if it
         may have been applied. None sets no bound but :class:`RetryPolicy`.
 
-        What reading the events raises is raised, after the outcomes of all that were read.
-        Leaving the iterator early ends delivery; an event without an outcome was sent or was not.
-        Nothing is read or sent before the first outcome is asked for. Raises :exc:`TypeError` for
-        a single event, and :exc:`ValueError` for a number out of bounds.
+        ``ordering_key`` says which events belong together besides those with an email or a userId
+        in common: it is called once for each event, with what was handed in, in the order of the
+        events, and returns a str of any length, or None for no key. Events with an equal key are
+        one user's, as if it were a name that stands in each of them. A key is no email and no
+        userId, whatever its text. As with names, later calls know what belongs together: of the
+        names and keys that stood beside another the last 100,000 are remembered, and those of
+        events that wait. None gives no event a key.
+
+        What reading the events or ``ordering_key`` raises is raised, after the outcomes of all that
+        were read before; so is :exc:`TypeError` if it returns something else. Leaving the iterator
+        early ends delivery; an event without an outcome was sent or was not. Nothing is read or
+        sent before the first outcome is asked for. Raises :exc:`TypeError` for a single event and
+        for an ``ordering_key`` that cannot be called, and :exc:`ValueError` for a number out of
+        bounds.
         """
         if isinstance(events, Mapping | str | bytes):
             raise TypeError(_ONE_EVENT)
+        if ordering_key is not None and not callable(ordering_key):
+            raise TypeError(_NO_FUNCTION)
         check_timeout(timeout)
         stop_at = inf if timeout is None else self._clock() + timeout
         policy = attrs.evolve(self._policy, stop_at=stop_at)
-        return self._send_all(events, self._make_pool(policy), stop_at)
+        return self._send_all(events, self._make_pool(policy), stop_at, ordering_key)
 
     def _send_all(
-        self, events: Iterable[Any], pool: WorkerPool, stop_at: float
+        self,
+        events: Iterable[Any],
+        pool: WorkerPool,
+        stop_at: float,
+        ordering_key: _OrderingKey | None,
     ) -> Iterator[Outcome]:
+        prepare = self._make_prepare(stop_at)
         try:
-            for results in pool.run(
-                self._prepare_all(events, stop_at), lambda: self._take_results(pool, stop_at)
-            ):
+            prepared = (
+                map(prepare, count(), events)
+                if ordering_key is None
+                else _prepare_with_key(prepare, events, ordering_key)
+            )
+            for results in pool.run(prepared, lambda: self._take_results(pool, stop_at)):
                 yield from self._conclude(results)
         finally:
             pool.close()
 
-    def _prepare_all(self, events: Iterable[Any], stop_at: float) -> Iterator[Prepared]:
-        """Yield the envelopes of events; an event that is read too late is not translated."""
+    def _make_prepare(self, stop_at: float) -> _Prepare:
+        """Return what prepares an event; one that is read too late is not translated."""
         if stop_at == inf:
-            return map(self._preparer.prepare, count(), events)
+            return self._preparer.prepare
 
         def prepare(index: int, event: Any) -> Prepared:
             is_late = self._clock() >= stop_at
@@ -268,7 +298,7 @@ class BaseDestination(Closeable, ForkSafe):
                 index, event
             )
 
-        return map(prepare, count(), events)
+        return prepare
 
     def _take_results(self, pool: WorkerPool, stop_at: float) -> Results:
         """Wait for results until some moment; abandon what is pending then."""
@@ -529,16 +559,35 @@ def _log_retry(endpoint: Endpoint, error: ApiError, delay: float) -> None:
         _log.debug("%s: %s", endpoint.path, error.message, extra=fields)
 
 
+def _prepare_with_key(
+    prepare: _Prepare, events: Iterable[Any], ordering_key: _OrderingKey
+) -> Iterator[Prepared]:
+    """Yield the envelopes of events, and their ordering keys with the one that is given for each.
+
+    It is a generator, so that a :exc:`StopIteration` of ``ordering_key`` is no end of the events.
+    """
+    for index, event in enumerate(events):
+        key: Any = ordering_key(event)  # of the caller's
+        if not isinstance(key, str | None):
+            message = (
+                "ordering_key: must return a str, or None for no key; for event "
+                f"{index} it returned {type(key).__name__}"
+            )
+            raise TypeError(message)
+        envelope, keys = prepare(index, event)
+        yield envelope, keys if key is None else keys | {outside_key(key)}
+
+
 def _make_linked_keys(max_pending: int) -> LinkedKeys:
-    """Return what keys are linked; there is room for those of all events that wait."""
-    return LinkedKeys(max(MAX_KEYS, 4 * max_pending), on_many_keys=_log_many_keys)
+    """Return what keys are linked; half of the room is enough for those of all events that wait."""
+    return LinkedKeys(max(MAX_KEYS, 8 * max_pending), on_many_keys=_log_many_keys)
 
 
 def _log_many_keys(emails: int, user_ids: int, keys: set[str]) -> None:
     """Log that very many names are one user's. They are personal data, so their level is DEBUG."""
     _log.warning(
-        "%s and %s are taken for one user, since events have them together: is one a placeholder? "
-        "Their events go one request at a time",
+        "%s and %s are taken for one user, since events or ordering keys put them together: is one "
+        "a placeholder? Their events go one request at a time",
         "1 email" if emails == 1 else f"{emails} emails",
         "1 userId" if user_ids == 1 else f"{user_ids} userIds",
         extra={"iterable_email_count": emails, "iterable_user_id_count": user_ids},

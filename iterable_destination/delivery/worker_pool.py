@@ -106,7 +106,8 @@ class WorkerPool:
     ) -> None:
         check_kind(lock)
         self._policy: Final = policy
-        self._scheduler = Scheduler(policy)
+        with lock:
+            self._scheduler = Scheduler(policy)
         self._send: Final = send
         self._clock: Final = clock
         self._max_workers: Final = max_workers

@@ -32,14 +32,20 @@ def deliver_batch(
     timeout: float | None,
     *,
     log_message_ids: bool = False,
+    ordering_keys: Iterable[str | None] | None = None,
 ) -> list[Outcome]:
     """Deliver events within a timeout, and return their outcomes in the events' order.
 
     ``timeout`` is seconds; below 0 is 0, None is no limit. ``log_message_ids`` puts the ids of the
-    events into the log record, by the name of their outcome.
+    events into the log record, by the name of their outcome. ``ordering_keys`` has one for each
+    event, None where it has none; None gives no event a key.
     """
     seconds = None if timeout is None else max(timeout, 0.0)
-    outcomes = list(to.send_all(events, timeout=seconds))
+    options: dict[str, Any] = {}
+    if ordering_keys is not None:
+        keys = iter(ordering_keys)
+        options["ordering_key"] = lambda _: next(keys)
+    outcomes = list(to.send_all(events, timeout=seconds, **options))
     outcomes.sort(key=lambda outcome: outcome.index)
     keeps = to.keeps_dead_letters
     are_acknowledged = all(is_acknowledged(each, keeps_dead_letters=keeps) for each in outcomes)

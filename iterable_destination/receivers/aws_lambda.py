@@ -12,6 +12,8 @@ from binascii import Error as NoBase64
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
+import attrs
+
 from iterable_destination.delivery.base import BaseDestination
 from iterable_destination.errors import NotAccepted
 from iterable_destination.model.json_codec import decode
@@ -52,7 +54,9 @@ _MARGIN: Final = 1.0
 _MARGIN_SHARE: Final = 0.2
 
 
-def sqs_handler(to: BaseDestination, *, log_message_ids: bool = False) -> LambdaHandler:
+def sqs_handler(
+    to: BaseDestination, *, log_message_ids: bool = False, order_by_key: bool = True
+) -> LambdaHandler:
     """Make a handler for an SQS queue, standard or FIFO, with ``ReportBatchItemFailures``.
 
     A message's body is an event in JSON, or an array of events; the envelopes of EventBridge and
@@ -62,24 +66,33 @@ def sqs_handler(to: BaseDestination, *, log_message_ids: bool = False) -> Lambda
     queue are delivered one after another. At the first that must be kept the handler stops, and
     returns it and all after it.
 
-    ``log_message_ids`` True puts the ids of the events into the log record of each batch. The
-    handler raises :exc:`ValueError` for an event that is not from SQS.
+    ``order_by_key`` True makes the group of a FIFO queue's message the ``ordering_key`` of its
+    events, as in ``send_all``; the groups of a standard queue are no order. False
+    is for groups of many users. ``log_message_ids`` True puts the ids of the events into the log
+    record of each batch. The handler raises :exc:`ValueError` for an event that is not from SQS.
     """
 
     def handler(event: Any, context: Any = None) -> dict[str, Any]:
         records = _read_records(event, "aws:sqs", _is_message)
-        texts = [_encode_text(record.get("body")) for record in records]
+        is_fifo = any(str(each.get("eventSourceARN", "")).endswith(".fifo") for each in records)
+        has_keys = is_fifo and order_by_key
+        messages = [
+            _Message(
+                _encode_text(record.get("body")),
+                _read_key(record.get("attributes"), "MessageGroupId") if has_keys else None,
+            )
+            for record in records
+        ]
         deliver = _make_delivery(to, _read_deadline(context), log_message_ids=log_message_ids)
-        if any(str(record.get("eventSourceARN", "")).endswith(".fifo") for record in records):
-            failed = _deliver_in_order(deliver, texts)
-        else:
-            failed = deliver(texts)
+        failed = _deliver_in_order(deliver, messages) if is_fifo else deliver(messages)
         return _build_failures([records[index]["messageId"] for index in failed])
 
     return handler
 
 
-def kinesis_handler(to: BaseDestination, *, log_message_ids: bool = False) -> LambdaHandler:
+def kinesis_handler(
+    to: BaseDestination, *, log_message_ids: bool = False, order_by_key: bool = True
+) -> LambdaHandler:
     """Make a handler for a Kinesis stream, with ``ReportBatchItemFailures``.
 
     A record's data is an event in JSON, or an array of events. The handler returns the first
@@ -87,16 +100,25 @@ def kinesis_handler(to: BaseDestination, *, log_message_ids: bool = False) -> La
     the same ids. Limit the retries in Lambda, or let the destination keep dead letters: otherwise
     a record that is refused stops its shard.
 
-    ``log_message_ids`` True puts the ids of the events into the log record of each batch. The
-    handler raises :exc:`ValueError` for an event that is not from Kinesis.
+    ``order_by_key`` True makes a record's partition key the ``ordering_key`` of its events, as in
+    ``send_all``; False is for keys of many users. ``log_message_ids`` True puts
+    the ids of the events into the log record of each batch. The handler raises :exc:`ValueError`
+    for an event that is not from Kinesis.
     """
 
     def handler(event: Any, context: Any = None) -> dict[str, Any]:
         records = [
             record["kinesis"] for record in _read_records(event, "aws:kinesis", _is_from_stream)
         ]
-        texts = [_decode_data(record["data"]) for record in records]
-        failed = _make_delivery(to, _read_deadline(context), log_message_ids=log_message_ids)(texts)
+        messages = [
+            _Message(
+                _decode_data(record["data"]),
+                _read_key(record, "partitionKey") if order_by_key else None,
+            )
+            for record in records
+        ]
+        deliver = _make_delivery(to, _read_deadline(context), log_message_ids=log_message_ids)
+        failed = deliver(messages)
         return _build_failures([records[index]["sequenceNumber"] for index in failed[:1]])
 
     return handler
@@ -203,21 +225,42 @@ def _encode_text(body: Any) -> bytes:
     return body.encode(errors="surrogatepass") if isinstance(body, str) else b""
 
 
-#: Delivers the events in texts, and returns the indexes of the texts to keep, ascending.
-_Deliver = Callable[[Sequence[bytes]], list[int]]
+def _read_key(data: Any, name: str) -> str | None:
+    """Return the key that stands under a name; None if there is none."""
+    key = (as_object(data) or {}).get(name)
+    return key if isinstance(key, str) else None
+
+
+@attrs.frozen
+class _Message:
+    """A message of SQS, or a record of Kinesis."""
+
+    #: An event in JSON, or an array of events.
+    text: bytes
+    #: The ordering key of all of them; None if they have none.
+    key: str | None
+
+
+#: Delivers the events in messages, and returns the indexes of the messages to keep, ascending.
+_Deliver = Callable[[Sequence[_Message]], list[int]]
 
 
 def _make_delivery(
     to: BaseDestination, deadline: float | None, *, log_message_ids: bool
 ) -> _Deliver:
-    def deliver(texts: Sequence[bytes]) -> list[int]:
+    def deliver(messages: Sequence[_Message]) -> list[int]:
         events: list[Any] = []
         owners: list[int] = []
-        for index, text in enumerate(texts):
-            events += _parse_events(text, len(events))
+        for index, message in enumerate(messages):
+            events += _parse_events(message.text, len(events))
             owners += [index] * (len(events) - len(owners))
-        timeout = _remaining(deadline)
-        outcomes = deliver_batch(to, events, timeout, log_message_ids=log_message_ids)
+        outcomes = deliver_batch(
+            to,
+            events,
+            _remaining(deadline),
+            log_message_ids=log_message_ids,
+            ordering_keys=[messages[index].key for index in owners],
+        )
         return sorted({owners[index] for index in _find_unacknowledged(to, outcomes)})
 
     return deliver
@@ -229,11 +272,11 @@ def _find_unacknowledged(to: BaseDestination, outcomes: Sequence[Outcome]) -> li
     return [each.index for each in outcomes if not is_acknowledged(each, keeps_dead_letters=keeps)]
 
 
-def _deliver_in_order(deliver: _Deliver, texts: Sequence[bytes]) -> list[int]:
-    """Deliver one text after another; return the index of the first to keep, and all after it."""
-    for index, text in enumerate(texts):
-        if deliver([text]):
-            return list(range(index, len(texts)))
+def _deliver_in_order(deliver: _Deliver, messages: Sequence[_Message]) -> list[int]:
+    """Deliver one message after another; return the first one's index to keep, and all after it."""
+    for index, message in enumerate(messages):
+        if deliver([message]):
+            return list(range(index, len(messages)))
     return []
 
 

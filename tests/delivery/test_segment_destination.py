@@ -122,6 +122,15 @@ def test_the_region_says_which_server_it_is() -> None:
     ]
 
 
+def test_webhooks_with_an_equal_ordering_key_arrive_in_their_order(segment: Segment) -> None:
+    webhooks = [webhook(number) for number in range(30)]
+    with delivering(segment) as to:
+        outcomes = list(to.send_all(webhooks, ordering_key=lambda _: "k-1"))
+    assert [outcome.index for outcome in outcomes] == list(range(30))
+    campaigns = [event["properties"]["campaign_id"] for event in segment.events]
+    assert campaigns == list(map(str, range(30)))
+
+
 def test_webhooks_are_delivered_in_batches_and_a_users_in_order(segment: Segment) -> None:
     webhooks = [webhook(number) for number in range(300)]
     with delivering(segment) as to:

@@ -57,6 +57,7 @@ from tests.support.delivering import (
     applied,
     by_index,
     cart,
+    collect,
     delivering,
     doubled_ids,
     history,
@@ -311,6 +312,63 @@ def test_an_email_and_a_user_id_seen_together_are_one_user() -> None:
     assert set(names(outcomes)) == {"delivered"}
     assert order_of == [0, 1, 2, 3, 4, 5, 6]
     assert [outcome.index for outcome in outcomes] == [0, 1, 2, 3, 4, 5, 6]
+
+
+def hold_orders(until: threading.Event) -> Callable[[Received, Apply], Response | Fault]:
+    """Return what lets an order wait for an event."""
+
+    def holds(received: Received, apply: Apply) -> Response | Fault:
+        if received.path == endpoints.TRACK_PURCHASE.path:
+            assert until.wait(WAIT_SECONDS)
+        return apply()
+
+    return holds
+
+
+def named_twice(number: int, user: str, email: str) -> dict[str, Any]:
+    return track(number, user, context={"traits": {"email": email}})
+
+
+def test_what_another_thread_learns_of_a_users_names_lets_no_event_overtake() -> None:
+    may_go_on = threading.Event()
+    with LocalIterable(faults=hold_orders(may_go_on)) as iterable, delivering(iterable) as to:
+
+        def events() -> Iterator[dict[str, Any]]:
+            yield order(0)
+            wait_until(lambda: iterable.project.requests or to.counters.requests)
+            assert to.send(named_twice(1, "u-1", "a@x.com")).name == "delivered"
+            yield track(2)
+            yield track(3, "u-2")
+            wait_until(lambda: 3 in applied(iterable.project.effects))
+            may_go_on.set()
+
+        assert names(by_index(to.send_all(events()))) == ["delivered"] * 3
+        there = applied(iterable.project.effects)
+    assert there.index(0) < there.index(2)
+
+
+def test_an_event_that_waits_is_not_overtaken_however_many_users_come_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("iterable_destination.delivery.base.MAX_KEYS", 50)
+    may_go_on = threading.Event()
+
+    def events() -> Iterator[dict[str, Any]]:
+        yield identify(0, traits={"n": 0, "email": "a@x.com"})
+        yield order(1) | {"userId": None, "context": {"traits": {"email": "a@x.com"}}}
+        yield from (named_twice(n, f"u-{n}", f"{n}@x.com") for n in range(3, 1_000))
+        yield track(2)
+        yield track(1_000, "u-1000")
+        wait_until(lambda: 1_000 in applied(iterable.project.effects))
+        may_go_on.set()
+
+    with (
+        LocalIterable(faults=hold_orders(may_go_on)) as iterable,
+        delivering(iterable, max_pending=5) as to,
+    ):
+        assert names(by_index(to.send_all(events()))) == ["delivered"] * 1_001
+        there = applied(iterable.project.effects)
+    assert there.index(1) < there.index(2)
 
 
 def test_after_an_event_that_may_be_handed_in_again_its_user_is_held() -> None:
@@ -765,12 +823,6 @@ def test_the_time_given_bounds_waiting_for_a_rate_too() -> None:
     assert [outcome.index for outcome in outcomes if outcome.name == "delivered"] == there
     assert 1 <= len(there) <= 3
     assert Counter(names(outcomes)) == {"delivered": len(there), "retryable": 50 - len(there)}
-
-
-def collect(outcomes: Iterator[Outcome], into: list[Outcome]) -> None:
-    """Take outcomes until there are no more, or something is raised."""
-    for outcome in outcomes:
-        into.append(outcome)  # noqa: PERF402 - what came before an error is to be there
 
 
 def test_what_the_input_raises_comes_after_the_outcomes_of_all_that_was_read() -> None:

@@ -187,3 +187,18 @@ def test_message_ids_are_logged_only_if_asked_for(caplog: pytest.LogCaptureFixtu
     assert ids["delivered"] == ["m-1", "m-3"]
     assert [len(each) for each in ids["rejected"]] == [201]
     assert with_ids.getMessage() == without.getMessage()
+
+
+def test_each_event_is_handed_over_with_its_own_ordering_key() -> None:
+    keys: list[str | None] = ["a", None, "a"]
+    given: list[Any] = []
+
+    def send_all(events: Any, *, ordering_key: Any = None, **_: Any) -> list[Outcome]:
+        given.extend(event if ordering_key is None else ordering_key(event) for event in events)
+        return []
+
+    to: Any = SimpleNamespace(send_all=send_all, keeps_dead_letters=False)
+    deliver_batch(to, [{}, {}, {}], 1.0, ordering_keys=keys)
+    assert given == keys
+    deliver_batch(to, [{}], 1.0)
+    assert given == [*keys, {}]

@@ -15,11 +15,19 @@ import pytest
 
 from iterable_destination import Destination, NotAccepted
 from iterable_destination.io.dead_letters import DeadLetters
+from iterable_destination.model import endpoints
 from iterable_destination.receivers import aws_lambda
 from iterable_destination.receivers.segment import webhook_app
 from iterable_destination.receivers.wsgi import WebhookApp
 from iterable_destination.testing import LocalIterable, Script, faults
-from tests.support.delivering import delivering, number_of, settings_of, track
+from tests.support.delivering import (
+    applied,
+    delivering,
+    number_of,
+    order,
+    settings_of,
+    track,
+)
 from tests.support.golden_cases import cases
 
 GOLDEN = cases(Path(__file__).parents[1] / "golden" / "aws")
@@ -170,6 +178,116 @@ def test_ids_are_logged_if_asked_for(
         aws_lambda.sqs_handler(to, log_message_ids=True)(messages(track(1)))
     ids = [vars(record).get("iterable_message_ids") for record in caplog.records]
     assert ids == [None, expected]
+
+
+# The key that the host has ------------------------------------------------------------------------
+
+#: An order of a user known by the email, and a track of the same one, known by the userId.
+ONE_AND_THE_SAME = [
+    order(1) | {"userId": None, "context": {"traits": {"email": "a@example.com"}}},
+    track(2),
+]
+
+
+def failing_orders(times: int = 2) -> Script:
+    path = endpoints.TRACK_PURCHASE.path
+    return Script([faults.server_error()] * times, paths={path})
+
+
+def records(*bodies: Any, key: Any = "k-1") -> dict[str, Any]:
+    """Return what Kinesis hands over, with one partition key."""
+    return {
+        "Records": [
+            {
+                "eventSource": "aws:kinesis",
+                "kinesis": {
+                    "sequenceNumber": str(number),
+                    "data": b64encode(json.dumps(body).encode()).decode(),
+                    "partitionKey": key,
+                },
+            }
+            for number, body in enumerate(bodies)
+        ]
+    }
+
+
+def group(handed: dict[str, Any], attributes: Any) -> dict[str, Any]:
+    """Return what SQS hands over, with these attributes of each message."""
+    return {"Records": [each | {"attributes": attributes} for each in handed["Records"]]}
+
+
+@pytest.mark.parametrize(
+    ("key", "options", "expected"),
+    [
+        ("k-1", {}, [1, 2]),
+        ("k-1", {"order_by_key": True}, [1, 2]),
+        ("k-1", {"order_by_key": False}, [2, 1]),
+        (None, {}, [2, 1]),
+        (7, {}, [2, 1]),
+    ],
+)
+def test_records_with_one_partition_key_are_delivered_in_their_order(
+    key: Any, options: dict[str, bool], expected: list[int]
+) -> None:
+    with LocalIterable(faults=failing_orders()) as iterable, delivering(iterable) as to:
+        run = aws_lambda.kinesis_handler(to, **options)
+        assert read_failures(run(records(*ONE_AND_THE_SAME, key=key))) == []
+        assert applied(iterable.project.effects) == expected
+
+
+def test_the_first_record_to_be_kept_is_returned_and_later_ones_of_its_key_were_not_sent() -> None:
+    handed = records(*ONE_AND_THE_SAME)
+    handed["Records"] += records(track(3, "u-3"), key="k-3")["Records"]
+    with LocalIterable(faults=failing_orders(5)) as iterable, delivering(iterable) as to:
+        run = aws_lambda.kinesis_handler(to)
+        assert read_failures(run(handed)) == ["0"]
+        assert applied(iterable.project.effects) == [3]
+        assert read_failures(run(handed)) == []
+        assert applied(iterable.project.effects) == [3, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("queue", "attributes", "options", "expected"),
+    [
+        ("segment.fifo", {"MessageGroupId": "k-1"}, {}, [1, 2]),
+        ("segment.fifo", {"MessageGroupId": "k-1"}, {"order_by_key": False}, [2, 1]),
+        ("segment.fifo", {"MessageGroupId": 7}, {}, [2, 1]),
+        ("segment.fifo", {}, {}, [2, 1]),
+        ("segment.fifo", None, {}, [2, 1]),
+        ("segment", {"MessageGroupId": "k-1"}, {}, [2, 1]),
+    ],
+)
+def test_events_in_a_message_are_delivered_in_their_order_if_a_fifo_queue_has_a_group(
+    queue: str, attributes: Any, options: dict[str, bool], expected: list[int]
+) -> None:
+    handed = group(messages(ONE_AND_THE_SAME, queue=queue), attributes)
+    with LocalIterable(faults=failing_orders()) as iterable, delivering(iterable) as to:
+        assert read_failures(aws_lambda.sqs_handler(to, **options)(handed)) == []
+        assert applied(iterable.project.effects) == expected
+
+
+def test_each_event_has_the_key_of_its_own_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where a record has several events, none, or something else."""
+    seen: list[tuple[Any, str | None]] = []
+    send_all = Destination.send_all
+
+    def noting(to: Destination, events: Any, *, ordering_key: Any, **options: Any) -> Any:
+        def note(event: Any) -> Any:
+            key = ordering_key(event)
+            seen.append((event, key))
+            return key
+
+        return send_all(to, events, ordering_key=note, **options)
+
+    monkeypatch.setattr(Destination, "send_all", noting)
+    handed = records([track(0), track(1)], key="k-0")
+    handed["Records"] += records([], key="k-1")["Records"]
+    handed["Records"] += records("text", key="k-2")["Records"]
+    handed["Records"] += records(track(3), key="k-3")["Records"]
+    with LocalIterable() as iterable, delivering(iterable) as to:
+        answer = aws_lambda.kinesis_handler(to)(handed)
+    assert read_failures(answer) == ["0"]  # of the text, which is the first of its call
+    assert [key for _, key in seen] == ["k-0", "k-0", "k-2", "k-3"]
 
 
 @pytest.mark.parametrize("event", [None, {}, {"Records": {}}, {"Records": [{"eventSource": "x"}]}])

@@ -167,6 +167,12 @@ def by_index(outcomes: Iterable[Outcome]) -> list[Outcome]:
     return sorted_ones
 
 
+def collect(outcomes: Iterator[Outcome], into: list[Outcome]) -> None:
+    """Take outcomes until there are no more, or something is raised."""
+    for outcome in outcomes:
+        into.append(outcome)  # noqa: PERF402 - what came before an error is to be there
+
+
 def names(outcomes: Iterable[Outcome]) -> list[str]:
     return [outcome.name for outcome in outcomes]
 

@@ -7,10 +7,10 @@ that request, and reports the response or the error. It imports ``model`` and ``
 Theory of operation
 ===================
 
-An event becomes an *envelope* with *calls* and *ordering keys*, the names of its user. Keys that
-came in one event are *linked*: they are one user's from then on, for all schedulers of a
-destination. Envelopes of one user wait in one *user queue*, in order of arrival. A user queue is in
-one of four states::
+An event becomes an *envelope* with *calls* and *ordering keys*: the names of its user, and a key
+that the caller may give. Keys that came in one event are *linked*: they are one user's from then
+on, for all schedulers of a destination. Envelopes of one user wait in one *user queue*, in order of
+arrival. A user queue is in one of four states::
 
                        add()                        take()
             ┌────────┐ ────────▶ ┌───────────────┐ ────────▶ ┌─────────────┐
@@ -49,6 +49,7 @@ Invariants, which ``tests/delivery/engine/test_scheduler.py`` checks against ran
 4. An event with a call that may have been applied without a response is never settled as
    retryable.
 5. ``pending`` is the number of envelopes without an outcome.
-6. When two user queues are found to be one user's, they merge: the envelopes keep their order, and
-   the merged queue waits until the requests of both have ended.
+6. When two user queues are found to be one user's, be it by an event of another scheduler, they
+   merge before the user's next envelope: the envelopes keep their order, and the merged queue waits
+   until the requests of both have ended.
 """

@@ -80,8 +80,8 @@ _NO_RESPONSE_IN_TIME: Final = "deadline exceeded before the response came"
 class Scheduler:
     """Decides which request goes next. It has no clock, thread or connection.
 
-    Whatever happens, each envelope is settled once. Not for several threads at once; ``now`` is
-    always a moment on one clock, in seconds.
+    Whatever happens, each envelope is settled once. Not for several threads at once, as all that
+    share a policy; ``now`` is always a moment on one clock, in seconds.
     """
 
     def __init__(self, policy: DeliveryPolicy) -> None:
@@ -89,6 +89,7 @@ class Scheduler:
         self._policy: Final = policy
         self._max_pending: Final = policy.max_pending
         self._user_queues: Final = UserQueues(keeps_paused=policy.keeps_paused)
+        policy.linked_keys.register(self._user_queues)
         self._endpoint_queues: Final[dict[str, EndpointQueue]] = {}
         #: The endpoint queue for calls of a kind, unless a call must go elsewhere.
         self._usual: Final[dict[type, EndpointQueue]] = {}
@@ -131,8 +132,8 @@ class Scheduler:
         if envelope.outcome is not None and not keys:
             self._settle(envelope, envelope.outcome)
             return False
-        key, linked = self._policy.linked_keys.link(keys) if keys else (f"!{self._sequence}", ())
-        queue, merged = self._user_queues.add(envelope, key, linked)
+        key = self._policy.linked_keys.link(keys) if keys else f"!{self._sequence}"
+        queue, merged = self._user_queues.add(envelope, key)
         for each in (queue, *merged) if merged else ():
             if each.endpoint_queue is not None:
                 each.endpoint_queue.leave(each)

@@ -30,23 +30,27 @@ class UserQueues:
         #: Idle queues that stay paused, the longest idle one first.
         self._idle: Final[OrderedDict[UserQueue, None]] = OrderedDict()
         self._max_idle: Final = max_idle
+        #: Main keys of users who were found to be one while each had a queue, by the main key that
+        #: they have now. Their queues are merged when the next envelope comes.
+        self._unmerged: Final[dict[str, list[str]]] = {}
 
     def __len__(self) -> int:
         """How many queues there are."""
         return len(self._by_key)
 
-    def add(
-        self, envelope: Envelope, key: str, linked: Iterable[str] = ()
-    ) -> tuple[UserQueue, list[UserQueue]]:
-        """Let an envelope of the user with this key wait.
+    def __contains__(self, key: object) -> bool:
+        """Whether the user with this main key has a queue."""
+        return key in self._by_key
 
-        ``linked`` are other keys, which are found to be this user's now and are not used again.
+    def add(self, envelope: Envelope, key: str) -> tuple[UserQueue, list[UserQueue]]:
+        """Let an envelope of the user with this main key wait.
+
         Returns its queue, and the queues that were merged into that by this.
         """
         queue = self._by_key.get(key)
         merged: list[UserQueue] = []
-        if linked:
-            queue, merged = self._join(key, linked)
+        if self._unmerged and key in self._unmerged:
+            queue, merged = self._join(key, self._unmerged.pop(key))
         if queue is None:
             queue = self._by_key[key] = UserQueue(key)
         elif self._idle:
@@ -55,9 +59,25 @@ class UserQueues:
         envelope.user_queue = queue
         return queue, merged
 
-    def _join(self, key: str, linked: Iterable[str]) -> tuple[UserQueue | None, list[UserQueue]]:
+    def on_linked(self, main: str, others: Iterable[str]) -> None:
+        """Record that the main keys of several users have become those of one user.
+
+        The event that has them may be in other queues than these.
+        """
+        for other in others:
+            unmerged = self._unmerged.pop(other, [])
+            if other in self._by_key:
+                if main in self._by_key:
+                    unmerged.append(other)
+                else:
+                    queue = self._by_key[main] = self._by_key.pop(other)
+                    queue.key = main
+            if unmerged:
+                self._unmerged.setdefault(main, []).extend(unmerged)
+
+    def _join(self, key: str, unmerged: list[str]) -> tuple[UserQueue | None, list[UserQueue]]:
         """Return the queue of several keys, None if they have none, and those merged into it."""
-        found = [self._by_key.pop(each) for each in (key, *linked) if each in self._by_key]
+        found = [self._by_key.pop(each) for each in (key, *unmerged) if each in self._by_key]
         if not found:
             return None, []
         # The shorter ones are merged into the longest, so that no envelope is moved often.

@@ -19,7 +19,7 @@ from iterable_destination.delivery.engine.bulk import ITERABLE_BULK_ENDPOINTS, B
 from iterable_destination.delivery.engine.circuit_breaker import CircuitBreaker
 from iterable_destination.delivery.engine.counters import Counters
 from iterable_destination.delivery.engine.envelope import Batch, Envelope
-from iterable_destination.delivery.engine.linked_keys import ordering_keys
+from iterable_destination.delivery.engine.linked_keys import LinkedKeys, ordering_keys
 from iterable_destination.delivery.engine.policy import DeliveryPolicy
 from iterable_destination.delivery.engine.rate_limiter import RateLimiters
 from iterable_destination.delivery.engine.retry import RetryPolicy
@@ -142,6 +142,7 @@ class World:
     keeps_paused: bool = True
     stop_at: float = inf
     jitter: Callable[[float, float], float] = lambda low, high: (low + high) / 2
+    linked_keys: LinkedKeys = attrs.field(factory=LinkedKeys)
     now: float = 1_000.0
     breaker: CircuitBreaker = attrs.field(init=False)
     counters: Counters = attrs.field(factory=Counters)
@@ -168,6 +169,7 @@ class World:
             max_pending=self.max_pending,
             stop_at=self.stop_at,
             keeps_paused=self.keeps_paused,
+            linked_keys=self.linked_keys,
         )
         self.scheduler = Scheduler(policy)
 
@@ -1612,6 +1614,39 @@ def test_two_names_of_one_user_become_one_lane_in_order_of_arrival() -> None:
     made.run()
     [sent] = made.sent()
     assert [index for index in sent if index != 4] == [0, 1, 2, 3]
+
+
+def test_the_names_of_a_user_whose_event_waits_are_not_forgotten_for_those_of_others() -> None:
+    """An order is on its way while so many others pass that its user's names had no room."""
+    made = World(linked_keys=LinkedKeys(10))
+    made.add(build_envelope(0, buy("ann", "ann@x.com")))
+    order = made.batch()
+    for index in range(1, 101):
+        made.add(build_envelope(index, buy(f"u-{index}", f"{index}@x.com")))
+        other = made.batch()
+        made.report(other, accept_all(other))
+        if index == 50:
+            made.add(build_envelope(101, buy("ann")))
+            made.add(build_envelope(102, buy("ann@x.com")))
+    made.report(order, accept_all(order))
+    made.run()
+    assert [each.index for _, _, [each] in made.batches][-2:] == [101, 102]
+    assert len(made.linked_keys) <= 11
+
+
+def test_what_another_scheduler_learns_of_a_users_names_lets_nothing_overtake() -> None:
+    links = LinkedKeys()
+    made, other = World(linked_keys=links), World(linked_keys=links)
+    made.add(build_envelope(0, buy("ann")))
+    order = made.batch()
+    for index, email in enumerate(["a@x.com", "b@x.com", "ann@x.com"]):
+        other.add(build_envelope(index, buy("ann", email)))
+    assert links.find("#ann") != "#ann"
+    made.add(build_envelope(1, buy("ann")))
+    assert made.ask() is None
+    made.report(order, accept_all(order))
+    made.run()
+    assert made.names == {"delivered": 2}
 
 
 def test_who_turns_out_to_be_one_user_waits_for_both_requests() -> None:

@@ -59,6 +59,7 @@ class Model:
         self.keeps_paused = self.dice.random() < 0.5
         self.queues = UserQueues(keeps_paused=self.keeps_paused)
         self.links = LinkedKeys()
+        self.links.register(self.queues)
         self.persons: list[Person] = []
         self.envelopes: dict[int, Envelope] = {}
 
@@ -85,7 +86,7 @@ class Model:
         names = set(self.dice.sample(NAMES, self.dice.choice([1, 1, 1, 2, 2, 3])))
         known = [person for person in self.persons if person.names & names]
         envelope = self.envelopes[sequence] = build_envelope(sequence)
-        queue, merged = self.queues.add(envelope, *self.links.link(names))
+        queue, merged = self.queues.add(envelope, self.links.link(names))
         assert len(merged) == max(sum(each.has_queue for each in known) - 1, 0)
         assert all(each.merged_into is queue for each in merged)
         assert queue.merged_into is None
@@ -155,6 +156,81 @@ class Model:
             assert queue.is_ready == bool(person.waiting and not person.in_flight)
         assert len(queues) == sum(not person.is_idle for person in self.persons)
         assert len(self.queues) == sum(person.has_queue for person in self.persons)
+
+
+names_of_events = st.sets(st.sampled_from(NAMES), min_size=1, max_size=3)
+
+
+@given(st.lists(st.tuples(st.booleans(), names_of_events), max_size=40))
+def test_envelopes_with_a_name_in_common_wait_in_one_queue_whatever_others_link(
+    events: list[tuple[bool, set[str]]],
+) -> None:
+    queues, links = UserQueues(keeps_paused=True), LinkedKeys()
+    links.register(queues)
+    added: list[tuple[Envelope, set[str]]] = []
+    for sequence, (is_here, names) in enumerate(events):
+        key = links.link(names)
+        if is_here:
+            envelope = build_envelope(sequence)
+            queue, _ = queues.add(envelope, key)
+            added.append((envelope, names))
+            assert all(each.queue is queue for each, others in added if names & others)
+            waiting = [each.sequence for each in queue.waiting]
+            assert waiting == sorted(waiting)
+            assert len({each.queue for each, _ in added}) == len(queues)
+
+
+def test_a_queue_goes_on_under_the_main_key_that_other_queues_have_found() -> None:
+    queues = UserQueues(keeps_paused=True)
+    queue, _ = queues.add(build_envelope(1), "#a")
+    queues.on_linked("@a", ["#a", "#b"])
+    assert "#a" not in queues
+    assert queues.add(build_envelope(2), "@a") == (queue, [])
+    assert [each.sequence for each in queue.waiting] == [1, 2]
+
+
+def test_two_queues_that_others_find_to_be_one_users_are_merged_by_the_next_envelope() -> None:
+    queues = UserQueues(keeps_paused=True)
+    queue, _ = queues.add(build_envelope(1), "#a")
+    queues.add(build_envelope(3), "#a")
+    other, _ = queues.add(build_envelope(2), "@a")
+    queues.on_linked("@a", ["#a"])
+    queues.on_linked("@b", ["@a"])  # and these have another main key before it comes
+    assert "@a" not in queues
+    assert queues.add(build_envelope(4), "@b") == (queue, [other])
+    assert [each.sequence for each in queue.waiting] == [1, 2, 3, 4]
+    assert queues.add(build_envelope(5), "@b") == (queue, [])
+
+
+@pytest.mark.parametrize("ended", [["#a"], ["@a"], ["#a", "@a"]])
+def test_of_two_queues_that_are_to_be_merged_each_may_end_before(ended: list[str]) -> None:
+    queues = UserQueues(keeps_paused=True)
+    both = {
+        key: queues.add(build_envelope(number), key)[0] for number, key in enumerate(["#a", "@a"])
+    }
+    queues.on_linked("@a", ["#a"])
+    for key in ended:
+        queues.release(both.pop(key))
+    queue, merged = queues.add(build_envelope(3), "@a")
+    assert merged == []
+    assert [queue] == list(both.values()) or not both
+    assert len(queues) == 1
+
+
+def test_a_user_with_something_waiting_or_in_flight_and_a_paused_one_have_a_queue() -> None:
+    queues = UserQueues(keeps_paused=True)
+    envelope = build_envelope(1)
+    queue, _ = queues.add(envelope, "#a")
+    assert "#a" in queues
+    take(queue, 1)
+    assert "#a" in queues
+    assert queues.on_settled(envelope) is None
+    assert "#a" not in queues
+    queue, _ = queues.add(build_envelope(2), "#a")
+    queue.paused = True
+    queues.release(queue)
+    assert "#a" in queues
+    assert "#b" not in queues
 
 
 @given(st.integers(0, 2**64), st.integers(1, 60))
@@ -228,12 +304,13 @@ def test_who_is_held_stays_so_only_if_that_is_asked_for(keeps_paused: bool) -> N
 
 def test_users_who_turn_out_to_be_one_cost_no_more_each_the_more_they_are() -> None:
     queues, links = UserQueues(keeps_paused=True), LinkedKeys()
+    links.register(queues)
     count = 40_000
     began = time.process_time()
     for sequence in range(1, count + 1):
-        queues.add(build_envelope(sequence), *links.link({f"#u-{sequence}"}))
+        queues.add(build_envelope(sequence), links.link({f"#u-{sequence}"}))
     for sequence in range(1, count + 1):
-        keys = links.link({"@info@x.com", f"#u-{sequence}"})
-        queue, _ = queues.add(build_envelope(count + sequence), *keys)
+        key = links.link({"@info@x.com", f"#u-{sequence}"})
+        queue, _ = queues.add(build_envelope(count + sequence), key)
     assert time.process_time() - began < 20
     assert [envelope.sequence for envelope in queue.waiting] == list(range(1, 2 * count + 1))
