@@ -42,7 +42,8 @@ if TYPE_CHECKING:
         ServerError,
         ValidationError,
     )
-    from iterable_destination.io.dead_letters import DeadLetter, DeadLetters
+    from iterable_destination.io.dead_letter_lines import DeadLetter
+    from iterable_destination.io.dead_letters import DeadLetters, DeadLetterStore
     from iterable_destination.io.iterable_client import Client
     from iterable_destination.io.outbox import Outbox
     from iterable_destination.io.segment_client import AnalyticsClient, SegmentClient
@@ -86,6 +87,7 @@ __all__ = [
     "ConfigurationError",
     "Counters",
     "DeadLetter",
+    "DeadLetterStore",
     "DeadLetters",
     "Delivered",
     "Destination",
@@ -151,7 +153,8 @@ _MODULES: Final = {
     "Client": "io.iterable_client",
     "ConfigurationError": "errors",
     "Counters": "delivery.engine.counters",
-    "DeadLetter": "io.dead_letters",
+    "DeadLetter": "io.dead_letter_lines",
+    "DeadLetterStore": "io.dead_letters",
     "DeadLetters": "io.dead_letters",
     "Delivered": "model.outcomes",
     "Destination": "delivery.destination",

@@ -35,7 +35,8 @@ from iterable_destination.delivery.worker_pool import (
     make_request,
 )
 from iterable_destination.errors import ApiError, InvalidJSON, NotSent, UnwritableFile
-from iterable_destination.io.dead_letters import DeadLetter, DeadLetters
+from iterable_destination.io.dead_letter_lines import DeadLetter
+from iterable_destination.io.dead_letters import DeadLetterStore
 from iterable_destination.io.lifecycle import Closeable, ForkSafe
 from iterable_destination.io.outbox import Outbox
 from iterable_destination.model.bounds import check_count, check_timeout
@@ -115,7 +116,7 @@ class BaseDestination(Closeable, ForkSafe):
         max_workers: int,
         max_pending: int,
         stamp_ids: bool,
-        dead_letters: DeadLetters | None,
+        dead_letters: DeadLetterStore | None,
         runtime: Runtime,
     ) -> None:
         check_count("max_workers", max_workers, MAX_WORKERS)

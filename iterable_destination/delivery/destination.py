@@ -12,7 +12,7 @@ from iterable_destination.delivery.engine.bulk import ITERABLE_BULK_ENDPOINTS
 from iterable_destination.delivery.engine.rate_limiter import RateLimiters
 from iterable_destination.delivery.engine.retry import RetryPolicy
 from iterable_destination.delivery.prepare import Header
-from iterable_destination.io.dead_letters import DeadLetters
+from iterable_destination.io.dead_letters import DeadLetterStore
 from iterable_destination.io.iterable_client import Client
 from iterable_destination.mapping.translate import Translate, translator_for
 from iterable_destination.model.calls import Call, EncodedCall, encode_call
@@ -42,7 +42,7 @@ class Destination(BaseDestination):
         max_workers: int = MAX_WORKERS,
         max_pending: int = 10_000,
         stamp_ids: bool = True,
-        dead_letters: DeadLetters | None = None,
+        dead_letters: DeadLetterStore | None = None,
         _runtime: Runtime | None = None,
     ) -> None:
         """Make a destination; nothing is sent yet.

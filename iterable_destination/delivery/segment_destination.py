@@ -13,7 +13,7 @@ from iterable_destination.delivery.engine.rate_limiter import RateLimiters
 from iterable_destination.delivery.engine.retry import RetryPolicy
 from iterable_destination.delivery.prepare import Header
 from iterable_destination.errors import Note
-from iterable_destination.io.dead_letters import DeadLetters
+from iterable_destination.io.dead_letters import DeadLetterStore
 from iterable_destination.io.segment_client import AnalyticsClient, SegmentClient
 from iterable_destination.model import endpoints
 from iterable_destination.model.calls import EncodedCall, Identity
@@ -51,7 +51,7 @@ class SegmentDestination(BaseDestination):
         rate_limits: Mapping[str, float | None] | None = None,
         max_workers: int = MAX_WORKERS,
         max_pending: int = 10_000,
-        dead_letters: DeadLetters | None = None,
+        dead_letters: DeadLetterStore | None = None,
         _runtime: Runtime | None = None,
     ) -> None:
         """Make a destination; nothing is sent yet.

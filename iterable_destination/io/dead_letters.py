@@ -13,10 +13,9 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, Protocol
 
-import attrs
-
+from iterable_destination.io.dead_letter_lines import DeadLetter, LetterEncoder
 from iterable_destination.io.file_lock import (
     fsync_directory,
     lock_file,
@@ -26,33 +25,16 @@ from iterable_destination.io.file_lock import (
 )
 from iterable_destination.io.lifecycle import Closeable, ForkSafe
 from iterable_destination.model.bounds import check_seconds
-from iterable_destination.model.interruptions import raise_interruption
-from iterable_destination.model.json_copy import unreadable_problem
-from iterable_destination.model.json_values import as_object
-from iterable_destination.model.outcomes import Outcome
-from iterable_destination.model.responses import redact
-from iterable_destination.model.serialization import (
-    DEAD_LETTER,
-    SerializedEvent,
-    serialize_event,
-    unreadable,
-)
-
-#: Places that JSON cannot hold, of which a line names so many.
-_MAX_PROBLEMS: Final = 20
 
 
-@attrs.frozen
-class DeadLetter:
-    """An event that was given up, and its outcome."""
+class DeadLetterStore(Protocol):
+    """Keeps events that were given up."""
 
-    #: The event's outcome; usually rejected or unknown.
-    outcome: Outcome
-    #: The event as the caller passed it in.
-    event: Any = attrs.field(default=None, repr=False)
-    #: The line of input as it was read, if it was no JSON object, so that there is no event; else
-    #: None.
-    line: bytes | None = attrs.field(default=None, repr=False)
+    def write(self, letters: Iterable[DeadLetter], /) -> None:
+        """Store dead letters, and return when all of them are safe.
+
+        Raises :exc:`UnwritableFile` if they cannot be stored.
+        """
 
 
 class DeadLetters(Closeable, ForkSafe):
@@ -83,7 +65,7 @@ class DeadLetters(Closeable, ForkSafe):
         """
         check_seconds("lock_timeout", lock_timeout)
         self._path: Final = os.path.realpath(path)
-        self._secret: Final = secret
+        self._encoder: Final = LetterEncoder(secret)
         self._clock: Final = clock
         self._lock_timeout: Final = lock_timeout
         self._file: FileIO | None = None
@@ -114,7 +96,8 @@ class DeadLetters(Closeable, ForkSafe):
         Raises :exc:`UnwritableFile` if they cannot be written. Then none of them is in the file, or
         a part that the disk did not let go; the next write begins on a new line.
         """
-        text = b"".join(self._encode_any(letter) + b"\n" for letter in letters)
+        now = self._clock()
+        text = b"".join([self._encoder.encode(each, now) + b"\n" for each in letters])
         if not text:
             return
         try:
@@ -140,49 +123,6 @@ class DeadLetters(Closeable, ForkSafe):
         if self._file is None:
             self._file = _open_file(self._path)
         return self._file
-
-    def _encode_any(self, letter: DeadLetter) -> bytes:
-        """Encode a letter; if a value of its event raises, a description of the event."""
-        try:
-            return self._encode_line(letter)
-        except MemoryError:
-            raise
-        except Exception as error:  # noqa: BLE001 - no event may keep others out of the file
-            raise_interruption(error)
-            plain = unreadable(letter.event, unreadable_problem(error))
-            return self._encode_line(attrs.evolve(letter, event=plain.value))
-
-    def _encode_line(self, letter: DeadLetter) -> bytes:
-        about = letter.outcome.summary()
-        about.pop("messageId")
-        about["time"] = self._clock().isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        if letter.line is not None:
-            about["line"] = letter.line.rstrip(b"\r\n").decode("utf-8", "backslashreplace")
-            return SerializedEvent({DEAD_LETTER: self._redact(about)}).encoded()
-        plain = _serialize(letter.event)
-        if plain.problems:
-            about["notJSON"] = [attrs.asdict(each) for each in plain.problems[:_MAX_PROBLEMS]]
-        event = plain.value
-        if not isinstance(event, dict):  # It cannot be sent again, but must not be lost.
-            event, about = {}, about | {"event": event}
-        about = _restore_unsendable(event) | about
-        whole = {**event, DEAD_LETTER: self._redact(about)}
-        return attrs.evolve(plain, value=whole).encoded()
-
-    def _redact(self, about: dict[str, Any]) -> Any:
-        return redact(about, self._secret) if self._secret else about
-
-
-def _serialize(event: Any) -> SerializedEvent:
-    """Serialize an event without the ``deadLetter`` of an earlier line."""
-    try:
-        fields = as_object(event)
-        if fields is not None and DEAD_LETTER in fields:
-            event = {key: value for key, value in fields.items() if key != DEAD_LETTER}
-        return serialize_event(event)
-    except Exception as error:  # noqa: BLE001 - a Mapping of the caller's may raise anything
-        raise_interruption(error)
-        return unreadable(event, unreadable_problem(error))
 
 
 def _open_file(path: str) -> FileIO:
@@ -230,11 +170,3 @@ def _append(file: int, text: bytes) -> None:
 def _last_byte(file: int, size: int) -> bytes:
     os.lseek(file, size - 1, os.SEEK_SET)
     return os.read(file, 1)
-
-
-def _restore_unsendable(event: dict[str, Any]) -> dict[str, Any]:
-    """Return the line or value that an earlier dead letter stored because it was no event."""
-    before = event.get(DEAD_LETTER)
-    if not isinstance(before, dict):
-        return {}
-    return {key: before[key] for key in ("line", "event") if key in before}

@@ -67,6 +67,12 @@ def is_acknowledged(outcome: Outcome, *, keeps_dead_letters: bool) -> bool:
     return outcome.name in _SETTLED or (keeps_dead_letters and outcome.name in _DEAD_LETTERS)
 
 
+def find_unacknowledged(to: BaseDestination, outcomes: Iterable[Outcome]) -> list[int]:
+    """Return the indexes of the events that their sender must keep, in the outcomes' order."""
+    keeps = to.keeps_dead_letters
+    return [each.index for each in outcomes if not is_acknowledged(each, keeps_dead_letters=keeps)]
+
+
 def http_status(outcomes: Iterable[Outcome], *, keeps_dead_letters: bool) -> int:
     """Return the HTTP status that tells a sender what to do with the events.
 

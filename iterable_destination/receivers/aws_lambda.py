@@ -12,21 +12,18 @@ from binascii import Error as NoBase64
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
-import attrs
-
 from iterable_destination.delivery.base import BaseDestination
 from iterable_destination.errors import NotAccepted
 from iterable_destination.model.json_codec import decode
 from iterable_destination.model.json_values import as_object
-from iterable_destination.model.outcomes import Outcome
-from iterable_destination.model.records import LineRecord
 from iterable_destination.receivers.acknowledgement import (
     deliver_batch,
     describe,
-    is_acknowledged,
+    find_unacknowledged,
     summarize,
 )
 from iterable_destination.receivers.http import HTTPError, Request, too_large
+from iterable_destination.receivers.messages import Message, deliver_messages
 from iterable_destination.receivers.wsgi import WebhookApp
 
 __all__ = [
@@ -77,7 +74,7 @@ def sqs_handler(
         is_fifo = any(str(each.get("eventSourceARN", "")).endswith(".fifo") for each in records)
         has_keys = is_fifo and order_by_key
         messages = [
-            _Message(
+            _read_message(
                 _encode_text(record.get("body")),
                 _read_key(record.get("attributes"), "MessageGroupId") if has_keys else None,
             )
@@ -111,7 +108,7 @@ def kinesis_handler(
             record["kinesis"] for record in _read_records(event, "aws:kinesis", _is_from_stream)
         ]
         messages = [
-            _Message(
+            _read_message(
                 _decode_data(record["data"]),
                 _read_key(record, "partitionKey") if order_by_key else None,
             )
@@ -141,7 +138,7 @@ def eventbridge_handler(to: BaseDestination, *, log_message_ids: bool = False) -
         timeout = _remaining(_read_deadline(context))
         outcomes = deliver_batch(to, details, timeout, log_message_ids=log_message_ids)
         content = summarize(outcomes)
-        if _find_unacknowledged(to, outcomes):
+        if find_unacknowledged(to, outcomes):
             raise NotAccepted(f"not all events were delivered: {describe(content)}")
         return content
 
@@ -231,48 +228,23 @@ def _read_key(data: Any, name: str) -> str | None:
     return key if isinstance(key, str) else None
 
 
-@attrs.frozen
-class _Message:
-    """A message of SQS, or a record of Kinesis."""
-
-    #: An event in JSON, or an array of events.
-    text: bytes
-    #: The ordering key of all of them; None if they have none.
-    key: str | None
-
-
 #: Delivers the events in messages, and returns the indexes of the messages to keep, ascending.
-_Deliver = Callable[[Sequence[_Message]], list[int]]
+_Deliver = Callable[[Sequence[Message]], list[int]]
 
 
 def _make_delivery(
     to: BaseDestination, deadline: float | None, *, log_message_ids: bool
 ) -> _Deliver:
-    def deliver(messages: Sequence[_Message]) -> list[int]:
-        events: list[Any] = []
-        owners: list[int] = []
-        for index, message in enumerate(messages):
-            events += _parse_events(message.text, len(events))
-            owners += [index] * (len(events) - len(owners))
-        outcomes = deliver_batch(
-            to,
-            events,
-            _remaining(deadline),
-            log_message_ids=log_message_ids,
-            ordering_keys=[messages[index].key for index in owners],
+    def deliver(messages: Sequence[Message]) -> list[int]:
+        delivered = deliver_messages(
+            to, messages, _remaining(deadline), log_message_ids=log_message_ids
         )
-        return sorted({owners[index] for index in _find_unacknowledged(to, outcomes)})
+        return delivered.to_keep
 
     return deliver
 
 
-def _find_unacknowledged(to: BaseDestination, outcomes: Sequence[Outcome]) -> list[int]:
-    """Return the indexes of the events that the sender must keep."""
-    keeps = to.keeps_dead_letters
-    return [each.index for each in outcomes if not is_acknowledged(each, keeps_dead_letters=keeps)]
-
-
-def _deliver_in_order(deliver: _Deliver, messages: Sequence[_Message]) -> list[int]:
+def _deliver_in_order(deliver: _Deliver, messages: Sequence[Message]) -> list[int]:
     """Deliver one message after another; return the first one's index to keep, and all after it."""
     for index, message in enumerate(messages):
         if deliver([message]):
@@ -280,18 +252,8 @@ def _deliver_in_order(deliver: _Deliver, messages: Sequence[_Message]) -> list[i
     return []
 
 
-def _parse_events(text: bytes, before: int) -> list[Any]:
-    """Return the events in a text, which ``before`` events precede.
-
-    A text that is not JSON becomes a record that the destination refuses, with its line number.
-    """
-    try:
-        value = _unwrap(decode(text))
-    except ValueError:
-        value = None
-    if isinstance(value, list):
-        return value
-    return [value if isinstance(value, dict) else LineRecord(before + 1, text)]
+def _read_message(text: bytes, key: str | None) -> Message:
+    return Message(text, key, _unwrap)
 
 
 def _unwrap(value: Any) -> Any:

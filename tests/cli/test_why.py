@@ -17,7 +17,7 @@ import pytest
 from iterable_destination import DeadLetters, Destination, Outbox, Settings
 from iterable_destination.cli.findings import EventReader, find_in_file
 from iterable_destination.errors import BadRequest, InvalidEvent, Problem
-from iterable_destination.io.dead_letters import DeadLetter
+from iterable_destination.io.dead_letter_lines import DeadLetter
 from iterable_destination.io.outbox import read_waiting
 from iterable_destination.mapping.translate import translate
 from iterable_destination.model.outcomes import Failure, Rejected

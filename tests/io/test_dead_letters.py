@@ -32,7 +32,8 @@ from iterable_destination.errors import (
     UnwritableFile,
 )
 from iterable_destination.io import dead_letters
-from iterable_destination.io.dead_letters import DeadLetter, DeadLetters
+from iterable_destination.io.dead_letter_lines import DeadLetter
+from iterable_destination.io.dead_letters import DeadLetters
 from iterable_destination.io.json_lines import open_lines
 from iterable_destination.model import json_codec
 from iterable_destination.model.outcomes import Rejected, Unknown
@@ -400,7 +401,8 @@ def test_several_threads_write_whole_lines(letters: DeadLetters, path: Path) -> 
 
 WRITE = """
 import sys
-from iterable_destination.io.dead_letters import DeadLetters, DeadLetter
+from iterable_destination.io.dead_letter_lines import DeadLetter
+from iterable_destination.io.dead_letters import DeadLetters
 from iterable_destination.model.outcomes import Unknown
 
 with DeadLetters(sys.argv[1]) as letters:
@@ -425,7 +427,8 @@ def test_several_processes_write_whole_lines(path: Path) -> None:
 
 FORK = """
 import os, sys
-from iterable_destination.io.dead_letters import DeadLetters, DeadLetter
+from iterable_destination.io.dead_letter_lines import DeadLetter
+from iterable_destination.io.dead_letters import DeadLetters
 from iterable_destination.model.outcomes import Unknown
 
 with DeadLetters(sys.argv[1]) as letters:

@@ -16,7 +16,7 @@ import iterable_destination
 PUBLIC = {
     "iterable_destination": {
         *("AnalyticsClient", "ApiError", "ApiResponse", "Call", "Client", "ConfigurationError"),
-        *("Counters", "DeadLetter", "DeadLetters", "Delivered", "Destination"),
+        *("Counters", "DeadLetter", "DeadLetterStore", "DeadLetters", "Delivered", "Destination"),
         *("DestinationFunction", "DropEvent", "Endpoint", "EventNotSupported"),
         *("FailedSubscription", "Failure", "FunctionError", "FunctionFailed", "Identity"),
         *("InvalidCall", "InvalidEvent", "InvalidEventPayload", "InvalidJSON", "InvalidSettings"),
