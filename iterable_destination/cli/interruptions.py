@@ -34,15 +34,21 @@ class InterruptibleGroup(click.Group):
             sys.exit(TERMINATED if isinstance(interruption, Terminated) else INTERRUPTED)
 
 
-@contextmanager
-def catch_interrupts() -> Iterator[Callable[[], None]]:
-    """Yield a function that waits for SIGINT (Ctrl-C) or SIGTERM."""
+def watch_interrupts() -> Callable[[], bool]:
+    """Return a function that says whether SIGINT (Ctrl-C) or SIGTERM has come since."""
     stopped: list[int] = []  # no event: its lock may be held by what the handler interrupts
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _: stopped.append(number))
+    return lambda: bool(stopped)
+
+
+@contextmanager
+def catch_interrupts() -> Iterator[Callable[[], None]]:
+    """Yield a function that waits for SIGINT (Ctrl-C) or SIGTERM."""
+    is_stopped = watch_interrupts()
 
     def wait() -> None:
-        while not stopped:
+        while not is_stopped():
             time.sleep(_POLL)
 
     yield wait

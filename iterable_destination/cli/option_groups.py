@@ -26,6 +26,7 @@ from iterable_destination.cli.options import (
     open_destination,
 )
 from iterable_destination.delivery.destination import Destination
+from iterable_destination.io.dead_letters import DeadLetterStore
 from iterable_destination.model.endpoints import DELIVERY_PATHS
 from iterable_destination.model.settings import Settings
 
@@ -84,12 +85,17 @@ class DestinationOptions:
             self.settings_file, self.mappings, data_center=self.data_center, base_url=self.base_url
         )
 
-    def open(self, settings: Settings) -> AbstractContextManager[Destination]:
-        """Open a destination with these settings; end the program if that is not possible."""
+    def open(
+        self, settings: Settings, dead_letters: DeadLetterStore | None = None
+    ) -> AbstractContextManager[Destination]:
+        """Open a destination with these settings; end the program if that is not possible.
+
+        ``dead_letters`` None keeps them in the file that is named, if there is one.
+        """
         return open_destination(
             settings,
             self.mappings or self.settings_file,
-            self.dead_letters,
+            dead_letters or self.dead_letters,
             max_workers=self.max_workers,
             rate_limits=self.rate_limits.by_path,
         )

@@ -38,7 +38,7 @@ from iterable_destination.errors import (
     UnwritableFile,
 )
 from iterable_destination.io.checkpoint import Checkpoint
-from iterable_destination.io.dead_letters import DeadLetters
+from iterable_destination.io.dead_letters import DeadLetters, DeadLetterStore
 from iterable_destination.io.json_lines import STANDARD_INPUT, Lines, find_files, open_lines
 from iterable_destination.io.outbox import Outbox, is_sqlite
 from iterable_destination.mapping.translate import Translator, translator_for
@@ -304,16 +304,23 @@ def _warn(message: str) -> None:
 
 @contextmanager
 def open_destination(
-    settings: Settings, mappings: str | None, dead_letters: str | None, **options: Any
+    settings: Settings,
+    mappings: str | None,
+    dead_letters: str | DeadLetterStore | None,
+    **options: Any,
 ) -> Iterator[Destination]:
-    """Open a destination, with dead letters if a file is named.
+    """Open a destination, with dead letters if a file or another store of them is named.
 
     ``mappings`` is the file that messages name as the place of the settings' mappings. ``options``
     are further ones of :class:`Destination`.
     """
     translator = make_translator(settings, mappings)
     with ExitStack() as stack:
-        letters = stack.enter_context(open_dead_letters(dead_letters, settings.api_key))
+        letters = (
+            stack.enter_context(open_dead_letters(dead_letters, settings.api_key))
+            if isinstance(dead_letters, str | None)
+            else dead_letters
+        )
         if settings.enabled:
             require_key(settings)
         else:

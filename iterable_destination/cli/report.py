@@ -65,7 +65,7 @@ class Report:
 
     def __call__(self, outcomes: list[Outcome]) -> None:
         """Print the outcomes of settled events, a line each."""
-        shown = filter(_is_problem, outcomes) if self._only_problems else outcomes
+        shown = filter(is_problem, outcomes) if self._only_problems else outcomes
         sys.stdout.buffer.write(b"".join(console.encode_line(each.summary()) for each in shown))
         sys.stdout.buffer.flush()
         with self._lock:
@@ -126,7 +126,8 @@ class Report:
         console.print_summary(self._counts, counters, time.monotonic() - self._began)
 
 
-def _is_problem(outcome: Outcome) -> bool:
+def is_problem(outcome: Outcome) -> bool:
+    """Whether an event was not delivered and not skipped, or a subscription of it failed."""
     return outcome.name not in _SUCCEEDED or bool(outcome.failures)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, Literal
@@ -231,7 +232,7 @@ class _Consumption:
             )
         except KafkaException as error:
             reason = _describe(error.args[0])
-            fields = {"iterable_error": reason}
+            fields = {"iterable_error": type(error).__name__}
             _log.warning(
                 "offsets cannot be committed, their events come again: %s", reason, extra=fields
             )
@@ -252,7 +253,8 @@ class _Consumption:
         for partition, pause in self._pauses.items():
             if not pause.is_over and pause.until <= now:
                 pause.is_over = True
-                self._consumer.resume([TopicPartition(*partition)])
+                with suppress(KafkaException):  # likewise
+                    self._consumer.resume([TopicPartition(*partition)])
 
 
 def _has_value(message: KafkaMessage) -> bool:

@@ -361,7 +361,7 @@ def test_an_event_with_a_subscription_that_failed_is_a_problem() -> None:
         Delivered(index=1, failures=(failure,)),
         Skipped(index=2),
     ]
-    assert [each.index for each in filter(report._is_problem, outcomes)] == [1]
+    assert [each.index for each in filter(report.is_problem, outcomes)] == [1]
 
 
 # drain -------------------------------------------------------------------------------------------
