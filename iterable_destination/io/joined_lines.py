@@ -2,7 +2,8 @@
 
 A line that is a complete value is one, as in JSON Lines. Any other line begins a value that goes on
 in the lines after it, or an array of values at the top of a file. A string of JSON ends on its own
-line, so a value is followed token by token, and nothing is read again where all is well.
+line, so a value is followed token by token, and nothing is read again where all is well. Of what
+cannot become a value all lines come together, so that one error tells of it.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ MAX_LEVELS: Final = 200
 _TOKEN: Final = re.compile(rb'\s*("[^"\\\n]*(?:\\.[^"\\\n]*)*"|[][{},:]|[^][{},:"\s]+)')
 _SPACES: Final = re.compile(rb"\s*")
 _ENDS: Final = {b"{": b"}", b"[": b"]"}
+#: What opens or ends an object or a list; a string is taken whole, so that nothing in it counts.
+_BRACKET: Final = re.compile(rb'"[^"\\\n]*(?:\\.[^"\\\n]*)*"|[][{}]')
 
 #: What may come next; the last of them is a comma, a value or the end of an array, of which a line
 #: could not be read.
@@ -41,9 +44,10 @@ def join_lines(lines: Iterable[Line]) -> Iterator[Line]:
     """Yield the values of one file, each with the number of the line on which it begins.
 
     ``lines`` are those of the file, with their numbers. An array at its top is its elements, but
-    not one on a single line that holds no object. If a value does not become complete within
-    :data:`MAX_BYTES`, :data:`MAX_LINES` and :data:`MAX_LEVELS`, the first of its lines comes as it
-    is, and reading goes on with the line after it.
+    not one on a single line that holds no object. What cannot become a value, or does not within
+    :data:`MAX_BYTES`, :data:`MAX_LINES` and :data:`MAX_LEVELS`, comes as it is, once, with its line
+    breaks. Reading goes on after its last bracket, or with the first line that is surely none of
+    it: indented no deeper than its first, and complete or the beginning of an object or a list.
     """
     rest, again, joiner = iter(lines), deque[Line](), _Joiner()
     is_top = True
@@ -59,10 +63,15 @@ def join_lines(lines: Iterable[Line]) -> Iterator[Line]:
         try:
             yield from joiner.feed(line)
         except _BrokenError:
-            values, broken = joiner.give_up(line)
-            yield from values
-            again.extendleft(reversed(broken))
-            yield again.popleft()
+            values, lines, start = joiner.give_up(line)
+            yield from (each for each in values if each[0] != lines[0][0])
+            again.extendleft(reversed(lines))
+            broken = _read_broken(again, rest, start)
+            if not broken.is_spread and lines[0] is joiner.array:
+                joiner.forget_array()
+            elif broken.is_spread and start:  # else its text has all of its first line
+                yield from (each for each in values if each[0] == lines[0][0])
+            yield broken.line
     if joiner.array is not None:  # it has no end
         yield joiner.array
 
@@ -84,6 +93,89 @@ def _is_array(text: bytes) -> bool:
     except ValueError:
         return True
     return any(isinstance(each, dict) for each in value)
+
+
+def _read_broken(again: deque[Line], rest: Iterator[Line], start: int) -> _Broken:
+    """Read all of what cannot become a value, which begins in the first line in ``again``."""
+    broken = _Broken(again.popleft(), start)
+    while broken.is_open and (line := again.popleft() if again else next(rest, None)):
+        after = broken.add(line) if broken.takes(line) else line
+        if after is not None:
+            again.appendleft(after)
+            break
+    return broken
+
+
+def _indent(text: bytes) -> int:
+    return len(text) - len(text.lstrip(b" \t"))
+
+
+class _Broken:
+    """The lines of what cannot become a value, of which the first is known.
+
+    They are known by their indents and brackets. Where nothing is open after the first line it is
+    alone, as a broken line among JSON lines is.
+    """
+
+    def __init__(self, first: Line, start: int) -> None:
+        self._first: Final = first
+        self._texts = [first[1][start:]]
+        self._last, self._lines, self._size = first[0], 1, len(first[1])
+        self._indent: Final = _indent(first[1])
+        #: How many objects and lists are open.
+        self._depth = 0
+        for sign in _BRACKET.findall(first[1], start):
+            self._depth = max(self._depth + _step(sign), 0)
+
+    @property
+    def is_spread(self) -> bool:
+        """Whether it has more lines than one."""
+        return self._lines > 1
+
+    @property
+    def line(self) -> Line:
+        """All of it, with the number of its first line; a single line as it was read."""
+        if not self.is_spread:
+            return self._first
+        return self._first[0], b"".join(self._texts).rstrip()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether more lines may belong to it."""
+        return self._depth > 0 and self._lines < MAX_LINES
+
+    def takes(self, line: Line) -> bool:
+        """Whether the next line is one of its lines, and not surely another value."""
+        text = line[1]
+        if self._size + len(text) > MAX_BYTES:
+            return False
+        indent, begin = _indent(text), text.lstrip()[:1]
+        if not self.is_spread:  # it may be one of JSON lines, and all others are whole
+            return (indent > self._indent or begin in b'"}],:') and not _is_complete(text)
+        if indent > self._indent:
+            return True
+        return indent == self._indent and begin not in b"{[" and not _is_complete(text)
+
+    def add(self, line: Line) -> Line | None:
+        """Add a line up to where the value ends; return what of it comes after, None if nothing."""
+        number, text = line
+        end = len(text)
+        for found in _BRACKET.finditer(text):
+            self._depth += _step(found[0])
+            if not self._depth:
+                end = found.end()
+                break
+        self._texts += [b"\n" * (number - self._last - 1), text[:end]]  # blank lines count
+        self._last = number
+        self._lines += 1
+        self._size += len(text)
+        after = text[end:].lstrip(b",; \t\r\n")
+        return (number, after) if after else None
+
+
+def _step(sign: bytes) -> int:
+    """Return what a bracket, or a string, adds to the number of those that are open."""
+    return 1 if sign in {b"{", b"["} else -1 if sign in _ENDS.values() else 0
 
 
 class _Joiner:
@@ -142,23 +234,27 @@ class _Joiner:
             self._others.append(line)
         return self._values
 
-    def give_up(self, line: Line | None) -> tuple[list[Line], list[Line]]:
+    def forget_array(self) -> None:
+        """Go on as if the array at the top of the file had not begun."""
+        self.array, self._base, self._open = None, 0, []
+        self.pass_over()
+
+    def give_up(self, line: Line | None) -> tuple[list[Line], list[Line], int]:
         """Forget what is open after a line that does not fit; None is the end of the file.
 
-        Returns the values before it that are complete, and the lines from the first that is in
-        none.
+        Returns the values that end on that line, the lines from the first that is in none of those
+        that came before, and where in this first one begins what is given up.
         """
+        start = 0 if self._first is None else self._start
         ends = [] if line is None else [line]
         if self._first is None or self._first is line:
-            values, lines = [each for each in self._values if each[0] != ends[0][0]], ends
+            values, lines = self._values, ends
         else:
             values, lines = [], [self._first, *self._others, *ends]
-        if lines[0] is self.array:
-            self.array, self._base = None, 0
         self._first, self._others = None, []
         self._open = self._open[: self._base]
         self.pass_over()
-        return values, lines
+        return values, lines, start
 
     def _is_value(self, sign: bytes) -> bool:
         """Whether this is the first sign of a value, and none between values."""

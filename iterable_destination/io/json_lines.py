@@ -129,7 +129,7 @@ class Lines:
         for name, size in zip(self._names, self._sizes, strict=True):
             lines = self._count_lines(name)
             for number, text in join_lines(lines) if self._joins else lines:
-                yield LineRecord(number, text)
+                yield LineRecord(number, text, may_be_lines=self._joins)
             self._before += size or 0
 
     def _count_lines(self, name: str) -> Iterator[tuple[int, bytes]]:

@@ -40,12 +40,14 @@ class EventRecord:
 
 @attrs.frozen(slots=False)  # quick to make
 class LineRecord:
-    """One line of input that is not blank."""
+    """One line of input that is not blank, or the lines of one value."""
 
-    #: Which line of the input it is, from 1; blank lines count.
+    #: Which line of the input it is, or the first of them, from 1; blank lines count.
     number: int
     #: The line as it was read, perhaps with its line break.
     text: bytes
+    #: Whether the text may be several lines of the input, one of which an error names.
+    may_be_lines: bool = False
 
     @property
     def index(self) -> int:
@@ -57,7 +59,8 @@ class LineRecord:
         try:
             value = decode(self.text)
         except ValueError as error:
-            message = f"line {self.number}: no JSON: {_describe_without_content(error)}"
+            first = self.number if self.may_be_lines else None
+            message = f"line {self.number}: no JSON: {_describe_without_content(error, first)}"
             raise InvalidJSON(message) from None
         if not isinstance(value, dict):
             message = f"line {self.number}: JSON, but no object"
@@ -150,10 +153,18 @@ def as_record(index: int, source: Any) -> Record:
     return source if isinstance(source, Record) else EventRecord(index, source)
 
 
-def _describe_without_content(error: ValueError) -> str:
-    """Say what is wrong with a text and where, but repeat nothing of it."""
+def _describe_without_content(error: ValueError, first: int | None) -> str:
+    """Say what is wrong with a text and where, but repeat nothing of it.
+
+    ``first`` is the number of its first line, None if lines are not told apart.
+    """
     if isinstance(error, UnicodeDecodeError):
-        return f"no UTF-8 at byte {error.start + 1}"
+        lines = error.object[: error.start].split(b"\n")
+        if first is None or b"\n" not in error.object[:-1]:
+            return f"no UTF-8 at byte {error.start + 1}"
+        return f"no UTF-8 in line {first + len(lines) - 1}, at byte {len(lines[-1]) + 1}"
     if isinstance(error, JSONDecodeError):
-        return f"{error.msg}, at character {error.pos + 1}"
+        if first is None or "\n" not in error.doc[:-1]:
+            return f"{error.msg}, at character {error.pos + 1}"
+        return f"{error.msg}, in line {first + error.lineno - 1}, at character {error.colno}"
     return str(error)

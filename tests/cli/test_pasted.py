@@ -46,7 +46,7 @@ def test_no_value_goes_from_one_file_into_the_next(tmp_path: Path) -> None:
     one.write_bytes(b'{\n"a":\n')
     two.write_text(json.dumps(TRACK, indent=1))
     found = read_lines(run("translate", str(one), str(two)))
-    assert [each.get("line") for each in found] == [1, 2, None]
+    assert [each.get("line") for each in found] == [1, None]
     assert found[-1] == TRACKED
     explained = run("explain", str(one), str(two)).stdout
     assert "line 3, track m-1" in explained
@@ -58,6 +58,35 @@ def test_a_broken_line_has_the_number_and_the_error_that_it_had() -> None:
     assert (broken["line"], broken["error"]["type"]) == (1, "InvalidJSON")
     assert broken["error"]["message"].startswith("line 1: no JSON: ")
     assert group == BOTH[1]
+
+
+PRETTY = json.dumps(TRACK | {"properties": {"list": [1, {"a": "b"}], "n": 1}}, indent=2)
+#: Line 3 has no comma, so line 4 breaks it.
+BROKEN = "\n".join(
+    line.rstrip(",") if number == 3 else line for number, line in enumerate(PRETTY.split("\n"), 1)
+)
+
+
+def test_a_broken_value_over_several_lines_is_one_error() -> None:
+    text = f"\n{BROKEN}\n{json.dumps(GROUP)}\n{BROKEN}\n{PRETTY}".encode()
+    lines = BROKEN.count("\n") + 1
+    first, group, second, tracked = read_lines(run("translate", stdin=text))
+    reason = "no JSON: Expecting ',' delimiter, in line 5, at character 3"
+    assert first == {
+        "line": 2,
+        "error": {"type": "InvalidJSON", "message": f"line 2: {reason}", "problems": []},
+    }
+    assert (group, second["line"], tracked["messageId"]) == (BOTH[1], lines + 3, "m-1")
+    explained = run("explain", stdin=text).stdout
+    assert explained.startswith(f"line 2: {reason}\n  refused\nline {lines + 2}, group m-2\n")
+    assert explained.count("refused") == 2
+
+
+def test_why_names_the_broken_value_in_which_an_event_is() -> None:
+    text = json.dumps(GROUP) + "\n" + BROKEN
+    reason = "no JSON: Expecting ',' delimiter, in line 5, at character 3"
+    told = run("why", "m-1", stdin=text.encode()).stdout
+    assert told == f"standard input:2: is named there; refused: {reason}\n"
 
 
 def paste(*arguments: str) -> tuple[bytes, bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -106,6 +107,27 @@ def test_a_damaged_outbox_record_gives_its_bytes() -> None:
 
 
 # --- Whatever is handed in ---------------------------------------------------------------------
+
+
+SPREAD = [
+    (b'{\n"a": 1\n"b": 2}', "Expecting ',' delimiter, in line 7, at character 1"),
+    (b'{"a": x,\n"b": 2}', "Expecting value, in line 5, at character 7"),
+    (b'{\n\n"a": "\xff"}', "no UTF-8 in line 7, at byte 7"),
+    (b'{"a": \xff,\n"b": 2}', "no UTF-8 in line 5, at byte 7"),
+    (b'{"a": 1\n', "Expecting ',' delimiter, at character 9"),
+    (b'{"a": \xff\n', "no UTF-8 at byte 7"),
+]
+
+
+@pytest.mark.parametrize(("text", "reason"), SPREAD)
+def test_an_error_in_a_value_of_several_lines_names_the_line(text: bytes, reason: str) -> None:
+    with pytest.raises(InvalidJSON, match=f"^line 5: no JSON: {re.escape(reason)}$"):
+        LineRecord(5, text, may_be_lines=True).event()
+
+
+def test_lines_in_a_text_that_is_no_line_of_input_are_not_counted() -> None:
+    with pytest.raises(InvalidJSON, match=r"Expecting ',' delimiter, at character 10$"):
+        LineRecord(5, SPREAD[0][0]).event()
 
 
 @pytest.mark.parametrize(
