@@ -11,6 +11,7 @@ import click
 from iterable_destination.cli import console
 from iterable_destination.cli.findings import EventReader, describe_count, find_in_file
 from iterable_destination.cli.help import make_epilog
+from iterable_destination.cli.notice import WatchedClient
 from iterable_destination.cli.options import (
     BASE_URL,
     DATA_CENTER,
@@ -31,7 +32,6 @@ from iterable_destination.errors import (
     OutboxError,
     UnreadableInput,
 )
-from iterable_destination.io.iterable_client import Client
 from iterable_destination.io.json_lines import STANDARD_INPUT, find_files
 from iterable_destination.model.calls import Identity
 from iterable_destination.model.settings import Settings
@@ -160,6 +160,6 @@ class _Search:
 
 def _read_events(settings: Settings, who: Identity) -> list[dict[str, Any]]:
     """Return the last events by email, and those by userId, which may be another user's."""
-    with Client(settings) as client:
+    with WatchedClient(settings) as client:
         by_email = [] if who.email is None else client.read_events(email=who.email)
         return by_email + ([] if who.user_id is None else client.read_events(user_id=who.user_id))
