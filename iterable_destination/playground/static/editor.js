@@ -3,6 +3,7 @@
 import { createJSONEditor } from "./vendor/jsoneditor.js";
 
 const DARK = "jse-theme-dark";
+const START = { type: "text", ranges: [{ anchor: 0, head: 0 }], main: 0 };
 /** Buttons of the editor that are about its text alone. */
 const BUTTONS = ["jse-format", "jse-undo", "jse-redo", "jse-search"];
 
@@ -27,17 +28,19 @@ export function makeEditor(target, label, onText) {
       onChange: onText,
     },
   });
+  target.querySelector(".cm-content").tabIndex = 0;
   darkness.addEventListener("change", () => {
     target.classList.toggle(DARK, darkness.matches);
     editor.refresh();
   });
   return {
     getText() {
-      editor.validate(); // it takes in what was typed just now
+      editor.validate(); // takes in what was typed just now
       return editor.get().text ?? "";
     },
     setText(text) {
-      editor.set({ text });
+      editor.validate(); // else it may compare with what stood there before
+      editor.updateProps({ content: { text }, selection: START });
     },
     setMarks(marks) {
       editor.updateProps({ validator: () => marks });

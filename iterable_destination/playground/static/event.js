@@ -88,10 +88,12 @@ async function offerSamples() {
   }
   samples.forEach((event, index) => sample.add(new Option(titleOf(event), index)));
   document.querySelector("#sample-row").hidden = sendSamples.hidden = samples.length === 0;
-  // The first about somebody who is known.
-  const first = Math.max(0, samples.findIndex((event) => event.type === "identify"));
-  sample.value = first;
-  edit(format(samples[first] ?? EXAMPLE));
+  if (editor.getText() === "") {
+    // The first about somebody who is known.
+    const first = Math.max(0, samples.findIndex((event) => event.type === "identify"));
+    sample.value = first;
+    edit(format(samples[first] ?? EXAMPLE));
+  }
 }
 
 function titleOf(event) {
