@@ -48,7 +48,7 @@ return [...document.querySelectorAll(".cm-lint-marker")].map((mark) => {
 """
 _FIND_VIOLATIONS: Final = """
 const done = arguments[arguments.length - 1];
-axe.run(document).then((found) => done(
+axe.run(document, { resultTypes: ["violations"] }).then((found) => done(
   found.violations
     .filter((each) => ["serious", "critical"].includes(each.impact))
     .map((each) => [each.id, each.nodes.map((node) => node.target.join(" "))])));
@@ -398,6 +398,10 @@ def test_no_mouse_is_needed(page: Page) -> None:
     page.press(Keys.ENTER)
     page.wait_to_read("#outcomes", "delivered")
     page.wait_to_read("#user", "u-7")
+    page.type_text(_BAD_ORDER)
+    page.wait(lambda: len(page.find_marks()) == 2)
+    page.press(Keys.F8)
+    page.wait_to_read(".cm-tooltip-lint", "properties.")
 
 
 def _press_tab_until(page: Page, is_there: Callable[[], bool]) -> None:

@@ -106,10 +106,15 @@ function format(value) {
 
 async function open(event) {
   const [file] = event.target.files;
-  if (file) {
-    edit(await file.text());
-    event.target.value = ""; // the same file can be opened again
+  if (!file) {
+    return;
   }
+  try {
+    edit(await file.text());
+  } catch {
+    showMistake(outcomes, new Error("The file cannot be read."));
+  }
+  event.target.value = ""; // the same file can be opened again
 }
 
 function save() {
