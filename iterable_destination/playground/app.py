@@ -27,6 +27,7 @@ from iterable_destination.playground.changes import stream_changes
 from iterable_destination.playground.security import Answer, SecurityHeaders, json_post
 from iterable_destination.testing import LocalIterable
 from iterable_destination.testing.engagement import EVENTS
+from iterable_destination.testing.project import DEFAULT_API_KEY
 
 #: Names by which a browser on this machine asks for it.
 LOOPBACK: Final = ("127.0.0.1", "localhost")
@@ -90,8 +91,11 @@ def _make_app(
 
 
 def _page(path: str, template: str, iterable: LocalIterable, **values: Any) -> Route:
+    #: A key of the user's own is not shown.
+    key = DEFAULT_API_KEY if iterable.api_key == DEFAULT_API_KEY else None
+
     def show(_: Request) -> Response:
-        return HTMLResponse(views.render(template, url=iterable.url, **values))
+        return HTMLResponse(views.render(template, url=iterable.url, key=key, **values))
 
     return Route(path, show)
 

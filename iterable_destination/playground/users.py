@@ -58,6 +58,11 @@ class UserView:
     #: The items of the cart, each as JSON; None if the user never had one.
     cart: tuple[str, ...] | None
 
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing was known of the user before, so that every field is a change."""
+        return all(field.is_changed for field in self.fields if field.name not in _ALWAYS_NEW)
+
 
 class UserViews:
     """Shows the users of a project, and remembers their profiles to mark what changed.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any, Final
 
 import jinja2
+from markupsafe import Markup, escape
 
 from iterable_destination.errors import Problem
 from iterable_destination.mapping.explanation import EventExplanation, describe_problem
@@ -16,6 +18,9 @@ from iterable_destination.model.segment_track import Ignored, SegmentTrack
 from iterable_destination.playground.users import UserView
 from iterable_destination.testing import Effect
 
+#: After these a long name may go on in the next line.
+_ENDS_OF_WORDS: Final = (".", "_")
+
 _templates: Final = jinja2.Environment(
     loader=jinja2.PackageLoader("iterable_destination.playground"),
     autoescape=True,
@@ -24,8 +29,21 @@ _templates: Final = jinja2.Environment(
     lstrip_blocks=True,
 )
 _templates.filters["json"] = lambda value: encode(value).decode()
+_templates.filters["pretty"] = lambda value: json.dumps(value, indent=2, ensure_ascii=False)
+_templates.tests["problem"] = lambda finding: isinstance(finding, Problem)
 _templates.globals["docs"] = DOCS_URL
 _templates.globals["describe_problem"] = describe_problem
+
+
+def _make_breakable(text: str) -> Markup:
+    """Return a text, escaped, that browsers break into lines at the ends of its words."""
+    escaped = str(escape(text))
+    for end in _ENDS_OF_WORDS:
+        escaped = escaped.replace(end, f"{end}<wbr>")
+    return Markup(escaped)  # noqa: S704 - it is escaped
+
+
+_templates.filters["breakable"] = _make_breakable
 
 
 def render(template: str, **values: Any) -> str:
