@@ -17,7 +17,7 @@ from iterable_destination.testing import Project
 _CART: Final = "shoppingCartItems"
 #: Fields that change with every update.
 _ALWAYS_NEW: Final = frozenset({"profileUpdatedAt", "itblInternal"})
-#: Users whose profiles are remembered, to mark what changed.
+#: Names of users whose profiles are remembered, to mark what changed.
 _MAX_REMEMBERED: Final = 1_000
 #: The newest events, and purchases, that are shown.
 _MAX_RECORDS: Final = 50
@@ -73,8 +73,10 @@ class UserViews:
     def __init__(self, project: Project) -> None:
         self._project: Final = project
         self._lock: Final = threading.Lock()
-        #: The profile of a user as it is, and as it was before that.
-        self._seen: OrderedDict[str, tuple[dict[str, Any], dict[str, Any]]] = OrderedDict()
+        #: By each name of a user: the profile as it is, and as it was before that.
+        self._seen: OrderedDict[tuple[str, Any], tuple[dict[str, Any], dict[str, Any]]] = (
+            OrderedDict()
+        )
 
     def remember(self, email_or_user_id: str) -> None:
         """Note how a profile is now, so that a change of it is marked from here on."""
@@ -87,7 +89,8 @@ class UserViews:
             return None
         email, user_id = user.get("email"), user.get("userId")
         profile = user["dataFields"]
-        before = self._remember(f"{user_id}\n{email}", profile)
+        names = [name for name in (("email", email), ("userId", user_id)) if name[1] is not None]
+        before = self._remember(names, profile)
         cart = profile.get(_CART)
         return UserView(
             email,
@@ -98,14 +101,18 @@ class UserViews:
             None if cart is None else tuple([_as_text(item) for item in cart]),
         )
 
-    def _remember(self, key: str, profile: dict[str, Any]) -> dict[str, Any]:
-        """Return the profile as it was before it was last changed; empty for a new user."""
+    def _remember(self, names: list[tuple[str, Any]], profile: dict[str, Any]) -> dict[str, Any]:
+        """Return the profile as it was before it was last changed; empty for a new user.
+
+        It is kept by each name, for a user may get an email, or another, later.
+        """
         with self._lock:
-            now, before = self._seen.pop(key, ({}, {}))
+            found = [self._seen.pop(name) for name in names if name in self._seen]
+            now, before = found[0] if found else ({}, {})
             if now != profile:
                 now, before = profile, now
-            self._seen[key] = now, before
-            if len(self._seen) > _MAX_REMEMBERED:
+            self._seen.update(dict.fromkeys(names, (now, before)))
+            while len(self._seen) > _MAX_REMEMBERED:
                 self._seen.popitem(last=False)
             return before
 
