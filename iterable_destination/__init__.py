@@ -61,6 +61,7 @@ if TYPE_CHECKING:
         UpdateUser,
     )
     from iterable_destination.model.endpoints import Endpoint
+    from iterable_destination.model.exchange import Exchange
     from iterable_destination.model.outcomes import (
         Delivered,
         Failure,
@@ -93,6 +94,7 @@ __all__ = [
     "DropEvent",
     "Endpoint",
     "EventNotSupported",
+    "Exchange",
     "FailedSubscription",
     "Failure",
     "FunctionError",
@@ -159,6 +161,7 @@ _MODULES: Final = {
     "DropEvent": "errors",
     "Endpoint": "model.endpoints",
     "EventNotSupported": "errors",
+    "Exchange": "model.exchange",
     "FailedSubscription": "model.translation",
     "Failure": "model.outcomes",
     "FunctionError": "errors",
