@@ -51,6 +51,8 @@ PUBLIC = {
         *("PRESETS", "PRESETS_JSON", "Subscription", "explain", "subscriptions_from_json"),
     },
     "iterable_destination.source": {"Ignored", "SegmentTrack", "SourceOptions", "to_segment"},
+    "iterable_destination.metrics.opentelemetry": {"OpenTelemetryMetrics"},
+    "iterable_destination.metrics.prometheus": {"PrometheusMetrics"},
     "iterable_destination.receivers": {"WebhookApp", "source_app", "webhook_app"},
     "iterable_destination.receivers.aws_lambda": {
         *("LambdaHandler", "eventbridge_handler", "http_handler", "kinesis_handler"),
