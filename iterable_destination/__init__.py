@@ -62,6 +62,7 @@ if TYPE_CHECKING:
         UpdateUser,
     )
     from iterable_destination.model.endpoints import Endpoint
+    from iterable_destination.model.exchange import Exchange
     from iterable_destination.model.outcomes import (
         Delivered,
         Failure,
@@ -95,6 +96,7 @@ __all__ = [
     "DropEvent",
     "Endpoint",
     "EventNotSupported",
+    "Exchange",
     "FailedSubscription",
     "Failure",
     "FunctionError",
@@ -162,6 +164,7 @@ _MODULES: Final = {
     "DropEvent": "errors",
     "Endpoint": "model.endpoints",
     "EventNotSupported": "errors",
+    "Exchange": "model.exchange",
     "FailedSubscription": "model.translation",
     "Failure": "model.outcomes",
     "FunctionError": "errors",

@@ -202,6 +202,11 @@ class Background(Closeable):
         return len(self._inbox) + self._taken_in - told
 
     @property
+    def waiting(self) -> int:
+        """How many events have no told outcome; at times one too many, never too few."""
+        return 0 if self._pool is None else self._left
+
+    @property
     def is_telling(self) -> bool:
         """Whether this is called in the callback for outcomes, which nothing can be waited for."""
         return self._pool is not None and threading.current_thread() is self._teller

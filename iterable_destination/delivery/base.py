@@ -25,6 +25,7 @@ from iterable_destination.delivery.engine.policy import DeliveryPolicy
 from iterable_destination.delivery.engine.rate_limiter import RateLimiters
 from iterable_destination.delivery.engine.retry import RetryPolicy
 from iterable_destination.delivery.engine.scheduler import Scheduler
+from iterable_destination.delivery.exchanges import ExchangeReporter
 from iterable_destination.delivery.outbox_worker import OutboxPass, OutboxWorker, deliver_outbox
 from iterable_destination.delivery.prepare import Preparer, Target
 from iterable_destination.delivery.worker_pool import (
@@ -41,6 +42,7 @@ from iterable_destination.io.lifecycle import Closeable, ForkSafe
 from iterable_destination.io.outbox import Outbox
 from iterable_destination.model.bounds import check_count, check_timeout
 from iterable_destination.model.endpoints import Endpoint
+from iterable_destination.model.exchange import Exchange
 from iterable_destination.model.interruptions import raise_interruption
 from iterable_destination.model.outcomes import Outcome, Rejected, Retryable, Unknown
 from iterable_destination.model.records import LineRecord, Record
@@ -117,6 +119,7 @@ class BaseDestination(Closeable, ForkSafe):
         max_pending: int,
         stamp_ids: bool,
         dead_letters: DeadLetterStore | None,
+        on_request: Callable[[Exchange], object] | None,
         runtime: Runtime,
     ) -> None:
         check_count("max_workers", max_workers, MAX_WORKERS)
@@ -139,6 +142,9 @@ class BaseDestination(Closeable, ForkSafe):
             target, stamp_ids=stamp_ids, keeps_records=dead_letters is not None
         )
         self._dead_letters: Final = dead_letters
+        self._reporter: Final = (
+            None if on_request is None else ExchangeReporter(on_request, runtime.clock)
+        )
         self._clock: Final = runtime.clock
         self._sleep: Final = runtime.sleep
         self._background: Background | OutboxWorker | None = None
@@ -161,6 +167,17 @@ class BaseDestination(Closeable, ForkSafe):
         """A copy of the counters."""
         with self.lock:
             return self._policy.counters.copy()
+
+    @property
+    def waiting(self) -> int:
+        """How many events that were handed to :meth:`enqueue` have no outcome yet.
+
+        0 before :meth:`start`. An event whose outcome is told at this moment counts. With an
+        outbox, how many are in it, whichever process added them; raises
+        :exc:`~errors.OutboxError` if it cannot be read within half a second.
+        """
+        background = self._background
+        return 0 if background is None else background.waiting
 
     @property
     def is_key_accepted(self) -> bool | None:
@@ -217,7 +234,16 @@ class BaseDestination(Closeable, ForkSafe):
         elif step is not None:
             self._sleep(step - now)
 
-    def _request(self, batch: Batch, timeout: float | None = None) -> ApiResponse:
+    def _request(
+        self, batch: Batch, timeout: float | None = None, *, in_worker: bool = False
+    ) -> ApiResponse:
+        if self._reporter is None:
+            return self._send_batch(batch, timeout)
+        return self._reporter.observe(
+            batch, lambda: self._send_batch(batch, timeout), in_worker=in_worker
+        )
+
+    def _send_batch(self, batch: Batch, timeout: float | None) -> ApiResponse:
         return self._client.request(
             batch.endpoint, batch.body(), timeout=timeout, expects_code=batch.bulk is None
         )
@@ -311,8 +337,9 @@ class BaseDestination(Closeable, ForkSafe):
     def _make_pool(self, policy: DeliveryPolicy) -> WorkerPool:
         def send(batch: Batch) -> ApiResponse:
             if policy.stop_at == inf:
-                return self._request(batch)
-            return self._request(batch, max(policy.stop_at - self._clock(), 0.001))
+                return self._request(batch, in_worker=True)
+            left = max(policy.stop_at - self._clock(), 0.001)
+            return self._request(batch, left, in_worker=True)
 
         pool = WorkerPool(
             policy,

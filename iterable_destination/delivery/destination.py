@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import attrs
@@ -17,6 +17,7 @@ from iterable_destination.io.iterable_client import Client
 from iterable_destination.mapping.translate import Translate, translator_for
 from iterable_destination.model.calls import Call, EncodedCall, encode_call
 from iterable_destination.model.endpoints import DELIVERY_PATHS
+from iterable_destination.model.exchange import Exchange
 from iterable_destination.model.segment_event import read_header
 from iterable_destination.model.settings import Settings
 from iterable_destination.model.translation import Translation
@@ -43,6 +44,7 @@ class Destination(BaseDestination):
         max_pending: int = 10_000,
         stamp_ids: bool = True,
         dead_letters: DeadLetterStore | None = None,
+        on_request: Callable[[Exchange], object] | None = None,
         _runtime: Runtime | None = None,
     ) -> None:
         """Make a destination; nothing is sent yet.
@@ -58,7 +60,9 @@ class Destination(BaseDestination):
         ``max_pending`` events at most, at least 1, wait at once in it. ``stamp_ids`` gives events
         and purchases their ``messageId`` as ``id``, so that Iterable keeps one record of what is
         sent twice. ``dead_letters`` keeps events that were rejected or ended unknown, before their
-        outcome is given; None keeps nothing.
+        outcome is given; None keeps nothing. ``on_request`` is called after each HTTP request, in
+        the thread that made it, also after one that is no longer awaited. It must be quick; what
+        it raises is logged, the first time, and changes nothing. None calls nothing.
 
         Raises :exc:`~errors.InvalidSettings` if a client is to be made and there is no
         ``api_key``, unless ``enabled`` is False, :exc:`~errors.InvalidSubscription` for mistakes
@@ -79,6 +83,7 @@ class Destination(BaseDestination):
             max_pending=max_pending,
             stamp_ids=stamp_ids,
             dead_letters=dead_letters,
+            on_request=on_request,
             runtime=runtime,
         )
 

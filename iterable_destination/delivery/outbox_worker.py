@@ -157,6 +157,11 @@ class OutboxWorker(Closeable):
         self._thread = None
 
     @property
+    def waiting(self) -> int:
+        """How many events are in the outbox; raises :exc:`OutboxError` if it is locked."""
+        return self._outbox.count(REPORTING)
+
+    @property
     def is_telling(self) -> bool:
         """Whether this is called in the callback for outcomes, which nothing can be waited for."""
         return threading.current_thread() is self._thread

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import attrs
@@ -17,6 +17,7 @@ from iterable_destination.io.dead_letters import DeadLetterStore
 from iterable_destination.io.segment_client import AnalyticsClient, SegmentClient
 from iterable_destination.model import endpoints
 from iterable_destination.model.calls import EncodedCall, Identity
+from iterable_destination.model.exchange import Exchange
 from iterable_destination.model.segment_track import SegmentTrack, encode_track
 from iterable_destination.model.translation import FailedSubscription
 from iterable_destination.source import Ignored, SourceOptions, to_segment
@@ -52,6 +53,7 @@ class SegmentDestination(BaseDestination):
         max_workers: int = MAX_WORKERS,
         max_pending: int = 10_000,
         dead_letters: DeadLetterStore | None = None,
+        on_request: Callable[[Exchange], object] | None = None,
         _runtime: Runtime | None = None,
     ) -> None:
         """Make a destination; nothing is sent yet.
@@ -71,6 +73,7 @@ class SegmentDestination(BaseDestination):
             max_pending=max_pending,
             stamp_ids=False,
             dead_letters=dead_letters,
+            on_request=on_request,
             runtime=_runtime or Runtime(),
         )
 

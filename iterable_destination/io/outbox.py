@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -22,6 +23,8 @@ from iterable_destination.io.file_lock import FileLock, fsync_directory, open_pr
 from iterable_destination.io.lifecycle import Closeable, ForkSafe
 from iterable_destination.io.stamping import stamp_now
 from iterable_destination.model.bounds import check_count, check_seconds
+from iterable_destination.model.dates import read_date
+from iterable_destination.model.json_values import as_object
 from iterable_destination.model.records import OutboxRecord, serialize_for_storage
 from iterable_destination.typing import Event
 
@@ -49,6 +52,8 @@ _SCHEMA: Final = (
     f"PRAGMA application_id = {_APPLICATION}",
     f"PRAGMA user_version = {VERSION}",
 )
+#: Where an event says when it happened, in the order in which they are asked.
+_TIMES: Final = ("timestamp", "originalTimestamp", "sentAt", "receivedAt")
 #: Pages of 4 kB: fewer free ones are kept, and so many are given back at once.
 _FEW_PAGES: Final = 1_000
 #: The size, in bytes, to which the write-ahead log is cut after a checkpoint.
@@ -132,6 +137,19 @@ class Outbox(Closeable, ForkSafe):
         outbox's ``lock_timeout``; None does not shorten it.
         """
         return self._use(_count, timeout)
+
+    def oldest_age(self, timeout: float | None = None) -> float | None:
+        """Return how many seconds ago the first event in it happened, at least 0.
+
+        The file does not say when an event was added, so this is by the event's own time: the
+        first of ``timestamp``, ``originalTimestamp``, ``sentAt`` and ``receivedAt`` that is a date.
+        None if there is no event, or none of these. ``timeout`` is as with :meth:`count`.
+        """
+        rows = self._use(lambda connection: self._read_rows(connection, 0, 1), timeout)
+        events = (as_object(OutboxRecord(number, text or b"").event()) for number, text in rows)
+        moments = (read_date(event.get(key)) for event in filter(None, events) for key in _TIMES)
+        moment = next(filter(None, moments), None)
+        return None if moment is None else max((datetime.now(UTC) - moment).total_seconds(), 0.0)
 
     def __bool__(self) -> bool:
         """Return True: an empty outbox is an outbox."""

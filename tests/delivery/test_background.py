@@ -41,6 +41,7 @@ from tests.support.delivering import (
     inversions,
     names,
     order,
+    settings_of,
     track,
     wait_until,
 )
@@ -546,3 +547,41 @@ def test_the_last_outcome_that_cannot_be_told_is_raised() -> None:
             with pytest.raises(OSError, match="full"):
                 queue.flush(WAIT_SECONDS)
             queue.close(0)
+
+
+# --- how many wait
+
+
+def test_what_waits_is_counted_until_its_outcome_is_told() -> None:
+    told, may_go = threading.Event(), threading.Event()
+
+    def report(_: Outcome) -> None:
+        told.set()
+        may_go.wait(WAIT_SECONDS)
+
+    with LocalIterable() as iterable, delivering(iterable) as to:
+        assert to.waiting == 0
+        to.start(report)
+        assert to.waiting == 0
+        for number in range(3):
+            to.enqueue(track(number))
+        assert told.wait(WAIT_SECONDS)
+        assert to.waiting == 3
+        may_go.set()
+        assert to.flush() == 0
+        assert to.waiting == 0
+        to.enqueue(track(3))
+    assert to.waiting == 0
+
+
+def test_what_waits_while_there_is_no_server_is_counted() -> None:
+    with LocalIterable() as iterable:
+        settings = settings_of(iterable)
+    patient = RetryPolicy(initial_backoff=30, max_backoff=30)
+    with Destination(settings, retry=patient) as to:
+        to.start()
+        to.enqueue(track(0))
+        wait_until(lambda: to.counters.retries.total() > 0)
+        assert to.waiting == 1
+        assert to.close(0) == 1
+        assert to.waiting == 0

@@ -612,3 +612,22 @@ def test_names_that_belong_together_are_remembered_across_calls_of_send_all() ->
         assert [each.name for each in to.send_all([both])] == ["delivered"]
         assert {each.name for each in to.send_all(later)} == {"delivered"}
         assert list(map(number_of, iterable.project.effects)) == [0, 1, 2]
+
+
+# How many wait -----------------------------------------------------------------------------------
+
+
+def test_what_waits_is_what_is_in_the_outbox(outbox: Outbox) -> None:
+    with LocalIterable() as iterable:
+        settings = settings_of(iterable)
+    with Destination(settings) as to:
+        outbox.add(track(0))
+        assert to.waiting == 0
+        to.start(outbox=outbox)
+        to.enqueue(track(1))
+        assert to.waiting == len(outbox) == 2
+        outbox.close()
+        with pytest.raises(OutboxError, match="is closed"):
+            _ = to.waiting
+        with pytest.raises(OutboxError, match="is closed"):
+            to.close(0)

@@ -955,3 +955,62 @@ def test_a_handler_may_call_it_or_is_told_that_it_cannot(inner: str, path: Path)
         assert {each.rpartition(": ")[2] for each in refused} == {outbox._INTERRUPTED}
     else:
         assert not refused
+
+
+# --- how old the first is
+
+
+def ago(seconds: float) -> str:
+    return (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat()
+
+
+def test_the_age_is_that_of_the_event_that_was_added_first(path: Path) -> None:
+    with Outbox(path) as box:
+        assert box.oldest_age() is None
+        first = box.add(EVENT | {"timestamp": ago(100)})
+        box.add(EVENT | {"timestamp": ago(1_000)})
+        age = box.oldest_age()
+        assert age is not None
+        assert 100 <= age < 200
+        box.remove([first])
+        age = box.oldest_age()
+        assert age is not None
+        assert 1_000 <= age < 1_100
+
+
+def test_the_age_of_an_event_without_a_time_is_since_it_was_added(path: Path) -> None:
+    with Outbox(path) as box:
+        box.add({"type": "track", "userId": "u-1", "event": "Seen"})
+        age = box.oldest_age()
+    assert age is not None
+    assert 0 <= age < 60
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        ({"timestamp": "soon", "originalTimestamp": ago(50), "sentAt": ago(500)}, 50),
+        ({"sentAt": ago(50), "receivedAt": ago(500)}, 50),
+        ({"receivedAt": ago(50)}, 50),
+        ({"timestamp": ago(-3_600)}, 0),
+        ({"timestamp": "soon"}, None),
+        ({}, None),
+        ([1], None),
+    ],
+    ids=str,
+)
+def test_the_age_is_by_the_first_time_that_is_a_date(
+    path: Path, event: Any, expected: float | None
+) -> None:
+    with Outbox(path, stamp_missing=False) as box:
+        box.add(event)
+        age = box.oldest_age()
+    if age is None or expected is None:
+        assert age is expected
+    else:
+        assert expected <= age < expected + 30
+
+
+def test_the_age_of_an_outbox_that_a_thread_holds_is_not_waited_for(path: Path) -> None:
+    with Outbox(path) as box, held_by_a_thread(box), pytest.raises(OutboxError):
+        box.oldest_age(0.01)

@@ -67,7 +67,7 @@ RECEIVED_BY = {
     "serve-kept.console": "serve-outbox.console",
 }
 #: Examples that are run by a console, by pytest, or in a framework.
-RUN_OTHERWISE = {"golden.py", "signup.py", "test_signup.py"}
+RUN_OTHERWISE = {"golden.py", "metrics_multiprocess.py", "signup.py", "test_signup.py"}
 RUN_OTHERWISE |= {"celery_events.py", "django_events.py", "fastapi_events.py"}
 #: Examples that set up a whole process: its log, or the default of `analytics`.
 PROCESSES = ["analytics.py", "log_json.py", "watch.py"]
@@ -306,7 +306,9 @@ FENCED = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 #: How the pages mark the examples' languages.
-LANGUAGES = {".py": "python", ".console": "console", ".json": "json", "": "docker"}
+LANGUAGES = {".py": "python", ".console": "console", ".json": "json", ".yml": "yaml", "": "docker"}
+#: A file that is too long for a page, which leads to it.
+LINKED = {"../examples/grafana-dashboard.json"}
 #: Files among the complete ones for hosts, beside those of Python.
 DEPLOYED = ("Dockerfile", "cloud_function/main.py", "cloud_function/requirements.txt")
 COPIED = [
@@ -330,7 +332,7 @@ def test_every_example_is_shown_and_nothing_else_is() -> None:
     here = {f"examples/{path.name}" for path in EXAMPLES.iterdir() if path.is_file()}
     for_hosts = {f"../examples/{path.name}" for path in (ROOT / "examples").glob("*.*")}
     for_hosts |= {f"../examples/{name}" for name in DEPLOYED}
-    assert {name for _, name, _, _ in COPIED} == here - {"examples/ruff.toml"} | for_hosts
+    assert {name for _, name, _, _ in COPIED} == here - {"examples/ruff.toml"} | for_hosts - LINKED
     named = sum(len(re.findall(r"<!-- (?:\.\./)?examples/", text)) for text in PAGES.values())
     assert named == len(COPIED), "a comment names an example, and no block follows"
 
@@ -354,8 +356,8 @@ def test_code_stands_in_files_that_are_run(page: str) -> None:
 
 #: Modules whose texts are no messages: the demo, words for the terminal, data, the local Iterable.
 SILENT_MODULES = re.compile(
-    "(__init__|testing/|cli/(demo|console|explain|help|samples)|mapping/explanation|model/dates"
-    "|playground/users|source/collections).*"
+    "(__init__|testing/|cli/(demo|console|explain|help|samples)|mapping/explanation|metrics/names"
+    "|model/dates|playground/users|source/collections).*"
 )
 #: Every other module of the package: what it says, the page of messages repeats.
 SPEAKING = sorted(

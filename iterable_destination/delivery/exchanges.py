@@ -1,0 +1,82 @@
+"""Exchanges: each request that was made is told to a callback of the caller's."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from itertools import count
+from typing import Final
+
+from iterable_destination.delivery.engine.envelope import Batch
+from iterable_destination.errors import AmbiguousAnswer, ApiError
+from iterable_destination.model.exchange import Exchange
+from iterable_destination.model.interruptions import raise_interruption
+from iterable_destination.model.responses import ApiResponse
+
+_log: Final = logging.getLogger("iterable_destination.delivery")
+
+
+class ExchangeReporter:
+    """Calls ``on_request`` after each request. What that raises is logged, the first time."""
+
+    def __init__(
+        self, on_request: Callable[[Exchange], object], clock: Callable[[], float]
+    ) -> None:
+        self._on_request: Final = on_request
+        self._clock: Final = clock
+        #: Counts what ``on_request`` raised; to count is one step, which no thread can interrupt.
+        self._failures: Final = count()
+
+    def observe(
+        self, batch: Batch, send: Callable[[], ApiResponse], *, in_worker: bool
+    ) -> ApiResponse:
+        """Send a batch by ``send``, report it, and return the response or raise what was raised.
+
+        ``in_worker`` is whether the thread is one of a worker pool.
+        """
+        failure: BaseException | None = None
+        began = self._clock()
+        try:
+            response = send()
+        except BaseException as error:  # noqa: BLE001 - raised below
+            failure = error
+        seconds = self._clock() - began
+        # Outside of the except block: what on_request raises, and is logged, has no context.
+        if failure is None:
+            self._report(batch, seconds, response.status, None, in_worker=in_worker)
+            return response
+        error_kind = type(failure) if isinstance(failure, ApiError) else AmbiguousAnswer
+        status = failure.status if isinstance(failure, ApiError) else None
+        self._report(batch, seconds, status, error_kind.__name__, in_worker=in_worker)
+        raise failure
+
+    def _report(
+        self,
+        batch: Batch,
+        seconds: float,
+        status: int | None,
+        error: str | None,
+        *,
+        in_worker: bool,
+    ) -> None:
+        exchange = Exchange(
+            endpoint=batch.endpoint.name,
+            items=len(batch.envelopes),
+            seconds=max(seconds, 0.0),
+            status=status,
+            error=error,
+            attempt=batch.attempts.of_this_call,
+        )
+        try:
+            self._on_request(exchange)
+        except BaseException as fault:  # noqa: BLE001 - the callback's own fault stops nothing
+            if not in_worker or threading.current_thread() is threading.main_thread():
+                raise_interruption(fault)
+            if next(self._failures) == 0:
+                with suppress(Exception):  # nor does that of a handler
+                    fields = {"iterable_error": type(fault).__name__}
+                    _log.warning(
+                        "on_request raised; no more of it is logged", exc_info=fault, extra=fields
+                    )
