@@ -72,6 +72,7 @@ def run(*, shows_all: bool = False) -> None:
 _CLOSING: Final = (
     "Each event, and two customers:    iterable-destination demo --all",
     "Your own events, without sending: iterable-destination translate FILE",
+    "The same on a page:               iterable-destination playground",
     "A local Iterable to send them to: iterable-destination emulate",
 )
 

@@ -67,7 +67,7 @@ def test_what_is_refused_comes_last_before_what_to_do_next(narrow: str) -> None:
     assert Counter(ROW.findall(refused)) == Counter(REFUSED.keys())
     assert sum(line.startswith("  ") and ": " in line for line in refused.splitlines()) == 8
     closing = refused.rpartition("\n\n")[2].splitlines()
-    assert len(closing) == (3 if is_short(narrow) else 2)
+    assert len(closing) == (4 if is_short(narrow) else 3)
     assert closing[-1].endswith("iterable-destination emulate")
 
 
