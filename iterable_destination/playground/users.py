@@ -78,10 +78,6 @@ class UserViews:
             OrderedDict()
         )
 
-    def remember(self, email_or_user_id: str) -> None:
-        """Note how a profile is now, so that a change of it is marked from here on."""
-        self.show(email_or_user_id)
-
     def show(self, email_or_user_id: str) -> UserView | None:
         """Return a user by email, in any case, or by userId; None if there is no such user."""
         user = self._project.user(email_or_user_id)
