@@ -449,6 +449,18 @@ def test_an_event_is_saved_and_opened_as_a_file(page: Page, tmp_path: Path) -> N
     page.wait(lambda: page.find_marks() == [[5, "error"], [11, "error"]])
 
 
+def test_what_was_typed_is_there_when_the_page_is_opened_again(page: Page) -> None:
+    page.type_text(_BAD_ORDER)
+    page.wait(lambda: page.find_marks() == [[5, "error"], [11, "error"]])
+    page.click("nav a[href='/webhooks']")
+    page.type_text('{"eventName": "emailOpen"}')
+    page.wait_to_read("#track", "Refused:")
+    page.click("nav a[href='/']")
+    page.wait(lambda: page.find_marks() == [[5, "error"], [11, "error"]])
+    page.click("nav a[href='/webhooks']")
+    page.wait_to_read("#track", "Refused:")
+
+
 def test_no_page_is_wider_than_the_window(page: Page) -> None:
     long = {"type": "identify", "userId": "u-1", "traits": {"n" * 200: "v" * 2000}}
     page.resize(390)

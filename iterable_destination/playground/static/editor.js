@@ -10,6 +10,7 @@ const BUTTONS = ["jse-format", "jse-undo", "jse-redo", "jse-search"];
 /**
  * Make an editor in an element. `onText` is called when somebody has typed and pauses.
  *
+ * What was typed is kept by its label as long as the tab is open, and comes back with the page.
  * Tab moves on to what follows the editor, so that nobody is caught in it.
  */
 export function makeEditor(target, label, onText) {
@@ -19,13 +20,16 @@ export function makeEditor(target, label, onText) {
   const editor = createJSONEditor({
     target,
     props: {
-      content: { text: "" },
+      content: { text: sessionStorage.getItem(label) ?? "" },
       mode: "text",
       ariaLabel: label,
       statusBar: false,
       navigationBar: false,
       onRenderMenu: (items) => items.filter(isAboutText),
-      onChange: onText,
+      onChange: (content) => {
+        sessionStorage.setItem(label, content.text ?? "");
+        onText();
+      },
     },
   });
   target.querySelector(".cm-content").tabIndex = 0;
@@ -41,6 +45,7 @@ export function makeEditor(target, label, onText) {
     setText(text) {
       editor.validate(); // else it may compare with what stood there before
       editor.updateProps({ content: { text }, selection: START });
+      sessionStorage.setItem(label, text);
     },
     setMarks(marks) {
       editor.updateProps({ validator: () => marks });

@@ -93,6 +93,9 @@ async function offerSamples() {
     const first = Math.max(0, samples.findIndex((event) => event.type === "identify"));
     sample.value = first;
     edit(format(samples[first] ?? EXAMPLE));
+  } else {
+    sample.selectedIndex = -1; // what was typed before is there
+    translate();
   }
 }
 

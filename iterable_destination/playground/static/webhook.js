@@ -44,3 +44,6 @@ document.querySelector("#making").addEventListener("submit", (event) => {
   event.preventDefault();
   make(event.submitter?.value || document.querySelector("#name").value);
 });
+if (editor.getText() !== "") {
+  translate();
+}
