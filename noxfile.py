@@ -139,6 +139,6 @@ def wheel(session: nox.Session) -> None:
     missing = session.run(command, "playground", success_codes=[2], silent=True, external=True)
     if "pip install 'jinja2" not in str(missing):
         session.error("the command does not say what the page needs")
-    extra = f"{built.resolve()}[playground]"
+    extra = f"./{built.name}[playground]"
     session.run(*install[:-1], extra, external=True)
     session.run(str(programs / "python"), "-c", ASK_PAGE, external=True)
