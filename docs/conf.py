@@ -48,6 +48,8 @@ nitpick_ignore_regex = [
     # Python's own: a link to its pages would need the network while building.
     ("py:class", r"collections\.abc\.(Callable|Collection|Iterable|Iterator|Mapping|Sequence)"),
     ("py:class", r"collections\.Counter|datetime\.datetime|os\.PathLike"),
+    # Of the packages that hand metrics on: likewise.
+    ("py:class", r"(opentelemetry|prometheus_client)\.\S+"),
     # A type variable.
     ("py:class", r"iterable_destination\.io\.lifecycle\._Result"),
     # What an application is made of: webhook_app makes both.
