@@ -172,9 +172,10 @@ class BaseDestination(Closeable, ForkSafe):
     def waiting(self) -> int:
         """How many events that were handed to :meth:`enqueue` have no outcome yet.
 
-        0 before :meth:`start`. An event whose outcome is told at this moment counts. With an
-        outbox, how many are in it, whichever process added them; raises
-        :exc:`~errors.OutboxError` if it cannot be read within half a second.
+        0 before :meth:`start`. An event whose outcome is told at this moment counts, and one that
+        was handed in at this moment may count twice. With an outbox, how many are in it, whichever
+        process added them; raises :exc:`~errors.OutboxError` if it cannot be read within half a
+        second.
         """
         background = self._background
         return 0 if background is None else background.waiting

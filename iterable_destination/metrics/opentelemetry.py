@@ -34,7 +34,8 @@ class OpenTelemetryMetrics:
     """The instruments of all metrics of one destination.
 
     Hand :meth:`on_request` to the destination, and the destination to :meth:`watch`. Safe to use
-    from several threads.
+    from several threads, but not in a signal handler: the locks of OpenTelemetry's SDK would wait
+    for the thread that it interrupts.
     """
 
     def __init__(self, meter_provider: MeterProvider | None = None) -> None:

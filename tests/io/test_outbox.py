@@ -987,21 +987,21 @@ def test_the_age_of_an_event_without_a_time_is_since_it_was_added(path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("event", "expected"),
+    ("times", "expected"),
     [
-        ({"timestamp": "soon", "originalTimestamp": ago(50), "sentAt": ago(500)}, 50),
-        ({"sentAt": ago(50), "receivedAt": ago(500)}, 50),
-        ({"receivedAt": ago(50)}, 50),
-        ({"timestamp": ago(-3_600)}, 0),
+        ({"timestamp": "soon", "originalTimestamp": 50, "sentAt": 500}, 50),
+        ({"sentAt": 50, "receivedAt": 500}, 50),
+        ({"receivedAt": 50}, 50),
+        ({"timestamp": -3_600}, 0),
         ({"timestamp": "soon"}, None),
         ({}, None),
-        ([1], None),
     ],
     ids=str,
 )
 def test_the_age_is_by_the_first_time_that_is_a_date(
-    path: Path, event: Any, expected: float | None
+    path: Path, times: dict[str, int | str], expected: float | None
 ) -> None:
+    event = {key: value if isinstance(value, str) else ago(value) for key, value in times.items()}
     with Outbox(path, stamp_missing=False) as box:
         box.add(event)
         age = box.oldest_age()
@@ -1009,6 +1009,13 @@ def test_the_age_is_by_the_first_time_that_is_a_date(
         assert age is expected
     else:
         assert expected <= age < expected + 30
+
+
+def test_what_is_no_object_has_no_age(path: Path) -> None:
+    value: Any = [1]
+    with Outbox(path) as box:
+        box.add(value)
+        assert box.oldest_age() is None
 
 
 def test_the_age_of_an_outbox_that_a_thread_holds_is_not_waited_for(path: Path) -> None:

@@ -187,7 +187,7 @@ def test_what_waits_in_memory_is_exported() -> None:
         to.start()
         for number in range(5):
             to.enqueue(track(number))
-        assert prometheus.read()[names.WAITING.name] == {(): 5}
+        wait_until(lambda: prometheus.read()[names.WAITING.name] == {(): 5})
         may_go.set()
         assert to.flush(20) == 0
         assert prometheus.read()[names.WAITING.name] == {(): 0}

@@ -75,6 +75,27 @@ def test_threads_count_together() -> None:
     assert exported[names.REQUEST_DURATION.name]["/v1/track",][0] == 4_000.0
 
 
+def test_a_signal_handler_that_interrupts_it_can_count_and_collect() -> None:
+    prometheus = Prometheus()
+
+    class Interrupted(str):
+        """Interrupts, once, whoever looks it up while he holds the lock."""
+
+        __slots__ = ()
+        is_over = False
+
+        def __hash__(self) -> int:
+            if not Interrupted.is_over and prometheus.metrics.lock._is_owned():  # type: ignore[attr-defined]
+                Interrupted.is_over = True
+                prometheus.metrics.on_request(exchange(endpoint="/other"))
+                prometheus.read()
+            return super().__hash__()
+
+    prometheus.metrics.on_request(exchange(endpoint=Interrupted("/v1/track")))
+    assert Interrupted.is_over
+    assert prometheus.read()[names.REQUEST_ITEMS.name] == {("/v1/track",): 2, ("/other",): 2}
+
+
 FORK = """
 import os, sys, threading, warnings
 warnings.filterwarnings("ignore", ".* is multi-threaded, use of fork", DeprecationWarning)
