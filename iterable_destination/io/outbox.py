@@ -177,6 +177,16 @@ class Outbox(Closeable, ForkSafe):
         # of a row that was damaged the text may be gone
         return [OutboxRecord(number, text or b"") for number, text in rows]
 
+    def read_all(self, page_size: int) -> Iterator[list[OutboxRecord]]:
+        """Yield all events in order, ``page_size`` at once. Each page is read when it is asked for.
+
+        What comes later comes behind what was read.
+        """
+        after = 0
+        while records := self.read(after, page_size):
+            yield records
+            after = records[-1].number
+
     def _read_rows(
         self, connection: sqlite3.Connection, after: int, limit: int
     ) -> list[tuple[int, bytes | None]]:
