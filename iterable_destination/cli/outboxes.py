@@ -9,7 +9,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -17,15 +17,18 @@ from iterable_destination.cli.options import stop
 from iterable_destination.errors import OutboxError
 from iterable_destination.io.outbox import Outbox, is_sqlite
 from iterable_destination.io.outbox_protocol import AnyOutbox
-from iterable_destination.io.postgres_outbox import PostgresOutbox
 
+if TYPE_CHECKING:
+    from iterable_destination.io.postgres_outbox import PostgresOutbox
+
+_TABLE: Final = "iterable_outbox"
 #: How the addresses of databases begin.
 _SCHEMES: Final = ("postgresql://", "postgres://")
 
 TABLE: Final = click.option(
     "--table",
     metavar="NAME",
-    default="iterable_outbox",
+    default=_TABLE,
     show_default=True,
     help="The table, if the outbox is in PostgreSQL.",
 )
@@ -37,9 +40,7 @@ def as_file(name: str | None) -> str | None:
 
 
 @contextmanager
-def open_outbox(
-    name: str, table: str = "iterable_outbox", *, create: bool = True
-) -> Iterator[AnyOutbox]:
+def open_outbox(name: str, table: str = _TABLE, *, create: bool = True) -> Iterator[AnyOutbox]:
     """Open an outbox; end the program if it cannot be used.
 
     ``create`` makes a file or a table that is not there.
@@ -56,6 +57,8 @@ def open_outbox(
 def _make_outbox(name: str, table: str, *, create: bool) -> Outbox | PostgresOutbox:
     if as_file(name) is not None:
         return Outbox(name)
+    from iterable_destination.io.postgres_outbox import PostgresOutbox  # noqa: PLC0415 - starts quicker
+
     try:
         return PostgresOutbox(name, table=table, create=create)
     except (ImportError, ValueError) as error:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import random
+import re
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -24,6 +26,7 @@ from tests.support.interrupting import Interruption, at_each_line, raise_interru
 from tests.support.outboxes import new_table
 from tests.support.postgres import PASSWORD, Cluster
 
+PAGE = Path("docs/howto/postgres.md").read_text("utf-8")
 EVENT = {"type": "track", "userId": "u-1", "event": "Seen", "messageId": "m-1", "timestamp": "2026"}
 
 
@@ -187,21 +190,32 @@ def test_a_transaction_holds_up_if_it_has_written_wherever_that_is(
     assert found(box) == ["1", "2"]
 
 
-#: What the documentation shows.
-HOLDING = """
-SELECT pid, application_name, state, now() - xact_start AS open_for
-FROM pg_stat_activity WHERE backend_xid IS NOT NULL ORDER BY xact_start
-"""
-
-
-def test_what_holds_delivery_up_can_be_found(
-    box: PostgresOutbox, postgres: Cluster, connections: Connections
+def test_what_holds_delivery_up_and_who_delivers_can_be_found(
+    postgres: Cluster, connections: Connections
 ) -> None:
-    assert postgres.run(HOLDING) == []
-    earlier = connections()
-    box.add(event(1), connection=earlier)
-    [(pid, *_)] = postgres.run(HOLDING)
-    assert pid == earlier.info.backend_pid
+    postgres.run("DROP TABLE IF EXISTS iterable_outbox")
+    queries = re.findall(r"^```text\n(SELECT .*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    holding, waiting, delivering = queries
+    with PostgresOutbox(postgres.dsn) as box:
+        box.add(EVENT)
+        assert postgres.run(holding) == []
+        assert postgres.run(waiting) == [(1, 0)]
+        assert postgres.run(delivering) == []
+        earlier = connections()
+        box.add(EVENT, connection=earlier)
+        box.add(EVENT)
+        [(pid, *_)] = postgres.run(holding)
+        assert pid == earlier.info.backend_pid
+        assert postgres.run(waiting) == [(2, 1)]
+        with box.delivering():
+            [(_, _, name, _)] = postgres.run(delivering)
+            assert name == "iterable_destination"
+        earlier.rollback()
+
+
+def test_the_table_is_the_one_that_is_shown() -> None:
+    shown = postgres_outbox._TABLE.format(table="iterable_outbox")
+    assert f"```text\n{shown};\n```" in PAGE
 
 
 @pytest.mark.parametrize("seed", range(4))
