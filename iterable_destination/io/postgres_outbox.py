@@ -147,7 +147,10 @@ class PostgresOutbox(Closeable, ForkSafe):
         check_seconds("timeout", timeout)
         self._conninfo: Final = _complete(dsn, timeout)
         self._table: Final = table
-        self._quoted: Final = Identifier(*table.split("."))
+        parts = table.split(".")
+        self._quoted: Final = Identifier(*parts)
+        #: The same as a text, which needs no more than quotes.
+        self._name: Final = ".".join(f'"{part}"' for part in parts)
         self._creates: Final = create
         self._timeout: Final = timeout
         self._stamp_missing: Final = stamp_missing
@@ -336,11 +339,12 @@ class PostgresOutbox(Closeable, ForkSafe):
         """Give the right back, if this holder has it."""
         if self._holder() is not holder:
             return
-        try:
-            self._use(self._unlock)
-        except OutboxError:
-            with self.lock:
-                self._discard()  # which gives it back, too
+        if self._open is not None:  # else it ended with the session
+            try:
+                self._use(self._unlock)
+            except OutboxError:
+                with self.lock:
+                    self._discard()  # which gives it back, too
         self._holder = _nobody
 
     def _unlock(self, connection: psycopg.Connection[Any]) -> None:
@@ -353,11 +357,6 @@ class PostgresOutbox(Closeable, ForkSafe):
             raise OutboxRightLost(f"{self._table}: {_LOST}")
 
     # The connection ------------------------------------------------------------------------------
-
-    @property
-    def _name(self) -> str:
-        """The table's name as SQL has it."""
-        return self._quoted.as_string(None)
 
     def _execute(
         self,

@@ -231,6 +231,29 @@ def test_a_receiver_keeps_events_in_it(
     assert [status[:3] for status in answered] == ["200", "200", "503"]
 
 
+def test_at_the_end_of_the_interpreter_it_is_delivered(
+    outbox: PostgresOutbox, postgres: Cluster, table: str
+) -> None:
+    script = """
+import sys
+from iterable_destination import Destination, PostgresOutbox, Settings
+to = Destination(Settings(api_key="k", base_url=sys.argv[1]))
+to.start(outbox=PostgresOutbox(sys.argv[2], table=sys.argv[3]))
+for n in range(50):
+    to.enqueue({"type": "track", "event": "Seen", "userId": "u-1", "properties": {"n": n}})
+"""
+    with LocalIterable(Project(api_key=None)) as iterable:
+        done = subprocess.run(
+            [sys.executable, "-c", script, iterable.url, postgres.dsn, table],
+            capture_output=True,
+            check=False,
+            timeout=WAIT_SECONDS,
+        )
+        assert applied(iterable.project.effects) == list(range(50))
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert len(outbox) == 0
+
+
 # Several processes -------------------------------------------------------------------------------
 
 PRODUCER = """

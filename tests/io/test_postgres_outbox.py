@@ -111,7 +111,6 @@ def test_a_part_of_a_transaction_can_be_rolled_back(
     [
         {"row_factory": dict_row},
         {"cursor_factory": psycopg.ClientCursor},
-        {"cursor_factory": psycopg.RawCursor},
         {"autocommit": True},
     ],
     ids=str,
