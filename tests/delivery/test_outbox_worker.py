@@ -27,6 +27,7 @@ from iterable_destination import (
     QueueFull,
 )
 from iterable_destination.delivery import outbox_worker as worker
+from iterable_destination.errors import OutboxRightLost
 from iterable_destination.model import endpoints
 from iterable_destination.model.outcomes import Delivered, Retryable
 from iterable_destination.model.records import OutboxRecord
@@ -410,6 +411,26 @@ def test_what_cannot_be_removed_is_not_sent_again_and_goes_on_when_there_is_room
         assert sorted(applied(iterable.project.effects)) == list(range(21))
         assert len(iterable.project.effects) == 21
     assert sorted(told) == list(range(1, 22))
+
+
+def test_whoever_loses_the_right_while_reading_abandons_what_was_read() -> None:
+    abandoned: list[bool] = []
+
+    def read_all(_: int) -> Iterator[list[OutboxRecord]]:
+        yield [OutboxRecord(1, b"{}")]
+        raise OutboxRightLost("the session ended")
+
+    lost: Any = SimpleNamespace(read_all=read_all, remove=lambda _: None)
+    one_pass: Any = SimpleNamespace(
+        run=lambda records: ([Delivered(index=record.index)] for record in records),
+        pool=SimpleNamespace(abandon=lambda: abandoned.append(True)),
+    )
+    outcomes = worker.deliver_outbox(lost, one_pass)
+    assert names(next(outcomes)) == ["delivered"]
+    assert not abandoned
+    with pytest.raises(OutboxRightLost):
+        next(outcomes)
+    assert abandoned
 
 
 def test_waits_for_room_grow(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
