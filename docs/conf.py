@@ -58,6 +58,8 @@ nitpick_ignore_regex = [
     ("py:class", r"iterable_destination\.delivery\.base\.(BaseDestination|Runtime)"),
     # What carries an event into delivery.
     ("py:class", r"iterable_destination\.model\.records\.(EventRecord|LineRecord)"),
+    # An outbox of either kind, and the connection of psycopg that one of them takes.
+    ("py:class", r"iterable_destination\.io\.outbox_protocol\.AnyOutbox|psycopg\.Connection"),
     # What an outcome keeps of its calls until somebody asks for them: likewise.
     ("py:class", r"iterable_destination\.model\.calls\.EncodedCall"),
 ]

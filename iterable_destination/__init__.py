@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from iterable_destination.io.dead_letters import DeadLetters, DeadLetterStore
     from iterable_destination.io.iterable_client import Client
     from iterable_destination.io.outbox import Outbox
+    from iterable_destination.io.postgres_outbox import PostgresOutbox
     from iterable_destination.io.segment_client import AnalyticsClient, SegmentClient
     from iterable_destination.mapping.function import DestinationFunction
     from iterable_destination.mapping.origins import Origin, origins
@@ -119,6 +120,7 @@ __all__ = [
     "OutboxError",
     "OutboxRecord",
     "Outcome",
+    "PostgresOutbox",
     "Problem",
     "Profile",
     "QueueFull",
@@ -187,6 +189,7 @@ _MODULES: Final = {
     "OutboxError": "errors",
     "OutboxRecord": "model.records",
     "Outcome": "model.outcomes",
+    "PostgresOutbox": "io.postgres_outbox",
     "Problem": "errors",
     "Profile": "model.calls",
     "QueueFull": "errors",

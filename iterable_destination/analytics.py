@@ -23,7 +23,7 @@ from dateutil.tz import tzlocal
 
 from iterable_destination.delivery.destination import Destination
 from iterable_destination.errors import InvalidEvent, QueueFull
-from iterable_destination.io.outbox import Outbox
+from iterable_destination.io.outbox_protocol import AnyOutbox
 from iterable_destination.io.stamping import make_message_id
 from iterable_destination.model.outcomes import Outcome
 from iterable_destination.model.settings import Settings
@@ -55,7 +55,7 @@ send: bool = True
 #: Settings of the default; None takes them from the environment.
 settings: Settings | None = None
 #: An outbox in which events of the default wait on disk; None lets them wait in memory.
-outbox: Outbox | None = None
+outbox: AnyOutbox | None = None
 #: How many events wait in memory at most.
 max_queue_size: int = 10_000
 
@@ -72,7 +72,7 @@ class Analytics:
         self,
         destination: Destination | None = None,
         *,
-        outbox: Outbox | None = None,
+        outbox: AnyOutbox | None = None,
         on_error: Callable[[Exception, list[dict[str, Any]]], object] | None = None,
         send: bool = True,
         max_queue_size: int = 10_000,

@@ -15,8 +15,9 @@ This module imports no other module of the package, so that each of them can imp
     ├── UnwritableFile          the disk's fault: dead letters or a checkpoint cannot be written
     ├── InvalidCheckpoint       the caller's fault: no checkpoint, or that of another input
     ├── CheckpointInUse         the caller's fault: another process has the checkpoint
-    ├── OutboxError             the file cannot be used: no outbox, broken, or the disk is full
-    │   └── OutboxInUse             the caller's fault: another process delivers from it
+    ├── OutboxError             it cannot be used: no outbox, broken, the disk full, no database
+    │   ├── OutboxInUse             the caller's fault: another process delivers from it
+    │   └── OutboxRightLost         the session with the database ended: another may deliver now
     ├── InvalidSettings         the configuration's fault, found before a request is sent
     ├── NotSent                 nobody's fault: the event was not sent, and can be sent later
     ├── NotAccepted             a host must keep some of the events that it delivered
@@ -84,6 +85,7 @@ __all__ = [
     "Note",
     "OutboxError",
     "OutboxInUse",
+    "OutboxRightLost",
     "Problem",
     "QueueFull",
     "RateLimited",
@@ -245,11 +247,18 @@ class CheckpointInUse(IterableDestinationError):
 
 
 class OutboxError(IterableDestinationError):
-    """An outbox cannot be used: not an outbox, newer, broken or locked, or the disk is full."""
+    """An outbox cannot be used: not an outbox, newer, broken or locked, or the disk is full.
+
+    Of an outbox in PostgreSQL: the database cannot be reached or used.
+    """
 
 
 class OutboxInUse(OutboxError):
     """Another process, or another destination of this one, delivers from this outbox."""
+
+
+class OutboxRightLost(OutboxError):
+    """The session with the database ended while it delivered: another process may do so now."""
 
 
 class InvalidSettings(IterableDestinationError, ValueError):

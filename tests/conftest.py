@@ -15,6 +15,7 @@ from hypothesis import settings
 
 from iterable_destination.model import json_codec
 from tests.support.examples import HEAVY
+from tests.support.postgres import Cluster, running_postgres
 
 _SEARCH: Final[dict[str, Any]] = {"derandomize": True, "database": None}
 _OPTIONS: Final = {"deadline": None, **(_SEARCH if os.environ.get("CI") else {})}
@@ -53,3 +54,10 @@ def each_json_library(
     with monkeypatch.context() as patch:
         patch.setattr(json_codec, "HAS_ORJSON", request.param)
         yield
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Cluster]:
+    """A PostgreSQL for the tests of this process."""
+    with running_postgres() as cluster:
+        yield cluster

@@ -47,7 +47,6 @@ from iterable_destination.cli.options import (
     SETTINGS,
     SOME_FAILED,
     WRONG_USAGE,
-    check_outbox_file,
     complete_file,
     describe_error,
     describe_secrets_error,
@@ -55,7 +54,6 @@ from iterable_destination.cli.options import (
     load_settings,
     make_translator,
     open_input,
-    open_outbox,
     refuse_same_files,
     require_delivery,
     require_key,
@@ -65,6 +63,7 @@ from iterable_destination.cli.options import (
     sum_up,
     write_results,
 )
+from iterable_destination.cli.outboxes import TABLE, as_file, check_outbox_file, open_outbox
 from iterable_destination.cli.report import Report
 from iterable_destination.cli.source import source
 from iterable_destination.cli.why import why
@@ -74,9 +73,8 @@ from iterable_destination.errors import (
     InvalidEvent,
     InvalidJSON,
     InvalidSettings,
-    OutboxError,
 )
-from iterable_destination.io.outbox import Outbox
+from iterable_destination.io.outbox_protocol import TIMES
 from iterable_destination.mapping.translate import Translator
 from iterable_destination.model.json_values import as_object
 from iterable_destination.model.records import LineRecord, OutboxRecord
@@ -91,8 +89,6 @@ _NO_AUTHENTICATION: Final = (
     " --without-authentication"
 )
 
-#: Where an event may have its time, the most exact first.
-_TIMES: Final = ("timestamp", "originalTimestamp", "sentAt", "receivedAt")
 #: The variables that secrets come from, by the name of the option.
 _SECRETS: Final = {"shared_secret": "SEGMENT_SHARED_SECRET", "write_keys": "SEGMENT_WRITE_KEY"}
 
@@ -254,29 +250,27 @@ def send(
     )
 )
 @ONLY_PROBLEMS
-def drain(file: str, destination: DestinationOptions, *, only_problems: bool) -> None:
+@TABLE
+def drain(file: str, destination: DestinationOptions, table: str, *, only_problems: bool) -> None:
     """Deliver what is in an outbox.
 
-    FILE is one that a program keeps its events in until they are delivered. What is delivered,
-    skipped or rejected is removed, and written about as by `send`; what is retryable or unknown
-    stays.
+    FILE is one that a program keeps its events in until they are delivered, or the address of a
+    database, postgresql://…. What is delivered, skipped or rejected is removed, and written about
+    as by `send`; what is retryable or unknown stays.
     """
-    refuse_same_files(drained=file, **destination.files)
+    refuse_same_files(drained=as_file(file), **destination.files)
     settings = destination.load_settings()
     require_delivery(settings)
     check_outbox_file(file)
     report = Report(None, only_problems=only_problems)
-    try:
-        with (
-            destination.open(settings) as to,
-            Outbox(file) as outbox,
-            interrupt_at_sigterm(),
-            sum_up(report, to, _DRAIN_AGAIN),
-        ):
-            for outcome in to.drain(outbox):
-                report([outcome])
-    except OutboxError as error:
-        stop(str(error))
+    with (
+        destination.open(settings) as to,
+        open_outbox(file, table, create=False) as outbox,
+        interrupt_at_sigterm(),
+        sum_up(report, to, _DRAIN_AGAIN),
+    ):
+        for outcome in to.drain(outbox):
+            report([outcome])
     sys.exit(report.status)
 
 
@@ -285,14 +279,15 @@ def drain(file: str, destination: DestinationOptions, *, only_problems: bool) ->
     epilog=make_epilog("0 it can be read, 2 it cannot", "outbox events.outbox"),
 )
 @click.argument("file", shell_complete=complete_file)
-def outbox_command(file: str) -> None:
+@TABLE
+def outbox_command(file: str, table: str) -> None:
     """Say how many events wait in an outbox, and since when.
 
-    FILE is one that a program keeps its events in until they are delivered. Nothing is sent. The
-    time is that of the event that waits longest, as it stands in the event.
+    FILE is one that a program keeps its events in until they are delivered, or the address of a
+    database, postgresql://…. Nothing is sent. The time is that of the event that waits longest, as
+    it stands in the event.
     """
-    check_outbox_file(file)
-    with open_outbox(file) as outbox:
+    with open_outbox(file, table, create=False) as outbox:
         oldest = outbox.read(limit=1)
         found = {
             "events": len(outbox),
@@ -303,7 +298,7 @@ def outbox_command(file: str) -> None:
 
 def _describe_waiting(record: OutboxRecord) -> dict[str, Any]:
     event = as_object(record.event()) or {}
-    times = (event.get(key) for key in _TIMES)
+    times = (event.get(key) for key in TIMES)
     return {
         "index": record.number,
         "messageId": _as_text(event.get("messageId")),
@@ -356,7 +351,7 @@ def serve(server: ServerOptions, destination: DestinationOptions) -> None:
     """
     from iterable_destination.receivers.segment import webhook_app  # noqa: PLC0415 - starts quicker
 
-    refuse_same_files(**destination.files, outbox=server.outbox_file)
+    refuse_same_files(**destination.files, outbox=as_file(server.outbox_file))
     settings = destination.load_settings()
     with ExitStack() as stack:
         path = server.outbox_file

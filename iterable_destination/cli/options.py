@@ -6,7 +6,6 @@ An error in any of them prints one line, and ends the program with status 2.
 from __future__ import annotations
 
 import os
-import stat
 import sys
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -33,14 +32,12 @@ from iterable_destination.errors import (
     InvalidJSON,
     InvalidSettings,
     InvalidSubscription,
-    OutboxError,
     UnreadableInput,
     UnwritableFile,
 )
 from iterable_destination.io.checkpoint import Checkpoint
 from iterable_destination.io.dead_letters import DeadLetters, DeadLetterStore
 from iterable_destination.io.json_lines import STANDARD_INPUT, Lines, find_files, open_lines
-from iterable_destination.io.outbox import Outbox, is_sqlite
 from iterable_destination.mapping.translate import Translator, translator_for
 from iterable_destination.model.json_codec import decode
 from iterable_destination.model.records import LineRecord
@@ -346,30 +343,6 @@ def open_dead_letters(path: str | None, secret: str | None) -> Iterator[DeadLett
         stop(str(error))
     with letters:
         yield letters
-
-
-@contextmanager
-def open_outbox(path: str) -> Iterator[Outbox]:
-    """Open an outbox."""
-    try:
-        with Outbox(path) as outbox:
-            yield outbox
-    except OutboxError as error:
-        stop(str(error))
-
-
-def check_outbox_file(path: str) -> None:
-    """End the program unless there is a file of SQLite: none is made, and no pipe is waited for."""
-    try:
-        mode = Path(path).stat().st_mode
-    except FileNotFoundError:
-        stop(f"{path}: there is no such file")
-    except OSError as error:
-        stop(f"{path}: {error.strerror}")
-    if not stat.S_ISREG(mode):
-        stop(f"{path}: no ordinary file")
-    if not is_sqlite(path):
-        stop(f"{path}: is no outbox")
 
 
 @contextmanager

@@ -34,13 +34,13 @@ from iterable_destination.cli.options import (
     load_json_object,
     make_rate_limits_option,
     open_dead_letters,
-    open_outbox,
     refuse_same_files,
     send_lines,
     serve_until_interrupted,
     stop,
     write_results,
 )
+from iterable_destination.cli.outboxes import as_file, open_outbox
 from iterable_destination.delivery.segment_destination import SEGMENT_PATHS, SegmentDestination
 from iterable_destination.errors import InvalidJSON, InvalidSettings, InvalidWebhook
 from iterable_destination.model.records import LineRecord
@@ -169,7 +169,7 @@ def serve(server: ServerOptions, segment: SegmentOptions) -> None:
     """
     from iterable_destination.receivers.iterable import source_app  # noqa: PLC0415 - starts quicker
 
-    refuse_same_files(**segment.files, outbox=server.outbox_file)
+    refuse_same_files(**segment.files, outbox=as_file(server.outbox_file))
     with ExitStack() as stack:
         path = server.outbox_file
         outbox = None if path is None else stack.enter_context(open_outbox(path))

@@ -39,7 +39,7 @@ from iterable_destination.errors import ApiError, InvalidJSON, NotSent, Unwritab
 from iterable_destination.io.dead_letter_lines import DeadLetter
 from iterable_destination.io.dead_letters import DeadLetterStore
 from iterable_destination.io.lifecycle import Closeable, ForkSafe
-from iterable_destination.io.outbox import Outbox
+from iterable_destination.io.outbox_protocol import AnyOutbox
 from iterable_destination.model.bounds import check_count, check_timeout
 from iterable_destination.model.endpoints import Endpoint
 from iterable_destination.model.exchange import Exchange
@@ -407,7 +407,7 @@ class BaseDestination(Closeable, ForkSafe):
         *,
         capacity: int = 10_000,
         stamp_missing: bool = True,
-        outbox: Outbox | None = None,
+        outbox: AnyOutbox | None = None,
     ) -> Self:
         """Begin to deliver in the background what is handed to :meth:`enqueue`; return this.
 
@@ -476,7 +476,7 @@ class BaseDestination(Closeable, ForkSafe):
             on_end=self._close_if_closed,
         )
 
-    def drain(self, outbox: Outbox) -> Iterator[Outcome]:
+    def drain(self, outbox: AnyOutbox) -> Iterator[Outcome]:
         """Deliver what is in an outbox, and yield an outcome for each event that was tried.
 
         What is delivered, skipped or rejected is removed soon after its outcome was yielded; what

@@ -20,9 +20,9 @@ import attrs
 from iterable_destination.delivery.failures import REPORTING
 from iterable_destination.delivery.prepare import Preparer
 from iterable_destination.delivery.worker_pool import Results, WorkerPool
-from iterable_destination.errors import NotSent, OutboxError, OutboxInUse
+from iterable_destination.errors import NotSent, OutboxError, OutboxInUse, OutboxRightLost
 from iterable_destination.io.lifecycle import Closeable, check_kind, close_at_exit
-from iterable_destination.io.outbox import Outbox
+from iterable_destination.io.outbox_protocol import AnyOutbox
 from iterable_destination.model.outcomes import Outcome, Retryable, Unknown
 from iterable_destination.model.records import OutboxRecord
 
@@ -30,7 +30,7 @@ _log: Final = logging.getLogger("iterable_destination.delivery")
 
 #: Outcomes of events that stay in the outbox, to be tried again.
 _STAYS: Final = frozenset({Retryable.name, Unknown.name})
-#: Events that are read from the file at once.
+#: Events that are read from the outbox at once.
 _PAGE_SIZE: Final = 500
 #: Seconds between two looks at whether other processes have added something, or ended.
 _POLL: Final = 0.2
@@ -62,7 +62,7 @@ class OutboxPass:
 
 
 def deliver_outbox(
-    outbox: Outbox,
+    outbox: AnyOutbox,
     one_pass: OutboxPass,
     *,
     pass_time: float = inf,
@@ -73,9 +73,11 @@ def deliver_outbox(
     Events are removed when the caller asks for the next list. The last one is the last in the
     outbox, or what was read ``pass_time`` seconds after the first that stays in it. ``remove``
     removes events, and returns False if no more are to be read; None is the outbox's own.
+
+    Raises :exc:`OutboxRightLost` if others may deliver now. Nothing more is sent then.
     """
     time_box = _TimeBox(pass_time)
-    for outcomes in one_pass.run(_read_all(outbox, time_box)):
+    for outcomes in one_pass.run(_read_all(outbox, time_box, one_pass.pool)):
         yield outcomes
         done = [outcome.index for outcome in outcomes if outcome.name not in _STAYS]
         if remove is None:
@@ -105,12 +107,16 @@ class _TimeBox:
         return self._until is not None and time.monotonic() > self._until
 
 
-def _read_all(outbox: Outbox, time_box: _TimeBox) -> Iterator[OutboxRecord]:
+def _read_all(outbox: AnyOutbox, time_box: _TimeBox, pool: WorkerPool) -> Iterator[OutboxRecord]:
     """Yield what is in an outbox, until the end of it or of the time box."""
-    after = 0
-    while not time_box.is_over and (records := outbox.read(after, _PAGE_SIZE)):
-        yield from records
-        after = records[-1].number
+    try:
+        for records in outbox.read_all(_PAGE_SIZE):
+            yield from records
+            if time_box.is_over:
+                return
+    except OutboxRightLost:
+        pool.abandon()  # it would be settled first
+        raise
 
 
 class OutboxWorker(Closeable):
@@ -122,7 +128,7 @@ class OutboxWorker(Closeable):
 
     def __init__(
         self,
-        outbox: Outbox,
+        outbox: AnyOutbox,
         make_pass: Callable[[], OutboxPass],
         on_outcome: Callable[[Outcome], None],
         on_end: Callable[[], object],
@@ -224,7 +230,7 @@ class OutboxWorker(Closeable):
                     if left == 1
                     else "closed; %d events stay on disk, in %r"
                 )
-                _log.warning(message, left, self._outbox.path, extra=fields)
+                _log.warning(message, left, self._outbox.name, extra=fields)
         return left
 
     def _abandon(self) -> None:
@@ -294,7 +300,7 @@ class OutboxWorker(Closeable):
 
     def _deliver_once(self) -> bool:
         """Make a pass; return whether it delivered nothing, so that it is time to wait."""
-        if not self._outbox.read(0, 1):
+        if not self._outbox.read(limit=1):
             return False
         names = set()
         self._pass = self._make_pass()
@@ -312,12 +318,14 @@ class OutboxWorker(Closeable):
         """Remove events, and what could not be removed before; return whether that is done.
 
         Where the disk is full they cannot be. They are kept in mind, so that they are not sent
-        again as long as this process lives.
+        again as long as this process lives. Raises :exc:`OutboxRightLost`.
         """
         self._unremoved.update(numbers)
         if self._unremoved:
             try:
                 self._outbox.remove(sorted(self._unremoved))
+            except OutboxRightLost:
+                raise
             except OutboxError as error:
                 count = len(self._unremoved)
                 message = (

@@ -14,17 +14,15 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TypeVar
 
 from iterable_destination.errors import OutboxError, OutboxInUse, QueueFull
 from iterable_destination.io.file_lock import FileLock, fsync_directory, open_private, unwritable
 from iterable_destination.io.lifecycle import Closeable, ForkSafe
+from iterable_destination.io.outbox_protocol import find_age
 from iterable_destination.io.stamping import stamp_now
 from iterable_destination.model.bounds import check_count, check_seconds
-from iterable_destination.model.dates import read_date
-from iterable_destination.model.json_values import as_object
 from iterable_destination.model.records import OutboxRecord, serialize_for_storage
 from iterable_destination.typing import Event
 
@@ -105,7 +103,7 @@ class Outbox(Closeable, ForkSafe):
         self._use(lambda _: None)
 
     @property
-    def path(self) -> str:
+    def name(self) -> str:
         """The path of the file, absolute, with links resolved."""
         return self._path
 
@@ -141,15 +139,12 @@ class Outbox(Closeable, ForkSafe):
     def oldest_age(self, timeout: float | None = None) -> float | None:
         """Return how many seconds ago the first event in it happened, at least 0.
 
-        The file does not say when an event was added, so this is by the event's own time: the
-        first of ``timestamp``, ``originalTimestamp``, ``sentAt`` and ``receivedAt`` that is a date.
-        None if there is no event, or none of these. ``timeout`` is as with :meth:`count`.
+        It is by the event's own time: the first of ``timestamp``, ``originalTimestamp``, ``sentAt``
+        and ``receivedAt`` that is a date. None if there is no event, or none of these. ``timeout``
+        is as with :meth:`count`.
         """
         rows = self._use(lambda connection: self._read_rows(connection, 0, 1), timeout)
-        events = (as_object(OutboxRecord(number, text or b"").event()) for number, text in rows)
-        moments = (read_date(event.get(key)) for event in filter(None, events) for key in _TIMES)
-        moment = next(filter(None, moments), None)
-        return None if moment is None else max((datetime.now(UTC) - moment).total_seconds(), 0.0)
+        return find_age(OutboxRecord(number, text or b"") for number, text in rows)
 
     def __bool__(self) -> bool:
         """Return True: an empty outbox is an outbox."""
@@ -199,6 +194,16 @@ class Outbox(Closeable, ForkSafe):
         rows = self._use(lambda connection: self._read_rows(connection, after, limit))
         # of a row that was damaged the text may be gone
         return [OutboxRecord(number, text or b"") for number, text in rows]
+
+    def read_all(self, page_size: int) -> Iterator[list[OutboxRecord]]:
+        """Yield all events in order, ``page_size`` at once. Each page is read when it is asked for.
+
+        What comes later comes behind what was read.
+        """
+        after = 0
+        while records := self.read(after, page_size):
+            yield records
+            after = records[-1].number
 
     def _read_rows(
         self, connection: sqlite3.Connection, after: int, limit: int

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from iterable_destination import __version__
 from iterable_destination.delivery.base import BaseDestination
-from iterable_destination.io.outbox import Outbox
+from iterable_destination.io.outbox_protocol import AnyOutbox
 from iterable_destination.metrics import names
 from iterable_destination.metrics.names import BUCKETS, Metric, label_request
 from iterable_destination.metrics.readings import Readings
@@ -63,7 +63,7 @@ class OpenTelemetryMetrics:
         self._items.add(exchange.items, endpoint)
         self._seconds.record(exchange.seconds, endpoint)
 
-    def watch(self, destination: BaseDestination, outbox: Outbox | None = None) -> None:
+    def watch(self, destination: BaseDestination, outbox: AnyOutbox | None = None) -> None:
         """Observe the outcomes, the retries and the levels of these from now on.
 
         ``outbox`` is the one that the destination delivers from; None has no metrics of one. A

@@ -8,7 +8,7 @@ from typing import Final, get_args
 
 from iterable_destination.delivery.base import BaseDestination
 from iterable_destination.errors import OutboxError
-from iterable_destination.io.outbox import Outbox
+from iterable_destination.io.outbox_protocol import AnyOutbox
 from iterable_destination.metrics import names
 from iterable_destination.metrics.names import Metric
 from iterable_destination.model.outcomes import OutcomeName
@@ -23,12 +23,12 @@ class Readings:
     def __init__(self) -> None:
         """Make one that has nothing to read yet."""
         self._destination: BaseDestination | None = None
-        self._outbox: Outbox | None = None
+        self._outbox: AnyOutbox | None = None
         #: The outcomes that were read, which must not become fewer: an event whose dead letter
         #: cannot be written is taken back from one of them.
         self._outcomes: Counter[str] = Counter()
 
-    def watch(self, destination: BaseDestination, outbox: Outbox | None) -> None:
+    def watch(self, destination: BaseDestination, outbox: AnyOutbox | None) -> None:
         """Read these from now on."""
         self._destination, self._outbox = destination, outbox
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 from iterable_destination.delivery.base import BaseDestination
 from iterable_destination.errors import InvalidSettings, OutboxError, QueueFull
 from iterable_destination.io.lifecycle import Closeable
-from iterable_destination.io.outbox import Outbox
+from iterable_destination.io.outbox_protocol import AnyOutbox
 from iterable_destination.model.bounds import check_count
 from iterable_destination.receivers import auth
 from iterable_destination.receivers.acknowledgement import deliver_batch, http_status, summarize
@@ -61,7 +61,7 @@ class Receiver(Closeable):
         header_secrets: Mapping[str, Secrets] | None,
         time_limit: float,
         max_body: int,
-        outbox: Outbox | None,
+        outbox: AnyOutbox | None,
         log_message_ids: bool = False,
         health_details: bool = False,
         clock: Callable[[], float] = time.monotonic,
@@ -155,7 +155,7 @@ def _check_count(events: Sequence[Any]) -> None:
         raise HTTPError(413, f"the body must have at most {_MAX_EVENTS:,} events")
 
 
-def _store(events: Sequence[Any], outbox: Outbox, timeout: float) -> Response:
+def _store(events: Sequence[Any], outbox: AnyOutbox, timeout: float) -> Response:
     try:
         outbox.add_all(events, timeout=timeout)
     except (OutboxError, QueueFull) as error:

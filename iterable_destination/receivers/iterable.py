@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from iterable_destination.delivery.segment_destination import SegmentDestination
 from iterable_destination.errors import InvalidSettings
-from iterable_destination.io.outbox import Outbox
+from iterable_destination.io.outbox_protocol import AnyOutbox
 from iterable_destination.receivers import auth
 from iterable_destination.receivers.base import (
     MAX_BODY,
@@ -71,7 +71,7 @@ def source_app(  # noqa: PLR0913 - keywords, each with a default
     without_authentication: bool = False,
     time_limit: float = TIME_LIMIT,
     max_body: int = MAX_BODY,
-    outbox: Outbox | None = None,
+    outbox: AnyOutbox | None = None,
     log_message_ids: bool = False,
     health_details: bool = False,
 ) -> WebhookApp:

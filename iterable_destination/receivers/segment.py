@@ -12,7 +12,7 @@ import attrs
 from iterable_destination.delivery.destination import Destination
 from iterable_destination.errors import InvalidSettings
 from iterable_destination.io.dead_letters import DeadLetters
-from iterable_destination.io.outbox import Outbox
+from iterable_destination.io.outbox_protocol import AnyOutbox
 from iterable_destination.model.settings import Settings
 from iterable_destination.receivers import auth, tracking_api
 from iterable_destination.receivers.base import (
@@ -59,7 +59,7 @@ class SegmentReceiver(Receiver):
         time_limit: float = TIME_LIMIT,
         max_body: int = MAX_BODY,
         dead_letters: DeadLetters | None = None,
-        outbox: Outbox | None = None,
+        outbox: AnyOutbox | None = None,
         destination: Destination | None = None,
         log_message_ids: bool = False,
         health_details: bool = False,
@@ -157,7 +157,7 @@ def webhook_app(  # noqa: PLR0913 - keywords, each with a default
     time_limit: float = TIME_LIMIT,
     max_body: int = MAX_BODY,
     dead_letters: DeadLetters | None = None,
-    outbox: Outbox | None = None,
+    outbox: AnyOutbox | None = None,
     destination: Destination | None = None,
     log_message_ids: bool = False,
     health_details: bool = False,

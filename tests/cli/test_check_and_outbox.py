@@ -12,8 +12,11 @@ import pytest
 
 from iterable_destination.cli.main import command_line
 from iterable_destination.io.outbox import Outbox
+from iterable_destination.io.postgres_outbox import PostgresOutbox
 from iterable_destination.testing import LocalIterable, Project, faults
 from tests.support.faulty_server import refusing
+from tests.support.outboxes import new_table
+from tests.support.postgres import PASSWORD, Cluster
 
 KEY = "the-key-of-no-project-0123456789"
 
@@ -114,3 +117,49 @@ def test_what_is_no_outbox_is_left_alone(text: str, tmp_path: Path) -> None:
     assert (result.exit_code, result.stderr) == (2, f"Error: {path}: is no outbox\n")
     assert path.read_text() == text
     assert run("outbox", str(tmp_path / "no")).stderr.endswith(": there is no such file\n")
+
+
+# In PostgreSQL -----------------------------------------------------------------------------------
+
+
+def test_an_outbox_in_a_database_is_looked_at_and_drained(postgres: Cluster) -> None:
+    table = new_table(postgres).name
+    event = {"type": "track", "event": "Seen", "userId": "u-1"}
+    with (
+        PostgresOutbox(postgres.dsn, table=table) as outbox,
+        LocalIterable(Project(api_key=KEY)) as iterable,
+    ):
+        outbox.add_all([event | {"messageId": f"m-{n}"} for n in range(3)])
+        looked = run("outbox", postgres.url(), "--table", table)
+        assert json.loads(looked.stdout)["events"] == 3
+        assert json.loads(looked.stdout)["oldest"]["messageId"] == "m-0"
+        drain = ("drain", postgres.url(), "--table", table, "--base-url", iterable.url)
+        with outbox.delivering():
+            refused = run(*drain)
+        assert refused.exit_code == 2
+        assert refused.stderr.endswith(f"{table}: someone else delivers from it already\n")
+        drained = run(*drain)
+        assert drained.exit_code == 0
+        assert len(drained.stdout.splitlines()) == 3
+        assert len(iterable.project.effects) == 3
+        assert len(outbox) == 0
+    for result in (looked, refused, drained):
+        assert PASSWORD not in result.output
+
+
+def test_an_address_is_not_printed_whatever_is_wrong(postgres: Cluster) -> None:
+    wrong = run("outbox", postgres.url("Wrong-Word"))
+    nobody = run("drain", "postgresql://me:Wrong-Word@127.0.0.1:1/shop")
+    broken = run("outbox", "postgres://me:@Wrong-Word@db/shop")
+    no_table = run("drain", postgres.url(), "--table", "nowhere")
+    no_name = run("outbox", postgres.url(), "--table", "no name")
+    results = (wrong, nobody, broken, no_table, no_name)
+    assert {result.exit_code for result in results} == {2}
+    assert "password authentication failed" in wrong.stderr
+    assert "Connection refused" in nobody.stderr
+    assert "Error: dsn: is no connection string" in broken.stderr
+    assert "Error: nowhere: there is no such table\n" in no_table.stderr
+    assert "Error: table: must be small letters" in no_name.stderr
+    for result in results:
+        assert "Wrong-Word" not in result.output
+        assert PASSWORD not in result.output

@@ -27,6 +27,7 @@ from iterable_destination import (
     QueueFull,
 )
 from iterable_destination.delivery import outbox_worker as worker
+from iterable_destination.errors import OutboxRightLost
 from iterable_destination.model import endpoints
 from iterable_destination.model.outcomes import Delivered, Retryable
 from iterable_destination.model.records import OutboxRecord
@@ -269,7 +270,7 @@ def test_the_next_start_delivers_what_was_left(
         for event in history(40, 8):
             to.enqueue(event)
         assert to.close(0) == 40
-        assert f"closed; 40 events stay on disk, in {outbox.path!r}" in caplog.messages
+        assert f"closed; 40 events stay on disk, in {outbox.name!r}" in caplog.messages
         with pytest.raises(NotSent):
             to.enqueue(track(40))
         assert to.close() == 0
@@ -288,7 +289,7 @@ def test_one_event_that_is_left_is_told_of_as_one(
         to.start(outbox=outbox)
         to.enqueue(track(0))
         assert to.close(0) == 1
-    assert f"closed; 1 event stays on disk, in {outbox.path!r}" in caplog.messages
+    assert f"closed; 1 event stays on disk, in {outbox.name!r}" in caplog.messages
 
 
 def test_what_is_added_by_others_is_delivered_too(outbox: Outbox, tmp_path: Path) -> None:
@@ -434,6 +435,26 @@ def test_one_event_that_cannot_be_removed_is_told_of_as_one(
     monkeypatch.setattr(outbox, "remove", refuse)
     assert not running._remove([1])
     assert caplog.messages == ["1 event is done with, but stays: database or disk is full"]
+
+
+def test_whoever_loses_the_right_while_reading_abandons_what_was_read() -> None:
+    abandoned: list[bool] = []
+
+    def read_all(_: int) -> Iterator[list[OutboxRecord]]:
+        yield [OutboxRecord(1, b"{}")]
+        raise OutboxRightLost("the session ended")
+
+    lost: Any = SimpleNamespace(read_all=read_all, remove=lambda _: None)
+    one_pass: Any = SimpleNamespace(
+        run=lambda records: ([Delivered(index=record.index)] for record in records),
+        pool=SimpleNamespace(abandon=lambda: abandoned.append(True)),
+    )
+    outcomes = worker.deliver_outbox(lost, one_pass)
+    assert names(next(outcomes)) == ["delivered"]
+    assert not abandoned
+    with pytest.raises(OutboxRightLost):
+        next(outcomes)
+    assert abandoned
 
 
 def test_waits_for_room_grow(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:

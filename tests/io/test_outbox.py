@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import errno
 import gc
-import math
 import os
-import random
 import re
 import resource
 import shutil
@@ -16,24 +14,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from types import MappingProxyType
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from iterable_destination.errors import (
     InvalidEvent,
     IterableDestinationError,
     OutboxError,
-    OutboxInUse,
     QueueFull,
 )
 from iterable_destination.io import file_lock, outbox
@@ -41,9 +32,8 @@ from iterable_destination.io.outbox import Outbox
 from iterable_destination.mapping.translate import translate
 from iterable_destination.model.records import OutboxRecord
 from iterable_destination.model.serialization import serialize_event
-from tests.support import strategies
-from tests.support.delivering import Leaks, held_by_a_thread
-from tests.support.interrupting import Interruption, at_each_line, in_own_thread, raise_interruption
+from tests.support.delivering import Leaks
+from tests.support.interrupting import Interruption, at_each_line, raise_interruption
 
 EVENT = {
     "type": "identify",
@@ -93,135 +83,7 @@ def test_events_come_out_as_they_came_in_and_in_order(box: Outbox) -> None:
     assert len(box) == 5
 
 
-def test_many_are_added_at_once(box: Outbox) -> None:
-    assert box.add_all(EVENT for _ in range(3)) == [1, 2, 3]
-    assert box.add_all([]) == []
-    assert box.add_all([EVENT]) == [4]
-    assert len(box) == 4
-
-
-def test_what_is_removed_is_gone_and_the_rest_is_there(box: Outbox) -> None:
-    box.add_all([EVENT] * 5)
-    box.remove([2, 4, 4, 99])
-    box.remove([])
-    box.remove(iter([1]))
-    assert numbers(box) == [3, 5]
-    assert len(box) == 2
-
-
-def test_no_number_is_given_twice(path: Path) -> None:
-    for expected in (1, 2, 3):
-        with Outbox(path) as box:
-            assert box.add(EVENT) == expected
-            box.remove([expected])
-
-
-def test_events_are_there_when_the_file_is_opened_again(path: Path) -> None:
-    for n in range(3):
-        with Outbox(path) as box:
-            assert len(box) == n
-            box.add(EVENT)
-
-
-def test_an_empty_outbox_is_true(box: Outbox) -> None:
-    assert box
-    assert len(box) == 0
-
-
-class Model(RuleBasedStateMachine):
-    """An outbox does what a list would do, also when it is closed and opened again."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._directory = TemporaryDirectory()
-        self._path = Path(self._directory.name) / "outbox.db"
-        self._box = Outbox(self._path, capacity=20)
-        self._rows: list[OutboxRecord] = []
-        self._next = 1
-
-    @rule(count=st.integers(0, 8))
-    def add(self, count: int) -> None:
-        events = [EVENT | {"n": self._next + offset} for offset in range(count)]
-        if len(self._rows) + count > 20:
-            with pytest.raises(QueueFull):
-                self._box.add_all(events)
-            return
-        found = self._box.add_all(events)
-        assert found == list(range(self._next, self._next + count))
-        self._rows += map(record, found, events)
-        self._next += count
-
-    @rule(chosen=st.sets(st.integers(1, 60)))
-    def remove(self, chosen: set[int]) -> None:
-        self._box.remove(chosen)
-        self._rows = [entry for entry in self._rows if entry.number not in chosen]
-
-    @rule()
-    def open_again(self) -> None:
-        self._box.close()
-        self._box = Outbox(self._path, capacity=20)
-
-    @rule(after=st.integers(0, 60), limit=st.integers(1, 30))
-    def read(self, after: int, limit: int) -> None:
-        expected = [entry for entry in self._rows if entry.number > after][:limit]
-        assert self._box.read(after, limit) == expected
-
-    @invariant()
-    def as_many(self) -> None:
-        assert len(self._box) == len(self._rows)
-
-    def teardown(self) -> None:
-        self._box.close()
-        self._directory.cleanup()
-
-
-TestModel = Model.TestCase
-
-
 # --- Events --------------------------------------------------------------------------------------
-
-
-@given(st.lists(strategies.python_events | strategies.anything, max_size=5))
-def test_any_event_is_taken(tmp_path_factory: pytest.TempPathFactory, events: list[Any]) -> None:
-    with Outbox(tmp_path_factory.mktemp("outbox") / "outbox.db") as box:
-        expected = list(range(1, len(events) + 1))
-        assert box.add_all(events) == numbers(box) == expected
-
-
-def test_values_of_python_come_out_as_they_are_sent(box: Outbox) -> None:
-    event = EVENT | {"timestamp": datetime(2023, 2, 5, tzinfo=UTC), "traits": {"tags": ("a",)}}
-    box.add(event)
-    [entry] = box.read()
-    assert translate(entry.event()) == translate(event)
-
-
-def test_a_copy_of_an_event_has_the_id_and_the_time_that_it_lacks(box: Outbox) -> None:
-    event = {"type": "track", "userId": "u-1", "event": "Seen"}
-    before = datetime.now(UTC) - timedelta(milliseconds=1)
-    box.add(event)
-    box.add_all([event, MappingProxyType(event), EVENT])
-    kept = [entry.event() for entry in box.read()]
-    assert event == {"type": "track", "userId": "u-1", "event": "Seen"}
-    assert len({each["messageId"] for each in kept}) == 4
-    assert kept[3] == EVENT
-    for each in kept[:3]:
-        assert each == event | {key: each[key] for key in ("messageId", "timestamp")}
-        assert before <= datetime.fromisoformat(each["timestamp"]) <= datetime.now(UTC)
-
-
-def test_events_can_be_added_as_they_are(path: Path) -> None:
-    event = {"type": "track", "userId": "u-1", "event": "Seen"}
-    with Outbox(path, stamp_missing=False) as box:
-        box.add(event)
-        assert [entry.event() for entry in box.read()] == [event]
-
-
-def test_an_event_that_cannot_be_sent_is_taken_and_refused_later(box: Outbox) -> None:
-    for bad in (b"abc", math.nan, object()):
-        box.add(EVENT | {"traits": {"a": bad}})
-    for entry in box.read():
-        with pytest.raises(InvalidEvent, match=r"traits\.a.*NaN"):
-            translate(entry.event())
 
 
 def test_a_row_that_was_damaged_stops_no_other(box: Outbox, path: Path) -> None:
@@ -348,13 +210,6 @@ def test_a_directory_is_refused(tmp_path: Path) -> None:
 
 def test_a_directory_that_is_not_there_is_told(tmp_path: Path) -> None:
     assert refused(tmp_path / "no" / "where") == os.strerror(errno.ENOENT)
-
-
-def test_a_closed_outbox_is_told(box: Outbox) -> None:
-    box.close()
-    box.close()
-    with pytest.raises(OutboxError, match="the outbox is closed"):
-        box.add(EVENT)
 
 
 def test_a_file_that_is_gone_or_replaced_takes_nothing(box: Outbox, path: Path) -> None:
@@ -502,17 +357,6 @@ def test_a_longer_wait_for_one_write_is_cut_to_the_lock_timeout(
     assert max(waits) <= 0.1
 
 
-def test_other_threads_are_waited_for_no_longer_than_there_is_time(path: Path) -> None:
-    with Outbox(path, lock_timeout=3_600) as box:
-        began = time.monotonic()
-        with held_by_a_thread(box), pytest.raises(OutboxError) as caught:
-            box.add_all([EVENT], timeout=0.2)
-        words = "other threads of this process do not let go of it"
-        assert str(caught.value) == f"{path}: {words}"
-        assert time.monotonic() - began >= 0.1
-        assert box.add_all([EVENT], timeout=0) == [1]
-
-
 def test_a_log_that_others_do_not_let_begin_is_told(path: Path) -> None:
     Outbox(path).close()
     other = sqlite3.connect(path, isolation_level=None)
@@ -608,37 +452,6 @@ def test_giving_space_back_is_not_worth_an_error(
         assert len(box) == 0
 
 
-def test_an_event_that_breaks_while_it_is_read_adds_nothing(box: Outbox) -> None:
-    def events() -> Iterator[Any]:
-        yield EVENT
-        raise RuntimeError("broken")
-
-    with pytest.raises(RuntimeError, match="broken"):
-        box.add_all(events())
-    assert len(box) == 0
-
-
-class Broken(Mapping[str, Any]):
-    """An event that cannot be read."""
-
-    def __getitem__(self, key: str) -> Any:
-        raise ZeroDivisionError
-
-    def __iter__(self) -> Iterator[str]:
-        raise ZeroDivisionError
-
-    def __len__(self) -> int:
-        raise ZeroDivisionError
-
-
-def test_an_event_that_cannot_be_read_keeps_no_other_out(box: Outbox) -> None:
-    assert box.add_all([EVENT, Broken(), EVENT]) == [1, 2, 3]
-    first, broken, last = [each.event() for each in box.read()]
-    assert (first, last) == (EVENT, EVENT)
-    with pytest.raises(InvalidEvent):
-        translate(broken)
-
-
 def test_a_row_whose_text_is_gone_stops_no_other(box: Outbox, path: Path) -> None:
     box.add_all([EVENT] * 3)
     with closing(sqlite3.connect(path)) as connection:
@@ -671,25 +484,6 @@ def test_an_interrupt_adds_nothing_and_leaves_nothing_open(
 # --- Delivering ----------------------------------------------------------------------------------
 
 
-def test_one_delivers_at_a_time(box: Outbox, path: Path) -> None:
-    with box.delivering():
-        with pytest.raises(OutboxInUse) as caught, box.delivering():
-            pass
-        assert str(caught.value) == f"{path}: someone else delivers from it already"
-        with Outbox(path) as other, pytest.raises(OutboxInUse), other.delivering():
-            pass
-        assert box.add(EVENT) == 1
-    with box.delivering():
-        pass
-
-
-def test_the_right_is_given_back_after_an_error(box: Outbox) -> None:
-    with pytest.raises(RuntimeError), box.delivering():
-        raise RuntimeError
-    with box.delivering():
-        pass
-
-
 def test_a_right_that_cannot_be_taken_is_told(
     box: Outbox, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -700,169 +494,6 @@ def test_a_right_that_cannot_be_taken_is_told(
     with pytest.raises(OutboxError) as caught, box.delivering():
         pass
     assert str(caught.value) == f"{path}-deliverer: No locks available"
-
-
-# --- Others --------------------------------------------------------------------------------------
-
-
-def test_several_threads_may_use_one_outbox(path: Path) -> None:
-    found: list[int] = []
-    with Outbox(path) as box:
-
-        def work() -> None:
-            found.extend(box.add(EVENT) for _ in range(25))
-
-        threads = [threading.Thread(target=work) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert sorted(found) == numbers(box) == list(range(1, 101))
-
-
-ADD = """
-import sys
-from iterable_destination.io.outbox import Outbox
-
-with Outbox(sys.argv[1]) as box:
-    print("open", flush=True)
-    for number in range(int(sys.argv[2])):
-        print(box.add({"n": number}), flush=True)
-"""
-
-
-def start(code: str, *arguments: Any) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-
-
-def test_several_processes_make_and_fill_one_outbox(path: Path) -> None:
-    processes = [start(ADD, path, 50) for _ in range(4)]
-    outputs = [process.communicate(timeout=60)[0].split()[1:] for process in processes]
-    added = [int(number) for output in outputs for number in output]
-    with Outbox(path) as box:
-        assert sorted(added) == numbers(box) == list(range(1, 201))
-
-
-def test_a_kill_loses_nothing_that_was_added(path: Path) -> None:
-    added: set[int] = set()
-    for _ in range(4):
-        with start(ADD, path, 1_000_000) as process:
-            assert process.stdout is not None
-            assert process.stdout.readline() == b"open\n"
-            for _ in range(random.randrange(60)):  # noqa: S311 - any moment
-                added.add(int(process.stdout.readline()))
-            process.kill()
-            added |= set(map(int, process.stdout.read().split()))
-        with Outbox(path) as box:
-            found = set(numbers(box))
-            assert added <= found
-            assert len(found - added) <= 1, "only what was not told yet"
-            assert len(box) == len(found)
-            added = found
-
-
-MOVE = """
-import sys
-from iterable_destination.io.outbox import Outbox
-
-with Outbox(sys.argv[1]) as box, box.delivering():
-    print("open", flush=True)
-    while entries := box.read(limit=3):
-        for entry in entries:
-            print(entry.event()["n"], flush=True)
-        box.remove(entry.number for entry in entries)
-print("end", flush=True)
-"""
-
-
-def test_a_kill_while_delivering_skips_nothing_and_frees_the_right(path: Path) -> None:
-    with Outbox(path) as box:
-        box.add_all({"n": number} for number in range(400))
-    delivered: list[int] = []
-    for _ in range(3):
-        with start(MOVE, path) as process, Outbox(path) as box:
-            assert process.stdout is not None
-            assert process.stdout.readline() == b"open\n"
-            some = range(random.randrange(1, 60))  # noqa: S311 - any moment
-            delivered += [int(process.stdout.readline()) for _ in some]
-            process.kill()
-            delivered += [int(text) for text in process.stdout.read().split() if text != b"end"]
-    output = start(MOVE, path).communicate(timeout=60)[0].split()
-    assert output[-1] == b"end"
-    assert {*delivered, *map(int, output[1:-1])} == set(range(400))
-
-
-DELIVER = """
-import sys
-from iterable_destination.io.outbox import Outbox
-
-with Outbox(sys.argv[1]) as box, box.delivering():
-    print("mine", flush=True)
-    sys.stdin.read()
-"""
-
-
-def test_one_process_delivers_until_it_dies(box: Outbox, path: Path) -> None:
-    with start(DELIVER, path) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"mine\n"
-        with pytest.raises(OutboxInUse), box.delivering():
-            pass
-        process.kill()
-        process.wait(60)
-        with box.delivering():
-            pass
-
-
-FORK = """
-import os, signal, sys, threading
-from iterable_destination.errors import OutboxInUse
-from iterable_destination.io.outbox import Outbox
-
-box = Outbox(sys.argv[1])
-threads = [
-    threading.Thread(target=lambda: [box.add({"thread": 1}) for _ in range(100)]) for _ in range(2)
-]
-for thread in threads:
-    thread.start()
-with box.delivering():
-    for _ in range(5):
-        child = os.fork()
-        if not child:
-            connection = box._open
-            for number in range(10):
-                box.add({"child": number})
-            assert connection is None and box._open is not None
-            try:
-                with box.delivering():
-                    os._exit(3)
-            except OutboxInUse:
-                box.close()
-                os._exit(0)
-        assert os.waitpid(child, 0)[1] == 0
-    for thread in threads:
-        thread.join()
-    print(len(box), flush=True)
-    if os.fork() == 0:
-        print("ready", flush=True)
-        sys.stdin.read()
-        os._exit(0)
-    signal.pause()
-"""
-
-
-def test_children_of_forks_use_connections_of_their_own(box: Outbox, path: Path) -> None:
-    with start(FORK, path) as process:
-        assert process.stdout is not None
-        assert [process.stdout.readline() for _ in range(2)] == [b"250\n", b"ready\n"]
-        with pytest.raises(OutboxInUse), box.delivering():
-            pass
-        process.kill()
-        process.wait(60)
-        with box.delivering():  # the last child lives on, without the right
-            assert len(box) == 250
-            assert numbers(box) == list(range(1, 251))
 
 
 # --- Interruptions -------------------------------------------------------------------------------
@@ -912,23 +543,6 @@ def test_an_exception_at_any_line_of_opening_it_leaves_no_file_open(path: Path) 
         assert box.add(EVENT) == 1
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")  # what has no name is closed all the same
-def test_an_exception_at_any_line_gives_the_right_to_deliver_back(box: Outbox) -> None:
-    def deliver() -> None:
-        with box.delivering():
-            pass
-
-    def interrupt_each_line() -> None:
-        for interrupter in at_each_line(raise_interruption):
-            with suppress(Interruption), interrupter:
-                deliver()
-            sys.settrace(None)
-            gc.collect(1)
-            deliver()
-
-    in_own_thread(interrupt_each_line)
-
-
 @pytest.mark.parametrize("inner", METHODS)
 def test_a_handler_may_call_it_or_is_told_that_it_cannot(inner: str, path: Path) -> None:
     """What it interrupts is done all the same."""
@@ -955,69 +569,3 @@ def test_a_handler_may_call_it_or_is_told_that_it_cannot(inner: str, path: Path)
         assert {each.rpartition(": ")[2] for each in refused} == {outbox._INTERRUPTED}
     else:
         assert not refused
-
-
-# --- how old the first is
-
-
-def ago(seconds: float) -> str:
-    return (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat()
-
-
-def test_the_age_is_that_of_the_event_that_was_added_first(path: Path) -> None:
-    with Outbox(path) as box:
-        assert box.oldest_age() is None
-        first = box.add(EVENT | {"timestamp": ago(100)})
-        box.add(EVENT | {"timestamp": ago(1_000)})
-        age = box.oldest_age()
-        assert age is not None
-        assert 100 <= age < 200
-        box.remove([first])
-        age = box.oldest_age()
-        assert age is not None
-        assert 1_000 <= age < 1_100
-
-
-def test_the_age_of_an_event_without_a_time_is_since_it_was_added(path: Path) -> None:
-    with Outbox(path) as box:
-        box.add({"type": "track", "userId": "u-1", "event": "Seen"})
-        age = box.oldest_age()
-    assert age is not None
-    assert 0 <= age < 60
-
-
-@pytest.mark.parametrize(
-    ("times", "expected"),
-    [
-        ({"timestamp": "soon", "originalTimestamp": 50, "sentAt": 500}, 50),
-        ({"sentAt": 50, "receivedAt": 500}, 50),
-        ({"receivedAt": 50}, 50),
-        ({"timestamp": -3_600}, 0),
-        ({"timestamp": "soon"}, None),
-        ({}, None),
-    ],
-    ids=str,
-)
-def test_the_age_is_by_the_first_time_that_is_a_date(
-    path: Path, times: dict[str, int | str], expected: float | None
-) -> None:
-    event = {key: value if isinstance(value, str) else ago(value) for key, value in times.items()}
-    with Outbox(path, stamp_missing=False) as box:
-        box.add(event)
-        age = box.oldest_age()
-    if age is None or expected is None:
-        assert age is expected
-    else:
-        assert expected <= age < expected + 30
-
-
-def test_what_is_no_object_has_no_age(path: Path) -> None:
-    value: Any = [1]
-    with Outbox(path) as box:
-        box.add(value)
-        assert box.oldest_age() is None
-
-
-def test_the_age_of_an_outbox_that_a_thread_holds_is_not_waited_for(path: Path) -> None:
-    with Outbox(path) as box, held_by_a_thread(box), pytest.raises(OutboxError):
-        box.oldest_age(0.01)

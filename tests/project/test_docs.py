@@ -34,6 +34,7 @@ from iterable_destination.source import collections
 from iterable_destination.testing import LocalIterable, Project
 from tests.mapping.classic.test_golden import line
 from tests.support.golden_cases import CLASSIC, cases
+from tests.support.postgres import Cluster
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -69,6 +70,7 @@ RECEIVED_BY = {
 #: Examples that are run by a console, by pytest, or in a framework.
 RUN_OTHERWISE = {"golden.py", "metrics_multiprocess.py", "signup.py", "test_signup.py"}
 RUN_OTHERWISE |= {"celery_events.py", "django_events.py", "fastapi_events.py"}
+RUN_OTHERWISE |= {"postgres_outbox.py"}
 #: Examples that set up a whole process: its log, or the default of `analytics`.
 PROCESSES = ["analytics.py", "log_json.py", "watch.py"]
 #: Examples that need a large package, which nox installs.
@@ -151,6 +153,23 @@ def test_an_example_prints_what_is_shown(
     printed = capsys.readouterr()
     expected = shown(name.replace(".py", ".out"))
     assert (stripped(printed.out), printed.err) == (stripped(expected), "")
+
+
+def test_the_example_with_a_database_prints_what_is_shown(
+    postgres: Cluster,
+    local_iterable: LocalIterable,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for variable in os.environ.keys() - environment().keys():
+        monkeypatch.delenv(variable)
+    monkeypatch.setenv("ITERABLE_API_KEY", local_iterable.api_key)
+    monkeypatch.setenv("ITERABLE_BASE_URL", local_iterable.url)
+    monkeypatch.setenv("DATABASE_URL", postgres.dsn)
+    postgres.run("DROP TABLE IF EXISTS iterable_outbox, orders")
+    runpy.run_path(str(EXAMPLES / "postgres_outbox.py"), run_name="__main__")
+    printed = capsys.readouterr()
+    assert (stripped(printed.out), printed.err) == (stripped(shown("postgres_outbox.out")), "")
 
 
 @pytest.mark.parametrize("name", PROCESSES)
@@ -471,7 +490,8 @@ def first_table(name: str) -> str:
 
 #: Pages that say what is not lost by a kill, or what is sent again.
 PROMISING = (
-    *("howto/aws-lambda.md", "howto/backend.md", "howto/resume-and-dead-letters.md"),
+    *("howto/aws-lambda.md", "howto/backend.md", "howto/postgres.md"),
+    "howto/resume-and-dead-letters.md",
     *("howto/webhook.md", "howto/without-segment.md", "reference/cli.md", "reference/hosts.md"),
 )
 
@@ -497,7 +517,8 @@ def test_the_fields_of_the_log_are_those_of_the_table() -> None:
     table = rows(section(PAGES["howto/watch.md"], "## Fields of the log"))[1:]
     sources = [path.read_text("utf-8") for path in PACKAGE.rglob("*.py")]
     fields = {name for text in sources for name in re.findall(r'"(iterable_[a-z_]+)"', text)}
-    assert {name for row in table for name in code(row[0])} == fields - {PACKAGE.name}
+    others = {PACKAGE.name, "iterable_outbox"}  # the package, and a table
+    assert {name for row in table for name in code(row[0])} == fields - others
 
 
 def test_records_of_the_log_above_debug_have_fields() -> None:

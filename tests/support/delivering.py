@@ -12,7 +12,8 @@ from typing import Any, Final
 
 import attrs
 
-from iterable_destination import Client, Destination, Outbox, Outcome, RetryPolicy, Settings
+from iterable_destination import Client, Destination, Outcome, RetryPolicy, Settings
+from iterable_destination.io.outbox_protocol import AnyOutbox
 from iterable_destination.model import endpoints
 from iterable_destination.testing import Effect, LocalIterable
 
@@ -140,7 +141,7 @@ def together(to: Destination, events: Iterable[Any]) -> Iterator[Any]:
 
 
 @contextmanager
-def held_by_a_thread(outbox: Outbox) -> Iterator[None]:
+def held_by_a_thread(outbox: AnyOutbox) -> Iterator[None]:
     """Hold the lock of an outbox in another thread."""
     is_held, may_end = threading.Event(), threading.Event()
 

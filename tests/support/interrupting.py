@@ -18,6 +18,7 @@ FILES: Final = (
     "delivery/worker_pool.py",
     "io/lifecycle.py",
     "io/outbox.py",
+    "io/postgres_outbox.py",
     "io/file_lock.py",
     "io/dead_letters.py",
     "threading.py",
