@@ -113,7 +113,7 @@ def test_a_part_of_a_transaction_can_be_rolled_back(
         {"cursor_factory": psycopg.ClientCursor},
         {"autocommit": True},
     ],
-    ids=str,
+    ids=lambda options: next(iter(options)),
 )
 def test_a_connection_of_any_kind_will_do(
     box: PostgresOutbox, postgres: Cluster, options: dict[str, Any]
