@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from iterable_destination.io import joined_lines
@@ -247,8 +247,11 @@ def test_no_complete_object_on_a_line_is_lost_to_a_broken_one_before_it(lines: A
         text.append(indent + json.dumps(value))
         expected.append((len(text), text[-1].encode() + b"\n"))
     # An array at the top of the file is another form; a first broken line may look like one.
-    if text and text[0].startswith("["):
-        return
+    assume(not (text and text[0].startswith("[")))
+    # Two broken lines may be the ends of one value, with whole ones in it.
+    assume(
+        not any(is_json("\n".join(text[a:b])) for b in range(len(text) + 1) for a in range(b - 1))
+    )
     assert join("".join(f"{line}\n" for line in text).encode()) == expected
 
 
