@@ -115,7 +115,7 @@ def test_a_part_of_a_transaction_can_be_rolled_back(
         {"cursor_factory": psycopg.ClientCursor},
         {"autocommit": True},
     ],
-    ids=str,
+    ids=["rows of dicts", "client cursors", "autocommit"],
 )
 def test_a_connection_of_any_kind_will_do(
     box: PostgresOutbox, postgres: Cluster, options: dict[str, Any]
