@@ -176,10 +176,14 @@ class PostgresOutbox(Closeable, ForkSafe):
         return f"PostgresOutbox(table={self._table!r})"
 
     def close(self) -> None:
-        """Close the connection. A second call does nothing."""
+        """Close the connection. A second call does nothing.
+
+        In a signal handler that interrupts its use it is closed after that.
+        """
         with self.lock:
             self._is_closed = True
-            self._discard()
+            if not self._is_in_use:
+                self._discard()
 
     def after_fork(self) -> None:
         """Leave the connection to the parent.
@@ -254,7 +258,7 @@ class PostgresOutbox(Closeable, ForkSafe):
             return []
         if connection is None:
             return self._use(lambda own: self._insert(own, rows), timeout)
-        if not self._is_made:
+        if self._creates and not self._is_made:
             self._use(lambda _: None)
         try:
             return self._insert(connection, rows)
@@ -433,6 +437,8 @@ class PostgresOutbox(Closeable, ForkSafe):
             raise self._describe(error) from error
         finally:
             self._is_in_use = False
+            if self._is_closed:  # by a signal handler, while psycopg waited
+                self._discard()
 
     def clear_up(self) -> None:
         """Close the connection if an exception came in the middle of a statement."""

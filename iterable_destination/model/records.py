@@ -76,7 +76,7 @@ class LineRecord:
 class OutboxRecord:
     """An event in an outbox."""
 
-    #: Its number: later ones are greater, and none is given twice.
+    #: Its number, which is not given twice. In a file later ones are greater.
     number: int
     #: The event in JSON.
     text: bytes = attrs.field(repr=False)

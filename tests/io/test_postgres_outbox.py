@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -113,7 +115,7 @@ def test_a_part_of_a_transaction_can_be_rolled_back(
         {"cursor_factory": psycopg.ClientCursor},
         {"autocommit": True},
     ],
-    ids=lambda options: next(iter(options)),
+    ids=["rows of dicts", "client cursors", "autocommit"],
 )
 def test_a_connection_of_any_kind_will_do(
     box: PostgresOutbox, postgres: Cluster, options: dict[str, Any]
@@ -558,6 +560,41 @@ def test_a_signal_handler_is_told_that_it_cannot_use_it_meanwhile(
         sys.settrace(None)
         assert number in {entry.number for entry in box.read()}
     assert refused == {f"{box._table}: {postgres_outbox._INTERRUPTED}"}
+
+
+def test_a_signal_handler_may_close_it(
+    box: PostgresOutbox, table: str, connections: Connections
+) -> None:
+    """What it interrupts is done all the same, also while psycopg waits for the database."""
+    box.add(EVENT)
+    locking = connections()
+    locking.execute(f"LOCK TABLE {table}".encode())
+    steps = [lambda: os.kill(os.getpid(), signal.SIGUSR1), locking.rollback]
+    timers = [threading.Timer(0.2 * n, step) for n, step in enumerate(steps, 1)]
+    before = signal.signal(signal.SIGUSR1, lambda *_: box.close())
+    try:
+        for timer in timers:
+            timer.start()
+        assert box.add(EVENT) == 2
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+        for timer in timers:
+            timer.join()
+    assert box._open is None
+    with pytest.raises(OutboxError, match="the outbox is closed"):
+        box.add(EVENT)
+
+
+def test_whoever_only_adds_in_transactions_of_a_table_that_is_there_opens_no_connection(
+    box: PostgresOutbox, postgres: Cluster, table: str, connections: Connections
+) -> None:
+    box.add(EVENT)
+    with PostgresOutbox(postgres.dsn, table=table, create=False) as other:
+        connection = connections()
+        other.add(EVENT, connection=connection)
+        connection.commit()
+        assert other._open is None
+    assert len(box) == 2
 
 
 def test_an_error_while_it_delivers_gives_the_right_back(
