@@ -125,8 +125,16 @@ class Lines:
         """
         if len(self._names) == 1:
             return b""
+        return self._describe_inputs(self._sizes[:-1])
+
+    @property
+    def whole_identity(self) -> bytes:
+        """What has to be the same of all inputs, so that they have the same lines and no more."""
+        return self._describe_inputs(self._sizes)
+
+    def _describe_inputs(self, sizes: Sequence[int | None]) -> bytes:
         names = [os.path.basename(name) for name in self._names]  # noqa: PTH119 - it may be "-"
-        return repr((names, self._sizes[:-1])).encode()
+        return repr((names, sizes)).encode()
 
     def close(self) -> None:
         """Close the file that is open, if reading ended in the middle."""
