@@ -10,10 +10,12 @@ import re
 import stat
 import sys
 import warnings
+from array import array
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final, NoReturn
+from zlib import crc32
 
 import attrs
 import click
@@ -455,13 +457,13 @@ def send_lines(
         opened = None if checkpoint is None else stack.enter_context(open_checkpoint(checkpoint))
         if opened is not None:
             opened.check_shard(None if shard is None else str(shard))
-        owners = None if shard is None else _assign_lines(files, lines, to, shard)
         stack.enter_context(interrupt_at_sigterm())
+        owners = None if shard is None else _assign_lines(files, lines, to, shard)
         report = Report(
             opened,
             unknown_is_settled=to.keeps_dead_letters,
             input_name=lines.name if len(files) == 1 else f"{len(files)} files",
-            input_identity=lines.identity if shard is None else lines.whole_identity,
+            input_identity=lines.identity if owners is None else _identify(lines, owners),
             shard=None if shard is None else str(shard),
             only_problems=only_problems,
         )
@@ -474,7 +476,7 @@ def send_lines(
 
 def _assign_lines(
     files: Sequence[str], lines: Lines, to: BaseDestination, shard: Shard
-) -> Sequence[int]:
+) -> array[int]:
     """Return the shard of each line of ``lines``, which are not read yet, by reading them once."""
     if lines.size is None:
         stop(_READ_ONCE)
@@ -482,6 +484,11 @@ def _assign_lines(
         if again.whole_identity != lines.whole_identity:
             stop(f"{lines.name}: {_CHANGED}")
         return assign_lines(shown, to, shard.count)
+
+
+def _identify(lines: Lines, owners: array[int]) -> bytes:
+    """Return what has to be the same when a shard goes on: the input, and whose each line is."""
+    return lines.whole_identity + b"%d" % crc32(owners)
 
 
 def _take(lines: Iterable[LineRecord], owners: Iterable[int], shard: Shard) -> Iterator[LineRecord]:

@@ -13,7 +13,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, Final
-from urllib.request import url2pathname
 
 from iterable_destination.errors import UnreadableInput
 
@@ -45,6 +44,8 @@ def to_local_path(name: str) -> str:
     """Return the path of a ``file://`` address, and any other name as it is."""
     if not name.startswith(_OF_THIS_MACHINE):
         return name
+    from urllib.request import url2pathname  # noqa: PLC0415 - it takes long, and few need it
+
     return url2pathname(name.removeprefix(_OF_THIS_MACHINE))
 
 

@@ -6,6 +6,7 @@ import gzip
 import json
 import subprocess
 import sys
+from array import array
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -217,6 +218,17 @@ def test_a_shard_of_an_input_that_grew_is_refused(events: str, tmp_path: Path) -
     assert indexes(run(*command))
     with Path(events).open("ab") as file:
         file.write(track(99, userId="u-1"))
+    assert "belongs to other files, or to these with other contents" in run(*command).stderr
+
+
+def test_a_shard_whose_lines_are_others_by_other_settings_is_refused(
+    events: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ("send", events, "--shard", "1/2", "--checkpoint", str(tmp_path / "done"))
+    owners = array("B", [1] * len(INDEXES))
+    monkeypatch.setattr(options, "assign_lines", lambda *_: owners)
+    assert indexes(run(*command)) == INDEXES
+    owners[-1] = 2
     assert "belongs to other files, or to these with other contents" in run(*command).stderr
 
 
