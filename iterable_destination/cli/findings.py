@@ -121,12 +121,11 @@ def _find_in_outbox(path: str, message_id: str) -> Iterator[Finding]:
 
 
 def _find_in_lines(path: str, message_id: str, reader: EventReader) -> Iterator[Finding]:
-    name = "standard input" if path == STANDARD_INPUT else path
     written = message_id.encode("utf-8", "surrogatepass")
     with open_lines(path, joins=True) as lines:
         for line in lines:
             if written in line.text or b"\\" in line.text:  # it may be written with escapes
-                place = f"{name}:{line.number}"
+                place = f"{lines.name}:{line.number}"
                 yield from _read_line(line, place, message_id, reader)
 
 

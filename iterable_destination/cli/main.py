@@ -45,6 +45,7 @@ from iterable_destination.cli.options import (
     MAPPINGS,
     ONLY_PROBLEMS,
     SETTINGS,
+    SHARD,
     SOME_FAILED,
     WRONG_USAGE,
     complete_file,
@@ -67,6 +68,7 @@ from iterable_destination.cli.outboxes import TABLE, as_file, check_outbox_file,
 from iterable_destination.cli.report import Report
 from iterable_destination.cli.source import source
 from iterable_destination.cli.why import why
+from iterable_destination.delivery.shards import Shard
 from iterable_destination.errors import (
     ApiError,
     ConfigurationError,
@@ -206,24 +208,27 @@ def explain_command(
     epilog=make_epilog(
         DELIVERY_STATUS,
         "send events.jsonl --checkpoint done --dead-letters dead.jsonl",
-        "send '2026-02-*.jsonl.gz' --only-problems",
+        "send 's3://bucket/2026-02-*/*.gz' --only-problems",
     )
 )
 @FILES
 @destination_options()
 @CHECKPOINT
+@SHARD
 @ONLY_PROBLEMS
 def send(
     files: tuple[str, ...],
     destination: DestinationOptions,
     checkpoint: str | None,
     *,
+    shard: Shard | None,
     only_problems: bool,
 ) -> None:
     """Deliver each event to Iterable, many at a time.
 
     FILE has JSON events, one a line, compressed or not; several, folders and patterns are read one
-    after another. Without it, or with -, standard input is read. The key is taken from the variable
+    after another, also in a store, as s3://bucket/folder. Without it, or with -, standard input is
+    read. The key is taken from the variable
     ITERABLE_API_KEY, or else from the settings file. For each event one line is written as soon as
     it is settled, a user's in their order; a summary goes to standard error.
     """
@@ -232,8 +237,8 @@ def send(
     settings = destination.load_settings()
     if checkpoint is not None:
         require_delivery(settings)
-    with destination.open(settings) as to:
-        status = send_lines(inputs, to, checkpoint, only_problems=only_problems)
+    with destination.share(shard).open(settings) as to:
+        status = send_lines(inputs, to, checkpoint, shard=shard, only_problems=only_problems)
     sys.exit(status)
 
 

@@ -26,8 +26,9 @@ from iterable_destination.cli.options import (
     open_destination,
 )
 from iterable_destination.delivery.destination import Destination
+from iterable_destination.delivery.shards import Shard
 from iterable_destination.io.dead_letters import DeadLetterStore
-from iterable_destination.model.endpoints import DELIVERY_PATHS
+from iterable_destination.model.endpoints import DELIVERY_PATHS, DELIVERY_RATES
 from iterable_destination.model.settings import Settings
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -84,6 +85,10 @@ class DestinationOptions:
         return load_settings(
             self.settings_file, self.mappings, data_center=self.data_center, base_url=self.base_url
         )
+
+    def share(self, shard: Shard | None) -> DestinationOptions:
+        """Return these options with a shard's part of the rates; None is all of them."""
+        return attrs.evolve(self, rate_limits=self.rate_limits.share(shard, DELIVERY_RATES))
 
     def open(
         self, settings: Settings, dead_letters: DeadLetterStore | None = None

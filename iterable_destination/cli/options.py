@@ -6,12 +6,15 @@ An error in any of them prints one line, and ends the program with status 2.
 from __future__ import annotations
 
 import os
+import re
 import sys
 import warnings
+from array import array
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final, NoReturn
+from zlib import crc32
 
 import attrs
 import click
@@ -25,6 +28,7 @@ from iterable_destination.cli.same_files import find_same_files
 from iterable_destination.delivery.base import MAX_WORKERS, BaseDestination
 from iterable_destination.delivery.destination import DELIVERY_IS_OFF, Destination
 from iterable_destination.delivery.engine.rate_limiter import RateLimiters
+from iterable_destination.delivery.shards import MAX_SHARDS, Shard, assign_lines
 from iterable_destination.errors import (
     CheckpointInUse,
     Invalid,
@@ -54,6 +58,10 @@ _BEGIN_AGAIN: Final = (
     "Interrupted. The same command sends everything again, also what was delivered: run it with"
     " --checkpoint FILE from the beginning, and it goes on where it stopped."
 )
+_READ_ONCE: Final = (
+    "--shard: reads the input twice; standard input, and what else has no size, can be read once"
+)
+_CHANGED: Final = "the input changed while it was read"
 _PASTE: Final = "Paste events, then press Ctrl-D."
 _PASTE_ON_WINDOWS: Final = "Paste events, then press Ctrl-Z and Enter."
 
@@ -121,6 +129,14 @@ class RateLimits:
     #: The name of the file; None if there is none.
     file: str | None = None
 
+    def share(self, shard: Shard | None, documented: Mapping[str, float | None]) -> RateLimits:
+        """Return a shard's part of these limits, and of documented ones; None is all of them."""
+        if shard is None:
+            return self
+        limits = {**documented, **(self.by_path or {})}
+        shares = {path: shard.share(limit) for path, limit in limits.items()}
+        return attrs.evolve(self, by_path=shares)
+
 
 class _RateLimits(click.ParamType):  # type: ignore[type-arg]
     """Requests per second by path: a JSON object, the name of a file that has one, or ``none``."""
@@ -172,6 +188,31 @@ def make_rate_limits_option(paths: Collection[str]) -> Callable[[Any], Any]:
         " documented limits; `none` for no limit.",
     )
 
+
+class _Shard(click.ParamType):  # type: ignore[type-arg]
+    """One share of so many, as ``1/2``."""
+
+    name = "shard"
+
+    def convert(
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Shard:
+        """Return the shard; ends the program for a wrong value."""
+        found = re.fullmatch(r"([0-9]{1,3})/([0-9]{1,3})", value)
+        number, count = map(int, found.groups()) if found else (0, 0)
+        if not 1 <= number <= count <= MAX_SHARDS:
+            problem = f"must be I/N, such as 1/2, with I from 1 to N, and N at most {MAX_SHARDS}"
+            self.fail(problem, param, ctx)
+        return Shard(number, count)
+
+
+SHARD = click.option(
+    "--shard",
+    type=_Shard(),
+    metavar="I/N",
+    help="Send share I of N alone, for N processes at once: each its own users, with its part of"
+    " the rates.",
+)
 
 #: A TCP port.
 PORT: Final = click.IntRange(0, 65_535)
@@ -373,24 +414,66 @@ def refuse_same_files(
 
 
 def send_lines(
-    files: Sequence[str], to: BaseDestination, checkpoint: str | None, *, only_problems: bool
+    files: Sequence[str],
+    to: BaseDestination,
+    checkpoint: str | None,
+    *,
+    shard: Shard | None,
+    only_problems: bool,
 ) -> int:
-    """Deliver the lines of files, print their outcomes, and return the exit status."""
+    """Deliver the lines of files, print their outcomes, and return the exit status.
+
+    ``shard`` is the share of them that is sent; None is all.
+    """
     with ExitStack() as stack:
         lines = stack.enter_context(open_named_input(files))
         opened = None if checkpoint is None else stack.enter_context(open_checkpoint(checkpoint))
+        if opened is not None:
+            opened.check_shard(None if shard is None else str(shard))
         stack.enter_context(interrupt_at_sigterm())
+        owners = None if shard is None else _assign_lines(files, lines, to, shard)
         report = Report(
             opened,
             unknown_is_settled=to.keeps_dead_letters,
             input_name=lines.name if len(files) == 1 else f"{len(files)} files",
-            input_identity=lines.identity,
+            input_identity=lines.identity if owners is None else _identify(lines, owners),
+            shard=None if shard is None else str(shard),
             only_problems=only_problems,
         )
         if_interrupted = _BEGIN_AGAIN if opened is None else _GO_ON
         with sum_up(report, to, if_interrupted), console.show_progress(lines) as shown:
-            deliver(shown, to, report)
+            own = shown if shard is None or owners is None else _take(shown, owners, shard)
+            deliver(own, to, report)
     return report.status
+
+
+def _assign_lines(
+    files: Sequence[str], lines: Lines, to: BaseDestination, shard: Shard
+) -> array[int]:
+    """Return the shard of each line of ``lines``, which are not read yet, by reading them once."""
+    if lines.size is None:
+        stop(_READ_ONCE)
+    with open_named_input(files) as again, console.show_progress(again) as shown:
+        if again.whole_identity != lines.whole_identity:
+            stop(f"{lines.name}: {_CHANGED}")
+        return assign_lines(shown, to, shard.count)
+
+
+def _identify(lines: Lines, owners: array[int]) -> bytes:
+    """Return what has to be the same when a shard goes on: the input, and whose each line is."""
+    return lines.whole_identity + b"%d" % crc32(owners)
+
+
+def _take(lines: Iterable[LineRecord], owners: Iterable[int], shard: Shard) -> Iterator[LineRecord]:
+    """Yield a shard's lines; raises :exc:`UnreadableInput` for one that was not there before."""
+    owner_of_next = iter(owners)
+    for line in lines:
+        owner = next(owner_of_next, None)
+        if owner is None:
+            message = f"line {line.number}: {_CHANGED}"
+            raise UnreadableInput(message)
+        if owner == shard.number:
+            yield line
 
 
 @contextmanager

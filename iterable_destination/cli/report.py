@@ -33,20 +33,23 @@ class Report:
     """Prints outcomes on standard output, and records them in a checkpoint if there is one.
 
     ``unknown_is_settled`` is whether unknown events are stored as dead letters, so that the
-    checkpoint need not send them again. ``input_name`` is that of the input in messages, and
-    ``input_identity`` is that of several inputs. ``only_problems`` prints no outcome of an event
-    that is delivered or skipped, unless some subscription of it failed.
+    checkpoint need not send them again. ``input_name`` is that of the input in messages,
+    ``input_identity`` is that of several inputs, and ``shard`` the share of the input that is sent,
+    None for all of it. ``only_problems`` prints no outcome of an event that is delivered or
+    skipped, unless some subscription of it failed.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keywords, each with a default
         self,
         checkpoint: Checkpoint | None,
         *,
         unknown_is_settled: bool = False,
         input_name: str = "",
         input_identity: bytes = b"",
+        shard: str | None = None,
         only_problems: bool = False,
     ) -> None:
+        self._shard: Final = shard
         self._checkpoint: Final = checkpoint
         self._input_name: Final = input_name
         self._input_identity: Final = input_identity
@@ -89,7 +92,7 @@ class Report:
 
     def _is_unsettled(self, checkpoint: Checkpoint, line: LineRecord, previous: int) -> bool:
         if not previous:
-            checkpoint.check_input(line.text, self._input_identity)
+            checkpoint.check_input(line.text, self._input_identity, self._shard)
         with self._lock:
             for blank in range(previous, line.number - 1):
                 checkpoint.settled.add(blank)

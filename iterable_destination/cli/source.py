@@ -25,6 +25,7 @@ from iterable_destination.cli.options import (
     DEAD_LETTERS,
     FILES,
     ONLY_PROBLEMS,
+    SHARD,
     WORKERS,
     RateLimits,
     complete_file,
@@ -42,6 +43,7 @@ from iterable_destination.cli.options import (
 )
 from iterable_destination.cli.outboxes import as_file, open_outbox
 from iterable_destination.delivery.segment_destination import SEGMENT_PATHS, SegmentDestination
+from iterable_destination.delivery.shards import Shard
 from iterable_destination.errors import InvalidJSON, InvalidSettings, InvalidWebhook
 from iterable_destination.model.records import LineRecord
 from iterable_destination.model.settings import DataCenter
@@ -80,6 +82,10 @@ class SegmentOptions:
             "dead_letters": self.dead_letters,
             "rate_limits": self.rate_limits.file,
         }
+
+    def share(self, shard: Shard | None) -> SegmentOptions:
+        """Return these options with a shard's part of the rates; None is all of them."""
+        return attrs.evolve(self, rate_limits=self.rate_limits.share(shard, {}))
 
     @contextmanager
     def open(self) -> Iterator[SegmentDestination]:
@@ -139,9 +145,15 @@ def translate(files: tuple[str, ...], options_file: str | None) -> None:
 @FILES
 @_segment_options
 @CHECKPOINT
+@SHARD
 @ONLY_PROBLEMS
 def send(
-    files: tuple[str, ...], segment: SegmentOptions, checkpoint: str | None, *, only_problems: bool
+    files: tuple[str, ...],
+    segment: SegmentOptions,
+    checkpoint: str | None,
+    *,
+    shard: Shard | None,
+    only_problems: bool,
 ) -> None:
     """Deliver each webhook to Segment, many at a time.
 
@@ -152,8 +164,8 @@ def send(
     """
     inputs = find_inputs(files)
     refuse_same_files(inputs, **segment.files, checkpoint=checkpoint)
-    with segment.open() as to:
-        status = send_lines(inputs, to, checkpoint, only_problems=only_problems)
+    with segment.share(shard).open() as to:
+        status = send_lines(inputs, to, checkpoint, shard=shard, only_problems=only_problems)
     sys.exit(status)
 
 

@@ -116,6 +116,8 @@ class Checkpoint(Closeable):
         self._path: Final = os.path.realpath(path)
         self._clock: Final = clock
         self._input: str | None = None
+        #: Which share of the input it is for, such as ``1/2``; None for all of it.
+        self._shard: str | None = None
         #: The indexes of settled lines: add to it, then call :meth:`write`. Blank lines may be
         #: added too; each that is left out splits a range.
         self.settled = IndexSet()
@@ -133,19 +135,29 @@ class Checkpoint(Closeable):
         """Release the checkpoint for other processes. Nothing is written."""
         self._lock.release()
 
-    def check_input(self, first_line: bytes, identity: bytes = b"") -> None:
+    def check_input(
+        self, first_line: bytes, identity: bytes = b"", shard: str | None = None
+    ) -> None:
         """Check that the checkpoint belongs to an input.
 
         ``first_line`` is the input's first line that is not blank; white space around it is
-        ignored. ``identity`` is what else has to be the same, such as the names of several files. A
-        new checkpoint is assigned to this input. Raises :exc:`InvalidCheckpoint` if it belongs to
-        another one.
+        ignored. ``identity`` is what else has to be the same, such as the names of several files.
+        ``shard`` is the share of the input that the checkpoint is for, such as ``1/2``; None is all
+        of it. A new checkpoint is assigned to this input. Raises :exc:`InvalidCheckpoint` if it
+        belongs to another one.
         """
         found = sha256(first_line.strip() + identity).hexdigest()
         if self._input is None:
-            self._input = found
+            self._input, self._shard = found, shard
+        self.check_shard(shard)
         if found != self._input:
             raise self._build_error(_OTHER_FILES if identity else _OTHER_INPUT)
+
+    def check_shard(self, shard: str | None) -> None:
+        """Raise :exc:`InvalidCheckpoint` if it belongs to another shard; a new one is nobody's."""
+        if self._input is not None and shard != self._shard:
+            its, other = map(_describe_shard, (self._shard, shard))
+            raise self._build_error(f"belongs to {its}, not to {other}")
 
     def write(self) -> None:
         """Write the settled indexes, and return when they are on disk.
@@ -159,7 +171,7 @@ class Checkpoint(Closeable):
         content = {
             "version": VERSION,
             "time": self._clock().isoformat(timespec="seconds").replace("+00:00", "Z"),
-            "input": {"firstLine": self._input},
+            "input": {"firstLine": self._input} | ({"shard": self._shard} if self._shard else {}),
             "settled": self.settled.ranges(MAX_RANGES),
         }
         try:
@@ -178,7 +190,7 @@ class Checkpoint(Closeable):
         if not text.strip():
             return
         try:
-            self._input, self.settled = _parse_content(decode(text))
+            self._input, self._shard, self.settled = _parse_content(decode(text))
         except (ValueError, TypeError, KeyError) as error:
             raise self._build_error("is no checkpoint of this program") from error
         except _Newer:
@@ -186,6 +198,10 @@ class Checkpoint(Closeable):
 
     def _build_error(self, message: str) -> InvalidCheckpoint:
         return InvalidCheckpoint(f"{self._path}: {message}")
+
+
+def _describe_shard(shard: str | None) -> str:
+    return "the whole input" if shard is None else f"shard {shard}"
 
 
 def _check_kind(path: str) -> None:
@@ -199,8 +215,8 @@ class _Newer(Exception):
     """The checkpoint is of a newer version than this one."""
 
 
-def _parse_content(content: Any) -> tuple[str | None, IndexSet]:
-    """Return the input's hash and the settled indexes.
+def _parse_content(content: Any) -> tuple[str | None, str | None, IndexSet]:
+    """Return the input's hash, its shard and the settled indexes.
 
     Raises :exc:`ValueError`, :exc:`TypeError` or :exc:`KeyError` for invalid content, and
     :exc:`_Newer`.
@@ -211,14 +227,15 @@ def _parse_content(content: Any) -> tuple[str | None, IndexSet]:
     if version > VERSION:
         raise _Newer
     first_line = content["input"]["firstLine"]
-    if not isinstance(first_line, str | None):
+    shard = content["input"].get("shard")
+    if not (isinstance(first_line, str | None) and isinstance(shard, str | None)):
         raise TypeError
     ranges = [(start, end) for start, end in content["settled"]]
     if not all(type(bound) is int for pair in ranges for bound in pair):
         raise TypeError
     if ranges and first_line is None:
         raise ValueError
-    return first_line, IndexSet(ranges)
+    return first_line, shard, IndexSet(ranges)
 
 
 def _acquire_lock(path: str) -> FileLock:

@@ -21,6 +21,14 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 from iterable_destination.errors import UnreadableInput
 from iterable_destination.io.joined_lines import join_lines
+from iterable_destination.io.remote_files import (
+    find_addresses,
+    find_size,
+    hide_credentials,
+    is_address,
+    open_address,
+    to_local_path,
+)
 from iterable_destination.model.records import LineRecord
 
 if TYPE_CHECKING:
@@ -117,8 +125,16 @@ class Lines:
         """
         if len(self._names) == 1:
             return b""
+        return self._describe_inputs(self._sizes[:-1])
+
+    @property
+    def whole_identity(self) -> bytes:
+        """What has to be the same of all inputs, so that they have the same lines and no more."""
+        return self._describe_inputs(self._sizes)
+
+    def _describe_inputs(self, sizes: Sequence[int | None]) -> bytes:
         names = [os.path.basename(name) for name in self._names]  # noqa: PTH119 - it may be "-"
-        return repr((names, self._sizes[:-1])).encode()
+        return repr((names, sizes)).encode()
 
     def close(self) -> None:
         """Close the file that is open, if reading ended in the middle."""
@@ -202,6 +218,9 @@ def _find_files(path: str) -> list[str]:
     """Return the files that an argument stands for; raises :exc:`UnreadableInput` for none."""
     if path == STANDARD_INPUT:
         return [path]
+    if is_address(path):
+        return find_addresses(path)
+    path = to_local_path(path)
     try:
         status = Path(path).stat()
     except OSError as error:
@@ -237,15 +256,19 @@ def _size(name: str) -> int | None:
     if name == STANDARD_INPUT:
         return None
     try:
+        if is_address(name):
+            return find_size(name)
         status = Path(name).stat()
     except OSError as error:
-        message = f"{name}: {error.strerror}"
+        message = f"{_describe(name)}: {error.strerror or error}"
         raise UnreadableInput(message) from error
     return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
 def _describe(name: str) -> str:
-    return "standard input" if name == STANDARD_INPUT else name
+    if name == STANDARD_INPUT:
+        return "standard input"
+    return hide_credentials(name) if is_address(name) else name
 
 
 # What is in them ----------------------------------------------------------------------------------
@@ -258,6 +281,10 @@ def _open(name: str) -> Iterator[IO[bytes]]:
         if sys.stdin is None:
             raise OSError("is closed")
         yield sys.stdin.buffer
+        return
+    if is_address(name):
+        with open_address(name) as stream:
+            yield stream
         return
     with Path(name).open("rb") as raw:
         yield raw

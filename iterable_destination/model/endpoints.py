@@ -55,9 +55,9 @@ SUBSCRIPTIONS: Final = Endpoint(
 #: The kinds of groups that users subscribe to, and what can be done (spec, likewise).
 SUBSCRIPTION_GROUPS: Final = ("emailList", "messageType", "messageChannel")
 SUBSCRIPTION_ACTIONS: Final = ("subscribe", "unsubscribe")
-#: The paths that delivery sends requests to, as rates and counters know them.
-DELIVERY_PATHS: Final = frozenset(
-    endpoint.name
+#: The rates of the paths that delivery sends requests to, as rates and counters know them.
+DELIVERY_RATES: Final = {
+    endpoint.name: endpoint.rate
     for endpoint in (
         USERS_UPDATE,
         USERS_BULK_UPDATE,
@@ -68,7 +68,8 @@ DELIVERY_PATHS: Final = frozenset(
         UPDATE_CART,
         SUBSCRIPTIONS,
     )
-)
+}
+DELIVERY_PATHS: Final = frozenset(DELIVERY_RATES)
 #: A cheap request that shows whether a key works (practice).
 WEBHOOKS: Final = Endpoint("GET", "/api/webhooks")
 #: A user's events, at most 200 of them (spec).
