@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,24 +28,21 @@ from iterable_destination.cli.options import (
 )
 from iterable_destination.cli.report import is_problem
 from iterable_destination.delivery.engine.counters import Counters
-from iterable_destination.errors import ConfigurationError, UnreadableInput
-from iterable_destination.model.outcomes import Delivered, Outcome, Skipped
+from iterable_destination.errors import ConfigurationError, InvalidSettings, UnreadableInput
+from iterable_destination.model.outcomes import Outcome, Rejected, Unknown
 
 if TYPE_CHECKING:
     from iterable_destination.receivers.kafka import Position
 
-#: How the names of settings begin that are a consumer's alone.
-_OF_CONSUMER: Final = (
-    *("auto.offset.", "enable.auto.", "fetch.", "group.", "heartbeat.", "isolation.", "max.poll."),
-    *("partition.assignment.", "queued.", "session."),
-)
+#: Seconds in which librdkafka may say a thing once: without its brokers it does many times each.
+_SELDOM: Final = 30.0
 _INSTALL: Final = "consume needs another package: pip install 'confluent-kafka>=2.3'"
 
 
 @click.command(
     epilog=make_epilog(
-        "0 stopped, 1 likewise, but some events were refused, 2 wrong usage, settings or key, or a"
-        " topic cannot be read",
+        "0 stopped, 1 likewise, but some events were rejected or unknown, 2 wrong usage, settings"
+        " or key, or a topic cannot be read, 130 after a second Ctrl-C, 143 after a second SIGTERM",
         "consume events --kafka kafka.json --dead-letters-topic events.dead",
     )
 )
@@ -85,13 +82,12 @@ def consume(  # noqa: PLR0913 - options
 
     A message's value is an event in JSON, or an array of events, and its key their user. An offset
     is committed when all before it is done with. Without dead letters, an event that is refused
-    stops its partition. The first SIGTERM or Ctrl-C lets the batch at hand end. For each event one
-    line is written when it is settled; a summary goes to standard error.
+    stops its partition. The first SIGTERM or Ctrl-C lets the batch at hand end, a second one does
+    not. For each event one line is written each time it was tried; a summary goes to standard
+    error.
     """
     try:
-        from confluent_kafka import KafkaException  # noqa: PLC0415 - an extra
-
-        from iterable_destination.io.kafka_dead_letters import KafkaDeadLetters  # noqa: PLC0415
+        from iterable_destination.io.kafka_dead_letters import KafkaDeadLetters  # noqa: PLC0415 - an extra
         from iterable_destination.receivers import kafka  # noqa: PLC0415 - an extra
     except ModuleNotFoundError as error:
         if error.name != "confluent_kafka":
@@ -109,22 +105,22 @@ def consume(  # noqa: PLR0913 - options
             letters = (
                 None
                 if dead_letters_topic is None
-                else KafkaDeadLetters(
-                    dead_letters_topic, _without_consumer(config), secret=settings.api_key
-                )
+                else KafkaDeadLetters(dead_letters_topic, config, secret=settings.api_key)
             )
             to = stack.enter_context(destination.open(settings, letters))
             stack.callback(lambda: lines.print_summary(to.counters))
             kafka.consume(
                 to,
                 topics,
-                config,
-                is_stopped=watch_interrupts(),
+                {"logger": _make_logger(), **config},
+                is_stopped=watch_interrupts(second_interrupts=True),
                 begin_at=begin_at,
                 on_outcome=lines.write,
             )
-        except (KafkaException, UnreadableInput) as error:
-            stop(f"{kafka_file}: {error}")
+        except InvalidSettings as error:
+            stop(f"{kafka_file}: {str(error).removeprefix('config: ')}")
+        except UnreadableInput as error:
+            stop(str(error))
     sys.exit(lines.status)
 
 
@@ -156,9 +152,29 @@ class _Lines:
         """The exit status."""
         if self._is_misconfigured:
             return WRONG_USAGE
-        return 0 if self._counts.keys() <= {Delivered.name, Skipped.name} else SOME_FAILED
+        return SOME_FAILED if self._counts.keys() & {Rejected.name, Unknown.name} else 0
 
 
-def _without_consumer(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what of the settings a producer takes."""
-    return {key: value for key, value in config.items() if not key.startswith(_OF_CONSUMER)}
+def _make_logger() -> logging.Logger:
+    """Return a logger of its own for librdkafka, whose warnings go to standard error."""
+    logger = logging.Logger("librdkafka")  # noqa: LOG001 - so that it is no other's, too
+    logger.addFilter(_Seldom())
+    return logger
+
+
+class _Seldom(logging.Filter):
+    """Lets each kind of what librdkafka says pass once in a while."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        #: When each kind may be said again, on the monotonic clock.
+        self._said: Final[dict[str, float]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record passes. A kind is its first word, such as FAIL."""
+        kind = record.getMessage().partition(" ")[0]
+        now = time.monotonic()
+        is_due = now >= self._said.get(kind, now)
+        if is_due:
+            self._said[kind] = now + _SELDOM
+        return is_due

@@ -34,11 +34,20 @@ class InterruptibleGroup(click.Group):
             sys.exit(TERMINATED if isinstance(interruption, Terminated) else INTERRUPTED)
 
 
-def watch_interrupts() -> Callable[[], bool]:
-    """Return a function that says whether SIGINT (Ctrl-C) or SIGTERM has come since."""
+def watch_interrupts(*, second_interrupts: bool = False) -> Callable[[], bool]:
+    """Return a function that says whether SIGINT (Ctrl-C) or SIGTERM has come since.
+
+    ``second_interrupts`` lets the second one interrupt as if nobody watched; False ignores it.
+    """
     stopped: list[int] = []  # no event: its lock may be held by what the handler interrupts
+
+    def note(number: int, _: object) -> None:
+        if stopped and second_interrupts:
+            raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+        stopped.append(number)
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, _: stopped.append(number))
+        signal.signal(number, note)
     return lambda: bool(stopped)
 
 

@@ -253,7 +253,10 @@ def require_key(settings: Settings) -> None:
 def require_delivery(settings: Settings) -> None:
     """End the program if delivery is off, where an event that is skipped would be gone for good."""
     if not settings.enabled:
-        stop(f"{DELIVERY_IS_OFF}; with a checkpoint or an outbox events would be skipped for good")
+        stop(
+            f"{DELIVERY_IS_OFF}; with a checkpoint, an outbox or Kafka events would be skipped for"
+            " good"
+        )
 
 
 def make_translator(settings: Settings, file: str | None) -> Translator:

@@ -796,6 +796,7 @@ COMMANDS = [
     ("why",),
     ("check",),
     ("serve",),
+    ("consume",),
     ("demo",),
     ("emulate",),
     ("playground",),
