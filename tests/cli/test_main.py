@@ -355,7 +355,7 @@ def test_where_delivery_is_off_that_is_told_and_nothing_is_skipped_for_good(
     ):
         result = run(*arguments)
         assert (result.exit_code, result.stdout) == (2, "")
-        assert result.stderr.startswith(f"Error: {off}; with a checkpoint or an outbox")
+        assert result.stderr.startswith(f"Error: {off}; with a checkpoint, an outbox or")
     assert not checkpoint.exists()
     with Outbox(path) as outbox:
         assert len(outbox) == 1
