@@ -449,6 +449,14 @@ def test_an_event_is_saved_and_opened_as_a_file(page: Page, tmp_path: Path) -> N
     page.wait(lambda: page.find_marks() == [[5, "error"], [11, "error"]])
 
 
+def test_nothing_moves_for_those_who_want_no_motion(page: Page) -> None:
+    duration = "return getComputedStyle(document.querySelector('#send')).transitionDuration"
+    page.wait(page.find("#send").is_enabled)
+    assert page.ask(duration) != "0s"
+    page.set_darkness(is_dark=False)  # and still
+    assert page.ask(duration) == "0s"
+
+
 def test_what_was_typed_is_there_when_the_page_is_opened_again(page: Page) -> None:
     page.type_text(_BAD_ORDER)
     page.wait(lambda: page.find_marks() == [[5, "error"], [11, "error"]])
