@@ -5,8 +5,7 @@ from typing import Any
 
 from confluent_kafka import Producer
 from iterable_destination import Destination, Outcome, Settings
-from iterable_destination.io.kafka_dead_letters import KafkaDeadLetters
-from iterable_destination.receivers.kafka import Position, consume
+from iterable_destination.receivers.kafka import KafkaDeadLetters, Position, consume
 
 EVENTS: list[dict[str, Any]] = [
     {"messageId": "m-1", "type": "identify", "userId": "u-7", "traits": {"plan": "pro"}},

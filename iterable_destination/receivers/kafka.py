@@ -29,10 +29,13 @@ from confluent_kafka import Message as KafkaMessage
 from iterable_destination.delivery.base import BaseDestination
 from iterable_destination.errors import UnreadableInput
 from iterable_destination.io.kafka_clients import describe_kafka_error, make_client
+from iterable_destination.io.kafka_dead_letters import KafkaDeadLetters
 from iterable_destination.model.bounds import check_count
 from iterable_destination.model.outcomes import Outcome
 from iterable_destination.model.stamping import stamp
 from iterable_destination.receivers.messages import Message, deliver_messages
+
+__all__ = ["Beginning", "KafkaDeadLetters", "OnOutcome", "Position", "consume"]
 
 _log: Final = logging.getLogger("iterable_destination.receivers")
 #: What librdkafka has to say.
