@@ -71,12 +71,13 @@ def test_a_trigger_that_meets_such_a_value_fails_and_the_others_fire(error: Any)
         MappedTranslator([asks])(event)
 
 
-def test_where_the_stack_ends_the_event_is_refused_as_a_whole() -> None:
+@pytest.mark.parametrize("asked", ["ab", "b"])  # with an error before, and as the first
+def test_where_the_stack_ends_the_event_is_refused_as_a_whole(asked: str) -> None:
     properties = {"a": RaisingObject(ValueError), "b": RaisingObject(RecursionError)}
     event = {**EVENT, "properties": properties}
     asks = [
         Subscription(key, "trackEvent", f"properties.{key}.x = 1", {"eventName": "x"})
-        for key in ("a", "b")
+        for key in asked
     ]
     for read in (MappedTranslator(asks), lambda event: explain(event, asks)):
         with pytest.raises(InvalidEvent, match=r"^\$: is nested more than 128 levels deep$"):
