@@ -37,6 +37,7 @@ from tests.support.delivering import (
     WAIT_SECONDS,
     applied,
     doubled_ids,
+    every_fault,
     history,
     inversions,
     track,
@@ -354,17 +355,7 @@ def test_without_its_package_it_says_what_it_needs(
 
 # Kills and groups ---------------------------------------------------------------------------------
 
-SHARES = dict.fromkeys(
-    [
-        faults.server_error(),
-        faults.server_error(503, applied=True),
-        faults.reset(),
-        faults.close(applied=True),
-        faults.rate_limited(retry_after=0),
-        faults.latency(0.05),
-    ],
-    0.02,
-)
+SHARES = every_fault(0.02, latency=0.05)
 
 
 @pytest.mark.slow

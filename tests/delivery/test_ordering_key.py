@@ -31,6 +31,7 @@ from tests.support.delivering import (
     cart,
     collect,
     delivering,
+    every_fault,
     identify,
     names,
     order,
@@ -294,17 +295,7 @@ def test_an_event_that_waits_is_not_overtaken_however_many_users_come_meanwhile(
 
 # Any history --------------------------------------------------------------------------------------
 
-SHARES = dict.fromkeys(
-    [
-        faults.server_error(),
-        faults.server_error(503, applied=True),
-        faults.reset(),
-        faults.close(applied=True),
-        faults.rate_limited(retry_after=0),
-        faults.latency(0.01),
-    ],
-    0.08,
-)
+SHARES = every_fault(0.08, latency=0.01)
 #: The kind of an event, its key, and its name: an email or a userId.
 drawn = st.tuples(st.sampled_from(KINDS), st.sampled_from([None, "a", "b", "c"]), st.integers(0, 7))
 

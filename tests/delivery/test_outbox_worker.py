@@ -56,6 +56,7 @@ from tests.support.delivering import (
     track,
     wait_until,
 )
+from tests.support.outboxes import try_again_soon
 
 Apply = Callable[[], Response]
 
@@ -69,11 +70,7 @@ def _no_leaks() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let what is retryable be tried again soon."""
-    monkeypatch.setattr(worker, "_INITIAL_BACKOFF", 0.02)
-    monkeypatch.setattr(worker, "_MAX_BACKOFF", 0.05)
-    monkeypatch.setattr(worker, "_PASS_TIME", 0.05)
-    monkeypatch.setattr(worker, "_POLL", 0.02)
+    try_again_soon(monkeypatch)
 
 
 @pytest.fixture

@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 
 from iterable_destination import Outcome, PostgresOutbox
-from iterable_destination.delivery import outbox_worker as worker
 from iterable_destination.errors import OutboxRightLost
 from iterable_destination.receivers import webhook_app
 from iterable_destination.testing import (
@@ -44,7 +43,7 @@ from tests.support.delivering import (
     track,
     wait_until,
 )
-from tests.support.outboxes import new_table
+from tests.support.outboxes import new_table, try_again_soon
 from tests.support.postgres import Cluster
 
 
@@ -57,11 +56,7 @@ def _no_leaks(postgres: Cluster) -> Iterator[None]:  # noqa: ARG001 - it has des
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let what is retryable be tried again soon."""
-    monkeypatch.setattr(worker, "_INITIAL_BACKOFF", 0.02)
-    monkeypatch.setattr(worker, "_MAX_BACKOFF", 0.05)
-    monkeypatch.setattr(worker, "_PASS_TIME", 0.05)
-    monkeypatch.setattr(worker, "_POLL", 0.02)
+    try_again_soon(monkeypatch)
 
 
 @pytest.fixture

@@ -34,6 +34,7 @@ from tests.support.delivering import (
     applied,
     delivering,
     doubled_ids,
+    every_fault,
     history,
     inversions,
     order,
@@ -151,7 +152,7 @@ def test_an_outcome_comes_with_the_place_of_its_message(
     cluster.produce(topic, [[track(0), track(1)], track(2)], partition=3)
     told = Told()
     with delivering(iterable) as to:
-        run(to, topic, config, lambda: told.outcomes, on_outcome=told)
+        run(to, topic, config, lambda: len(told.outcomes) >= 3, on_outcome=told)
     assert [(at, each.message_id) for at, each in told.outcomes] == [
         (Position(topic, 3, 0), "m-0"),
         (Position(topic, 3, 0), "m-1"),
@@ -160,16 +161,7 @@ def test_an_outcome_comes_with_the_place_of_its_message(
     assert told.outcomes[0][0].in_partition == (topic, 3)
 
 
-SHARES = dict.fromkeys(
-    [
-        faults.server_error(),
-        faults.server_error(503, applied=True),
-        faults.reset(),
-        faults.close(applied=True),
-        faults.rate_limited(retry_after=0),
-    ],
-    0.08,
-)
+SHARES = every_fault(0.08)
 
 
 def under_other_names(number: int, user: int) -> dict[str, Any]:
@@ -293,8 +285,7 @@ def test_messages_without_events_are_committed(
 ) -> None:
     cluster.produce(topic, [None, "[]", None], partition=0)
     with delivering(iterable) as to:
-        run_for(to, topic, config, 0.4)
-    assert committed(cluster, topic, config)[0] == 3
+        run(to, topic, config, lambda: committed(cluster, topic, config)[0] == 3)
     assert iterable.project.requests == []
 
 

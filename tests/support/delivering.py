@@ -15,7 +15,7 @@ import attrs
 from iterable_destination import Client, Destination, Outcome, RetryPolicy, Settings
 from iterable_destination.io.outbox_protocol import AnyOutbox
 from iterable_destination.model import endpoints
-from iterable_destination.testing import Effect, LocalIterable
+from iterable_destination.testing import Effect, Fault, LocalIterable, faults
 
 #: Limits that never make a test wait.
 RATE_LIMITS: Final = dict.fromkeys(
@@ -105,6 +105,23 @@ def doubled_ids(iterable: LocalIterable) -> list[str]:
     """Return the ids by which more than one record was made."""
     made = [effect.id for effect in iterable.project.effects if effect.id and effect.created]
     return sorted({each for each in made if made.count(each) > 1})
+
+
+def every_fault(share: float, *, latency: float | None = None) -> dict[Fault, float]:
+    """Return the shares of requests that fail, for ``RandomFaults``: each kind has this share.
+
+    ``latency`` is how many seconds the slow ones take; None has no slow ones.
+    """
+    kinds = [
+        faults.server_error(),
+        faults.server_error(503, applied=True),
+        faults.reset(),
+        faults.close(applied=True),
+        faults.rate_limited(retry_after=0),
+    ]
+    if latency is not None:
+        kinds.append(faults.latency(latency))
+    return dict.fromkeys(kinds, share)
 
 
 def settings_of(iterable: LocalIterable | str, key: str | None = None) -> Settings:

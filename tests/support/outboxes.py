@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import attrs
+import pytest
 
 from iterable_destination import Outbox, PostgresOutbox
+from iterable_destination.delivery import outbox_worker
 from iterable_destination.errors import OutboxInUse
 from tests.support.delivering import WAIT_SECONDS
 from tests.support.postgres import Cluster
@@ -19,6 +21,17 @@ from tests.support.postgres import Cluster
 AnOutbox = Outbox | PostgresOutbox
 
 _COUNTER: Final = itertools.count()
+
+
+def try_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let delivery from an outbox try again soon what is retryable, and look often."""
+    for name, seconds in (
+        ("_INITIAL_BACKOFF", 0.02),
+        ("_MAX_BACKOFF", 0.05),
+        ("_PASS_TIME", 0.05),
+        ("_POLL", 0.02),
+    ):
+        monkeypatch.setattr(outbox_worker, name, seconds)
 
 
 def open_outbox(place: str, **options: Any) -> AnOutbox:
