@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import webbrowser
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -163,6 +162,8 @@ def playground(  # noqa: PLR0913 - options
         click.echo(f"The local Iterable is {iterable.url}", err=True)
         click.echo("Stop it with Ctrl-C.", err=True)
         if not no_browser and _has_browser():
+            import webbrowser  # noqa: PLC0415 - other commands start quicker
+
             webbrowser.open(url)
         wait()
 

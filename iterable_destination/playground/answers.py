@@ -18,6 +18,7 @@ from iterable_destination.playground import views
 from iterable_destination.playground.attempt import (
     WrongAttempt,
     read_attempt,
+    read_choices,
     read_json_object,
 )
 from iterable_destination.playground.marks import Mark, mark_event, mark_webhook
@@ -74,10 +75,10 @@ class Answers:
     def send_samples(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """Deliver all samples to the local Iterable, by the settings and mappings of the page."""
         try:
-            attempt = read_attempt({**asked, "text": "{}"}, self._settings)
+            settings, translator = read_choices(asked, self._settings)
         except WrongAttempt as error:
             return {"html": views.show_mistake(str(error))}
-        return self._deliver(self._samples, attempt.settings, attempt.translator)
+        return self._deliver(self._samples, settings, translator)
 
     def _deliver(
         self, events: Iterable[Any], settings: Settings, translator: Translator

@@ -50,9 +50,18 @@ class Attempt:
 def read_attempt(asked: Mapping[str, Any], settings: Settings) -> Attempt:
     """Read what the page asks for; raises :exc:`WrongAttempt`.
 
-    ``asked`` has ``text``, the event as it was typed; ``switches``, an object of settings that are
-    on or off; and ``mappings``: null for the classic mapping, ``"presets"``, or a JSON list of
-    subscriptions as text. What is missing is as in ``settings``.
+    ``asked`` has ``text``, the event as it was typed, and what :func:`read_choices` reads.
+    """
+    chosen, translator = read_choices(asked, settings)
+    return Attempt(read_json_object(asked.get("text")), chosen, translator)
+
+
+def read_choices(asked: Mapping[str, Any], settings: Settings) -> tuple[Settings, Translator]:
+    """Read how events are to be translated; raises :exc:`WrongAttempt`.
+
+    ``asked`` has ``switches``, an object of settings that are on or off; and ``mappings``: null for
+    the classic mapping, ``"presets"``, or a JSON list of subscriptions as text. What is missing is
+    as in ``settings``.
     """
     try:
         switches = _read_switches(asked.get("switches") or {})
@@ -61,10 +70,9 @@ def read_attempt(asked: Mapping[str, Any], settings: Settings) -> Attempt:
             chosen = attrs.evolve(chosen, mappings=_read_mappings(asked["mappings"]))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the command line prints them
-            translator = translator_for(chosen)
+            return chosen, translator_for(chosen)
     except (InvalidSettings, InvalidSubscription) as error:
         raise WrongAttempt(str(error)) from None
-    return Attempt(read_json_object(asked.get("text")), chosen, translator)
 
 
 def read_json_object(text: Any) -> dict[str, Any]:
