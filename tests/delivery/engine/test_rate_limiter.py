@@ -46,6 +46,16 @@ def count_most_in_a_second(moments: list[float]) -> int:
     return most
 
 
+@pytest.mark.parametrize("limit", [10, 500])
+@pytest.mark.parametrize("shares", [2, 3, 5])
+def test_senders_with_a_share_each_keep_the_limit_together(limit: int, shares: int) -> None:
+    start = build_lateness(1.0, limit * shares)
+    gone: list[float] = []
+    for _ in range(shares):
+        gone += acquire(RateLimiter(limit / shares), 10.0, start=start())
+    assert 0.75 * limit < count_most_in_a_second(gone) <= limit
+
+
 @pytest.mark.parametrize("limit", LIMITS)
 @pytest.mark.parametrize("lateness", [0.0, 0.001, 0.005, 0.015, 0.030])
 def test_no_second_has_more_than_the_limit_however_late_each_request_is(
