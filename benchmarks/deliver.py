@@ -11,6 +11,7 @@ process of its own accepts everything, so that what is measured is this package.
   corpus' users, where events wait for an earlier one of their user, and both of many users;
 - a hundred users with many events each and a server that takes 50 ms, against the least time in
   which the requests of one user can follow each other;
+- what each shard reads the lines for first, the names in them, against delivering all of them;
 - single sends, against ``requests.Session.post(json=…)`` of the same bodies, which are made before.
 
 ``--without-orjson`` measures as if the extra ``[fast]`` was not installed.
@@ -36,6 +37,7 @@ from corpora import CORPORA, Json, add_corpus_argument, call_kind, settings_for
 from measure import machine
 
 from iterable_destination import Destination, Settings, translate
+from iterable_destination.delivery.shards import assign_lines
 from iterable_destination.model import json_codec
 from iterable_destination.model.endpoints import EVENTS_TRACK, Endpoint
 from iterable_destination.model.records import LineRecord
@@ -162,6 +164,20 @@ def of_many_users(given: list[Json]) -> list[bytes]:
 _START_OF_EMAIL: Final = re.compile(r'"(?=[^"\s]{1,100}@)')
 
 
+def report_shards(corpus: str, lines: list[bytes], rounds: int) -> None:
+    """Print what it takes to read the names in all lines, as each shard of an input does first."""
+    ratios = []
+    with running() as url, on_one_core():
+        settings = settings_at(url, corpus)
+        with Destination(settings) as destination:
+            for _ in range(rounds):
+                began = time.process_time()
+                assign_lines((LineRecord(*each) for each in enumerate(lines, 1)), destination, 2)
+                took = time.process_time() - began
+                ratios.append(took / deliver(settings, lines)[0])
+    print(f"the names of all lines, for shards: {median(ratios):.2f} of delivering them")
+
+
 def report_singles(corpus: str, given: list[Json], rounds: int) -> None:
     """Print how quick single sends are: the middle of many ratios, a few events each."""
     times = []
@@ -211,6 +227,7 @@ def main() -> None:
     report_latency("bulks of many users", name, of_many_users(in_bulk))
     report_latency("orders", name, of_many_users(alone[:200]))
     report_few_users(name, given[:5_000])
+    report_shards(name, lines, arguments.rounds)
     report_singles(name, given, arguments.rounds)
 
 
