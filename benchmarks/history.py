@@ -82,8 +82,12 @@ class Findings:
 def findings(
     outcomes: Sequence[Outcome], effects: Iterable[Effect], count: int, users: int, seed: int
 ) -> Findings:
-    """Compare outcomes with what was really applied."""
-    reports = Counter(outcome.index for outcome in outcomes)
+    """Compare outcomes with what was really applied.
+
+    An outcome is of the event whose place its id ends with: an index may count otherwise.
+    """
+    places = [place_of_outcome(outcome) for outcome in outcomes]
+    reports = Counter(places)
     applied: dict[int, int] = {}
     ids: Counter[str] = Counter()
     number = 0
@@ -91,7 +95,7 @@ def findings(
         applied.setdefault(place(effect), number)
         if effect.id is not None and effect.created:
             ids[effect.id] += 1
-    names = {outcome.index: outcome.name for outcome in outcomes}
+    names = {index: outcome.name for index, outcome in zip(places, outcomes, strict=True)}
     people = [person(index, users, seed) for index in range(count)]
     return Findings(
         Counter(names.values()),
@@ -101,11 +105,16 @@ def findings(
         sum(name == "delivered" and index not in applied for index, name in names.items()),
         sum(times - 1 for times in ids.values()),
         _backwards(sorted(applied, key=applied.__getitem__), people),
-        _backwards([outcome.index for outcome in outcomes], people),
+        _backwards(places, people),
         sum(
             name in {"rejected", "retryable"} and index in applied for index, name in names.items()
         ),
     )
+
+
+def place_of_outcome(outcome: Outcome) -> int:
+    """Return which event an outcome is of."""
+    return int((outcome.message_id or "").rpartition("-")[2])
 
 
 def place(effect: Effect) -> int:

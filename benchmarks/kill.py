@@ -1,8 +1,13 @@
 """Kill delivery at random moments, go on, and see in the ledger that nothing is lost.
 
 Run ``python benchmarks/kill.py``: a hundred kills of ``send --checkpoint``, and a hundred of a
-program with an outbox. Both run in processes of their own and end by ``SIGKILL``; the local
-Iterable, in this one, keeps the ledger. It ends with status 1 if an event is missing at the end.
+program with an outbox; with ``--driver`` of one program. Each runs in a process of its own and ends
+by ``SIGKILL``; the local Iterable, in this one, keeps the ledger. What was in flight is sent again,
+with the same ids. The script ends with status 1 if an event is missing at the end, an id is
+doubled, or an event was first applied after a later one of its user.
+
+Each event has a userId here: that an email and a userId are one user's is known to a process from
+an event with both, and is forgotten with it.
 """
 
 from __future__ import annotations
@@ -15,36 +20,78 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from history import history, place
+import attrs
+from drivers import (
+    add_driver_argument,
+    name_user,
+    produce,
+    require_driver,
+    running_kafka,
+    running_postgres,
+)
+from history import findings, history, place
 
 from iterable_destination.testing import LocalIterable, RandomFaults, faults
 
-#: Adds events to an outbox, from the first that it did not acknowledge before.
-_PROGRAM: Final = """
-import json, os, sys
-from pathlib import Path
-from iterable_destination import Destination, Outbox, Settings
+_HERE: Final = Path(__file__).parent
+_USERS: Final = 1_000
+_SEED: Final = 1
+_BOTH: Final = "both"
+#: What is killed, by driver.
+_DRIVERS: Final = {
+    _BOTH: "threads, then outbox",
+    "threads": "iterable-destination send --checkpoint, which uses Destination.send_all",
+    "async": "a program that notes in a file what AsyncDestination.send_all has delivered",
+    "outbox": "a program that adds events to an outbox in a file, and delivers them",
+    "postgres": "the same in PostgreSQL, which is started here and is not killed",
+    "kafka": "consume, on a topic of librdkafka's mock cluster, which is not killed",
+}
+#: Runs a program of the drivers' module.
+_RUN: Final = "import sys, drivers; drivers.PROGRAMS[sys.argv[1]](*sys.argv[2:])"
 
-events, box, taken = map(Path, sys.argv[1:])
-lines = events.read_bytes().splitlines()
-done = taken.read_bytes().count(b"\\n") if taken.exists() else 0
-with Outbox(box) as outbox, Destination(Settings.from_environment()) as destination:
-    destination.start(outbox=outbox)
-    with taken.open("ab", buffering=0) as log:
-        for line in lines[done:]:
-            destination.enqueue(json.loads(line))
-            log.write(b"taken\\n")
-    destination.flush()
-"""
+
+@attrs.frozen
+class Killed:
+    """A command that is killed."""
+
+    name: str
+    command: list[str]
+    #: Seconds after which it is killed at the latest: more than it needs to begin to deliver.
+    longest: float = 1.0
+
+
+@contextmanager
+def prepare(driver: str, folder: Path) -> Iterator[Killed]:
+    """Set up what a driver's program needs, and give its command."""
+    events = folder / "events.jsonl"
+    program = [sys.executable, "-c", _RUN, driver]
+    if driver == "threads":
+        send = [sys.executable, "-m", "iterable_destination", "send", str(events)]
+        checkpoint = ["--checkpoint", str(folder / "checkpoint")]
+        yield Killed("send --checkpoint", [*send, *checkpoint])
+    elif driver == "kafka":
+        with running_kafka() as (address, topic):
+            produce(address, topic, map(json.loads, events.read_text("ascii").splitlines()))
+            # A group waits two seconds for a member that was killed.
+            yield Killed(driver, [*program, address, topic], longest=4.0)
+    elif driver == "postgres":
+        with running_postgres() as dsn:
+            yield Killed(driver, [*program, str(events), str(folder / "taken"), dsn])
+    else:
+        noted = [str(events), str(folder / f"{driver}.noted")]
+        outbox = [str(folder / "outbox.db")] if driver == "outbox" else []
+        yield Killed(driver, [*program, *noted, *outbox])
 
 
 def kill_at_random(command: list[str], environment: dict[str, str], longest: float) -> bool:
     """Run a command, kill it after a while, and return whether it was done before."""
     with subprocess.Popen(  # noqa: S603 - our own program
-        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command, env=environment, cwd=_HERE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
         try:
             process.wait(random.uniform(0.15, longest))
@@ -54,53 +101,52 @@ def kill_at_random(command: list[str], environment: dict[str, str], longest: flo
     return True
 
 
-def run(
-    name: str, command: list[str], server: LocalIterable, arguments: argparse.Namespace
-) -> bool:
+def run(killed: Killed, server: LocalIterable, arguments: argparse.Namespace) -> bool:
     """Kill a command until it has been killed often enough, let it end, and look at the ledger."""
     environment = os.environ | {
         "ITERABLE_API_KEY": server.api_key,
         "ITERABLE_BASE_URL": server.url,
     }
-    kills, longest, began = 0, 0.4, time.monotonic()
+    kills, began = 0, time.monotonic()
     while kills < arguments.kills:
-        if kill_at_random(command, environment, longest):
+        if kill_at_random(killed.command, environment, killed.longest):
             break
         kills += 1
     finished = subprocess.run(  # noqa: S603 - our own program
-        command, env=environment, capture_output=True, check=False
+        killed.command, env=environment, cwd=_HERE, capture_output=True, check=False
     )
     effects = server.project.effects
     missing = set(range(arguments.events)) - {place(effect) for effect in effects}
-    ids = [effect.id for effect in effects if effect.id is not None and effect.created]
+    found = findings([], effects, arguments.events, _USERS, _SEED)
     print(
-        f"{name}: {kills} kills in {time.monotonic() - began:.0f} s; {len(effects):,} effects,",
-        f"{len(missing)} events missing, {len(ids) - len(set(ids))} ids doubled;",
+        f"{killed.name}: {kills} kills in {time.monotonic() - began:.0f} s;",
+        f"{found.effects:,} effects, {len(missing)} events missing,",
+        f"{found.doubled_ids} ids doubled, {found.inversions} inversions;",
         f"the last run ended with status {finished.returncode}",
     )
-    return not missing and len(ids) == len(set(ids)) and finished.returncode == 0
+    wrong = missing or found.doubled_ids or found.inversions or finished.returncode
+    return not wrong
 
 
 def main() -> None:
-    """Kill both, and print what was found."""
+    """Kill each program, and print what was found."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--events", type=int, default=20_000)
+    add_driver_argument(parser, _DRIVERS, default=_BOTH)
     arguments = parser.parse_args()
-    slow = RandomFaults({faults.latency(0.1): 0.5}, seed=1)
+    require_driver(parser, arguments.driver)
+    drivers = ["threads", "outbox"] if arguments.driver == _BOTH else [arguments.driver]
     good = True
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "events.jsonl"
-        lines = [json.dumps(event) for event in history(arguments.events, 1_000, 1)]
-        path.write_text("\n".join(lines) + "\n", "ascii")
-        send = [sys.executable, "-m", "iterable_destination", "send", str(path)]
-        with LocalIterable(faults=slow) as server:
-            checkpoint = [*send, "--checkpoint", f"{folder}/checkpoint"]
-            good &= run("send --checkpoint", checkpoint, server, arguments)
-        with LocalIterable(faults=slow) as server:
-            program = [sys.executable, "-c", _PROGRAM, str(path)]
-            outbox = [*program, f"{folder}/outbox.db", f"{folder}/taken"]
-            good &= run("outbox", outbox, server, arguments)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        events = history(arguments.events, _USERS, _SEED)
+        lines = [json.dumps(event | {"userId": f"u-{name_user(event)}"}) for event in events]
+        (folder / "events.jsonl").write_text("\n".join(lines) + "\n", "ascii")
+        for driver in drivers:
+            slow = RandomFaults({faults.latency(0.1): 0.5}, seed=1)
+            with LocalIterable(faults=slow) as server, prepare(driver, folder) as killed:
+                good &= run(killed, server, arguments)
     sys.exit(0 if good else 1)
 
 

@@ -325,11 +325,15 @@ FENCED = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 #: How the pages mark the examples' languages.
-LANGUAGES = {".py": "python", ".console": "console", ".json": "json", ".yml": "yaml", "": "docker"}
+LANGUAGES = {".py": "python", ".console": "console", ".json": "json", "": "docker", ".sh": "sh"}
+LANGUAGES |= {".yml": "yaml", ".yaml": "yaml"}
 #: A file that is too long for a page, which leads to it.
 LINKED = {"../examples/grafana-dashboard.json"}
 #: Files among the complete ones for hosts, beside those of Python.
-DEPLOYED = ("Dockerfile", "cloud_function/main.py", "cloud_function/requirements.txt")
+DEPLOYED = {"Dockerfile", "cloud_function/main.py", "cloud_function/requirements.txt"}
+DEPLOYED |= {
+    f"compose/{name}" for name in ("Dockerfile", "compose.yaml", "make_secrets.sh", "outbox_app.py")
+}
 COPIED = [
     (page, block["name"], block["language"], block["text"])
     for page, text in PAGES.items()
