@@ -79,7 +79,7 @@ class Background(Closeable):
         self.forget()
         with self._door:
             self._begin()
-        self._at_exit: Final = close_at_exit(self)
+        self._at_exit: Final = close_at_exit(self.close)
 
     def forget(self) -> None:
         """Start with an empty queue in a child process: the parent sends what waits."""

@@ -34,6 +34,8 @@ _STAYS: Final = frozenset({Retryable.name, Unknown.name})
 _PAGE_SIZE: Final = 500
 #: Seconds between two looks at whether other processes have added something, or ended.
 _POLL: Final = 0.2
+#: Seconds that a pass waits after an event was added: others that come meanwhile go with it.
+_GATHERING: Final = 0.05
 #: Seconds until what is retryable is tried again, at first and at most.
 _INITIAL_BACKOFF: Final = 1.0
 _MAX_BACKOFF: Final = 60.0
@@ -139,7 +141,7 @@ class OutboxWorker(Closeable):
         self._on_end: Final = on_end
         self._is_closed = False
         self._begin()
-        self._at_exit: Final = close_at_exit(self)
+        self._at_exit: Final = close_at_exit(self._close_at_exit)
 
     def _begin(self) -> None:
         check_kind(self._outbox.lock)
@@ -233,6 +235,12 @@ class OutboxWorker(Closeable):
                 _log.warning(message, left, self._outbox.name, extra=fields)
         return left
 
+    def _close_at_exit(self) -> None:
+        try:
+            self.close()
+        except OutboxError as error:  # nobody is there who could see to it
+            self._log("%s", error, error=error)
+
     def _abandon(self) -> None:
         """Await no more responses, if it is time to stop."""
         one_pass = self._pass
@@ -296,7 +304,8 @@ class OutboxWorker(Closeable):
                 self._wait()
             else:
                 self._backoff = _INITIAL_BACKOFF
-                self._wakeup.acquire(timeout=_POLL)
+                if self._wakeup.acquire(timeout=_POLL):
+                    self._sleep(_GATHERING)
 
     def _deliver_once(self) -> bool:
         """Make a pass; return whether it delivered nothing, so that it is time to wait."""

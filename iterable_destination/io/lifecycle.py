@@ -24,15 +24,15 @@ class Closeable:
         raise NotImplementedError
 
 
-def close_at_exit(resource: Closeable) -> Callable[[], None]:
-    """Close a resource when the interpreter exits, if it is still referenced then.
+def close_at_exit(close: Callable[[], object]) -> Callable[[], None]:
+    """Call a resource's method when the interpreter exits, if it is still referenced then.
 
     Returns the function to pass to :func:`atexit.unregister` if it is closed before.
     """
-    close = WeakMethod(resource.close)
+    weak = WeakMethod(close)
 
     def at_exit() -> None:
-        method = close()
+        method = weak()
         if method is not None:
             method()
 

@@ -587,6 +587,32 @@ for n in range(50):
         assert len(outbox) == 0
 
 
+def test_at_the_end_of_the_interpreter_an_outbox_that_is_broken_is_told_in_one_line(
+    tmp_path: Path,
+) -> None:
+    script = """
+import logging, sys
+from pathlib import Path
+from iterable_destination import Destination, Outbox, Settings
+logging.basicConfig(level=logging.ERROR, format="%(message)s")
+path = Path(sys.argv[1])
+to = Destination(Settings(api_key="k", base_url="http://127.0.0.1:9"))
+to.start(outbox=Outbox(path))
+path.write_bytes(b"no outbox")
+"""
+    path = tmp_path / "outbox"
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(path)],
+        capture_output=True,
+        check=False,
+        timeout=WAIT_SECONDS,
+    )
+    lines = done.stderr.decode().splitlines()
+    assert done.returncode == 0
+    assert lines
+    assert all(line.startswith(f"{path}: ") for line in lines), lines
+
+
 def test_the_files_are_the_owners_alone(tmp_path: Path, outbox: Outbox) -> None:
     with LocalIterable() as iterable, delivering(iterable) as to:
         to.start(outbox=outbox)
