@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-_PAIR = "one string, other string"
-
 
 def add_users(events: DataFrame, links: str | None) -> DataFrame:
     """Return events, which have ``names``, with their ``user``: one name for all of them.
@@ -30,7 +28,7 @@ def _keep_pairs(pairs: DataFrame, links: str | None) -> DataFrame:
     if links is None:
         return pairs
     pairs.limit(0).write.mode("ignore").parquet(links)  # so that there is something to read
-    known = pairs.sparkSession.read.schema(_PAIR).parquet(links)
+    known = pairs.sparkSession.read.schema("one string, other string").parquet(links)
     new = pairs.join(known, ["one", "other"], "left_anti")
     new.write.mode("append").parquet(links)
     return known.union(new).distinct()

@@ -10,24 +10,25 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
+from iterable_destination.testing import Project
+
 ROOT = Path(__file__).parents[2]
-
-
-def set_environment() -> None:
-    """Let executors have this Python, the package of this checkout, and no name to look up."""
-    os.environ["PYSPARK_PYTHON"] = sys.executable
-    os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
-    os.environ["PYTHONPATH"] = str(ROOT)
+#: The key that a local Iterable takes.
+API_KEY = str(Project().api_key)
 
 
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    set_environment()
+    # Executors have this Python and the package of this checkout, and look no name up.
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+    os.environ["PYTHONPATH"] = str(ROOT)
     session = (
         SparkSession.builder.master("local-cluster[2,1,1024]")
         .config("spark.ui.enabled", "false")
         .config("spark.sql.shuffle.partitions", "2")
         .config("spark.executorEnv.PYTHONPATH", str(ROOT))
+        .config("spark.executorEnv.ITERABLE_API_KEY", API_KEY)
         .config("spark.sql.warehouse.dir", str(tmp_path_factory.mktemp("warehouse")))
         .getOrCreate()
     )

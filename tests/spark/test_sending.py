@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import signal
 import threading
 from collections import Counter
@@ -21,6 +22,7 @@ from tests.spark import history
 
 EVENTS = 20_000
 SEED = 7
+PRODUCT = {"product_id": "p", "name": "A thing", "price": 5, "quantity": 1}
 RETRY = RetryPolicy(initial_backoff=0.05, max_backoff=0.5, max_server_errors=10)
 
 
@@ -117,7 +119,6 @@ def test_kills_and_faults_lose_double_and_overtake_nothing(
             events,
             Settings(base_url=iterable.url),
             append_to(tmp_path / "out"),
-            api_key=key_of(iterable),
             retry=RETRY,
         )
         killer.is_over.set()
@@ -144,7 +145,7 @@ def test_senders_share_the_rates_so_that_a_strict_server_refuses_nothing(
                 "event": "Order Completed",
                 "messageId": f"o-{number}",
                 "userId": f"u-{number}",
-                "properties": {"total": 5, "products": [{"product_id": "p", "price": 5}]},
+                "properties": {"total": 5, "products": [PRODUCT]},
             }
         )
         for number in range(120)
@@ -155,7 +156,6 @@ def test_senders_share_the_rates_so_that_a_strict_server_refuses_nothing(
             texts(spark, tmp_path / "in", orders),
             Settings(base_url=iterable.url),
             append_to(tmp_path / "out"),
-            api_key=key_of(iterable),
             rate_limits=strict,
         )
         project = iterable.project
@@ -165,18 +165,17 @@ def test_senders_share_the_rates_so_that_a_strict_server_refuses_nothing(
 def test_a_retryable_row_can_be_handed_in_again(spark: SparkSession, tmp_path: Path) -> None:
     lines = [json.dumps(history.event(number)) for number in (1, 2 + history.USERS)]
     with LocalIterable() as iterable:
-        settings, key = Settings(base_url=iterable.url), key_of(iterable)
+        settings = Settings(base_url=iterable.url)
         send_to_iterable(
             texts(spark, tmp_path / "in", lines),
             settings,
             append_to(tmp_path / "first"),
             timeout=0,
-            api_key=key,
         )
         first = spark.read.parquet(str(tmp_path / "first"))
         left = first.where("outcome in ('retryable', 'unknown')")
         assert (left.count(), iterable.project.effect_count) == (2, 0)
-        send_to_iterable(left, settings, append_to(tmp_path / "second"), api_key=key)
+        send_to_iterable(left, settings, append_to(tmp_path / "second"))
         second = spark.read.parquet(str(tmp_path / "second"))
         assert [row.outcome for row in second.collect()] == ["delivered", "delivered"]
         assert iterable.project.effect_count == 2
@@ -192,7 +191,6 @@ def test_an_id_that_is_missing_is_made_of_the_text(spark: SparkSession, tmp_path
                 append_to(tmp_path / "out"),
                 column="body",
                 senders=1,
-                api_key=key_of(iterable),
             )
         ids = {effect.id for effect in iterable.project.effects}
         assert [effect.created for effect in iterable.project.effects] == [True, False]
@@ -201,14 +199,22 @@ def test_an_id_that_is_missing_is_made_of_the_text(spark: SparkSession, tmp_path
     assert {row.message_id} == ids
 
 
-def test_the_key_is_read_on_the_executor_and_its_absence_told(
+def test_without_a_key_on_the_executor_it_is_told_what_to_do(
     spark: SparkSession, tmp_path: Path
 ) -> None:
     events = texts(spark, tmp_path / "in", [json.dumps(history.event(1))], files=1)
+    out = append_to(tmp_path / "out")
+    of_the_driver = Settings(api_key="of-the-driver")
     with pytest.raises(PythonException, match="there is no key on the executor"):
-        send_to_iterable(
-            events, Settings(api_key="of the driver"), append_to(tmp_path / "out"), senders=1
-        )
+        send_to_iterable(events, of_the_driver, out, senders=1, api_key=lambda: "")
+
+
+def test_what_is_not_to_be_delivered_needs_no_key(spark: SparkSession, tmp_path: Path) -> None:
+    events = texts(spark, tmp_path / "in", [json.dumps(history.event(1))], files=1)
+    out = append_to(tmp_path / "out")
+    send_to_iterable(events, Settings(enabled=False), out, senders=1, api_key=lambda: "")
+    [row] = spark.read.parquet(str(tmp_path / "out")).collect()
+    assert (row.outcome, row.value) == ("skipped", None)
 
 
 def test_what_is_wrong_is_told_before_anything_is_done(spark: SparkSession) -> None:
@@ -231,3 +237,20 @@ def test_what_outcomes_raises_is_raised_and_nothing_is_sent(
         with pytest.raises(ArithmeticError):
             send_to_iterable(events, Settings(base_url=iterable.url), refuse, senders=1)
         assert iterable.project.received == 0
+
+
+def test_the_example_prints_what_is_shown(
+    spark: SparkSession,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert spark.version
+    examples = Path(__file__).parents[2] / "docs/examples"
+    with LocalIterable() as iterable:
+        monkeypatch.setenv("ITERABLE_BASE_URL", iterable.url)
+        monkeypatch.setenv("ARCHIVE", str(examples / "week.jsonl"))
+        monkeypatch.setenv("WORK", str(tmp_path))
+        runpy.run_path(str(examples / "spark_archive.py"))
+    shown = (examples / "spark_archive.out").read_text("utf-8")
+    assert capsys.readouterr().out.split() == shown.split()
