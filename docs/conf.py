@@ -49,7 +49,7 @@ nitpick_ignore_regex = [
     ("py:class", r"collections\.abc\.(Callable|Collection|Iterable|Iterator|Mapping|Sequence)"),
     ("py:class", r"collections\.Counter|datetime\.datetime|os\.PathLike"),
     # Of the packages that hand metrics on: likewise.
-    ("py:class", r"(opentelemetry|prometheus_client)\.\S+"),
+    ("py:class", r"(opentelemetry|prometheus_client|pyspark)\.\S+"),
     # A type variable.
     ("py:class", r"iterable_destination\.io\.lifecycle\._Result"),
     # What an application is made of: webhook_app makes both.

@@ -21,6 +21,7 @@ Row = dict[str, Any]
 #: Makes rows of the rows of one partition.
 MapRows = Callable[[Iterator[Row]], Iterator[Row]]
 
+_INSTALL: Final = "Spark needs other packages: pip install 'pandas<3' 'pyspark[sql]>=3.5'"
 #: Rows in one batch that goes back to Spark.
 _BATCH: Final = 1_000
 
@@ -53,14 +54,22 @@ def _make_type(kind: Any) -> Any:
 
 
 def map_rows(events: DataFrame, change: MapRows, columns: dict[str, Any]) -> DataFrame:
-    """Return what ``change`` makes of each partition's rows, lazily."""
-    from pyspark.sql.pandas.types import from_arrow_schema  # noqa: PLC0415 - of the extra
+    """Return what ``change`` makes of each partition's rows, lazily.
+
+    Raises :exc:`ModuleNotFoundError` with what is to be installed.
+    """
+    try:
+        from pyspark.sql.pandas.types import from_arrow_schema  # noqa: PLC0415 - of the extra
+
+        schema = from_arrow_schema(make_schema(columns))
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(_INSTALL, name=error.name) from None
 
     def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         rows = (row for batch in batches for row in batch.to_pylist())
         return _make_batches(change(rows), columns)
 
-    return events.mapInArrow(run, from_arrow_schema(make_schema(columns)))
+    return events.mapInArrow(run, schema)
 
 
 def _make_batches(rows: Iterator[Row], columns: dict[str, Any]) -> Iterator[pa.RecordBatch]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -77,3 +78,11 @@ def test_translating_is_lazy(spark: SparkSession, tmp_path: Path) -> None:
     assert not (tmp_path / "called").exists()
     assert (requests.count(), refusals.count()) == (0, 1)
     assert (tmp_path / "called").exists()
+
+
+def test_a_package_that_is_missing_is_named(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'pandas<3' 'pyspark\[sql\]>=3.5'"):
+        translate_events(spark.range(1), column="id")
