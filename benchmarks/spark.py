@@ -9,10 +9,10 @@ import argparse
 import gzip
 import json
 import os
-import random
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -65,13 +65,17 @@ def main() -> None:
 
 
 def write_archive(folder: Path, count: int) -> None:
-    """Write events of a tenth as many users, in an order of chance."""
-    events = list(history(count, count // 10, seed=1))
-    random.Random(1).shuffle(events)
+    """Write events of a tenth as many users, a second apart."""
+    begin = datetime(2026, 1, 1, tzinfo=UTC)
+    lines = [
+        json.dumps(event | {"timestamp": (begin + timedelta(seconds=index)).isoformat()})
+        for index, event in enumerate(history(count, count // 10, seed=1))
+    ]
     folder.mkdir()
+    size = -(-count // _FILES)
     for place in range(_FILES):
-        lines = "\n".join(map(json.dumps, events[place::_FILES]))
-        (folder / f"{place:02}.gz").write_bytes(gzip.compress(lines.encode()))
+        text = "\n".join(lines[place * size : (place + 1) * size])
+        (folder / f"{place:02}.gz").write_bytes(gzip.compress(text.encode()))
 
 
 def measure(arguments: list[str], count: int) -> float:
@@ -86,9 +90,13 @@ def measure(arguments: list[str], count: int) -> float:
             start_new_session=True,
         )
         ticks: dict[int, int] = {}
-        while running.poll() is None:
-            ticks |= dict(read_ticks(running.pid))
-            time.sleep(0.1)
+        try:
+            while running.poll() is None:
+                ticks |= dict(read_ticks(running.pid))
+                time.sleep(0.1)
+        finally:
+            if running.poll() is None:
+                running.terminate()
         if iterable.project.effect_count != count:
             sys.exit(f"{iterable.project.effect_count} of {count} events were applied")
     return sum(ticks.values()) / _TICKS
