@@ -10,12 +10,14 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from pyspark.errors import PythonException
 from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
 
-from iterable_destination import RetryPolicy, Settings
+from iterable_destination import InvalidSettings, RetryPolicy, Settings
 from iterable_destination.spark import send_to_iterable
 from iterable_destination.testing import LocalIterable, Project, RandomFaults, faults
 from tests.spark import history
@@ -223,6 +225,13 @@ def test_what_is_wrong_is_told_before_anything_is_done(spark: SparkSession) -> N
         send_to_iterable(events, Settings(), lambda writer: writer, senders=101)
     with pytest.raises(ValueError, match="/nowhere: no path that requests go to"):
         send_to_iterable(events, Settings(), lambda writer: writer, rate_limits={"/nowhere": 1})
+
+
+def test_speculation_is_refused() -> None:
+    conf = SimpleNamespace(get=lambda *_: "true")  # Spark lets nobody change it while it runs
+    events: Any = SimpleNamespace(sparkSession=SimpleNamespace(conf=conf))
+    with pytest.raises(InvalidSettings, match=r"spark\.speculation: must be false"):
+        send_to_iterable(events, Settings(), lambda writer: writer)
 
 
 def test_what_outcomes_raises_is_raised_and_nothing_is_sent(
