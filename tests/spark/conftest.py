@@ -27,6 +27,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         SparkSession.builder.master("local-cluster[2,1,1024]")
         .config("spark.ui.enabled", "false")
         .config("spark.sql.shuffle.partitions", "2")
+        .config("spark.task.maxFailures", "8")  # all kills may meet one task
         .config("spark.executorEnv.PYTHONPATH", str(ROOT))
         .config("spark.executorEnv.ITERABLE_API_KEY", API_KEY)
         .config("spark.sql.warehouse.dir", str(tmp_path_factory.mktemp("warehouse")))
