@@ -94,6 +94,14 @@ def core_coverage(session: nox.Session) -> None:
 
 
 @nox.session(python=FULL)
+def spark(session: nox.Session) -> None:
+    """Run the tests with Spark, which need Java: kills of executors, and a stream."""
+    session.install("-e", ".[test,spark]")
+    run = ("python", "-m", "pytest", "--override-ini", "addopts=--strict-markers --strict-config")
+    session.run(*run, "tests/spark", *session.posargs)
+
+
+@nox.session(python=FULL)
 def lint(session: nox.Session) -> None:
     """Check the style, the format, and which package imports which."""
     session.install(*dependencies("lint"))

@@ -70,7 +70,7 @@ RECEIVED_BY = {
 #: Examples that are run by a console, by pytest, or in a framework.
 RUN_OTHERWISE = {"golden.py", "metrics_multiprocess.py", "signup.py", "test_signup.py"}
 RUN_OTHERWISE |= {"celery_events.py", "django_events.py", "fastapi_events.py"}
-RUN_OTHERWISE |= {"postgres_outbox.py"}
+RUN_OTHERWISE |= {"postgres_outbox.py", "spark_archive.py", "spark_stream.py"}
 #: Examples that set up a whole process: its log, or the default of `analytics`.
 PROCESSES = ["analytics.py", "log_json.py", "watch.py"]
 #: Examples that need a large package, which nox installs.
@@ -400,6 +400,7 @@ SILENT = {
     "TypeError",
 }
 SILENT |= {"split", "frozenset", "command", "counts", "startswith", "removeprefix"}
+SILENT |= {"schema", "selectExpr", "where"}  # SQL of Spark's
 #: How what is said to a database or a browser begins, which no user reads.
 PROTOCOLS = ("CREATE ", "DELETE ", "INSERT ", "PRAGMA ", "SELECT ", "+ 1", "- 1", "default-src ")
 GAP = "<…>"

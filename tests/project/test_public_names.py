@@ -69,6 +69,7 @@ PUBLIC = {
     },
     "iterable_destination.receivers.cloud_functions": {"http_function"},
     "iterable_destination.receivers.dev_server": {"serve"},
+    "iterable_destination.spark": {"send_to_iterable", "translate_events"},
     "iterable_destination.testing": {
         *("Effect", "Fault", "Faults", "LocalIterable", "Project", "ProjectType", "RandomFaults"),
         *("Received", "Request", "Response", "Script"),
