@@ -16,6 +16,7 @@ import click
 
 from iterable_destination import __version__
 from iterable_destination.cli import console
+from iterable_destination.cli.conformance import conformance
 from iterable_destination.cli.consume import consume
 from iterable_destination.cli.explain import explain_line
 from iterable_destination.cli.help import (
@@ -382,6 +383,7 @@ command_line.add_command(why)
 command_line.add_command(emulate)
 command_line.add_command(playground)
 command_line.add_command(consume)
+command_line.add_command(conformance)
 
 
 @command_line.command(
