@@ -20,7 +20,7 @@ def answer(request: Mapping[str, Any], *, translate: Translate = translate_event
     """Return what becomes of the input of a request, as the output of a case says it.
 
     ``request`` is that of a :class:`Case`. ``translate`` takes an event and the settings of the
-    request; one of your own, such as a :class:`DestinationFunction`, is asked in the systems
+    request; one of your own, such as a ``DestinationFunction``, is asked in the systems
     ``classic`` and ``mapped``. What it raises other than :exc:`InvalidEvent` is raised.
     """
     if request["system"] == "source":

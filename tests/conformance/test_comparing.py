@@ -21,70 +21,70 @@ def refused(*problems: tuple[str, str, str]) -> dict[str, Any]:
     return {"messageId": "m1", "error": {"type": "T", "message": "…", "problems": found}}
 
 
-@pytest.mark.parametrize(
-    ("expected", "given"),
-    [
-        (SENT, SENT),
-        (calls({"a": 1, "b": 2}), calls({"b": 2, "a": 1})),
-        (calls({"a": 1}), calls({"a": 1.0})),
-        (SENT, SENT | {"of its own": 1}),
-        ({"messageId": None, "skipped": "why"}, {"messageId": None, "skipped": "otherwise"}),
-        ({"ignored": "why"}, {"ignored": "otherwise"}),
-        (
-            refused(("a", "x", "missing"), ("b", "y", "not-a-date")),
-            refused(("b", "in German", "not-a-date"), ("a", "in French", "missing")),
-        ),
-        (
-            SENT | {"notes": [{"path": "a", "message": "x"}]},
-            SENT | {"notes": [{"path": "a", "message": "y", "code": "of-its-own"}]},
-        ),
-        (
-            {"returned": {"statusCode": 200, "body": "x"}, "delivered": [1]},
-            {"returned": {"statusCode": 200, "body": "y"}, "delivered": [1]},
-        ),
-        (
-            {"raised": {"type": "ValueError", "message": "x"}, "delivered": []},
-            {"raised": {}, "delivered": []},
-        ),
-    ],
-)
+SAME: list[tuple[Any, Any]] = [
+    (SENT, SENT),
+    (calls({"a": 1, "b": 2}), calls({"b": 2, "a": 1})),
+    (calls({"a": 1}), calls({"a": 1.0})),
+    (SENT, SENT | {"of its own": 1}),
+    ({"messageId": None, "skipped": "why"}, {"messageId": None, "skipped": "otherwise"}),
+    ({"ignored": "why"}, {"ignored": "otherwise"}),
+    (
+        refused(("a", "x", "missing"), ("b", "y", "not-a-date")),
+        refused(("b", "in German", "not-a-date"), ("a", "in French", "missing")),
+    ),
+    (
+        SENT | {"notes": [{"path": "a", "message": "x"}]},
+        SENT | {"notes": [{"path": "a", "message": "y", "code": "of-its-own"}]},
+    ),
+    (
+        {"returned": {"statusCode": 200, "body": "x"}, "delivered": [1]},
+        {"returned": {"statusCode": 200, "body": "y"}, "delivered": [1]},
+    ),
+    (
+        {"raised": {"type": "ValueError", "message": "x"}, "delivered": []},
+        {"raised": {}, "delivered": []},
+    ),
+]
+
+
+@pytest.mark.parametrize(("expected", "given"), SAME)
 def test_what_is_the_same_has_no_differences(expected: Any, given: Any) -> None:
     assert compare(expected, given) == []
 
 
-@pytest.mark.parametrize(
-    ("expected", "given", "difference"),
-    [
-        (SENT, None, "the output: expected an object, not null"),
-        (SENT, {"calls": [CALL]}, 'messageId: expected "m1", not nothing'),
-        (calls({"a": 1}), calls({"a": True}), "calls[0].body.a: expected 1, not true"),
-        (calls({"a": 0}), calls({"a": None}), "calls[0].body.a: expected 0, not null"),
-        (calls({"a": 3}), calls({"a": "3"}), 'calls[0].body.a: expected 3, not "3"'),
-        (calls({"a": None}), calls({}), "calls[0].body.a: expected null, not nothing"),
-        (calls({}), calls({"a": None}), "calls[0].body.a: expected nothing, not null"),
-        (calls([1, 2]), calls([2, 1]), "calls[0].body[0]: expected 1, not 2"),
-        (calls([1]), calls([1, 2]), "calls[0].body: expected [1], not [1, 2]"),
-        (calls({"a": "<now>"}), calls({"a": None}), 'calls[0].body.a: expected "<now>", not null'),
-        (SENT, {"messageId": "m1", "calls": 5}, "calls: expected ["),
-        (SENT, SENT | {"notes": [{"path": "a", "message": "x"}]}, "notes: expected nothing, not ["),
-        (SENT, SENT | {"errors": "odd"}, 'errors: expected nothing, not "odd"'),
-        (
-            refused(("a", "x", "missing")),
-            refused(("a", "x", "other")),
-            'error[0][1]: expected "missing", not "other"',
-        ),
-        (
-            refused(("a", "x", "missing")),
-            refused(("a", "x", "missing"), ("a", "x", "missing")),
-            'error: expected [["a", "missing"]], not [["a", "missing"], ["a", "missing"]]',
-        ),
-        (
-            {"returned": {"statusCode": 200}, "delivered": [1]},
-            {"returned": {"statusCode": 500}, "delivered": [1]},
-            "returned.statusCode: expected 200, not 500",
-        ),
-    ],
-)
+DIFFERENT: list[tuple[Any, Any, str]] = [
+    (SENT, None, "the output: expected an object, not null"),
+    (SENT, {"calls": [CALL]}, 'messageId: expected "m1", not nothing'),
+    (calls({"a": 1}), calls({"a": True}), "calls[0].body.a: expected 1, not true"),
+    (calls({"a": 0}), calls({"a": None}), "calls[0].body.a: expected 0, not null"),
+    (calls({"a": 3}), calls({"a": "3"}), 'calls[0].body.a: expected 3, not "3"'),
+    (calls({"a": None}), calls({}), "calls[0].body.a: expected null, not nothing"),
+    (calls({}), calls({"a": None}), "calls[0].body.a: expected nothing, not null"),
+    (calls([1, 2]), calls([2, 1]), "calls[0].body[0]: expected 1, not 2"),
+    (calls([1]), calls([1, 2]), "calls[0].body: expected [1], not [1, 2]"),
+    (calls({"a": "<now>"}), calls({"a": None}), 'calls[0].body.a: expected "<now>", not null'),
+    (SENT, {"messageId": "m1", "calls": 5}, "calls: expected ["),
+    (SENT, SENT | {"notes": [{"path": "a", "message": "x"}]}, "notes: expected nothing, not ["),
+    (SENT, SENT | {"errors": "odd"}, 'errors: expected nothing, not "odd"'),
+    (
+        refused(("a", "x", "missing")),
+        refused(("a", "x", "other")),
+        'error[0][1]: expected "missing", not "other"',
+    ),
+    (
+        refused(("a", "x", "missing")),
+        refused(("a", "x", "missing"), ("a", "x", "missing")),
+        'error: expected [["a", "missing"]], not [["a", "missing"], ["a", "missing"]]',
+    ),
+    (
+        {"returned": {"statusCode": 200}, "delivered": [1]},
+        {"returned": {"statusCode": 500}, "delivered": [1]},
+        "returned.statusCode: expected 200, not 500",
+    ),
+]
+
+
+@pytest.mark.parametrize(("expected", "given", "difference"), DIFFERENT)
 def test_what_differs_is_named_by_its_place(expected: Any, given: Any, difference: str) -> None:
     assert compare(expected, given)[0].startswith(difference)
 

@@ -1,0 +1,79 @@
+// Loads the cases of the suite, and compares what an implementation gives with what they say.
+// No dependencies; Node 18 or later. Take it as it is, or translate it.
+
+import { readFileSync, readdirSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+/** The folder of the suite, which has this one in examples/. */
+const SUITE = fileURLToPath(new URL("../../", import.meta.url));
+
+const read = (path) => JSON.parse(readFileSync(`${SUITE}/${path}`, "utf8"));
+
+/** Returns the cases of a system, each with its `id`, and of some rules if any are given. */
+export function loadCases(system, rules = []) {
+  const presets = read("presets.json");
+  const cases = readdirSync(`${SUITE}/${system}`)
+    .filter((name) => name.endsWith(".json"))
+    .sort()
+    .map((name) => ({ id: name.slice(0, -".json".length), ...read(`${system}/${name}`) }))
+    .map((each) => (each.presets ? { ...each, subscriptions: presets } : each))
+    .filter((each) => rules.length === 0 || rules.includes(each.rule));
+  if (cases.length === 0) throw new Error(`there are no cases of ${system} ${rules}`);
+  return cases;
+}
+
+/** Returns the differences between an expected output and one that is given; none if it fits. */
+export function compare(expected, given) {
+  const keys = Object.keys(COMPARED).filter((key) => has(expected, key) || has(given, key));
+  return keys.flatMap((key) => {
+    const withCode = JSON.stringify(expected[key] ?? null).includes('"code":');
+    return differences(part(expected, key, withCode), part(given, key, withCode), key);
+  });
+}
+
+function part(output, key, withCode) {
+  if (!has(output, key)) return undefined;
+  try {
+    return COMPARED[key](output[key], withCode);
+  } catch {
+    return output[key]; // of another form, which differs
+  }
+}
+
+const has = (object, key) => Object.hasOwn(object ?? {}, key);
+const asItIs = (value) => value;
+const isThere = () => true;
+
+/** What is compared of problems and notes: place and code, in an order of their own. */
+const findings = (list, withCode) =>
+  list.map(({ path, code }) => (withCode ? `${path} ${code}` : path)).sort();
+
+/** What is compared of each part of an output; other parts are passed over. */
+const COMPARED = {
+  messageId: asItIs,
+  calls: asItIs,
+  skipped: isThere,
+  error: (error, withCode) => findings(error.problems, withCode),
+  errors: (errors, withCode) =>
+    errors.map((each) => [each.subscription, findings(each.problems, withCode)]),
+  notes: findings,
+  track: asItIs,
+  ignored: isThere,
+  returned: ({ statusCode, batchItemFailures }) => ({ statusCode, batchItemFailures }),
+  raised: isThere,
+  delivered: asItIs,
+};
+
+function differences(expected, given, place) {
+  if (isObject(expected) && isObject(given)) {
+    const keys = [...new Set([...Object.keys(expected), ...Object.keys(given)])];
+    return keys.flatMap((key) => differences(expected[key], given[key], `${place}.${key}`));
+  }
+  if (Array.isArray(expected) && Array.isArray(given) && expected.length === given.length) {
+    return expected.flatMap((each, index) => differences(each, given[index], `${place}[${index}]`));
+  }
+  return expected === given ? [] : [`${place}: expected ${show(expected)}, not ${show(given)}`];
+}
+
+const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
+const show = (value) => (value === undefined ? "nothing" : JSON.stringify(value));
