@@ -113,6 +113,10 @@ def shortened(path: str) -> str:
     return f"{path[: _LONGEST_PATH // 2]}…{path[-_LONGEST_PATH // 2 :]}"
 
 
+#: The code of a problem or note whose maker gave none.
+_OTHER: Final = "other"
+
+
 @attrs.frozen
 class Problem:
     """One reason why an event is refused, and its place in the event."""
@@ -123,6 +127,9 @@ class Problem:
     path: str = attrs.field(converter=shortened)
     #: What is wrong there. It repeats no value, which may be personal data.
     message: str
+    #: The kind of fault, for programs: lower case words with hyphens, such as ``missing``. Unlike
+    #: the message it stays the same across versions. Problems of your own may have one too.
+    code: str = _OTHER
 
     def __str__(self) -> str:
         return f"{self.path}: {self.message}"
@@ -136,6 +143,29 @@ class Note:
     path: str = attrs.field(converter=shortened)
     #: What was changed, or what looks wrong.
     message: str
+    #: The kind of note, for programs, as in :class:`Problem`.
+    code: str = _OTHER
+
+
+@attrs.frozen
+class Reason:
+    """What is wrong or was changed, without its place: a code and its words, which belong together.
+
+    All problems and notes of this package are made of one.
+    """
+
+    #: As in :class:`Problem`.
+    code: str
+    #: As in :class:`Problem`.
+    message: str
+
+    def problem_at(self, path: str) -> Problem:
+        """Return the problem of a place."""
+        return Problem(path, self.message, self.code)
+
+    def note_at(self, path: str) -> Note:
+        """Return the note of a place."""
+        return Note(path, self.message, self.code)
 
 
 #: Problems, or notes, of one event that are listed; the others are counted.
@@ -143,17 +173,19 @@ MAX_LISTED: Final = 100
 #: Stand in a list for each one more, so that it costs next to nothing.
 UNLISTED_PROBLEM: Final = Problem("$", "")
 UNLISTED_NOTE: Final = Note("$", "")
+#: The code of the last of a list, which counts the others.
+_UNLISTED: Final = "unlisted"
 
 
-def add_problem(problems: list[Problem], path: str, message: str) -> None:
+def add_problem(problems: list[Problem], path: str, reason: Reason) -> None:
     """Add a problem; after the first 100, no more than that there is one."""
     listed = len(problems) < MAX_LISTED
-    problems.append(Problem(path, message) if listed else UNLISTED_PROBLEM)
+    problems.append(reason.problem_at(path) if listed else UNLISTED_PROBLEM)
 
 
-def add_note(notes: list[Note], path: str, message: str) -> None:
+def add_note(notes: list[Note], path: str, reason: Reason) -> None:
     """Add a note; after the first 100, no more than that there is one."""
-    notes.append(Note(path, message) if len(notes) < MAX_LISTED else UNLISTED_NOTE)
+    notes.append(reason.note_at(path) if len(notes) < MAX_LISTED else UNLISTED_NOTE)
 
 
 def list_problems(problems: Iterable[Problem]) -> tuple[Problem, ...]:
@@ -162,7 +194,7 @@ def list_problems(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     if len(found) > MAX_LISTED and not _is_listed(found):
         more = len(found) - MAX_LISTED
         words = "and 1 more problem" if more == 1 else f"and {more:,} more problems"
-        return (*found[:MAX_LISTED], Problem("$", words))
+        return (*found[:MAX_LISTED], Reason(_UNLISTED, words).problem_at("$"))
     return found
 
 
@@ -172,13 +204,13 @@ def list_notes(notes: Iterable[Note]) -> tuple[Note, ...]:
     if len(found) > MAX_LISTED and not _is_listed(found):
         more = len(found) - MAX_LISTED
         words = "and 1 more note" if more == 1 else f"and {more:,} more notes"
-        return (*found[:MAX_LISTED], Note("$", words))
+        return (*found[:MAX_LISTED], Reason(_UNLISTED, words).note_at("$"))
     return found
 
 
 def _is_listed(found: tuple[Problem | Note, ...]) -> bool:
     """Whether more than are listed have their count at the end already."""
-    return len(found) == MAX_LISTED + 1 and found[-1].message.startswith("and ")
+    return len(found) == MAX_LISTED + 1 and found[-1].code == _UNLISTED
 
 
 class IterableDestinationError(Exception):

@@ -21,6 +21,7 @@ from iterable_destination.errors import (
     IterableDestinationError,
     Problem,
     RateLimited,
+    Reason,
 )
 
 CLASSES = [
@@ -30,7 +31,11 @@ CLASSES = [
 ]
 API_ERRORS = [error for error in CLASSES if issubclass(error, ApiError)]
 
-PROBLEMS = (Problem("userId", "missing"), Problem("properties.total", "must be a number"))
+PROBLEMS = (
+    Problem("userId", "missing", "missing"),
+    Problem("properties.total", "must be a number"),
+)
+TAKEN = Reason("sent-as-string", "sent as a string")
 
 
 def drawn() -> dict[str, str | None]:
@@ -119,6 +124,13 @@ def test_an_api_error_survives_a_pickle(error: type[ApiError]) -> None:
     assert (str(again), vars(again)) == ("slow down", {"message": "slow down", **KNOWN})
 
 
+def test_a_problem_or_note_of_somebody_elses_has_a_code_too() -> None:
+    assert errors.Problem("a", "b").code == errors.Note("a", "b").code == "other"
+    assert (
+        errors.Problem("a", "b", "mine").code == errors.Note("a", "b", code="mine").code == "mine"
+    )
+
+
 # What an event can lengthen ----------------------------------------------------------------------
 
 
@@ -126,7 +138,7 @@ def test_of_many_problems_the_first_are_listed_and_the_others_counted() -> None:
     problems = [errors.Problem(f"p[{n}]", "missing") for n in range(250)]
     error = errors.InvalidEvent(problems)
     assert error.problems[:-1] == tuple(problems[:100])
-    assert error.problems[-1] == errors.Problem("$", "and 150 more problems")
+    assert error.problems[-1] == errors.Problem("$", "and 150 more problems", "unlisted")
     assert str(error).endswith("p[99]: missing; $: and 150 more problems")
     assert errors.InvalidEvent(error.problems).problems == error.problems
     assert errors.InvalidEvent(problems[:100]).problems == tuple(problems[:100])
@@ -134,25 +146,30 @@ def test_of_many_problems_the_first_are_listed_and_the_others_counted() -> None:
 
 def test_one_problem_or_note_that_is_not_listed_is_counted_as_one() -> None:
     error = errors.InvalidEvent([errors.Problem(f"p[{n}]", "missing") for n in range(101)])
-    assert error.problems[100:] == (errors.Problem("$", "and 1 more problem"),)
+    assert error.problems[100:] == (errors.Problem("$", "and 1 more problem", "unlisted"),)
     assert errors.InvalidEvent(error.problems).problems == error.problems
-    listed = errors.list_notes([errors.Note(f"p[{n}]", "sent as a string") for n in range(101)])
-    assert listed[100:] == (errors.Note("$", "and 1 more note"),)
+    listed = errors.list_notes([TAKEN.note_at(f"p[{n}]") for n in range(101)])
+    assert listed[100:] == (errors.Note("$", "and 1 more note", "unlisted"),)
+
+
+def test_only_what_counts_the_others_is_taken_for_their_count() -> None:
+    problems = [errors.Problem(f"p[{n}]", "and so on") for n in range(101)]
+    assert errors.list_problems(problems)[100].message == "and 1 more problem"
 
 
 def test_of_many_notes_the_first_are_listed_and_the_others_counted() -> None:
     notes: list[errors.Note] = []
     for n in range(1_101):
-        errors.add_note(notes, f"p[{n}]", "sent as a string")
+        errors.add_note(notes, f"p[{n}]", TAKEN)
     listed = errors.list_notes(notes)
     assert [note.path for note in listed[:100]] == [f"p[{n}]" for n in range(100)]
-    assert listed[100:] == (errors.Note("$", "and 1,001 more notes"),)
+    assert listed[100:] == (errors.Note("$", "and 1,001 more notes", "unlisted"),)
     assert errors.list_notes(listed) == listed
 
 
 def test_a_problem_that_is_not_listed_costs_no_memory() -> None:
     problems: list[errors.Problem] = []
     for n in range(10_000):
-        errors.add_problem(problems, f"p[{n}]", "missing")
+        errors.add_problem(problems, f"p[{n}]", Reason("missing", "missing"))
     assert len({id(problem) for problem in problems}) == 101
     assert errors.list_problems(problems)[-1].message == "and 9,900 more problems"

@@ -39,12 +39,11 @@ def compare(
         if key == "notes" and not notes:
             continue
         read = readers[key]
-        with_code = _has_codes(expected.get(key))
+        wanted = read(expected[key]) if key in expected else _Nothing
         try:
-            found = read(given[key], with_code) if key in given else _Nothing
-        except (AttributeError, KeyError, TypeError):
+            found = read(given[key]) if key in given else _Nothing
+        except (KeyError, TypeError):
             found = given[key]  # of another form, which differs
-        wanted = read(expected[key], with_code) if key in expected else _Nothing
         differences += _differences(wanted, found, key, _TIMES if original else frozenset())
     return differences
 
@@ -83,41 +82,33 @@ def _show(value: Any) -> str:
     return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
 
 
-def _has_codes(value: Any) -> bool:
-    """Whether the problems or notes in a part of an output have codes."""
-    if isinstance(value, Mapping):
-        return "code" in value or any(map(_has_codes, value.values()))
-    return isinstance(value, list) and any(map(_has_codes, value))
+#: Reads a part of an output as what is compared of it.
+_Reader = Callable[[Any], Any]
 
 
-#: Reads a part of an output as what is compared of it; True is with the codes of problems.
-_Reader = Callable[[Any, bool], Any]
-
-
-def _as_it_is(value: Any, _: bool) -> Any:  # noqa: FBT001 - a reader
+def _as_it_is(value: Any) -> Any:
     return value
 
 
-def _as_a_fact(_: Any, __: bool) -> Any:  # noqa: FBT001 - a reader
+def _as_a_fact(_: Any) -> Any:
     return True
 
 
-def _read_findings(findings: Any, with_code: bool) -> Any:  # noqa: FBT001 - a reader
+def _read_findings(findings: Any) -> Any:
     """Return the places of problems or notes, with their codes, in an order of their own."""
-    keys = ("path", "code") if with_code else ("path",)
-    return sorted([str(each.get(key)) for key in keys] for each in findings)
+    return sorted([each["path"], each["code"]] for each in findings)
 
 
-def _read_error(error: Any, with_code: bool) -> Any:  # noqa: FBT001 - a reader
-    return _read_findings(error["problems"], with_code)
+def _read_error(error: Any) -> Any:
+    return _read_findings(error["problems"])
 
 
-def _read_errors(errors: Any, with_code: bool) -> Any:  # noqa: FBT001 - a reader
+def _read_errors(errors: Any) -> Any:
     """Return the subscriptions that failed, each with its problems."""
-    return [[each["subscription"], _read_findings(each["problems"], with_code)] for each in errors]
+    return [[each["subscription"], _read_findings(each["problems"])] for each in errors]
 
 
-def _read_returned(returned: Any, _: bool) -> Any:  # noqa: FBT001 - a reader
+def _read_returned(returned: Any) -> Any:
     """Return what a host does something by."""
     return {key: returned[key] for key in ("statusCode", "batchItemFailures") if key in returned}
 

@@ -31,7 +31,6 @@ from iterable_destination.errors import (
     InvalidJSON,
     Note,
     NotSent,
-    Problem,
     RetryError,
 )
 from iterable_destination.model import endpoints
@@ -191,7 +190,7 @@ class Preparer:
         with suppress(Exception):  # without keys it has no turn to wait for
             keys = ordering_keys([] if identity is None else [identity])
             envelope.message_id = message_id
-        problem = Problem("$", unreadable_problem(error))
+        problem = unreadable_problem(error).problem_at("$")
         refusal = InvalidEvent([problem], envelope.message_id)
         envelope.outcome = build_failed(Rejected, envelope, refusal)
         return envelope, keys

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import attrs
 
-from iterable_destination.errors import AmbiguousAnswer, InvalidCall, InvalidSettings, Problem
+from iterable_destination.errors import AmbiguousAnswer, InvalidCall, InvalidSettings
 from iterable_destination.io.lifecycle import Closeable
 from iterable_destination.io.transport import HttpTransport
 from iterable_destination.model import endpoints, validation
@@ -103,7 +103,7 @@ class Client(Closeable):
         """
         who = email or user_id
         if who is None:
-            raise InvalidCall([Problem("userId", "Must set either userId or email")])
+            raise InvalidCall([validation.NO_IDENTITY.problem_at("userId")])
         endpoint = endpoints.EVENTS_BY_EMAIL if email else endpoints.EVENTS_BY_USER_ID
         path = f"{endpoint.path.partition('{')[0]}{quote(who, safe='')}?limit={MAX_EVENTS}"
         response = self.request(attrs.evolve(endpoint, path=path))

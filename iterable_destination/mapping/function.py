@@ -16,6 +16,7 @@ from iterable_destination.errors import (
     InvalidEvent,
     InvalidSubscription,
     Problem,
+    Reason,
 )
 from iterable_destination.mapping.translate import translate, translator_for
 from iterable_destination.model import validation
@@ -23,13 +24,20 @@ from iterable_destination.model.calls import Call, TrackEvent, TrackPurchase, Up
 from iterable_destination.model.json_codec import encode
 from iterable_destination.model.json_copy import data_fields, is_unreadable
 from iterable_destination.model.json_values import describe_type
-from iterable_destination.model.segment_event import SegmentEvent, read_header, unreadable_event
+from iterable_destination.model.segment_event import (
+    SegmentEvent,
+    not_an_event,
+    read_header,
+    unreadable_event,
+)
 from iterable_destination.model.serialization import serialize_event
 from iterable_destination.model.settings import Settings
 from iterable_destination.model.translation import Translation
 
 #: What a method may return: the requests to make, or None for none.
 Returned = Translation | Call | Iterable[Call] | None
+
+_NOT_JSON: Final = Reason("not-json", "a call of the function has a value that JSON cannot hold")
 
 #: Segment's call types, and the methods that are given their events.
 METHODS: Final = {
@@ -154,8 +162,7 @@ def _read(event: Any) -> SegmentEvent:
     if unreadable:
         raise InvalidEvent(unreadable, *read_header(plain.value))
     if not isinstance(plain.value, dict):
-        message = f"an event is an object, not {describe_type(event)}"
-        raise InvalidEvent([Problem("$", message)])
+        raise InvalidEvent([not_an_event(event).problem_at("$")])
     return SegmentEvent(plain.value)
 
 
@@ -203,7 +210,7 @@ def _validate(translation: Translation) -> Translation:
     for call in calls:
         problems += validation.find_problems(call)
     if not problems and not all(map(_is_encodable, calls)):
-        problems.append(Problem("$", "a call of the function has a value that JSON cannot hold"))
+        problems.append(_NOT_JSON.problem_at("$"))
     if problems:
         raise InvalidEvent(problems, translation.message_id)
     return attrs.evolve(translation, calls=calls)

@@ -174,4 +174,4 @@ def _find_mapped(mappings: Sequence[Any]) -> MappedTranslator:
 
 
 def _in_settings(problem: Problem) -> Problem:
-    return Problem(f"mappings{problem.path.removeprefix('$')}", problem.message)
+    return attrs.evolve(problem, path=f"mappings{problem.path.removeprefix('$')}")

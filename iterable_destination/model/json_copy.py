@@ -13,7 +13,7 @@ from datetime import date
 from math import isfinite
 from typing import Any, ClassVar, Final
 
-from iterable_destination.errors import MAX_LISTED, UNLISTED_PROBLEM, Problem
+from iterable_destination.errors import MAX_LISTED, UNLISTED_PROBLEM, Problem, Reason
 from iterable_destination.model import endpoints
 from iterable_destination.model.dates import TEXTS_STAY, WITH_TIME, DateForm, to_iterable
 from iterable_destination.model.json_values import (
@@ -21,19 +21,31 @@ from iterable_destination.model.json_values import (
     TOO_LARGE,
     as_list,
     as_object,
-    describe_type,
     scalar,
+)
+from iterable_destination.model.reasons import (
+    TOO_LARGE_FOR_ITERABLE,
+    key_not_a_string,
+    not_json,
 )
 from iterable_destination.model.remembered import are_short, make_room
 
 #: Objects and lists inside each other, counted from ``dataFields`` itself. Ours: Iterable
 #: documents none, and nothing real comes near it.
 MAX_NESTING: Final = 128
-#: What is wrong with what is nested deeper than can be sent.
-TOO_DEEP: Final = f"is nested more than {MAX_NESTING} levels deep"
-#: What is wrong with a date that cannot be written.
-OUT_OF_YEARS: Final = "is a date outside the years 1 to 9999"
 
+
+def too_deep(levels: int) -> Reason:
+    """Return what is wrong with what is nested in more levels than these."""
+    return Reason("too-deep", f"is nested more than {levels} levels deep")
+
+
+#: What is wrong with what is nested deeper than can be sent.
+TOO_DEEP: Final = too_deep(MAX_NESTING)
+#: What is wrong with a date that cannot be written.
+OUT_OF_YEARS: Final = Reason("out-of-range", "is a date outside the years 1 to 9999")
+
+_TOO_LARGE_FOR_A_DOUBLE: Final = Reason("number-too-large", "is a number too large for a double")
 _MAX_TEXT: Final = endpoints.MAX_BODY_BYTES
 
 
@@ -49,32 +61,36 @@ def data_fields(
     return DataFieldsCopier(problems, dates).copy_object(fields, path)
 
 
-def text_problem(text: str) -> str | None:
+def text_problem(text: str) -> Reason | None:
     """Say why a string cannot be sent: it is no Unicode text, or too large. None if it can."""
     if len(text) > _MAX_TEXT:
-        return f"is {len(text):,} characters long; a request has at most {_MAX_TEXT:,} bytes"
+        words = f"is {len(text):,} characters long; a request has at most {_MAX_TEXT:,} bytes"
+        return Reason("too-long", words)
     return surrogate_problem(text)
 
 
-def surrogate_problem(text: str) -> str | None:
+def surrogate_problem(text: str) -> Reason | None:
     """Say what is wrong with a string that is no Unicode text. None if it is one."""
     if text.isascii():
         return None
     try:
         text.encode()
     except UnicodeEncodeError:
-        return "contains an unpaired surrogate (invalid Unicode)"
+        return Reason("invalid-unicode", "contains an unpaired surrogate (invalid Unicode)")
     return None
 
 
-def unreadable_problem(error: BaseException) -> str:
+_UNREADABLE: Final = "unreadable"
+
+
+def unreadable_problem(error: BaseException) -> Reason:
     """Say what is wrong with a value that raised an exception where it was read."""
-    return f"cannot be read: {type(error).__name__}"
+    return Reason(_UNREADABLE, f"cannot be read: {type(error).__name__}")
 
 
 def is_unreadable(problem: Problem) -> bool:
     """Whether a problem is that a value raised an exception where it was read."""
-    return problem.message.startswith("cannot be read: ")
+    return problem.code == _UNREADABLE
 
 
 #: The place of a value in what is copied: a path; or the place of the object or list around it,
@@ -220,10 +236,9 @@ class JsonCopier:
         """
         value, inside = inner if value is None else value, self._inside or set()
         if id(value) in inside:
-            return self.replace(value, place, "contains itself")
+            return self.replace(value, place, Reason("circular", "contains itself"))
         if not depth:
-            reason = f"is nested more than {self.max_nesting} levels deep"
-            return self.replace(value, place, reason)
+            return self.replace(value, place, too_deep(self.max_nesting))
         self._inside = inside | {id(value)}
         try:
             return self._copy_entries(inner, place, depth)
@@ -251,11 +266,11 @@ class JsonCopier:
 
     # For subclasses ----------------------------------------------------------------------------
 
-    def find_problem(self, value: Any) -> str | None:
+    def find_problem(self, value: Any) -> Reason | None:
         """Return why JSON cannot hold a value that is no object and no list; None if it can."""
         if isinstance(value, str):
             return surrogate_problem(value)
-        return _find_problem(value, "is a number too large for a double")
+        return _find_problem(value, _TOO_LARGE_FOR_A_DOUBLE)
 
     def convert(self, value: Any, place: Place) -> Any:  # noqa: ARG002 - for subclasses
         """Return such a value as it stands in the copy."""
@@ -264,22 +279,22 @@ class JsonCopier:
     def convert_key(self, key: Any, place: Place) -> str | None:
         """Return a key of the object at ``place`` as it stands in the copy; None leaves it out."""
         if not isinstance(key, str):
-            reason = f"has a key that is {describe_type(key)}; JSON's keys are strings"
+            reason = key_not_a_string(key)
         elif problem := text_problem(key):
-            reason = f"has a key that {problem}"
+            reason = Reason("invalid-key", f"has a key that {problem.message}")
         else:
             return str.__str__(key)
         self.add_problem(place, reason)
         return None
 
-    def replace(self, value: Any, place: Place, reason: str) -> Any:  # noqa: ARG002 - likewise
+    def replace(self, value: Any, place: Place, reason: Reason) -> Any:  # noqa: ARG002 - likewise
         """Record a problem, and return what stands in place of a value."""
         self.add_problem(place, reason)
 
-    def add_problem(self, place: Place, reason: str) -> None:
+    def add_problem(self, place: Place, reason: Reason) -> None:
         """Record a problem."""
         if len(self.problems) < MAX_LISTED:
-            self.problems.append(Problem(_render(place) or "$", reason))
+            self.problems.append(reason.problem_at(_render(place) or "$"))
         else:
             self.problems.append(UNLISTED_PROBLEM)
 
@@ -313,13 +328,13 @@ class DataFieldsCopier(JsonCopier):
 
     __slots__ = ()
 
-    def find_problem(self, value: Any) -> str | None:
+    def find_problem(self, value: Any) -> Reason | None:
         """Return why a value that is no object and no list cannot be sent; None if it can."""
         if isinstance(value, str):
             return text_problem(value)
         if isinstance(value, date):
             return _date_problem(value)
-        return _find_problem(value, "is a number too large for Iterable")
+        return _find_problem(value, TOO_LARGE_FOR_ITERABLE)
 
     def convert(self, value: Any, place: Place) -> Any:  # noqa: ARG002 - no place matters
         """Return such a value as it is sent."""
@@ -328,16 +343,16 @@ class DataFieldsCopier(JsonCopier):
         return self.dates.text(value) if isinstance(value, str) else value
 
 
-def _find_problem(value: Any, too_large: str) -> str | None:
+def _find_problem(value: Any, too_large: Reason) -> Reason | None:
     """Return why JSON cannot hold a value that is no string, or None if it can."""
     if type(value) not in SCALARS or (isinstance(value, float) and not isfinite(value)):
-        return f"is {describe_type(value)}, which JSON cannot hold"
+        return not_json(value)
     if isinstance(value, int) and not -TOO_LARGE < value < TOO_LARGE:
         return too_large
     return None
 
 
-def _date_problem(value: date) -> str | None:
+def _date_problem(value: date) -> Reason | None:
     try:
         to_iterable(value)
     except (ValueError, OverflowError):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any, Final
 
-from iterable_destination.errors import Note, add_note
+from iterable_destination.errors import Note, Reason, add_note
 from iterable_destination.model.json_copy import MAX_NESTING
 
-_NULL: Final = "NaN, taken as null"
+_NULL: Final = Reason("nan-as-null", "NaN, taken as null")
 #: An event that is nested deeper is refused: its own fields are a level below it.
 _MAX_DEPTH: Final = MAX_NESTING + 2
 #: Pandas' names for an empty cell that is no number.

@@ -17,6 +17,7 @@ from iterable_destination.errors import (
     InvalidEvent,
     Note,
     Problem,
+    Reason,
     add_note,
     add_problem,
     shortened,
@@ -32,6 +33,14 @@ from iterable_destination.model.json_values import (
     describe_type,
     is_blank,
     scalar,
+)
+from iterable_destination.model.reasons import (
+    EMPTY_LIST,
+    MISSING,
+    NOT_A_DATE,
+    SENT_AS_STRING,
+    not_a_string,
+    not_an_object,
 )
 from iterable_destination.model.validation import (
     PLACEHOLDER,
@@ -73,8 +82,13 @@ _LONGEST_IDENTITY: Final = 1_000
 #: More digits than a float has, whatever the caller's own decimal context is set to.
 _EXACT: Final = Context(prec=20)
 
-_NO_DATE: Final = "not a date; use ISO 8601, or Unix seconds or milliseconds"
-_TWO_DATES: Final = "can be read as two dates; use ISO 8601, or Unix seconds or milliseconds"
+_TWO_DATES: Final = Reason(
+    "ambiguous-date", "can be read as two dates; use ISO 8601, or Unix seconds or milliseconds"
+)
+_NO_TIME: Final = Reason("not-a-date", "not a date, or two: no time is sent")
+_TRAITS_OF_CONTEXT: Final = Reason(
+    "traits-of-context", "taken as the traits, of which the event has none"
+)
 
 #: The fields that are looked up: in traits and properties, and in integrations and the context.
 _FIELDS: Final = FieldNames(
@@ -99,7 +113,7 @@ class EventHeader:
         """
         body = raw if type(raw) is dict else as_object(raw)
         if body is None:
-            raise InvalidEvent([Problem("$", f"an event is an object, not {describe_type(raw)}")])
+            raise InvalidEvent([not_an_event(raw).problem_at("$")])
         #: The event, as a ``dict``.
         self.raw: dict[Any, Any] = body
         message_id = body.get("messageId")
@@ -119,20 +133,19 @@ class EventHeader:
         """Return a type of an unusual kind or in another case; raises :exc:`InvalidEvent`."""
         its_type = self.get("type")
         if is_blank(its_type):
-            raise InvalidEvent([Problem("type", "missing")], self.message_id)
+            raise InvalidEvent([MISSING.problem_at("type")], self.message_id)
         if not isinstance(its_type, str):
-            message = f"must be a string, not {describe_type(its_type)}"
-            raise InvalidEvent([Problem("type", message)], self.message_id)
+            raise InvalidEvent([not_a_string(its_type).problem_at("type")], self.message_id)
         name = its_type.lower()
         if name not in CALL_TYPES:
-            raise InvalidEvent([Problem("type", _describe_type(its_type))], self.message_id)
+            raise InvalidEvent([_unknown_type(its_type).problem_at("type")], self.message_id)
         if name != its_type:
-            self.add_note("type", f"taken as {name}, as Segment writes it")
+            self.add_note("type", Reason("type-case", f"taken as {name}, as Segment writes it"))
         return name
 
-    def add_note(self, path: str, message: str) -> None:
+    def add_note(self, path: str, reason: Reason) -> None:
         """Add a note."""
-        add_note(self.notes, path, message)
+        add_note(self.notes, path, reason)
 
     def get(self, key: str) -> Any:
         """Return a field at the top of the event as a JSON scalar, or None."""
@@ -182,7 +195,8 @@ class SegmentEvent(EventHeader):
         try:
             "".join(body)  # a TypeError unless all are strings
         except TypeError:
-            self.add_problem("$", "has a key that is no string, as JSON's keys are")
+            words = "has a key that is no string, as JSON's keys are"
+            self.add_problem("$", Reason("invalid-key", words))
         #: The place of the event's own fields: ``traits`` of an identify, else ``properties``; of
         #: an identify whose traits stand in the context only, their place there.
         self.path = path
@@ -214,7 +228,7 @@ class SegmentEvent(EventHeader):
             return {}
         fields = as_object(value)
         if fields is None and not self._is_empty(self.path, value):
-            self.add_problem(self.path, f"must be an object, not {describe_type(value)}")
+            self.add_problem(self.path, not_an_object(value))
         return fields or {}
 
     def _read_object(self, path: str, value: Any) -> dict[Any, Any]:
@@ -224,13 +238,14 @@ class SegmentEvent(EventHeader):
             return {}
         fields = as_object(value)
         if fields is None and not self._is_empty(path, value):
-            self.add_note(path, f"passed over: must be an object, not {describe_type(value)}")
+            words = f"passed over: must be an object, not {describe_type(value)}"
+            self.add_note(path, Reason("not-an-object", words))
         return fields or {}
 
     def _is_empty(self, path: str, value: Any) -> bool:
         """Whether what is no object is null, or the empty list that PHP writes for one."""
         if as_list(value) == []:
-            self.add_note(path, "an empty list, taken as an empty object")
+            self.add_note(path, EMPTY_LIST)
             return True
         return scalar(value) is None
 
@@ -248,13 +263,13 @@ class SegmentEvent(EventHeader):
         }
         if fields:
             self.fields, self.path = fields, path
-            self.add_note(path, "taken as the traits, of which the event has none")
+            self.add_note(path, _TRAITS_OF_CONTEXT)
 
-    def add_problem(self, path: str, message: str) -> None:
+    def add_problem(self, path: str, reason: Reason) -> None:
         """Add a problem."""
-        add_problem(self.problems, path, message)
+        add_problem(self.problems, path, reason)
 
-    def check(self, path: str, problem: str | None) -> None:
+    def check(self, path: str, problem: Reason | None) -> None:
         """Add a problem of what would be sent; None is none."""
         if problem is not None:
             add_problem(self.refusals, path, problem)
@@ -331,7 +346,7 @@ class SegmentEvent(EventHeader):
             return self._read_original_timestamp(read)
         moment = read(value)
         if moment is None:
-            self.add_problem("timestamp", _TWO_DATES if is_ambiguous(value) else _NO_DATE)
+            self.add_problem("timestamp", _TWO_DATES if is_ambiguous(value) else NOT_A_DATE)
         return moment
 
     def _read_original_timestamp(self, read: Callable[[Any], T | None]) -> T | None:
@@ -341,7 +356,7 @@ class SegmentEvent(EventHeader):
             return None
         moment = read(value)
         if moment is None:
-            self.add_note("originalTimestamp", "not a date, or two: no time is sent")
+            self.add_note("originalTimestamp", _NO_TIME)
         return moment
 
     def identity(self) -> Identity:
@@ -364,7 +379,7 @@ class SegmentEvent(EventHeader):
         """Return a userId of an unusual kind as a string, if it is one."""
         user_id = as_id(raw_id := scalar(value))
         if user_id is not raw_id:
-            self.add_note("userId", "a number, sent as a string")
+            self.add_note("userId", SENT_AS_STRING)
         if isinstance(user_id, str) and user_id in PLACEHOLDER_IDS:
             self.add_note("userId", PLACEHOLDER)
         return user_id
@@ -403,8 +418,9 @@ class SegmentEvent(EventHeader):
     def _report_lookalikes(self, email: Any, user_id: Any) -> None:
         if email is not None or user_id is not None:
             right = "email" if email is None else "userId"
+            words = f"looks like the {right}, which is only read from {right!r}"
             for path in self._find_lookalikes(email, user_id):
-                self.add_note(path, f"looks like the {right}, which is only read from {right!r}")
+                self.add_note(path, Reason("lookalike", words))
             raw, context = self.raw, self.context
             if email is None and (
                 "email" in raw
@@ -417,7 +433,8 @@ class SegmentEvent(EventHeader):
             ):  # as these are seldom there, and to look for other spellings takes longer
                 places = "traits" if self.type == "identify" else "context.traits, then properties"
                 for path in self._find_emails_elsewhere():
-                    self.add_note(path, f"not read: an email is read from {places}")
+                    words = f"not read: an email is read from {places}"
+                    self.add_note(path, Reason("misplaced", words))
         else:
             found = self._find_lookalikes(email, user_id) + self._find_emails_elsewhere()
             self.check("userId", missing_identity_problem(found))
@@ -455,12 +472,18 @@ class SegmentEvent(EventHeader):
         ]
 
 
-def _describe_type(its_type: str) -> str:
+def not_an_event(value: Any) -> Reason:
+    """Say what is wrong with an event that is no object."""
+    return Reason("not-an-object", f"an event is an object, not {describe_type(value)}")
+
+
+def _unknown_type(its_type: str) -> Reason:
     """Say what is wrong with a type that is none of Segment's, and which it may be."""
     shown = its_type[:_LONGEST_TYPE] + "…" * (len(its_type) > _LONGEST_TYPE)
     found = get_close_matches(its_type[:_LONGEST_TYPE].lower(), CALL_TYPES, 1)
     likely = found[0] if found else ", ".join(CALL_TYPES)
-    return f"{shortened(shown)} is none of Segment's call types (perhaps: {likely})"
+    words = f"{shortened(shown)} is none of Segment's call types (perhaps: {likely})"
+    return Reason("unknown-type", words)
 
 
 def _read_all_switch(path: str, switches: dict[Any, Any]) -> str | None:
@@ -530,5 +553,5 @@ def unreadable_event(event: Any, error: Exception) -> InvalidEvent:
     except Exception:  # noqa: BLE001 - a value may raise what is not caught there, such as MemoryError
         copy = None
     problems = [problem for problem in found if is_unreadable(problem)]
-    problems = problems or [Problem("$", unreadable_problem(error))]
+    problems = problems or [unreadable_problem(error).problem_at("$")]
     return InvalidEvent(problems, *read_header(copy))

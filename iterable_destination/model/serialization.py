@@ -17,15 +17,13 @@ from typing import Any, Final
 
 import attrs
 
-from iterable_destination.errors import Problem
+from iterable_destination.errors import Problem, Reason
 from iterable_destination.model import json_copy
 from iterable_destination.model.dates import in_utc
 from iterable_destination.model.json_codec import encode
 from iterable_destination.model.json_copy import OUT_OF_YEARS, JsonCopier, Place
-from iterable_destination.model.json_values import (
-    SCALARS,
-    describe_type,
-)
+from iterable_destination.model.json_values import SCALARS
+from iterable_destination.model.reasons import key_not_a_string, not_json
 
 #: Objects and lists inside each other, counted from the event itself: ``dataFields`` may begin a
 #: few levels down, and all of them are to be kept.
@@ -76,9 +74,9 @@ def serialize_event(event: Any) -> SerializedEvent:
     return SerializedEvent(value, tuple(copier.problems), copier.is_finite)
 
 
-def unreadable(event: Any, reason: str) -> SerializedEvent:
+def unreadable(event: Any, reason: Reason) -> SerializedEvent:
     """Return something to keep in place of an event that cannot be read at all."""
-    return SerializedEvent(_in_words(reason, event), (Problem("$", reason),), is_finite=False)
+    return SerializedEvent(_in_words(reason, event), (reason.problem_at("$"),), is_finite=False)
 
 
 class _StorageCopier(JsonCopier):
@@ -93,21 +91,21 @@ class _StorageCopier(JsonCopier):
         #: Whether there is no NaN and no infinity in the copy.
         self.is_finite = True
 
-    def find_problem(self, value: Any) -> str | None:
+    def find_problem(self, value: Any) -> Reason | None:
         """Return why JSON cannot hold a value that is no object and no list; None if it can."""
         if isinstance(value, date):
             return None  # it depends on the place
         if isinstance(value, int) and value.bit_length() > _MOST_BITS:
-            return "is a number too large to be written"
+            return Reason("number-too-large", "is a number too large to be written")
         if type(value) not in SCALARS:
-            return _describe(value)
+            return not_json(value)
         return None
 
     def convert(self, value: Any, place: Place) -> Any:
         """Return such a value as it is kept."""
         if isinstance(value, date):
             if place in _NEVER_DATES:
-                return self.replace(value, place, _describe(value))
+                return self.replace(value, place, not_json(value))
             text = _format_date(value)
             return self.replace(value, place, OUT_OF_YEARS) if text is None else text
         if isinstance(value, float) and not math.isfinite(value):
@@ -118,18 +116,14 @@ class _StorageCopier(JsonCopier):
         """Return a key that is refused like the one it stands for, and never looked up."""
         if isinstance(key, str):
             return str.__str__(key)
-        self.add_problem(place, f"has a key that is {describe_type(key)}; JSON's keys are strings")
+        self.add_problem(place, key_not_a_string(key))
         return _mark(_excerpt(key))
 
-    def replace(self, value: Any, place: Place, reason: str) -> list[Any]:
+    def replace(self, value: Any, place: Place, reason: Reason) -> list[Any]:
         """Record a problem, and return the value in words."""
         self.add_problem(place, reason)
         self.is_finite = False
         return _in_words(reason, value)
-
-
-def _describe(value: Any) -> str:
-    return f"is {describe_type(value)}, which JSON cannot hold"
 
 
 def _format_date(moment: date) -> str | None:
@@ -143,8 +137,8 @@ def _format_date(moment: date) -> str | None:
     return utc.date().isoformat()
 
 
-def _in_words(reason: str, value: Any) -> list[Any]:
-    return [f"{reason}: {_excerpt(value)}", math.nan]
+def _in_words(reason: Reason, value: Any) -> list[Any]:
+    return [f"{reason.message}: {_excerpt(value)}", math.nan]
 
 
 def _mark(words: str) -> str:

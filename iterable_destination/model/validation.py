@@ -14,7 +14,7 @@ from functools import partial
 from math import isfinite
 from typing import Any, Final
 
-from iterable_destination.errors import Problem, add_problem, shortened
+from iterable_destination.errors import Problem, Reason, add_problem, shortened
 from iterable_destination.model import endpoints
 from iterable_destination.model.calls import (
     Call,
@@ -27,15 +27,24 @@ from iterable_destination.model.calls import (
 )
 from iterable_destination.model.json_copy import text_problem
 from iterable_destination.model.json_values import TOO_LARGE, describe_type, is_blank
+from iterable_destination.model.reasons import (
+    INVALID_EMAIL,
+    MISSING,
+    TOO_LARGE_FOR_ITERABLE,
+    not_a_boolean,
+    not_a_string,
+)
 
 #: Says why Iterable would refuse a value; None if it would take it.
-FindProblem = Callable[[Any], str | None]
+FindProblem = Callable[[Any], Reason | None]
 
-NO_IDENTITY: Final = "Must set either userId or email"
+NO_IDENTITY: Final = Reason("no-user", "Must set either userId or email")
 
 #: Fields that look like an identity, of which a message names so many.
 _MAX_LOOKALIKES: Final = 10
-_NO_NUMBER: Final = "must be a number, or a string of digits with at most one dot"
+_NO_NUMBER: Final = Reason(
+    "not-a-number", "must be a number, or a string of digits with at most one dot"
+)
 
 #: One ``@``, something before it, and a dot inside what is after it; no spaces and no control
 #: characters. It never goes back, so no text takes long.
@@ -45,12 +54,12 @@ _EMAIL: Final = re.compile(
 )
 
 
-def email_problem(value: Any) -> str | None:
+def email_problem(value: Any) -> Reason | None:
     """Return why a value cannot be an email, or None if it may be one."""
     if not isinstance(value, str):
-        return f"must be a string, not {describe_type(value)}"
+        return not_a_string(value)
     if not reads_like_email(value):
-        return "not a valid email address (expected name@host.domain)"
+        return INVALID_EMAIL
     return text_problem(value)
 
 
@@ -63,16 +72,17 @@ def reads_like_email(text: str) -> bool:
     return _EMAIL.fullmatch(text) is not None
 
 
-def user_id_problem(value: Any) -> str | None:
+def user_id_problem(value: Any) -> Reason | None:
     """Return why a value cannot be a userId, or None if it can."""
     if not isinstance(value, str):
-        return f"must be a string, not {describe_type(value)}"
+        return not_a_string(value)
     if len(value) > endpoints.MAX_USER_ID_LENGTH:
         most = endpoints.MAX_USER_ID_LENGTH
-        return f"is {len(value):,} characters long; a userId has at most {most}"
+        words = f"is {len(value):,} characters long; a userId has at most {most}"
+        return Reason("user-id-too-long", words)
     if value.isascii() and value.isprintable() and value and value[-1] != " ":
         return None
-    return "must be printable ASCII, not empty, and not end with a space"
+    return Reason("invalid-user-id", "must be printable ASCII, not empty, and not end with a space")
 
 
 #: Texts that broken clients send in place of the userId of everybody, as they are usually spelled.
@@ -86,63 +96,66 @@ PLACEHOLDER_IDS: Final = frozenset(
     + ["00000000-0000-0000-0000-000000000000"]
 )
 #: What is wrong with a userId that is one of these.
-MANAGED: Final = "is a field that Iterable keeps itself"
-PLACEHOLDER: Final = "looks like no id: such a text is sent for many users, who become one"
+PLACEHOLDER: Final = Reason(
+    "placeholder-user-id", "looks like no id: such a text is sent for many users, who become one"
+)
+MANAGED: Final = Reason("managed-field", "is a field that Iterable keeps itself")
 
 
-def missing_problem(places: Iterable[str]) -> str:
+def missing_problem(places: Iterable[str]) -> Reason:
     """Return what is wrong with a field that is missing, where others may stand in its place."""
     hint = ", ".join(map(shortened, places))
-    return f"missing (not read in its place: {hint})" if hint else "missing"
+    return Reason("missing", f"missing (not read in its place: {hint})") if hint else MISSING
 
 
-def missing_identity_problem(lookalikes: Iterable[str]) -> str:
+def missing_identity_problem(lookalikes: Iterable[str]) -> Reason:
     """Return what is wrong with an event that has neither, but perhaps fields that look like it."""
     names = list(lookalikes)
     if len(names) > _MAX_LOOKALIKES:
         names[_MAX_LOOKALIKES:] = ["…"]
     hint = ", ".join(map(shortened, names))
-    return f"{NO_IDENTITY} (these are not read as one: {hint})" if hint else NO_IDENTITY
+    if not hint:
+        return NO_IDENTITY
+    words = f"{NO_IDENTITY.message} (these are not read as one: {hint})"
+    return Reason(NO_IDENTITY.code, words)
 
 
-def event_name_problem(value: Any) -> str | None:
+def event_name_problem(value: Any) -> Reason | None:
     """Return why a value cannot be an event's name, or None if it can."""
-    return "missing" if is_blank(value) else required_text_problem(value)
+    return MISSING if is_blank(value) else required_text_problem(value)
 
 
-def required_text_problem(value: Any) -> str | None:
+def required_text_problem(value: Any) -> Reason | None:
     """Return why a value cannot be a text that must be there, or None if it can."""
     if isinstance(value, str):
         return text_problem(value)
-    return "missing" if value is None else f"must be a string, not {describe_type(value)}"
+    return MISSING if value is None else not_a_string(value)
 
 
-def number_problem(value: Any) -> str | None:
+def number_problem(value: Any) -> Reason | None:
     """Return why a value cannot be a number that must be there, or None if it can."""
     if type(value) in _NUMBERS and -TOO_LARGE < value < TOO_LARGE:
         return None
     if value is None:
-        return "missing"
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return (
-            _NO_NUMBER
-            if isinstance(value, str)
-            else f"must be a number, not {describe_type(value)}"
-        )
-    if isinstance(value, float) and not isfinite(value):
-        return f"must be a number, not {describe_type(value)}"
-    return None if -TOO_LARGE < value < TOO_LARGE else "is a number too large for Iterable"
+        return MISSING
+    if isinstance(value, str):
+        return _NO_NUMBER
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or (isinstance(value, float) and not isfinite(value)):
+        return Reason("not-a-number", f"must be a number, not {describe_type(value)}")
+    return None if -TOO_LARGE < value < TOO_LARGE else TOO_LARGE_FOR_ITERABLE
 
 
 _NUMBERS: Final = frozenset({int, float})
 
 
-def whole_number_problem(bounds: range, value: Any) -> str | None:
+def whole_number_problem(bounds: range, value: Any) -> Reason | None:
     """Return why a value cannot be a whole number within bounds, or None if it can."""
     if isinstance(value, bool) or not isinstance(value, int):
-        return number_problem(value) or "must be a whole number"
+        return number_problem(value) or Reason("not-a-whole-number", "must be a whole number")
     if value not in bounds:
-        return f"must be between {bounds.start:,} and {bounds.stop - 1:,}"
+        words = f"must be between {bounds.start:,} and {bounds.stop - 1:,}"
+        return Reason("out-of-range", words)
     return None
 
 
@@ -160,10 +173,12 @@ def find_managed_fields(profile: Mapping[str, Any]) -> list[str]:
     return sorted(endpoints.MANAGED_FIELDS.intersection(profile))
 
 
-def choice_problem(choices: Sequence[str], value: Any) -> str | None:
+def choice_problem(choices: Sequence[str], value: Any) -> Reason | None:
     """Return why a value cannot be one of these texts, or None if it is one."""
     if isinstance(value, str):
-        return None if value in choices else f"must be {_list_choices(choices)}"
+        if value in choices:
+            return None
+        return Reason("invalid-choice", f"must be {_list_choices(choices)}")
     return required_text_problem(value)
 
 
@@ -177,18 +192,19 @@ subscription_action_problem: Final[FindProblem] = partial(
 )
 
 
-def categories_problem(value: Any) -> str | None:
+def categories_problem(value: Any) -> Reason | None:
     """Return why a value cannot be the categories of an item, or None if it can."""
     if isinstance(value, list) and all(isinstance(category, str) for category in value):
         return next(filter(None, map(text_problem, value)), None)
-    return f"must be a string or a list of strings, not {describe_type(value)}"
+    words = f"must be a string or a list of strings, not {describe_type(value)}"
+    return Reason("not-a-string", words)
 
 
-def merge_problem(value: Any) -> str | None:
+def merge_problem(value: Any) -> Reason | None:
     """Return why a value cannot say whether objects are merged, or None if it can."""
     if value is None or isinstance(value, bool):
         return None
-    return f"must be true or false, not {describe_type(value)}"
+    return not_a_boolean(value)
 
 
 #: What is wrong with the fields of an item, in the order in which problems are named.
@@ -231,10 +247,10 @@ def find_problems(call: Call) -> list[Problem]:
 
 
 #: Adds a problem at a path; None is none.
-_Check = Callable[[str, str | None], None]
+_Check = Callable[[str, Reason | None], None]
 
 
-def _check(problems: list[Problem], path: str, problem: str | None) -> None:
+def _check(problems: list[Problem], path: str, problem: Reason | None) -> None:
     if problem is not None:
         add_problem(problems, path, problem)
 

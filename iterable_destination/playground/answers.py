@@ -140,10 +140,7 @@ class Answers:
 
 def _list_marks(marks: Iterable[Mark]) -> list[dict[str, Any]]:
     """Return marks as the editor takes them: its paths are strings."""
-    return [
-        {"path": list(map(str, mark.path)), "message": mark.message, "severity": mark.severity}
-        for mark in marks
-    ]
+    return [attrs.asdict(mark) | {"path": list(map(str, mark.path))} for mark in marks]
 
 
 def _name_user(identities: Iterable[Identity]) -> str | None:

@@ -23,6 +23,8 @@ class Mark:
     #: The keys and numbers that lead to the value; empty for the event itself.
     path: Keys
     message: str
+    #: The code of the problem or note.
+    code: str
     #: ``error`` for a problem, ``warning`` for a note.
     severity: str
 
@@ -51,7 +53,7 @@ def mark_webhook(webhook: Any, found: Iterable[Note | Problem]) -> tuple[Mark, .
 def _mark_all(event: Any, found: Iterable[Note | Problem]) -> Iterator[Mark]:
     for each in found:
         keys = find_place(event, each.path).keys
-        yield Mark(keys, f"{each.path}: {each.message}", _SEVERITIES[type(each)])
+        yield Mark(keys, f"{each.path}: {each.message}", each.code, _SEVERITIES[type(each)])
 
 
 def _mark_subscription(
@@ -61,7 +63,7 @@ def _mark_subscription(
     for each in found:
         keys = _find_source(event, subscription, each.path)
         words = f"{explanation.subscription}: {each.path}: {each.message}"
-        yield Mark(keys, words, _SEVERITIES[type(each)])
+        yield Mark(keys, words, each.code, _SEVERITIES[type(each)])
 
 
 def _find_source(event: Any, subscription: Subscription, place: str) -> Keys:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from iterable_destination.errors import Reason
 from iterable_destination.model.json_values import describe_type, is_blank
 from iterable_destination.model.segment_event import as_id
 from iterable_destination.source.names import Names
 
 #: Properties by their names.
 Named = dict[str, Any]
-#: Adds a note: takes the name of a property, and the message.
-TakesNote = Callable[[str, str], None]
+#: Adds a note: takes the name of a property, and the reason.
+TakesNote = Callable[[str, Reason], None]
 
 #: The end of the emails that Iterable generates for users who have none.
 _PLACEHOLDER: Final = "@placeholder.email"
@@ -33,10 +34,9 @@ def derive(named: Named, names: Names, note: TakesNote, *, of_email: bool) -> No
             if type(value) is int or type(value) is float:
                 named[name] = as_id(value)
             else:
-                note(
-                    name,
-                    f"left as it is: an id is a string or a number, not {describe_type(value)}",
-                )
+                kind = describe_type(value)
+                words = f"left as it is: an id is a string or a number, not {kind}"
+                note(name, Reason("not-a-string", words))
 
 
 def _add_link(named: Named, names: Names) -> None:
@@ -67,6 +67,7 @@ def context(named: Named, names: Names, email: str | None, note: TakesNote) -> d
         if type(value) is str and value:
             found[key] = named.pop(name)
         elif value is not None and value != "":
-            note(name, f"left where it is: the context needs a string, not {describe_type(value)}")
+            words = f"left where it is: the context needs a string, not {describe_type(value)}"
+            note(name, Reason("not-a-string", words))
     found["integration"] = {"name": "iterable", "version": "1.0.0"}
     return found

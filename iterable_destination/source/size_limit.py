@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from iterable_destination.errors import InvalidWebhook, Problem
+from iterable_destination.errors import InvalidWebhook, Reason
 from iterable_destination.model.json_codec import encode
 from iterable_destination.model.segment_track import SegmentTrack
 from iterable_destination.source.names import Names
@@ -34,8 +34,9 @@ def leave_out(track: SegmentTrack, names: Names, note: TakesNote, most: int) -> 
     removable.sort(key=lambda name: len(encode(named[name])))
     while (now := size(track)) > most:
         if not removable:
-            message = f"is {now:,} bytes long as an event, where at most {most:,} are taken"
-            raise InvalidWebhook([Problem("$", message)])
+            words = f"is {now:,} bytes long as an event, where at most {most:,} are taken"
+            raise InvalidWebhook([Reason("too-large", words).problem_at("$")])
         largest = removable.pop()
-        note(largest, f"left out: with it the event is {now:,} bytes long")
+        words = f"left out: with it the event is {now:,} bytes long"
+        note(largest, Reason("too-large", words))
         del named[largest]

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import attrs
 
-from iterable_destination.errors import InvalidWebhook, list_notes, shortened
+from iterable_destination.errors import InvalidWebhook, Reason, list_notes, shortened
 from iterable_destination.model.json_codec import canonical
 from iterable_destination.model.segment_track import Ignored, SegmentTrack, message_id
 from iterable_destination.source.collections import SEND_SKIPS
@@ -43,8 +43,8 @@ def _track(event: Event, webhook: Webhook, options: SourceOptions) -> SegmentTra
     """Return the track call of a webhook that is a good one, if it is not too large."""
     names = options.names
 
-    def add_note(name: str, message: str) -> None:
-        webhook.note_field(name, names, message)
+    def add_note(name: str, reason: Reason) -> None:
+        webhook.note_field(name, names, reason)
 
     named = webhook.name_fields(names)
     derive(named, names, add_note, of_email=event.of_email)

@@ -14,18 +14,30 @@ from iterable_destination.errors import (
     InvalidWebhook,
     Note,
     Problem,
+    Reason,
     add_note,
     add_problem,
 )
 from iterable_destination.model.dates import read_as_iso
 from iterable_destination.model.json_copy import JsonCopier, Place
 from iterable_destination.model.json_values import as_object, describe_type, is_blank, scalar
+from iterable_destination.model.reasons import (
+    MISSING,
+    NOT_A_DATE,
+    SENT_AS_STRING,
+    not_a_string,
+    not_an_object,
+)
 from iterable_destination.model.segment_event import as_id
 from iterable_destination.model.serialization import DEAD_LETTER
 from iterable_destination.source.names import Names
 
 #: The keys of a webhook.
 _KEYS: Final = frozenset({"email", "userId", "eventName", "dataFields"})
+
+_UNKNOWN_KEY: Final = Reason("unknown-key", "passed over: no part of a webhook of Iterable's")
+_NOBODY: Final = Reason("no-user", "missing, and there is no userId: nobody is named")
+_NO_TIME: Final = Reason("missing", "missing, so Segment takes the time of receipt")
 
 
 def as_webhook(raw: Any) -> dict[Any, Any]:
@@ -35,7 +47,8 @@ def as_webhook(raw: Any) -> dict[Any, Any]:
     """
     body = as_object(raw)
     if body is None:
-        raise InvalidWebhook([Problem("$", f"a webhook is an object, not {describe_type(raw)}")])
+        reason = Reason("not-an-object", f"a webhook is an object, not {describe_type(raw)}")
+        raise InvalidWebhook([reason.problem_at("$")])
     if DEAD_LETTER in body:
         return {key: value for key, value in body.items() if key != DEAD_LETTER}
     return body
@@ -91,23 +104,23 @@ class Webhook:
         if not _KEYS.issuperset(self.body):
             for key in self.body:
                 if key not in _KEYS:
-                    self.add_note(key, "passed over: no part of a webhook of Iterable's")
+                    self.add_note(key, _UNKNOWN_KEY)
         #: The time of the event in ISO 8601; None if the webhook has none.
         self.timestamp = self._read_timestamp()
 
-    def add_problem(self, path: str, message: str) -> None:
+    def add_problem(self, path: str, reason: Reason) -> None:
         """Add a problem, unless the same place, or one inside it, has one already."""
         if not self._has_problem(path):
-            add_problem(self.problems, path, message)
+            add_problem(self.problems, path, reason)
 
     def _has_problem(self, path: str) -> bool:
         inside = (f"{path}.", f"{path}[")
         listed = islice(self.problems, MAX_LISTED)
         return any(problem.path == path or problem.path.startswith(inside) for problem in listed)
 
-    def add_note(self, path: str, message: str) -> None:
+    def add_note(self, path: str, reason: Reason) -> None:
         """Add a note."""
-        add_note(self.notes, path, message)
+        add_note(self.notes, path, reason)
 
     def name_fields(self, names: Names) -> dict[str, Any]:
         """Return the fields by their names; of two with the same name only the first."""
@@ -118,14 +131,14 @@ class Webhook:
         for key in self.fields:
             first = keys.setdefault(names[key], key)
             if first != key:
-                message = f"left out: dataFields.{first} goes by the same name"
-                self.add_note(f"dataFields.{key}", message)
+                words = f"left out: dataFields.{first} goes by the same name"
+                self.add_note(f"dataFields.{key}", Reason("same-name", words))
         return {name: self.fields[key] for name, key in keys.items()}
 
-    def note_field(self, name: str, names: Names, message: str) -> None:
+    def note_field(self, name: str, names: Names, reason: Reason) -> None:
         """Add a note about the field with this name."""
         key = next(key for key in self.fields if names[key] == name)
-        self.add_note(f"dataFields.{key}", message)
+        self.add_note(f"dataFields.{key}", reason)
 
     def _read_text(self, key: str, *, required: bool = False) -> str | None:
         """Return a top-level field; None if it is blank. Anything but a string is a problem."""
@@ -133,23 +146,22 @@ class Webhook:
         if type(value) is str and value:
             return value
         if not is_blank(value):
-            self.add_problem(key, f"must be a string, not {describe_type(value)}")
+            self.add_problem(key, not_a_string(value))
         elif required:
-            self.add_problem(key, "missing")
+            self.add_problem(key, MISSING)
         return None
 
     def _read_fields(self) -> dict[str, Any]:
         fields = self.body.get("dataFields")
         if type(fields) is dict:
             return fields
-        wrong = f"must be an object, not {describe_type(fields)}"
-        self.add_problem("dataFields", "missing" if fields is None else wrong)
+        self.add_problem("dataFields", MISSING if fields is None else not_an_object(fields))
         return {}
 
     def _read_user_id(self) -> str | None:
         number = self.body.get("userId")
         if type(number) is int or type(number) is float:
-            self.add_note("userId", "a number, sent as a string")
+            self.add_note("userId", SENT_AS_STRING)
             return str(as_id(number))
         return self._read_text("userId")
 
@@ -167,17 +179,16 @@ class Webhook:
 
     def _add_identity_problem(self, fallback: Any) -> None:
         if not is_blank(fallback):
-            self.add_problem("dataFields.email", f"must be a string, not {describe_type(fallback)}")
+            self.add_problem("dataFields.email", not_a_string(fallback))
         elif not any(map(self._has_problem, ("email", "userId", "dataFields.email"))):
-            self.add_problem("email", "missing, and there is no userId: nobody is named")
+            self.add_problem("email", _NOBODY)
 
     def _read_timestamp(self) -> str | None:
         created = self.fields.get("createdAt")
         if is_blank(created):
-            self.add_note("dataFields.createdAt", "missing, so Segment takes the time of receipt")
+            self.add_note("dataFields.createdAt", _NO_TIME)
             return None
         moment = read_as_iso(created)
         if moment is None:
-            message = "not a date; use ISO 8601, or Unix seconds or milliseconds"
-            self.add_problem("dataFields.createdAt", message)
+            self.add_problem("dataFields.createdAt", NOT_A_DATE)
         return moment

@@ -144,7 +144,7 @@ def test_translate_writes_one_line_for_each_event_in_order() -> None:
             "error": {
                 "type": "InvalidEvent",
                 "message": f"userId: {NO_IDENTITY}",
-                "problems": [{"path": "userId", "message": NO_IDENTITY}],
+                "problems": [{"path": "userId", "message": NO_IDENTITY, "code": "no-user"}],
             },
         },
         *(
@@ -171,7 +171,13 @@ def test_translate_writes_one_line_for_each_event_in_order() -> None:
                     "body": {"userId": "5", "eventName": "Signed Up", "dataFields": {}},
                 }
             ],
-            "notes": [{"path": "userId", "message": "a number, sent as a string"}],
+            "notes": [
+                {
+                    "path": "userId",
+                    "message": "a number, sent as a string",
+                    "code": "sent-as-string",
+                }
+            ],
         },
     ]
 
@@ -585,7 +591,7 @@ def test_send_writes_what_became_of_each_event(monkeypatch: pytest.MonkeyPatch) 
                 "type": "InvalidEvent",
                 "code": None,
                 "message": invalid,
-                "problems": [{"path": "userId", "message": NO_IDENTITY}],
+                "problems": [{"path": "userId", "message": NO_IDENTITY, "code": "no-user"}],
             },
         },
         {

@@ -110,11 +110,21 @@ def test_subscriptions_that_failed_stand_beside_the_others(mappings: str) -> Non
         "errors": [
             {
                 "subscription": "Plans",
-                "problems": [{"path": "mergeNestedObjects", "message": NOT_A_BOOLEAN}],
+                "problems": [
+                    {
+                        "path": "mergeNestedObjects",
+                        "message": NOT_A_BOOLEAN,
+                        "code": "not-a-boolean",
+                    }
+                ],
             }
         ],
         "notes": [
-            {"path": f"{name}: userId", "message": "a number, taken as a string"}
+            {
+                "path": f"{name}: userId",
+                "message": "a number, taken as a string",
+                "code": "sent-as-string",
+            }
             for name in ("Events", "Plans")
         ],
     }
@@ -130,7 +140,7 @@ def test_an_event_of_which_all_failed_is_refused(mappings: str) -> None:
         "error": {
             "type": "InvalidEvent",
             "message": "Events: eventName: missing",
-            "problems": [{"path": "Events: eventName", "message": "missing"}],
+            "problems": [{"path": "Events: eventName", "message": "missing", "code": "missing"}],
         },
     }
     assert unreadable["error"]["type"] == "InvalidJSON"
@@ -235,7 +245,9 @@ def test_send_names_what_failed_of_each_event(iterable: LocalIterable, mappings:
         }
     ]
     assert (half["outcome"], half["error"]["type"]) == ("rejected", "InvalidEvent")
-    assert half["error"]["problems"] == [{"path": "mergeNestedObjects", "message": NOT_A_BOOLEAN}]
+    assert half["error"]["problems"] == [
+        {"path": "mergeNestedObjects", "message": NOT_A_BOOLEAN, "code": "not-a-boolean"}
+    ]
     assert (refused["outcome"], refused["error"]["type"]) == ("rejected", "EventDisallowed")
     assert [(each["subscription"], each["type"]) for each in refused["failures"]] == [
         ("Events", "EventDisallowed")

@@ -33,8 +33,8 @@ SAME: list[tuple[Any, Any]] = [
         refused(("b", "in German", "not-a-date"), ("a", "in French", "missing")),
     ),
     (
-        SENT | {"notes": [{"path": "a", "message": "x"}]},
-        SENT | {"notes": [{"path": "a", "message": "y", "code": "of-its-own"}]},
+        SENT | {"notes": [{"path": "a", "message": "x", "code": "missing"}]},
+        SENT | {"notes": [{"path": "a", "code": "missing"}]},
     ),
     (
         {"returned": {"statusCode": 200, "body": "x"}, "delivered": [1]},
@@ -64,7 +64,16 @@ DIFFERENT: list[tuple[Any, Any, str]] = [
     (calls([1]), calls([1, 2]), "calls[0].body: expected [1], not [1, 2]"),
     (calls({"a": "<now>"}), calls({"a": None}), 'calls[0].body.a: expected "<now>", not null'),
     (SENT, {"messageId": "m1", "calls": 5}, "calls: expected ["),
-    (SENT, SENT | {"notes": [{"path": "a", "message": "x"}]}, "notes: expected nothing, not ["),
+    (
+        SENT,
+        SENT | {"notes": [{"path": "a", "message": "x", "code": "missing"}]},
+        "notes: expected nothing, not [",
+    ),
+    (
+        SENT | {"notes": [{"path": "a", "message": "x", "code": "missing"}]},
+        SENT | {"notes": [{"path": "a"}]},
+        'notes[0]: expected ["a", "missing"], not {"path": "a"}',
+    ),
     (SENT, SENT | {"errors": "odd"}, 'errors: expected nothing, not "odd"'),
     (
         refused(("a", "x", "missing")),
@@ -99,13 +108,15 @@ def test_every_difference_is_named_and_a_long_value_is_cut() -> None:
 
 
 def test_an_implementation_may_have_no_notes() -> None:
-    noted = SENT | {"notes": [{"path": "a", "message": "x"}]}
+    noted = SENT | {"notes": [{"path": "a", "message": "x", "code": "missing"}]}
     assert compare(noted, SENT, notes=False) == []
     assert len(compare(noted, SENT)) == 1
 
 
 def test_of_the_original_neither_notes_nor_problems_nor_the_id_count() -> None:
-    noted = calls({"at": 1_675_629_730}) | {"notes": [{"path": "a", "message": "x"}]}
+    noted = calls({"at": 1_675_629_730}) | {
+        "notes": [{"path": "a", "message": "x", "code": "missing"}]
+    }
     original = {"calls": calls({"at": "<now>"})["calls"]}
     assert compare(original, noted, original=True) == []
     assert compare({"error": "why"}, refused(("a", "x", "missing")), original=True) == []
@@ -121,7 +132,7 @@ def test_the_moment_of_translation_may_stand_where_the_case_has_no_time() -> Non
 
 def test_failed_subscriptions_are_compared_by_name_and_problems() -> None:
     def failed(name: str, message: str) -> dict[str, Any]:
-        problem = {"path": "a", "message": message}
+        problem = {"path": "a", "message": message, "code": "missing"}
         return SENT | {"errors": [{"subscription": name, "problems": [problem]}]}
 
     assert compare(failed("One", "x"), failed("One", "y")) == []

@@ -201,9 +201,9 @@ def test_an_invalid_event_is_rejected_and_nothing_is_sent() -> None:
     assert type(outcome) is Rejected
     assert isinstance(outcome.error, InvalidEvent)
     problems = (
-        Problem("properties", "must be an object, not a number"),
-        Problem("userId", "Must set either userId or email"),
-        Problem("event", "missing"),
+        Problem("properties", "must be an object, not a number", "not-an-object"),
+        Problem("userId", "Must set either userId or email", "no-user"),
+        Problem("event", "missing", "missing"),
     )
     assert outcome.error.problems == problems
     message = "; ".join(map(str, problems))
@@ -222,7 +222,7 @@ def test_an_invalid_event_is_rejected_and_nothing_is_sent() -> None:
             "type": "InvalidEvent",
             "code": None,
             "message": message,
-            "problems": [{"path": each.path, "message": each.message} for each in problems],
+            "problems": [attrs.asdict(each) for each in problems],
         },
     }
     assert result.client.sent == []
@@ -250,13 +250,13 @@ def test_a_skipped_event_is_told_and_nothing_is_sent() -> None:
 
 def test_notes_are_carried_to_the_outcome() -> None:
     result = deliver(ACCEPTED, event=EVENT | {"userId": 5})
-    assert result.outcome.notes == (Note("userId", "a number, sent as a string"),)
+    assert result.outcome.notes == (Note("userId", "a number, sent as a string", "sent-as-string"),)
 
 
 @pytest.mark.parametrize("reply", [error(errors.BadRequest), error(errors.Forbidden), AMBIGUOUS])
 def test_notes_are_carried_to_the_outcome_of_a_failure(reply: errors.ApiError) -> None:
     result = deliver(reply, event=EVENT | {"userId": 5}, retry=RetryPolicy(deadline=0))
-    assert result.outcome.notes == (Note("userId", "a number, sent as a string"),)
+    assert result.outcome.notes == (Note("userId", "a number, sent as a string", "sent-as-string"),)
 
 
 @pytest.mark.parametrize("kind", REFUSALS)

@@ -44,7 +44,7 @@ from tests.support.interrupting import Interruption, at_each_line, raise_interru
 NOW = datetime(2024, 5, 6, 7, 8, 9, 123_456, UTC)
 TIME = "2024-05-06T07:08:09.123Z"
 EVENT = {"type": "identify", "messageId": "m-1", "traits": {"name": "Zoë"}}
-INVALID = InvalidEvent([Problem("userId", "missing")], "m-1")
+INVALID = InvalidEvent([Problem("userId", "missing", "missing")], "m-1")
 
 
 def make_rejected(error: IterableDestinationError = INVALID, **about: Any) -> Rejected:
@@ -80,7 +80,7 @@ def test_a_line_is_the_event_and_what_became_of_it(letters: DeadLetters, path: P
             "type": "InvalidEvent",
             "code": None,
             "message": "userId: missing",
-            "problems": [{"path": "userId", "message": "missing"}],
+            "problems": [{"path": "userId", "message": "missing", "code": "missing"}],
         },
         "time": TIME,
     }
@@ -170,6 +170,7 @@ def test_what_json_cannot_hold_is_named(letters: DeadLetters, path: Path) -> Non
     assert problem == {
         "path": "traits.a",
         "message": "is a value of type bytes, which JSON cannot hold",
+        "code": "not-json",
     }
 
 
@@ -202,7 +203,7 @@ def test_an_event_that_cannot_be_read_leaves_a_trace(letters: DeadLetters, path:
     )
     [broken, other] = events(path)
     assert broken["deadLetter"]["notJSON"] == [
-        {"path": "$", "message": "cannot be read: RuntimeError"}
+        {"path": "$", "message": "cannot be read: RuntimeError", "code": "unreadable"}
     ]
     assert other["type"] == "identify"
 

@@ -357,17 +357,25 @@ NO_EMAIL = "not a valid email address (expected name@host.domain)"
 @pytest.mark.parametrize(
     ("new", "who", "problems"),
     [
-        ("new@b.co", {}, [Problem("currentUserId", "Must set either userId or email")]),
-        ("new", {"user_id": "u-1"}, [Problem("newEmail", NO_EMAIL)]),
-        ("", {"user_id": "u-1"}, [Problem("newEmail", NO_EMAIL)]),
-        (None, {"user_id": "u-1"}, [Problem("newEmail", "must be a string, not null")]),
+        ("new@b.co", {}, [Problem("currentUserId", "Must set either userId or email", "no-user")]),
+        ("new", {"user_id": "u-1"}, [Problem("newEmail", NO_EMAIL, "invalid-email")]),
+        ("", {"user_id": "u-1"}, [Problem("newEmail", NO_EMAIL, "invalid-email")]),
+        (
+            None,
+            {"user_id": "u-1"},
+            [Problem("newEmail", "must be a string, not null", "not-a-string")],
+        ),
         (
             "new",
             {"email": "old", "user_id": "x" * 53},
             [
-                Problem("currentEmail", NO_EMAIL),
-                Problem("currentUserId", "is 53 characters long; a userId has at most 52"),
-                Problem("newEmail", NO_EMAIL),
+                Problem("currentEmail", NO_EMAIL, "invalid-email"),
+                Problem(
+                    "currentUserId",
+                    "is 53 characters long; a userId has at most 52",
+                    "user-id-too-long",
+                ),
+                Problem("newEmail", NO_EMAIL, "invalid-email"),
             ],
         ),
     ],
@@ -514,7 +522,9 @@ def test_an_error_comes_out_of_a_pickle_as_it_went_in(script: Script) -> None:
 
 
 def test_an_error_found_here_comes_out_of_a_pickle_as_it_went_in() -> None:
-    error = errors.InvalidEvent([Problem("userId", "missing"), Problem("type", "missing")], "m-1")
+    error = errors.InvalidEvent(
+        [Problem("userId", "missing", "missing"), Problem("type", "missing", "missing")], "m-1"
+    )
     restored = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
     assert str(restored) == "userId: missing; type: missing"
     assert (restored.problems, restored.message_id) == (error.problems, "m-1")

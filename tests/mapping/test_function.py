@@ -239,7 +239,9 @@ def test_an_event_that_cannot_be_read_is_refused_with_its_place(
     }
     with pytest.raises(InvalidEvent) as caught:
         DestinationFunction()(events[place], SETTINGS)
-    assert caught.value.problems == (Problem(place, f"cannot be read: {error.__name__}"),)
+    assert caught.value.problems == (
+        Problem(place, f"cannot be read: {error.__name__}", "unreadable"),
+    )
     assert caught.value.message_id == ("m-1" if place in {"type", "properties.at"} else None)
     assert caught.value.identity == (WHO if place == "properties.at" else None)
 
@@ -347,29 +349,30 @@ INVALID: list[tuple[Any, list[Problem]]] = [
     (
         UpdateEmail(Identity(), "new"),
         [
-            Problem("currentUserId", "Must set either userId or email"),
+            Problem("currentUserId", "Must set either userId or email", "no-user"),
             Problem(
                 "newEmail",
                 "not a valid email address (expected name@host.domain)",
+                "invalid-email",
             ),
         ],
     ),
-    (TrackEvent(WHO, None), [Problem("eventName", "missing")]),
+    (TrackEvent(WHO, None), [Problem("eventName", "missing", "missing")]),
     (
         UpdateUser(WHO, {"a": {"b": b"c"}}),
-        [Problem("dataFields.a.b", "is a value of type bytes, which JSON cannot hold")],
+        [Problem("dataFields.a.b", "is a value of type bytes, which JSON cannot hold", "not-json")],
     ),
     (
         UpdateUser(WHO, {"a": float("nan")}),
-        [Problem("dataFields.a", "is NaN, which JSON cannot hold")],
+        [Problem("dataFields.a", "is NaN, which JSON cannot hold", "not-json")],
     ),
     (
         TrackEvent(WHO, "A", created_at=datetime(2023, 1, 1, tzinfo=UTC)),  # type: ignore[arg-type]
-        [Problem("$", "a call of the function has a value that JSON cannot hold")],
+        [Problem("$", "a call of the function has a value that JSON cannot hold", "not-json")],
     ),
     (
         UpdateCart(WHO, [{"id": "1", "name": "P", "price": 1, "quantity": 1, "extra": {1, 2}}]),
-        [Problem("$", "a call of the function has a value that JSON cannot hold")],
+        [Problem("$", "a call of the function has a value that JSON cannot hold", "not-json")],
     ),
 ]
 

@@ -36,7 +36,7 @@ def event() -> dict[str, Any]:
 def test_nan_is_null_if_that_is_asked_for(mappings: Any) -> None:
     settings = Settings(nan_as_null=True, mappings=mappings)
     translation = translate(event(), settings)
-    assert translation.notes == (Note("traits.plan", "NaN, taken as null"),)
+    assert translation.notes == (Note("traits.plan", "NaN, taken as null", "nan-as-null"),)
     fields = translation.calls[0].body()["dataFields"]
     assert fields == {"seats": 3} | ({} if mappings is None else {"plan": None})
     assert translate(event() | {"traits": {}}, settings).notes == ()

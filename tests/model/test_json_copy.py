@@ -380,7 +380,7 @@ def test_problems_are_added_to_those_there() -> None:
     data_fields({"a": 1j}, "p", problems)
     assert problems == [
         before,
-        Problem("p.a", "is a value of type complex, which JSON cannot hold"),
+        Problem("p.a", "is a value of type complex, which JSON cannot hold", "not-json"),
     ]
 
 
@@ -397,7 +397,8 @@ def test_problems_are_added_to_those_there() -> None:
     ids=["empty", "unicode", "longest", "longest in characters", "too long", "surrogate"],
 )
 def test_a_text_can_be_sent_or_it_is_said_why_not(text: str, expected: str | None) -> None:
-    assert text_problem(text) == expected
+    problem = text_problem(text)
+    assert (problem and problem.message) == expected
 
 
 def test_utc_moments_of_the_whole_calendar_can_be_sent() -> None:

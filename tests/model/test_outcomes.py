@@ -63,15 +63,15 @@ def test_an_outcome_knows_nothing_by_default() -> None:
 
 ERRORS: list[tuple[IterableDestinationError, str | None, dict[str, Any]]] = [
     (
-        InvalidEvent([Problem("userId", "missing"), Problem("event", "missing")]),
+        InvalidEvent([Problem("userId", "missing", "missing"), Problem("event", "mine")]),
         "r-1",
         {
             "type": "InvalidEvent",
             "code": None,
             "message": "said",
             "problems": [
-                {"path": "userId", "message": "missing"},
-                {"path": "event", "message": "missing"},
+                {"path": "userId", "message": "missing", "code": "missing"},
+                {"path": "event", "message": "mine", "code": "other"},
             ],
         },
     ),

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from iterable_destination.errors import InvalidEvent, Problem
+from iterable_destination.errors import InvalidEvent, Problem, Reason
 from iterable_destination.mapping.translate import translate
 from iterable_destination.model import json_codec
 from iterable_destination.model.json_copy import MAX_NESTING as MAX_FIELDS_NESTING
@@ -192,7 +192,7 @@ NO_DATE = "is a date outside the years 1 to 9999"
 )
 def test_what_json_cannot_hold_is_kept_in_words(value: Any, reason: str, shown: str) -> None:
     plain = serialize_event({"traits": {"a": [value]}})
-    assert plain.problems == (Problem("traits.a[0]", reason),)
+    assert [(each.path, each.message) for each in plain.problems] == [("traits.a[0]", reason)]
     [[words, poison]] = plain.value["traits"]["a"]
     assert words.startswith(f"{reason}: {shown}")
     assert math.isnan(poison)
@@ -206,8 +206,8 @@ def test_what_is_kept_in_words_is_short(value: Any) -> None:
 
 
 def test_an_event_that_cannot_be_read_is_told_in_words() -> None:
-    plain = unreadable(b"abc", "cannot be read")
-    assert plain.problems == (Problem("$", "cannot be read"),)
+    plain = unreadable(b"abc", Reason("unreadable", "cannot be read"))
+    assert plain.problems == (Problem("$", "cannot be read", "unreadable"),)
     assert plain.encoded() == b"[\"cannot be read: b'abc'\",NaN]"
 
 
@@ -226,8 +226,8 @@ def test_keys_that_are_no_strings_stay_apart_and_are_refused_again() -> None:
         "\ud800not a string: None": "c",
     }
     assert plain.problems == (
-        Problem("traits", "has a key that is a number; JSON's keys are strings"),
-        Problem("traits", "has a key that is null; JSON's keys are strings"),
+        Problem("traits", "has a key that is a number; JSON's keys are strings", "invalid-key"),
+        Problem("traits", "has a key that is null; JSON's keys are strings", "invalid-key"),
     )
     with pytest.raises(InvalidEvent, match="traits: has a key that"):
         translate(store(event))
@@ -246,7 +246,9 @@ def test_keys_that_look_the_same_stay_apart() -> None:
 def test_a_date_is_no_text_where_text_is_read(key: str) -> None:
     day = date(2023, 2, 5)
     plain = serialize_event({key: day, "traits": {key: day}})
-    assert plain.problems == (Problem(key, "is a value of type date, which JSON cannot hold"),)
+    assert plain.problems == (
+        Problem(key, "is a value of type date, which JSON cannot hold", "not-json"),
+    )
     assert plain.value["traits"] == {key: "2023-02-05"}
 
 
@@ -257,7 +259,9 @@ def test_what_is_no_object_is_kept_as_it_is(event: Any) -> None:
 
 def test_what_is_no_json_at_all_is_kept_as_something_that_is_refused() -> None:
     plain = serialize_event(b"abc")
-    assert plain.problems == (Problem("$", "is a value of type bytes, which JSON cannot hold"),)
+    assert plain.problems == (
+        Problem("$", "is a value of type bytes, which JSON cannot hold", "not-json"),
+    )
     with pytest.raises(InvalidEvent, match="an event is an object"):
         translate(store(b"abc"))
 
@@ -310,7 +314,9 @@ def test_what_contains_itself_is_refused_again_but_not_where_nobody_looks() -> N
     event = {"type": "identify", "userId": "u-1", "context": {"library": ring}}
     plain = serialize_event(event)
     places = ["context.library[0]", "context.library[1].ring"]
-    assert plain.problems == tuple(Problem(place, "contains itself") for place in places)
+    assert plain.problems == tuple(
+        Problem(place, "contains itself", "circular") for place in places
+    )
     assert translate_or_refuse(store(event)) == translate_or_refuse(event)
     assert translate_or_refuse(event)[0] == "fine"
     assert translate_or_refuse(store(event | {"traits": {"a": ring}}))[0] == "invalid"

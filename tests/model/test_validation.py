@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from iterable_destination.errors import Reason
 from iterable_destination.model.calls import (
     Call,
     Identity,
@@ -94,7 +95,7 @@ def test_an_email_is_never_judged_more_strictly_than_by_iterable(email: str) -> 
 
 @pytest.mark.parametrize("email", NO_EMAILS, ids=ascii)
 def test_what_is_certainly_no_email_is_refused(email: str) -> None:
-    assert email_problem(email) == NO_EMAIL
+    assert email_problem(email) == Reason("invalid-email", NO_EMAIL)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +113,8 @@ def test_what_is_certainly_no_email_is_refused(email: str) -> None:
     ids=["null", "number", "boolean", "list", "NaN", "surrogate", "longest", "too long"],
 )
 def test_an_email_is_a_text_that_can_be_sent(email: Any, message: str | None) -> None:
-    assert email_problem(email) == message
+    problem = email_problem(email)
+    assert (problem and problem.message) == message
 
 
 @pytest.mark.parametrize(
@@ -147,7 +149,8 @@ def test_a_user_id_has_1_to_52_printable_characters_of_ascii(user_id: str) -> No
     ids=ascii,
 )
 def test_what_is_no_user_id_is_refused(user_id: Any, message: str) -> None:
-    assert user_id_problem(user_id) == message
+    problem = user_id_problem(user_id)
+    assert (problem and problem.message) == message
 
 
 @pytest.mark.parametrize(
@@ -422,5 +425,6 @@ def test_every_problem_of_a_call_is_listed() -> None:
 
 def test_of_very_many_lookalikes_the_first_are_named() -> None:
     said = missing_identity_problem(f"k{number}" for number in range(12))
-    assert said.endswith("k8, k9, …)")
-    assert missing_identity_problem(["a"]).endswith("as one: a)")
+    assert said.message.endswith("k8, k9, …)")
+    assert missing_identity_problem(["a"]).message.endswith("as one: a)")
+    assert said.code == missing_identity_problem([]).code == "no-user"

@@ -82,6 +82,7 @@ def test_what_is_wrong_is_listed_and_marked(page: Page) -> None:
     assert {
         "path": ["properties"],
         "message": "properties.total: missing",
+        "code": "missing",
         "severity": "error",
     } in (answer["marks"])
     assert {tuple(mark["path"]) for mark in answer["marks"]} >= {

@@ -31,14 +31,20 @@ def test_a_problem_is_marked_at_its_value_and_a_note_too() -> None:
     event = {"type": "track", "event": "Order Completed", "userId": 7}
     event |= {"properties": {"total": 1, "products": [{"product_id": "p", "name": "n"}]}}
     assert mark(event) >= {
-        Mark(("properties", "products", 0), "properties.products[0].price: missing", "error")
+        Mark(
+            ("properties", "products", 0),
+            "properties.products[0].price: missing",
+            "missing",
+            "error",
+        )
     }
     good = {**event, "properties": {"total": "9"}}
     assert mark(good) == {
-        Mark(("userId",), "userId: a number, sent as a string", "warning"),
+        Mark(("userId",), "userId: a number, sent as a string", "sent-as-string", "warning"),
         Mark(
             ("properties", "total"),
             "properties.total: a string, sent as the number it says",
+            "sent-as-number",
             "warning",
         ),
     }
@@ -46,8 +52,10 @@ def test_a_problem_is_marked_at_its_value_and_a_note_too() -> None:
 
 def test_what_is_missing_is_marked_where_it_should_be() -> None:
     event = {"type": "track", "event": "Order Completed", "userId": "u-1", "properties": {}}
-    assert mark(event) == {Mark(("properties",), "properties.total: missing", "error")}
-    assert mark({"type": "track", "userId": "u-1"}) == {Mark((), "event: missing", "error")}
+    assert mark(event) == {Mark(("properties",), "properties.total: missing", "missing", "error")}
+    assert mark({"type": "track", "userId": "u-1"}) == {
+        Mark((), "event: missing", "missing", "error")
+    }
 
 
 def test_what_a_subscription_says_is_marked_at_the_place_it_maps() -> None:
@@ -55,8 +63,8 @@ def test_what_a_subscription_says_is_marked_at_the_place_it_maps() -> None:
     event = {"type": "track", "event": "Seen", "userId": 7, "properties": {"name": None}}
     marks = mark(event, mappings=encode([subscribe("trackEvent", mapping)]))
     assert marks == {
-        Mark(("userId",), "Mine: userId: a number, taken as a string", "warning"),
-        Mark(("properties", "name"), "Mine: eventName: missing", "error"),
+        Mark(("userId",), "Mine: userId: a number, taken as a string", "sent-as-string", "warning"),
+        Mark(("properties", "name"), "Mine: eventName: missing", "missing", "error"),
     }
 
 
@@ -79,12 +87,16 @@ def test_what_comes_from_no_place_is_marked_at_the_event() -> None:
 
 def test_an_event_that_no_subscription_can_read_is_marked() -> None:
     marks = mark({"type": 7}, mappings="presets")
-    assert marks == {Mark(("type",), "type: must be a string, not a number", "error")}
+    assert marks == {
+        Mark(("type",), "type: must be a string, not a number", "not-a-string", "error")
+    }
 
 
 @pytest.mark.parametrize(("kind", "severity"), [(Problem, "error"), (Note, "warning")])
 def test_a_webhook_is_marked(kind: Any, severity: str) -> None:
     webhook = {"email": "x", "dataFields": {"createdAt": 5}}
-    found = [kind("dataFields.createdAt", "bad")]
+    found = [kind("dataFields.createdAt", "bad", "mine")]
     path = ("dataFields", "createdAt")
-    assert mark_webhook(webhook, found) == (Mark(path, "dataFields.createdAt: bad", severity),)
+    assert mark_webhook(webhook, found) == (
+        Mark(path, "dataFields.createdAt: bad", "mine", severity),
+    )

@@ -393,16 +393,30 @@ PROTOCOLS = ("CREATE ", "DELETE ", "INSERT ", "PRAGMA ", "SELECT ", "+ 1", "- 1"
 GAP = "<…>"
 
 
+def parse(module: str) -> tuple[ast.Module, dict[str, str]]:
+    """Return the tree of a module, and its constants that are texts or numbers, by what names them.
+
+    Those of a ``Reason`` are its ``NAME.code`` and ``NAME.message``.
+    """
+    tree = ast.parse((PACKAGE / f"{module}.py").read_text("utf-8"))
+    constants: dict[str, str] = {}
+    for node in tree.body:
+        if not isinstance(node, ast.AnnAssign) or not isinstance(node.target, ast.Name):
+            continue
+        name = node.target.id
+        if isinstance(node.value, ast.Constant):
+            constants[name] = str(node.value.value)
+        elif isinstance(node.value, ast.Call) and ast.unparse(node.value.func) == "Reason":
+            parts = zip((f"{name}.code", f"{name}.message"), node.value.args, strict=True)
+            constants |= {
+                part: str(arg.value) for part, arg in parts if isinstance(arg, ast.Constant)
+            }
+    return tree, constants
+
+
 def templates(module: str) -> set[str]:
     """Return the texts of a module that are sentences, with a gap for each value put in."""
-    tree = ast.parse((PACKAGE / f"{module}.py").read_text("utf-8"))
-    constants = {
-        node.target.id: str(node.value.value)
-        for node in tree.body
-        if isinstance(node, ast.AnnAssign)
-        and isinstance(node.target, ast.Name)
-        and isinstance(node.value, ast.Constant)
-    }
+    tree, constants = parse(module)
     shown = (text.encode(errors="backslashreplace").decode() for text in _texts(tree, constants))
     texts = {gapped(text) for text in shown if not text.startswith(PROTOCOLS)}
     return {text for text in texts if " " in text.replace(GAP, "").strip()}
@@ -422,8 +436,7 @@ def _piece(part: ast.expr, constants: dict[str, str]) -> str:
     if isinstance(part, ast.Constant):
         return str(part.value)
     assert isinstance(part, ast.FormattedValue)
-    name = part.value.id if isinstance(part.value, ast.Name) else ""
-    text = constants.get(name, GAP)
+    text = constants.get(ast.unparse(part.value), GAP)
     return f"{int(text):,}" if part.format_spec is not None and text.isdecimal() else text
 
 
@@ -537,6 +550,55 @@ def test_every_message_of_the_reference_is_in_a_module() -> None:
     first = [row[0] for row in rows(MESSAGES.replace(first_table("Errors"), ""))]
     written = {gapped(span) for cell in first for span in code(cell)}
     assert written - said == {"missing"}  # one word is no sentence to look for
+
+
+def reasons(module: str) -> Iterator[tuple[str, str]]:
+    """Yield the words of each reason of a module, with gaps, and its code.
+
+    One that has the code of another reason, which only an event tells, is left out.
+    """
+    tree, constants = parse(module)
+    words: dict[str, ast.expr] = {}
+    calls = (ast.Assign, ast.Call)
+    for node in sorted((n for n in ast.walk(tree) if isinstance(n, calls)), key=_position):
+        if isinstance(node, ast.Assign):
+            words[ast.unparse(node.targets[0])] = node.value
+        elif ast.unparse(node.func) == "Reason":
+            its_code, said = node.args
+            name = ast.unparse(its_code)
+            found = its_code.value if isinstance(its_code, ast.Constant) else constants.get(name)
+            if found is not None:
+                said = words.get(ast.unparse(said), said)
+                yield from ((gapped(text), str(found)) for text in _texts(said, constants))
+
+
+def _position(node: ast.stmt | ast.expr) -> tuple[int, int]:
+    return node.lineno, node.col_offset
+
+
+def test_every_code_is_in_the_tables_beside_its_words_and_no_other_is() -> None:
+    said = {reason for module in SPEAKING for reason in reasons(module)}
+    written: set[tuple[str, str]] = set()
+    for table in (each for text in REFERENCE.values() for each in TABLE.findall(text)):
+        head, *body = rows(table)
+        if "Code" in head:
+            column = head.index("Code")
+            pairs = [
+                (text, its) for row in body for text in code(row[0]) for its in code(row[column])
+            ]
+            written |= {(gapped(text), its) for text, its in pairs}
+    assert written == said
+
+
+def test_every_problem_and_note_of_the_package_is_made_of_a_reason() -> None:
+    made = {
+        (str(path.relative_to(PACKAGE)), ast.unparse(node.func))
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call)
+    }
+    where = {path for path, called in made if called in {"Problem", "Note"}}
+    assert where == {"errors.py"}
 
 
 def test_the_kinds_of_values_are_those_that_are_named() -> None:

@@ -82,7 +82,7 @@ def test_problems_of_the_first_refused_are_told() -> None:
     kinds = [InvalidEvent(problems), *(InvalidCall(problems[:1]) for _ in range(6))]
     outcomes = [Rejected(index=n, error=error) for n, error in enumerate(kinds)]
     result = summarize(iter(outcomes))
-    wrong = [{"path": f"traits.{n}", "message": "is wrong"} for n in range(7)]
+    wrong = [{"path": f"traits.{n}", "message": "is wrong", "code": "other"} for n in range(7)]
     assert result == {
         "rejected": 7,
         "errors": {"InvalidEvent": 1, "InvalidCall": 6},

@@ -419,7 +419,9 @@ INVALID = {"type": "track", "event": "A", "messageId": "m-9", "properties": {"em
 REFUSED = {"InvalidEvent": 1}
 PROBLEMS = {
     "index": 1,
-    "problems": [{"path": "userId", "message": "Must set either userId or email"}],
+    "problems": [
+        {"path": "userId", "message": "Must set either userId or email", "code": "no-user"}
+    ],
 }
 
 

@@ -100,14 +100,16 @@ def test_a_note_names_the_key_as_it_was_spelled() -> None:
     track = translate_or_none({**WEBHOOK, "dataFields": {**FIELDS, "User-Agent": 5}})
     assert track is not None
     message = "left where it is: the context needs a string, not a number"
-    assert track.notes == (Note("dataFields.User-Agent", message),)
+    assert track.notes == (Note("dataFields.User-Agent", message, "not-a-string"),)
 
 
 def test_an_invalid_webhook_has_no_message_id() -> None:
     with pytest.raises(InvalidWebhook) as caught:
         to_segment([])
     assert caught.value.message_id is None
-    assert caught.value.problems == (Problem("$", "a webhook is an object, not a list"),)
+    assert caught.value.problems == (
+        Problem("$", "a webhook is an object, not a list", "not-an-object"),
+    )
 
 
 @given(webhooks)

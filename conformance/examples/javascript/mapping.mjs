@@ -19,7 +19,7 @@ export function translate(event, settings = {}) {
   const problems = [];
   const who = findIdentity(event);
   if (Object.keys(who).length === 0) {
-    problems.push(problem("userId", "Must set either userId or email", "no-identity"));
+    problems.push(problem("userId", "Must set either userId or email", "no-user"));
   }
   const createdAt = readTimestamp(event.timestamp, problems);
   const eventName = isPage ? namePage(event, chosen) : event.event;

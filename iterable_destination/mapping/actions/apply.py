@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from iterable_destination.errors import InvalidEvent, Problem
+from iterable_destination.errors import InvalidEvent, Reason
 from iterable_destination.mapping.actions.call_builders import CALLS
 from iterable_destination.mapping.actions.coercion import Findings
 from iterable_destination.mapping.actions.mapping_kit.directive_options import Unmappable
@@ -18,7 +18,7 @@ from iterable_destination.model.segment_event import EventHeader, unreadable_eve
 from iterable_destination.model.settings import Settings
 from iterable_destination.model.validation import PLACEHOLDER, PLACEHOLDER_IDS
 
-NO_IDENTITY: Final = "Must include email or userId."
+NO_IDENTITY: Final = Reason("no-user", "Must include email or userId.")
 #: Fields inside which some actions have the email and the userId.
 _IDENTITY_HOLDERS: Final = ("user", "identifier")
 
@@ -54,13 +54,14 @@ def apply_subscription(
             payload = {} if payload is NOTHING else as_object(scalar(payload))
             if payload is None:
                 kind = describe_type(made.payload)
-                made.add_problem("mapping", f"must give an object, not {kind}")
+                words = f"must give an object, not {kind}"
+                made.add_problem("mapping", Reason("not-an-object", words))
                 return made
         fields = coerce_fields(subscription.fields, payload, "", made)
         if not made.problems:
             _check_calls(made, CALLS[subscription.action](fields, made), fields, settings)
     except Unmappable as error:
-        made.add_problem(error.place, str(error))
+        made.add_problem(error.place, error.reason)
     except RecursionError:
         raise
     except Exception as error:  # noqa: BLE001 - a value may do and raise anything
@@ -127,4 +128,4 @@ def event_of(header: EventHeader) -> dict[Any, Any]:
 
 def too_deep(header: EventHeader | None) -> InvalidEvent:
     """Return the error for an event that is nested too deeply for the stack that is left."""
-    return InvalidEvent([Problem("$", TOO_DEEP)], None if header is None else header.message_id)
+    return InvalidEvent([TOO_DEEP.problem_at("$")], None if header is None else header.message_id)

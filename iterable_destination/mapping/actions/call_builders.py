@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from iterable_destination.errors import Reason
 from iterable_destination.mapping.actions.coercion import Findings
 from iterable_destination.model import endpoints
 from iterable_destination.model.calls import (
@@ -20,9 +21,12 @@ from iterable_destination.model.calls import (
 )
 from iterable_destination.model.dates import DAYS_STAY
 from iterable_destination.model.json_copy import data_fields
+from iterable_destination.model.reasons import MISSING
 from iterable_destination.model.validation import MANAGED, find_managed_fields, user_id_problem
 
 Payload = dict[str, Any]
+
+_ONE_OF_TWO: Final = Reason("ignored", "passed over: subscriptions counts")
 
 
 def _build_track_event(payload: Payload, found: Findings) -> tuple[Call, ...]:
@@ -78,10 +82,10 @@ def _build_purchase(payload: Payload, found: Findings) -> tuple[Call, ...]:
 def _build_subscription_changes(payload: Payload, found: Findings) -> tuple[Call, ...]:
     named = next((key for key in ("subscriptions", "subscription") if key in payload), None)
     if named is None:
-        found.add_problem("subscriptions", "missing")
+        found.add_problem("subscriptions", MISSING)
         return ()
     if named == "subscriptions" and "subscription" in payload:
-        found.add_note("subscription", "passed over: subscriptions counts")
+        found.add_note("subscription", _ONE_OF_TWO)
     identity, place = _read_identifier(payload)
     prefers_user_id = payload.get("user_identifier_preference") == "userId"
     calls = tuple(
@@ -145,5 +149,6 @@ def _read_id(payload: Payload, found: Findings) -> str | None:
     its_id: str | None = payload.get("id")
     if its_id is None or len(its_id.encode()) <= endpoints.MAX_ID_BYTES:
         return its_id
-    found.add_note("id", f"left out: an id has at most {endpoints.MAX_ID_BYTES} bytes")
+    words = f"left out: an id has at most {endpoints.MAX_ID_BYTES} bytes"
+    found.add_note("id", Reason("too-long", words))
     return None

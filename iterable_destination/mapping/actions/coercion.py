@@ -11,7 +11,7 @@ from collections.abc import Callable
 from math import floor, isfinite
 from typing import Any, Final
 
-from iterable_destination.errors import Note, Problem, add_note, add_problem
+from iterable_destination.errors import Note, Problem, Reason, add_note, add_problem
 from iterable_destination.mapping.actions.number_text import write_number
 from iterable_destination.model.dates import read_as_unix_seconds
 from iterable_destination.model.json_copy import text_problem
@@ -21,6 +21,12 @@ from iterable_destination.model.json_values import (
     as_object,
     describe_type,
     scalar,
+)
+from iterable_destination.model.reasons import (
+    EMPTY_LIST,
+    INVALID_EMAIL,
+    not_a_string,
+    not_an_object,
 )
 from iterable_destination.model.validation import reads_like_email
 
@@ -36,17 +42,17 @@ class Findings:
         #: What Iterable would refuse in values that have their field's type.
         self.refusals: list[Problem] = []
 
-    def add_problem(self, path: str, message: str) -> None:
+    def add_problem(self, path: str, reason: Reason) -> None:
         """Add a problem."""
-        add_problem(self.problems, path, message)
+        add_problem(self.problems, path, reason)
 
-    def add_refusal(self, path: str, message: str) -> None:
+    def add_refusal(self, path: str, reason: Reason) -> None:
         """Add a reason why Iterable would refuse a value."""
-        add_problem(self.refusals, path, message)
+        add_problem(self.refusals, path, reason)
 
-    def add_note(self, path: str, message: str) -> None:
+    def add_note(self, path: str, reason: Reason) -> None:
         """Add a note."""
-        add_note(self.notes, path, message)
+        add_note(self.notes, path, reason)
 
 
 #: Returns a value in the field's type; None, with a problem added, if it cannot be converted.
@@ -55,6 +61,10 @@ Coerce = Callable[[Any, str, Findings], Any]
 #: A number in a text, as JavaScript reads it, except other bases. Used for short texts only.
 _NUMBER: Final = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?\s*", re.ASCII)
 _LONGEST_NUMBER: Final = 300
+
+_NOT_A_DATE: Final = Reason(
+    "not-a-date", "not a date; use ISO 8601, or milliseconds since 1970 as a number"
+)
 
 #: The first and the last millisecond of the years 1 to 9999.
 _MILLISECONDS: Final = range(-62_135_596_800_000, 253_402_300_800_000)
@@ -79,13 +89,13 @@ def coerce_text(value: Any, path: str, found: Findings) -> str | None:
     elif type(single) in {int, float}:
         single = write_number(single) or single
     if not isinstance(single, str):
-        found.add_problem(path, f"must be a string, not {describe_type(single)}")
+        found.add_problem(path, not_a_string(single))
         return None
     if problem := text_problem(single):
         found.add_problem(path, problem)
         return None
     if single is not plain:
-        found.add_note(path, f"{describe_type(plain)}, taken as a string")
+        found.add_note(path, Reason("sent-as-string", f"{describe_type(plain)}, taken as a string"))
     return str(single)
 
 
@@ -94,7 +104,7 @@ def coerce_email(value: Any, path: str, found: Findings) -> str | None:
     text = value if type(value) is str else coerce_text(value, path, found)
     if text is None or reads_like_email(text):
         return text
-    found.add_problem(path, "not a valid email address (expected name@host.domain)")
+    found.add_problem(path, INVALID_EMAIL)
     return None
 
 
@@ -103,9 +113,10 @@ def coerce_number(value: Any, path: str, found: Findings) -> float | None:
     plain = scalar(value)
     number = _to_number(_unwrap(plain))
     if number is None:
-        found.add_problem(path, f"must be a number, not {_describe(plain)}")
+        words = f"must be a number, not {_describe(plain)}"
+        found.add_problem(path, Reason("not-a-number", words))
     elif number is not plain:
-        found.add_note(path, f"{describe_type(plain)}, taken as the number it says")
+        _note_number(plain, path, found)
     return number
 
 
@@ -114,11 +125,17 @@ def coerce_integer(value: Any, path: str, found: Findings) -> int | None:
     plain = scalar(value)
     number = _to_number(_unwrap(plain))
     if number is None or (isinstance(number, float) and not number.is_integer()):
-        found.add_problem(path, f"must be a whole number, not {_describe(plain)}")
+        words = f"must be a whole number, not {_describe(plain)}"
+        found.add_problem(path, Reason("not-a-whole-number", words))
         return None
     if number is not plain:
-        found.add_note(path, f"{describe_type(plain)}, taken as the number it says")
+        _note_number(plain, path, found)
     return int(number)
+
+
+def _note_number(value: Any, path: str, found: Findings) -> None:
+    words = f"{describe_type(value)}, taken as the number it says"
+    found.add_note(path, Reason("sent-as-number", words))
 
 
 def _to_number(value: Any) -> int | float | None:
@@ -166,10 +183,11 @@ def coerce_boolean(value: Any, path: str, found: Findings) -> bool | None:
     if isinstance(single, str | int | float) and single in _BOOLEANS:
         if plain is not _BOOLEANS[single]:
             word = "true" if _BOOLEANS[single] else "false"
-            found.add_note(path, f"{describe_type(plain)}, taken as {word}")
+            words = f"{describe_type(plain)}, taken as {word}"
+            found.add_note(path, Reason("sent-as-boolean", words))
         return _BOOLEANS[single]
     wrong = "this string" if isinstance(single, str) else describe_type(single)
-    found.add_problem(path, f"must be true or false, not {wrong}")
+    found.add_problem(path, Reason("not-a-boolean", f"must be true or false, not {wrong}"))
     return None
 
 
@@ -182,10 +200,10 @@ def coerce_object(value: Any, path: str, found: Findings) -> dict[Any, Any] | No
     plain = value if type(value) is dict else scalar(value)
     fields = as_object(plain)
     if fields is None and as_list(plain) == []:
-        found.add_note(path, "an empty list, taken as an empty object")
+        found.add_note(path, EMPTY_LIST)
         return {}
     if fields is None:
-        found.add_problem(path, f"must be an object, not {describe_type(value)}")
+        found.add_problem(path, not_an_object(value))
     return fields
 
 
@@ -198,5 +216,5 @@ def coerce_date(value: Any, path: str, found: Findings) -> int | None:
     else:
         seconds = read_as_unix_seconds(plain)
     if seconds is None:
-        found.add_problem(path, "not a date; use ISO 8601, or milliseconds since 1970 as a number")
+        found.add_problem(path, _NOT_A_DATE)
     return seconds

@@ -18,6 +18,7 @@ from iterable_destination.mapping.actions.payload import (
 from iterable_destination.model.dates import DAYS_STAY
 from iterable_destination.model.json_copy import data_fields
 from iterable_destination.model.json_values import as_list, as_object, is_blank, scalar
+from iterable_destination.model.reasons import NULL_PASSED_OVER
 from iterable_destination.model.validation import (
     categories_problem,
     int64_problem,
@@ -51,7 +52,7 @@ def coerce_items(value: Any, path: str, found: Findings) -> list[dict[str, Any]]
     items = []
     for index, element in enumerate(elements):
         if element is None or type(element) is ShapedNull:
-            found.add_note(f"{path}[{index}]", "null, passed over")
+            found.add_note(f"{path}[{index}]", NULL_PASSED_OVER)
         else:
             items.append(_coerce_item(element, f"{path}[{index}]", found))
     return items

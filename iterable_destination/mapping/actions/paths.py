@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
+from iterable_destination.errors import Reason
 from iterable_destination.model.json_values import SCALARS, as_list, as_object, scalar
 
 #: What a path or a directive returns where there is no value. It differs from null, a value.
@@ -29,6 +30,11 @@ _LEAVES: Final = SCALARS | {type(NOTHING)}
 class BadPath(ValueError):
     """A text is not a path."""
 
+    def __init__(self, place: int) -> None:
+        """``place`` is the first character that cannot be read, counted from 0."""
+        self.reason: Final = Reason("invalid-path", f"is no path: see character {place + 1}")
+        super().__init__(self.reason.message)
+
 
 def read_path(text: str) -> tuple[str, ...]:
     """Return the keys that a path names, the outermost first; ``$``, ``$.`` and ``""`` name none.
@@ -39,12 +45,12 @@ def read_path(text: str) -> tuple[str, ...]:
     if text[start:] == ".":
         return ()
     if not start and text.startswith("."):
-        raise BadPath("is no path: see character 1")
+        raise BadPath(0)
     keys: list[str] = []
     while start < len(text):
         step = _STEP.match(text, start)
         if step is None or (keys and step["name"] is not None and text[start] != "."):
-            raise BadPath(f"is no path: see character {start + 1}")
+            raise BadPath(start)
         keys.append(
             next(key for key in step.group("index", "single", "double", "name") if key is not None)
         )

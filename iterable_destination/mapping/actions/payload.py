@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 from iterable_destination.mapping.actions import coercion
 from iterable_destination.mapping.actions.coercion import Coerce, Findings
 from iterable_destination.model.json_values import SCALARS, scalar
+from iterable_destination.model.reasons import MISSING
 from iterable_destination.model.validation import FindProblem
 
 #: Types of values that a field takes as they are, if they are short or small.
@@ -72,7 +73,7 @@ def coerce_fields(
             if takes_null and name in payload and scalar(value) is None:
                 result[name] = None
             elif required:
-                found.add_problem(path + name, "missing")
+                found.add_problem(path + name, MISSING)
             continue
         if find_problem is not None and value is not None:
             problem = find_problem(value)

@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 from typing import Any, Final, NamedTuple
 
+from iterable_destination.errors import Reason
 from iterable_destination.mapping.actions import coercion
 from iterable_destination.mapping.actions.coercion import Findings
 from iterable_destination.mapping.actions.mapping_kit.object_directives import ShapedNull
 from iterable_destination.mapping.actions.payload import PLAIN, TEXT, WHOLE, Field, coerce_fields
 from iterable_destination.model.json_values import as_list, as_object, describe_type, scalar
+from iterable_destination.model.reasons import MISSING, NULL_PASSED_OVER
 from iterable_destination.model.validation import (
     group_id_problem,
     group_type_problem,
@@ -25,6 +27,7 @@ MAX_CHANGES: Final = 6
 
 #: A number without a sign, as short as one of 64 bits.
 _DIGITS: Final = re.compile(r"[0-9]{1,19}")
+_NOT_WHOLE: Final = Reason("not-a-whole-number", "must be a whole number, or a string of digits")
 
 
 class Change(NamedTuple):
@@ -44,7 +47,7 @@ def _coerce_group_id(value: Any, path: str, found: Findings) -> int | None:
         return plain
     if isinstance(plain, float) and plain.is_integer():
         return int(plain)
-    found.add_problem(path, "must be a whole number, or a string of digits")
+    found.add_problem(path, _NOT_WHOLE)
     return None
 
 
@@ -71,20 +74,20 @@ def coerce_changes(value: Any, path: str, found: Findings) -> list[Change]:
         return [_coerce_change(plain, path, found)]
     elements = as_list(plain)
     if elements is None:
-        kind = describe_type(plain)
-        found.add_problem(path, f"must be a list of objects, or one object, not {kind}")
+        words = f"must be a list of objects, or one object, not {describe_type(plain)}"
+        found.add_problem(path, Reason("not-a-list", words))
         return []
     changes = []
     for index, element in enumerate(elements):
         if element is None or type(element) is ShapedNull:
-            found.add_note(f"{path}[{index}]", "null, passed over")
+            found.add_note(f"{path}[{index}]", NULL_PASSED_OVER)
         else:
             changes.append(_coerce_change(element, f"{path}[{index}]", found))
     if not changes:
-        found.add_problem(path, "missing")
+        found.add_problem(path, MISSING)
     elif len(changes) > MAX_CHANGES:
-        message = f"{len(changes):,} changes; an event has at most {MAX_CHANGES}"
-        found.add_problem(path, message)
+        words = f"{len(changes):,} changes; an event has at most {MAX_CHANGES}"
+        found.add_problem(path, Reason("too-many", words))
     return changes
 
 

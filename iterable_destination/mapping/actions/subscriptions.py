@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 
 import attrs
 
-from iterable_destination.errors import InvalidSubscription, Problem
+from iterable_destination.errors import InvalidSubscription, Problem, Reason
 from iterable_destination.mapping.actions.fields import select_fields
 from iterable_destination.mapping.actions.fql.conditions import Trigger
 from iterable_destination.mapping.actions.fql.lexer import BadTrigger
@@ -29,6 +29,7 @@ from iterable_destination.mapping.actions.presets import PRESETS_JSON
 from iterable_destination.model.json_codec import decode
 from iterable_destination.model.json_copy import TOO_DEEP
 from iterable_destination.model.json_values import as_list, as_object, describe_type, is_blank
+from iterable_destination.model.reasons import MISSING, not_a_boolean, not_a_string
 
 #: Subscriptions of one destination (Segment's product document: "a maximum of 50 mappings").
 MAX_SUBSCRIPTIONS: Final = 50
@@ -43,7 +44,7 @@ ACTIONS: Final = {
     "updateSubscription": "Update Subscription",
 }
 
-_NO_SUCH_ACTION: Final = f"no such action; there are {', '.join(ACTIONS)}"
+_NO_SUCH_ACTION: Final = Reason("unknown-action", f"no such action; there are {', '.join(ACTIONS)}")
 
 #: Our names, and those that Segment's libraries, its API and its Terraform provider use; the first
 #: that is present counts. A mapping may be a JSON text, as in Terraform.
@@ -118,8 +119,8 @@ class Subscription:
         """
         fields = as_object(subscription)
         if fields is None:
-            message = f"a subscription is an object, not {describe_type(subscription)}"
-            raise InvalidSubscription([Problem("$", message)])
+            words = f"a subscription is an object, not {describe_type(subscription)}"
+            raise InvalidSubscription([Reason("not-an-object", words).problem_at("$")])
         _warn_of_unknown_keys(fields)
         keys = {ours: _find_key(names, fields) for ours, names in _NAMES.items()}
         chosen: dict[str, Any] = {ours: fields.get(theirs) for ours, theirs in keys.items()}
@@ -176,8 +177,8 @@ def subscriptions_from_json(subscriptions: Any) -> tuple[Subscription, ...]:
     """
     elements = as_list(subscriptions)
     if elements is None:
-        message = f"must be a list of subscriptions, not {describe_type(subscriptions)}"
-        raise InvalidSubscription([Problem("$", message)])
+        words = f"must be a list of subscriptions, not {describe_type(subscriptions)}"
+        raise InvalidSubscription([Reason("not-a-list", words).problem_at("$")])
     problems = too_many(elements)
     read: list[Subscription] = []
     unknown: list[Subscription] = []
@@ -193,11 +194,11 @@ def subscriptions_from_json(subscriptions: Any) -> tuple[Subscription, ...]:
         else:
             if action_key is not None:
                 unknown.append(read[-1])
-                problems.append(Problem(f"[{index}].{action_key}", _NO_SUCH_ACTION))
+                problems.append(_NO_SUCH_ACTION.problem_at(f"[{index}].{action_key}"))
     if is_wrong or 0 < len(unknown) == len(elements):
         raise InvalidSubscription(problems)
     for each in unknown:
-        message = f"subscription {each.name!r} fails for every event: {_NO_SUCH_ACTION}"
+        message = f"subscription {each.name!r} fails for every event: {_NO_SUCH_ACTION.message}"
         warnings.warn(message, stacklevel=2)
     return tuple(read)
 
@@ -215,8 +216,8 @@ def too_many(subscriptions: Sequence[Any]) -> list[Problem]:
     count = len(subscriptions)
     if count <= MAX_SUBSCRIPTIONS:
         return []
-    message = f"{count:,} subscriptions; a destination has at most {MAX_SUBSCRIPTIONS}"
-    return [Problem("$", message)]
+    words = f"{count:,} subscriptions; a destination has at most {MAX_SUBSCRIPTIONS}"
+    return [Reason("too-many", words).problem_at("$")]
 
 
 def _check_fields(subscription: Subscription) -> Iterator[Problem]:
@@ -226,40 +227,40 @@ def _check_fields(subscription: Subscription) -> Iterator[Problem]:
     enabled: Any = subscription.enabled
     for field, value in (("name", name), ("action", action)):
         if not isinstance(value, str) or not value:
-            yield Problem(field, _describe_no_text(value))
+            yield _no_text(value).problem_at(field)
     if isinstance(action, str) and action and action not in ACTIONS:
-        yield Problem("action", _NO_SUCH_ACTION)
+        yield _NO_SUCH_ACTION.problem_at("action")
     if not isinstance(enabled, bool):
-        yield Problem("enabled", f"must be true or false, not {describe_type(enabled)}")
+        yield not_a_boolean(enabled).problem_at("enabled")
 
 
-def _describe_no_text(value: Any) -> str:
-    return "missing" if is_blank(value) else f"must be a string, not {describe_type(value)}"
+def _no_text(value: Any) -> Reason:
+    return MISSING if is_blank(value) else not_a_string(value)
 
 
 def _parse_trigger(subscription: Subscription, problems: list[Problem]) -> Trigger | None:
     trigger: Any = subscription.trigger
     if not isinstance(trigger, str) or not trigger:
-        problems.append(Problem("trigger", _describe_no_text(trigger)))
+        problems.append(_no_text(trigger).problem_at("trigger"))
         return None
     try:
         return read_trigger(trigger)
     except BadTrigger as error:
-        problems.append(Problem("trigger", str(error)))
+        problems.append(error.reason.problem_at("trigger"))
     except RecursionError:  # the caller is deep in calls itself
-        problems.append(Problem("trigger", TOO_DEEP))
+        problems.append(TOO_DEEP.problem_at("trigger"))
     return None
 
 
 def _compile_mapping(subscription: Subscription, problems: list[Problem]) -> tuple[Any, Resolve]:
     mapping: Any = subscription.mapping
     if mapping is None:
-        problems.append(Problem("mapping", "missing"))
+        problems.append(MISSING.problem_at("mapping"))
         return {}, resolve_nothing
     try:
         return read_mapping(mapping, "mapping", problems)
     except RecursionError:  # the caller is deep in calls itself
-        problems.append(Problem("mapping", TOO_DEEP))
+        problems.append(TOO_DEEP.problem_at("mapping"))
         return {}, resolve_nothing
 
 
@@ -288,7 +289,7 @@ def _decode_text(mapping: Any) -> Any:
 def _restore_keys(problems: Iterable[Problem], found: Mapping[str, str]) -> list[Problem]:
     """Return the problems with the keys that the user wrote at the start of their places."""
     return [
-        Problem(_FIRST_WORD.sub(lambda word: found[word[0]], problem.path), problem.message)
+        attrs.evolve(problem, path=_FIRST_WORD.sub(lambda word: found[word[0]], problem.path))
         for problem in problems
     ]
 
@@ -297,7 +298,8 @@ _FIRST_WORD: Final = re.compile(rf"\A(?:{'|'.join(_NAMES)})\b")
 
 
 def _prefix_path(place: str, problem: Problem) -> Problem:
-    return Problem(place if problem.path == "$" else f"{place}.{problem.path}", problem.message)
+    path = place if problem.path == "$" else f"{place}.{problem.path}"
+    return attrs.evolve(problem, path=path)
 
 
 #: The four subscriptions that Segment proposes.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
+import attrs
+
 from iterable_destination.errors import (
     UNLISTED_NOTE,
     UNLISTED_PROBLEM,
@@ -198,7 +200,8 @@ def _reason(fired: Sequence[Mapped]) -> str:
 def _notes(made: Mapped) -> Iterator[Note]:
     for note in made.notes:
         is_listed = note is not UNLISTED_NOTE
-        yield Note(f"{made.subscription}: {note.path}", note.message) if is_listed else note
+        path = f"{made.subscription}: {note.path}"
+        yield attrs.evolve(note, path=path) if is_listed else note
 
 
 def _problems(fired: Iterable[Mapped]) -> Iterator[Problem]:
@@ -206,4 +209,4 @@ def _problems(fired: Iterable[Mapped]) -> Iterator[Problem]:
         for problem in made.problems:
             is_listed = problem is not UNLISTED_PROBLEM
             path = f"{made.subscription}: {problem.path}"
-            yield Problem(path, problem.message) if is_listed else problem
+            yield attrs.evolve(problem, path=path) if is_listed else problem

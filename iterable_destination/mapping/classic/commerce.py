@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from iterable_destination.errors import Reason
 from iterable_destination.mapping.classic.items import (
     PRODUCT_NAMES,
     build_items,
@@ -25,6 +26,9 @@ _TOP_LEVEL: Final = frozenset({"total", "products", "campaignId", "templateId"})
 _NO_TOTALS: Final = frozenset(
     {"revenue", "value", "amount", "subtotal", "ordertotal", "grandtotal"}
 )
+
+_PRODUCT: Final = Reason("misplaced", "a product in these is no item: items are in products")
+_LIST: Final = Reason("misplaced", "not read as items: these are in products")
 
 
 def has_cart(event: SegmentEvent) -> bool:
@@ -79,10 +83,10 @@ def _note_products_elsewhere(event: SegmentEvent) -> None:
     """Add a note for an order without products that seems to have some in another place."""
     keys = PRODUCT_NAMES.find_keys(event.fields)
     if any(keys[name] in event.fields for name in ("productid", "sku")):
-        event.add_note("properties", "a product in these is no item: items are in products")
+        event.add_note("properties", _PRODUCT)
     for key, value in event.fields.items():
         if type(value) is list and value and type(value[0]) is dict:
-            event.add_note(f"properties.{key}", "not read as items: these are in products")
+            event.add_note(f"properties.{key}", _LIST)
 
 
 def _read_whole_number(event: SegmentEvent, key: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from iterable_destination.errors import Reason
 from iterable_destination.model.calls import UpdateUser
 from iterable_destination.model.dates import is_ambiguous, read_as_iterable
 from iterable_destination.model.field_names import FieldNames
@@ -20,6 +21,14 @@ _TIME_ZONE: Final = FieldNames(("timezone",))
 LEFT_OUT: Final = frozenset({"id", "timestamp"})
 
 _BOOLEANS: Final = {"true": True, "false": False}
+
+_NO_PLUS: Final = Reason(
+    "phone-without-plus", "Iterable shows a phone number only with + and country code"
+)
+_PHONE_AS_STRING: Final = Reason(
+    "sent-as-string", "a number, sent as a string; write it with + and country code"
+)
+_NO_MET: Final = Reason("ambiguous-date", "can be read as two dates, so it gives no met")
 
 
 def identify(event: SegmentEvent, _: Settings) -> UpdateUser:
@@ -71,9 +80,9 @@ def _move_phone(event: SegmentEvent, profile: dict[str, Any]) -> None:
         return
     if isinstance(phone, str):
         if phone and phone[0] != "+":
-            event.add_note(source, "Iterable shows a phone number only with + and country code")
+            event.add_note(source, _NO_PLUS)
     elif (text := as_id(phone)) is not phone:
-        event.add_note(source, "a number, sent as a string; write it with + and country code")
+        event.add_note(source, _PHONE_AS_STRING)
         phone = text
     profile["phoneNumber"] = phone
     profile.pop("phone", None)
@@ -115,12 +124,13 @@ def _add_dates(event: SegmentEvent, profile: dict[str, Any]) -> None:
     if met is not None:
         profile["met"] = met
     elif is_ambiguous(created):
-        event.add_note(event.source(name), "can be read as two dates, so it gives no met")
+        event.add_note(event.source(name), _NO_MET)
 
 
 def _read_merge_option(event: SegmentEvent) -> tuple[Any, str]:
     merge, source = event.option("mergeNestedObjects")
     if isinstance(merge, str) and merge in _BOOLEANS:
-        event.add_note(source, f'the string "{merge}", taken as {merge}')
+        words = f'the string "{merge}", taken as {merge}'
+        event.add_note(source, Reason("sent-as-boolean", words))
         return _BOOLEANS[merge], source
     return merge, source

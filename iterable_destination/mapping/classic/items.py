@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from iterable_destination.errors import Problem
+from iterable_destination.errors import Problem, Reason
 from iterable_destination.model.field_names import FieldNames, find_folded
 from iterable_destination.model.json_values import (
     as_list,
@@ -15,6 +15,7 @@ from iterable_destination.model.json_values import (
     is_blank,
     scalar,
 )
+from iterable_destination.model.reasons import NULL_PASSED_OVER, SENT_AS_STRING, not_an_object
 from iterable_destination.model.segment_event import SegmentEvent, as_id
 from iterable_destination.model.validation import ITEM_FIELDS, REQUIRED_ITEM_FIELDS, missing_problem
 
@@ -57,6 +58,7 @@ _SIMILAR: Final = {
 _SHORT: Final = 1_000
 _SMALL: Final = 1_000_000_000
 
+_STRING_AS_NUMBER: Final = Reason("sent-as-number", "a string, sent as the number it says")
 #: A number in a string, with or without a dollar sign.
 _NUMBER: Final = re.compile(r"\s*-?\$?(?:\d{1,300}(?:\.\d*)?|\.\d+)\s*", re.ASCII)
 
@@ -72,7 +74,8 @@ def build_items(
     """
     elements = [] if products is None else as_list(products)
     if elements is None:
-        event.add_problem(path, f"must be a list of products, not {describe_type(products)}")
+        words = f"must be a list of products, not {describe_type(products)}"
+        event.add_problem(path, Reason("not-a-list", words))
         elements = []
     builder = _ItemBuilder(event, path)
     items = []
@@ -88,9 +91,9 @@ def build_items(
 def _read_product(event: SegmentEvent, path: str, element: Any) -> dict[Any, Any] | None:
     product = as_object(element)
     if scalar(element) is None:
-        event.add_note(path, "null, passed over")
+        event.add_note(path, NULL_PASSED_OVER)
     elif product is None:
-        event.add_problem(path, f"must be an object, not {describe_type(element)}")
+        event.add_problem(path, not_an_object(element))
     return product
 
 
@@ -98,7 +101,7 @@ def parse_number(event: SegmentEvent, path: str, value: Any) -> Any:
     """Parse a numeric string, with a note; any other value is returned for validation to check."""
     if not isinstance(value, str) or not _NUMBER.fullmatch(value):
         return value
-    event.add_note(path, "a string, sent as the number it says")
+    event.add_note(path, _STRING_AS_NUMBER)
     digits = value.strip().replace("$", "")
     return float(digits) if "." in digits else int(digits)
 
@@ -165,7 +168,7 @@ class _ItemBuilder:
                 similar = find_folded(product, _SIMILAR.get(name, frozenset()))
                 problem = missing_problem(f"{self._path}[{index}].{each}" for each in similar)
             if problem is not None:
-                self.refusals.append(Problem(path, problem))
+                self.refusals.append(problem.problem_at(path))
         return sent
 
 
@@ -185,7 +188,7 @@ def _find_value(name: str, candidates: list[str], product: dict[Any, Any]) -> tu
 def _read_id(event: SegmentEvent, path: str, value: Any) -> Any:
     text = as_id(value)
     if text is not value:
-        event.add_note(path, "a number, sent as a string")
+        event.add_note(path, SENT_AS_STRING)
     return text
 
 

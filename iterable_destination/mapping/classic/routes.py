@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+from iterable_destination.errors import Reason
 from iterable_destination.mapping.classic.commerce import has_cart, track_purchase, update_cart
 from iterable_destination.mapping.classic.identify import identify
 from iterable_destination.mapping.classic.page import skip_reason, track_page
@@ -49,6 +50,7 @@ def find_commerce_translator(name: str) -> Translator | None:
 
 
 _commerce_translators: Final = BoundedCache(find_commerce_translator)
+_NO_CART: Final = Reason("no-cart", "no list of products, so the cart is left as it is")
 
 
 def _route_track(event: SegmentEvent, settings: Settings) -> Call:
@@ -57,7 +59,7 @@ def _route_track(event: SegmentEvent, settings: Settings) -> Call:
     if translator is None:
         return track(event, settings)
     if translator is update_cart and not has_cart(event):
-        event.add_note("properties.products", "no list of products, so the cart is left as it is")
+        event.add_note("properties.products", _NO_CART)
         return track(event, settings)
     return translator(event, settings)
 

@@ -33,7 +33,7 @@ def test_update_only_is_kept_for_bulk_requests() -> None:
 
 def test_an_id_that_is_too_long_is_left_out() -> None:
     result = MappedTranslator([build_subscription(id="é" * 257)])(EVENT)
-    assert result.notes == (Note("Mine: id", "left out: an id has at most 512 bytes"),)
+    assert result.notes == (Note("Mine: id", "left out: an id has at most 512 bytes", "too-long"),)
     assert "id" not in result.calls[0].body()
     [call] = MappedTranslator([build_subscription(id="é" * 256)])(EVENT).calls
     assert call.body()["id"] == "é" * 256

@@ -39,7 +39,9 @@ def test_what_fired_is_told_with_its_payload_its_coercions_and_its_calls() -> No
         "fired": True,
         "because": 'type = "track"',
         "payload": payload,
-        "coercions": ({"path": "userId", "message": "a number, taken as a string"},),
+        "coercions": (
+            {"path": "userId", "message": "a number, taken as a string", "code": "sent-as-string"},
+        ),
         "problems": (),
         "skipped": None,
     }
@@ -60,8 +62,10 @@ def test_what_failed_is_told_with_its_problems() -> None:
         EVENT, [build_subscription(dataFields={"@path": "$.properties"}, eventName=None)]
     )
     assert explanation.payload["dataFields"] == {"price": None, "day": "2023-02-05T00:00:00Z"}
-    assert explanation.problems == (Problem("eventName", "missing"),)
-    assert explanation.coercions == (Note("userId", "a number, taken as a string"),)
+    assert explanation.problems == (Problem("eventName", "missing", "missing"),)
+    assert explanation.coercions == (
+        Note("userId", "a number, taken as a string", "sent-as-string"),
+    )
     assert explanation.calls == ()
 
 
@@ -88,7 +92,10 @@ def test_what_is_skipped_is_told() -> None:
 def test_a_mapping_that_gives_nothing_has_no_payload() -> None:
     nothing = Subscription("Mine", "trackEvent", 'type = "track"', {"@path": "$.x"})
     [explanation] = explain(EVENT, [nothing])
-    assert (explanation.payload, explanation.problems) == (None, (Problem("eventName", "missing"),))
+    assert (explanation.payload, explanation.problems) == (
+        None,
+        (Problem("eventName", "missing", "missing"),),
+    )
 
 
 def test_the_presets_are_explained_unless_others_are_given() -> None:

@@ -102,7 +102,7 @@ def test_categories_are_a_list_of_texts(categories: Any, sent: Any, notes: int) 
 def test_a_null_product_is_passed_over_with_a_note(items: Any) -> None:
     result = build_cart(items)({**EVENT, "properties": {"products": [None, ITEM]}})
     assert result.calls[0].body()["items"] == [{**ITEM, "dataFields": {}}]
-    assert result.notes == (Note("Mine: items[0]", "null, passed over"),)
+    assert result.notes == (Note("Mine: items[0]", "null, passed over", "null-passed-over"),)
 
 
 def test_an_empty_product_is_none_of_these() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from iterable_destination.errors import Problem
+from iterable_destination.errors import Problem, Reason
 from iterable_destination.mapping.actions import coercion
 from iterable_destination.mapping.actions.coercion import Findings
 from iterable_destination.mapping.actions.payload import TEXT, WHOLE, Field, coerce_fields
@@ -24,8 +24,8 @@ def coerce_one(field: Field, payload: dict[str, Any]) -> tuple[dict[str, Any], F
     return coerce_fields((field,), payload, "user.", found), found
 
 
-def refuse_five(value: Any) -> str | None:
-    return "no five" if value == 5 else None
+def refuse_five(value: Any) -> Reason | None:
+    return Reason("five", "no five") if value == 5 else None
 
 
 NUMBER = Field("x", coercion.coerce_integer, WHOLE, refuse_five)
@@ -37,7 +37,7 @@ def test_null_and_the_empty_string_count_as_absent(value: Any) -> None:
     result, found = coerce_one(NUMBER, {"x": value})
     assert (result, found.problems) == ({}, [])
     _, found = coerce_one(NUMBER._replace(required=True), {"x": value})
-    assert found.problems == [Problem("user.x", "missing")]
+    assert found.problems == [Problem("user.x", "missing", "missing")]
 
 
 @pytest.mark.parametrize("value", ["", Odd.EMPTY], ids=repr)
@@ -47,7 +47,7 @@ def test_the_empty_string_is_a_text_inside_an_object_only(value: Any) -> None:
         assert coerce_fields((field,), {"x": value}, "", Findings()) == {}
     found = Findings()
     assert coerce_fields((WORD._replace(required=True),), {"x": value}, "", found) == {}
-    assert found.problems == [Problem("x", "missing")]
+    assert found.problems == [Problem("x", "missing", "missing")]
 
 
 def test_null_may_be_a_value_of_its_own() -> None:
@@ -65,7 +65,7 @@ def test_what_is_false_is_there_all_the_same(value: Any) -> None:
 def test_a_value_is_checked_as_it_was_coerced(value: Any) -> None:
     result, found = coerce_one(NUMBER, {"x": value})
     assert (result, found.problems) == ({"x": 5}, [])
-    assert found.refusals == [Problem("user.x", "no five")]
+    assert found.refusals == [Problem("user.x", "no five", "five")]
 
 
 def test_what_cannot_be_coerced_is_not_checked() -> None:

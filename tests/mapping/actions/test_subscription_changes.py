@@ -199,8 +199,8 @@ def test_what_is_passed_over_has_a_note() -> None:
     result = MappedTranslator([build(mapping)])(EVENT)
     assert len(result.calls) == 1
     assert result.notes == (
-        Note("Mine: subscriptions[0]", "null, passed over"),
-        Note("Mine: subscription", "passed over: subscriptions counts"),
+        Note("Mine: subscriptions[0]", "null, passed over", "null-passed-over"),
+        Note("Mine: subscription", "passed over: subscriptions counts", "ignored"),
     )
 
 
@@ -222,7 +222,7 @@ def test_batching_is_checked_and_not_sent() -> None:
     ],
 )
 def test_somebody_must_be_named(mapping: Any, place: str) -> None:
-    assert describe(mapping) == [(place, NO_IDENTITY)]
+    assert describe(mapping) == [(place, NO_IDENTITY.message)]
     skipping = MappedTranslator([build(mapping)])
     assert skipping(EVENT, Settings(skip_anonymous=True)).skipped == ANONYMOUS
 

@@ -160,8 +160,10 @@ def test_a_list_names_every_mistake_of_all() -> None:
     with pytest.raises(InvalidSubscription) as raised:
         subscriptions_from_json([WRITTEN, None, WRITTEN | {"subscribe": "x"}])
     assert raised.value.problems == (
-        Problem("[1]", "a subscription is an object, not null"),
-        Problem("[2].subscribe", "at character 2: expected an operator, not the end"),
+        Problem("[1]", "a subscription is an object, not null", "not-an-object"),
+        Problem(
+            "[2].subscribe", "at character 2: expected an operator, not the end", "invalid-trigger"
+        ),
     )
     assert str(raised.value) == (
         "[1]: a subscription is an object, not null; "
@@ -182,7 +184,8 @@ def test_an_unknown_action_takes_no_other_subscription_down(key: str, mapping: A
         read = subscriptions_from_json([WRITTEN | {"enabled": True}, new])
     result = MappedTranslator(read)(EVENT)
     assert result.subscriptions == ("Mine",)
-    assert result.errors == (FailedSubscription("New", (Problem("action", NO_SUCH_ACTION),)),)
+    problem = Problem("action", NO_SUCH_ACTION, "unknown-action")
+    assert result.errors == (FailedSubscription("New", (problem,)),)
     copied = pickle.loads(pickle.dumps(read))  # noqa: S301 - our own
     assert MappedTranslator(copied)(EVENT) == result
 
@@ -197,13 +200,18 @@ def test_it_fails_only_for_events_that_fire_it() -> None:
 
 
 def test_an_unknown_action_is_an_error_beside_another_mistake_and_where_none_is_known() -> None:
-    problem = Problem("[0].partnerAction", NO_SUCH_ACTION)
+    problem = Problem("[0].partnerAction", NO_SUCH_ACTION, "unknown-action")
     with pytest.raises(InvalidSubscription) as raised:
         subscriptions_from_json([UNKNOWN, WRITTEN | {"name": 5}])
-    assert raised.value.problems == (problem, Problem("[1].name", "must be a string, not a number"))
+    assert raised.value.problems == (
+        problem,
+        Problem("[1].name", "must be a string, not a number", "not-a-string"),
+    )
     with pytest.raises(InvalidSubscription) as raised:
         subscriptions_from_json([UNKNOWN | {"subscribe": "x"}, WRITTEN])
-    trigger = Problem("[0].subscribe", "at character 2: expected an operator, not the end")
+    trigger = Problem(
+        "[0].subscribe", "at character 2: expected an operator, not the end", "invalid-trigger"
+    )
     assert raised.value.problems == (problem, trigger)
     with pytest.raises(InvalidSubscription) as raised:
         subscriptions_from_json([UNKNOWN])

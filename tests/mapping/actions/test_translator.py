@@ -70,7 +70,7 @@ def test_a_type_in_another_case_is_seen_as_segment_writes_it(its_type: str) -> N
     event = {**EVENT, "type": its_type}
     usual, result = PRESET(EVENT), PRESET(event)
     assert result.calls == usual.calls
-    assert result.notes == translate(event).notes == (Note("type", TAKEN),)
+    assert result.notes == translate(event).notes == (Note("type", TAKEN, "type-case"),)
     assert explain(event) == explain(EVENT)
     assert event["type"] == its_type
 
@@ -83,16 +83,16 @@ def test_the_note_about_the_type_stays_whatever_else_becomes_of_the_event() -> N
         MappedTranslator([])(event),
     ):
         assert skipped.skipped is not None
-        assert skipped.notes == (Note("type", TAKEN),)
+        assert skipped.notes == (Note("type", TAKEN, "type-case"),)
 
 
 @pytest.mark.parametrize("user_id", ["undefined", "NULL", "000", 0, "[object Object]"])
 def test_an_id_that_looks_like_none_is_noted_or_refused(user_id: Any) -> None:
     event = {**EVENT, "userId": user_id}
-    assert Note("Track Calls: userId", validation.PLACEHOLDER) in PRESET(event).notes
+    assert validation.PLACEHOLDER.note_at("Track Calls: userId") in PRESET(event).notes
     with pytest.raises(InvalidEvent) as raised:
         PRESET(event, Settings(refuse_placeholder_ids=True))
-    expected = (Problem("Track Calls: userId", validation.PLACEHOLDER),)
+    expected = (validation.PLACEHOLDER.problem_at("Track Calls: userId"),)
     assert raised.value.problems == expected
 
 
@@ -104,7 +104,7 @@ def test_a_field_of_a_profile_that_iterable_keeps_has_a_note(action: str, place:
     user = {"userId": "u-1"} | profile
     mapping = user if place == "dataFields" else {"user": user, "items": []}
     result = MappedTranslator([Subscription("Mine", action, 'type = "track"', mapping)])(EVENT)
-    assert result.notes == (Note(f"Mine: {place}.emailListIds", validation.MANAGED),)
+    assert result.notes == (validation.MANAGED.note_at(f"Mine: {place}.emailListIds"),)
 
 
 def test_any_other_id_is_one() -> None:
@@ -164,8 +164,10 @@ def test_an_event_can_be_meant_for_others(integrations: Any, skipped: str | None
 def test_the_notes_and_problems_name_the_subscription() -> None:
     good, bad = build_subscription(userId=5), build_subscription("Bad", eventName=None)
     result = MappedTranslator([good, bad])(EVENT)
-    assert result.notes == (Note("Mine: userId", "a number, taken as a string"),)
-    assert result.errors == (FailedSubscription("Bad", (Problem("eventName", "missing"),)),)
+    assert result.notes == (Note("Mine: userId", "a number, taken as a string", "sent-as-string"),)
+    assert result.errors == (
+        FailedSubscription("Bad", (Problem("eventName", "missing", "missing"),)),
+    )
     assert result.subscriptions == ("Mine",)
 
 
@@ -188,7 +190,8 @@ def test_what_grows_out_of_proportion_fails_its_own_subscription_only() -> None:
     event = {**EVENT, "properties": {"x": "a" * 10_000}}
     result = MappedTranslator([large, build_subscription()])(event)
     message = "makes a text of more than 4,000,000 characters"
-    assert result.errors == (FailedSubscription("Large", (Problem("mapping", message),)),)
+    problem = Problem("mapping", message, "too-large")
+    assert result.errors == (FailedSubscription("Large", (problem,)),)
     assert result.subscriptions == ("Mine",)
 
 

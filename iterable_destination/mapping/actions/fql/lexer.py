@@ -6,6 +6,8 @@ import re
 from enum import Enum
 from typing import Final, NamedTuple
 
+from iterable_destination.errors import Reason
+
 #: Longer triggers are refused. Ours: Segment documents no limit.
 MAX_TRIGGER_LENGTH: Final = 10_000
 
@@ -15,7 +17,8 @@ class BadTrigger(ValueError):
 
     def __init__(self, message: str, place: int) -> None:
         """``place`` is the mistake's character in the trigger, counted from 0."""
-        super().__init__(f"at character {place + 1}: {message}")
+        self.reason: Final = Reason("invalid-trigger", f"at character {place + 1}: {message}")
+        super().__init__(self.reason.message)
 
 
 class Kind(Enum):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from iterable_destination.errors import Problem
+from iterable_destination.errors import Problem, Reason
 from iterable_destination.mapping.actions.mapping_kit import object_directives, text_directives
 from iterable_destination.mapping.actions.mapping_kit.directive_options import (
     METADATA,
@@ -28,7 +28,8 @@ from iterable_destination.mapping.actions.paths import (
 )
 from iterable_destination.model.dates import TEXTS_STAY
 from iterable_destination.model.json_copy import data_fields
-from iterable_destination.model.json_values import describe_type, scalar
+from iterable_destination.model.json_values import scalar
+from iterable_destination.model.reasons import not_an_object
 
 #: Values in a mapping, objects and lists included. Ours: Segment documents no limit.
 MAX_VALUES: Final = 10_000
@@ -49,15 +50,16 @@ class MappingCompiler(Reader):
         """Whether the result for an event can be far larger than the event."""
         return self._feeds_itself or self._count > _MANY_VALUES
 
-    def add_problem(self, path: str, message: str) -> None:
+    def add_problem(self, path: str, reason: Reason) -> None:
         """Add a problem."""
-        self._problems.append(Problem(path, message))
+        self._problems.append(reason.problem_at(path))
 
     def read(self, value: Any, path: str) -> Resolve:
         """Return the function that resolves a part of the mapping for an event."""
         self._count += 1
         if self._count == MAX_VALUES + 1:
-            self.add_problem(path, f"a mapping has at most {MAX_VALUES:,} values")
+            words = f"a mapping has at most {MAX_VALUES:,} values"
+            self.add_problem(path, Reason("too-large", words))
         if self._count > MAX_VALUES:
             return Constant(None)
         if isinstance(value, list):
@@ -93,14 +95,14 @@ class MappingCompiler(Reader):
     def _read_directive(self, names: list[str], value: dict[str, Any], path: str) -> Resolve:
         name = names[0]
         if value.keys() - {name, METADATA}:
-            self.add_problem(path, f"{name} must be the only key of its object")
+            words = f"{name} must be the only key of its object"
+            self.add_problem(path, Reason("unknown-key", words))
         elif name in DIRECTIVES:
             options = Options(self, name, value[name], f"{path}.{name}")
             self._feeds_itself |= name == "@transform" or options.begins_with_directive
             return DIRECTIVES[name](options)
         else:
-            reason = _UNSUPPORTED.get(name, "there is no such directive")
-            self.add_problem(f"{path}.{name}", reason)
+            self.add_problem(f"{path}.{name}", _UNSUPPORTED.get(name, _NO_SUCH_DIRECTIVE))
         return Constant(None)
 
 
@@ -154,7 +156,7 @@ def read_mapping(mapping: Any, path: str, problems: list[Problem]) -> tuple[Any,
     """
     before = len(problems)
     if not isinstance(mapping, Mapping):
-        problems.append(Problem(path, f"must be an object, not {describe_type(mapping)}"))
+        problems.append(not_an_object(mapping).problem_at(path))
         return {}, Constant(NOTHING)
     copy = data_fields({path: mapping}, "", problems, TEXTS_STAY)[path]
     if len(problems) > before:
@@ -172,7 +174,7 @@ def _path(options: Options) -> Resolve:
         try:
             return build_getter(read_path(options.value))
         except BadPath as error:
-            options.add_problem(str(error))
+            options.add_problem(error.reason)
             return Constant(NOTHING)
     wanted = options.read_text_or_directive()
 
@@ -194,7 +196,7 @@ def _if(options: Options) -> Resolve:
     options.require_object("exists", "blank", "then", "else")
     exists = options.has("exists")
     if not exists and not options.has("blank"):
-        options.add_problem("needs exists or blank")
+        options.add_problem(Reason("missing", "needs exists or blank"))
     is_given = _is_present if exists else _is_not_blank
     asked = options.read_part("exists" if exists else "blank")
     then, otherwise = options.read_part("then"), options.read_part("else")
@@ -245,5 +247,10 @@ DIRECTIVES: Final[dict[str, DirectiveBuilder]] = {
     "@transform": object_directives.transform,
     "@excludeWhenNull": object_directives.exclude_when_null,
 }
+_NO_SUCH_DIRECTIVE: Final = Reason("unknown-directive", "there is no such directive")
 #: Segment's directives that are not supported.
-_UNSUPPORTED: Final = {"@liquid": "is not supported: write it with the other directives"}
+_UNSUPPORTED: Final = {
+    "@liquid": Reason(
+        "unsupported-directive", "is not supported: write it with the other directives"
+    )
+}

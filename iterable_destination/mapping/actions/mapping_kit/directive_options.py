@@ -8,8 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
+from iterable_destination.errors import Reason
 from iterable_destination.mapping.actions.paths import NOTHING
 from iterable_destination.model.json_values import describe_type
+from iterable_destination.model.reasons import (
+    MISSING,
+    not_a_boolean,
+    not_a_string,
+    not_an_object,
+)
 
 #: Resolves a part of a mapping for an event; may return :data:`~paths.NOTHING`.
 Resolve = Callable[[Any], Any]
@@ -19,10 +26,11 @@ METADATA: Final = "_metadata"
 
 
 class Unmappable(Exception):
-    """A mapping cannot be resolved for this event; the message says why."""
+    """A mapping cannot be resolved for this event."""
 
-    def __init__(self, message: str, place: str = "mapping") -> None:
-        super().__init__(message)
+    def __init__(self, reason: Reason, place: str = "mapping") -> None:
+        super().__init__(reason.message)
+        self.reason: Final = reason
         #: The place of what is wrong, as problems name it.
         self.place: Final = place
 
@@ -33,7 +41,7 @@ class Reader(Protocol):
     def read(self, value: Any, path: str) -> Resolve:
         """Return the function that resolves a part of the mapping."""
 
-    def add_problem(self, path: str, message: str) -> None:
+    def add_problem(self, path: str, reason: Reason) -> None:
         """Add a problem."""
 
 
@@ -60,9 +68,9 @@ class Options:
         """Whether the value is a list whose first element is a directive."""
         return isinstance(self.value, list) and any(map(is_directive, self.value[:1]))
 
-    def add_problem(self, message: str, place: str = "") -> None:
+    def add_problem(self, reason: Reason, place: str = "") -> None:
         """Add a problem at the directive, or at a place below it."""
-        self._reader.add_problem(f"{self.path}{place}", message)
+        self._reader.add_problem(f"{self.path}{place}", reason)
 
     def read_whole(self) -> Resolve:
         """Read the value as a part of the mapping."""
@@ -71,16 +79,17 @@ class Options:
     def read_text_or_directive(self) -> Resolve:
         """Read the value as a part of the mapping; add a problem if it is no text or directive."""
         if not isinstance(self.value, str) and not is_directive(self.value):
-            self.add_problem(f"must be a string or a directive, not {describe_type(self.value)}")
+            self.add_problem(not_a_directive(self.value))
         return self.read_whole()
 
     def require_object(self, *known: str) -> None:
         """Add a problem if the value is no object, and one for each key other than these."""
         if not isinstance(self.value, dict):
-            self.add_problem(f"must be an object, not {describe_type(self.value)}")
+            self.add_problem(not_an_object(self.value))
         for key in self._fields:
             if key not in {*known, METADATA}:
-                self.add_problem(f"unknown; there are {', '.join(known)}", f".{key}")
+                words = f"unknown; there are {', '.join(known)}"
+                self.add_problem(Reason("unknown-key", words), f".{key}")
 
     def has(self, key: str) -> bool:
         """Whether an option is given."""
@@ -95,7 +104,7 @@ class Options:
         if key in self._fields:
             return self._reader.read(self._fields[key], f"{self.path}.{key}")
         if required:
-            self.add_problem("missing", f".{key}")
+            self.add_problem(MISSING, f".{key}")
         return resolve_nothing
 
     def read_element(self, index: int) -> Resolve:
@@ -107,7 +116,7 @@ class Options:
         value = self._fields.get(key)
         if isinstance(value, str) and value in choices:
             return value
-        self.add_problem(f"must be {' or '.join(choices)}", f".{key}")
+        self.add_problem(Reason("invalid-choice", f"must be {' or '.join(choices)}"), f".{key}")
         return choices[0]
 
     def read_text(self, key: str, default: str | None = None) -> str:
@@ -119,16 +128,20 @@ class Options:
         if isinstance(value, str) and (value or default is not None):
             return value
         empty = value is None or value == ""
-        problem = "missing" if empty else f"must be a string, not {describe_type(value)}"
-        self.add_problem(problem, f".{key}")
+        self.add_problem(MISSING if empty else not_a_string(value), f".{key}")
         return ""
 
     def read_flag(self, key: str, *, default: bool) -> bool:
         """Return an option that must be true or false; add a problem if it is not."""
         value = self._fields.get(key, default)
         if not isinstance(value, bool):
-            self.add_problem(f"must be true or false, not {describe_type(value)}", f".{key}")
+            self.add_problem(not_a_boolean(value), f".{key}")
         return value is True
+
+
+def not_a_directive(value: Any) -> Reason:
+    """Return what is wrong with a value that is neither a string nor a directive."""
+    return Reason("not-a-string", f"must be a string or a directive, not {describe_type(value)}")
 
 
 #: Builds the function that resolves one directive.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from iterable_destination.errors import Reason
 from iterable_destination.mapping.actions.mapping_kit.directive_options import Unmappable
 from iterable_destination.model.json_values import SCALARS, as_list, as_object
 
@@ -27,6 +28,7 @@ def check_size(value: Any) -> Any:
         texts = [len(element) for element in elements if isinstance(element, str)]
         count += len(elements) + sum(texts) // 32
         if count > MAX_SIZE:
-            raise Unmappable(f"makes more than {MAX_SIZE:,} values, or as much text")
+            words = f"makes more than {MAX_SIZE:,} values, or as much text"
+            raise Unmappable(Reason("too-large", words))
         waiting += [element for element in elements if type(element) not in SCALARS]
     return value

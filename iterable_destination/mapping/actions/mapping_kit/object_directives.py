@@ -10,17 +10,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from iterable_destination.errors import Reason
 from iterable_destination.mapping.actions.mapping_kit.directive_options import (
     Options,
     Resolve,
     Unmappable,
     is_directive,
+    not_a_directive,
 )
 from iterable_destination.mapping.actions.mapping_kit.limits import check_size
 from iterable_destination.mapping.actions.paths import NOTHING, BadPath, build_getter, read_path
 from iterable_destination.model.endpoints import MAX_BODY_BYTES
 from iterable_destination.model.json_copy import MAX_NESTING, TOO_DEEP
 from iterable_destination.model.json_values import as_list, as_object, describe_type, scalar
+from iterable_destination.model.reasons import key_not_a_string, not_an_object
 
 
 def array_path(options: Options) -> Resolve:
@@ -30,7 +33,8 @@ def array_path(options: Options) -> Resolve:
     """
     value = options.value
     if not isinstance(value, list) or not 1 <= len(value) <= 2:  # noqa: PLR2004 - path and shape
-        options.add_problem("must be a list of a path and perhaps a shape")
+        words = "must be a list of a path and perhaps a shape"
+        options.add_problem(Reason("not-a-list", words))
         return lambda _: NOTHING
     source = _read_source(options)
     if not isinstance(value[-1], dict) or not value[1:] or not value[1]:
@@ -72,9 +76,9 @@ def _read_source(options: Options) -> Resolve:
         try:
             return build_getter(read_path(path))
         except BadPath as error:
-            options.add_problem(str(error), "[0]")
+            options.add_problem(error.reason, "[0]")
     elif not is_directive(path):
-        options.add_problem(f"must be a string or a directive, not {describe_type(path)}", "[0]")
+        options.add_problem(not_a_directive(path), "[0]")
     wanted = options.read_element(0)
     return lambda data: check_size(wanted(data))
 
@@ -95,7 +99,8 @@ def flatten(options: Options) -> Resolve:
             flat[key] = inner
             remaining -= len(key)
             if remaining < 0:
-                raise Unmappable(f"makes keys of more than {MAX_BODY_BYTES:,} characters")
+                words = f"makes keys of more than {MAX_BODY_BYTES:,} characters"
+                raise Unmappable(Reason("too-large", words))
         return flat
 
     return resolve
@@ -107,7 +112,7 @@ def _list_children(value: Any, *, keeps_lists: bool) -> Iterable[tuple[Any, Any]
     if fields is not None:
         for key in fields:
             if not isinstance(key, str):
-                raise Unmappable(f"has a key that is {describe_type(key)}; JSON's keys are strings")
+                raise Unmappable(key_not_a_string(key))
         return fields.items()
     elements = None if keeps_lists else as_list(value)
     return None if elements is None else enumerate(elements)
@@ -134,7 +139,8 @@ def merge(options: Options) -> Resolve:
     direction = options.read_choice("direction", ("right", "left"))
     objects = options.get("objects")
     if not isinstance(objects, list):
-        options.add_problem(f"must be a list of objects, not {describe_type(objects)}", ".objects")
+        words = f"must be a list of objects, not {describe_type(objects)}"
+        options.add_problem(Reason("not-a-list", words), ".objects")
     wanted = options.read_part("objects")
 
     def resolve(data: Any) -> dict[Any, Any]:
@@ -153,7 +159,7 @@ def transform(options: Options) -> Resolve:
     for key in ("apply", "mapping"):
         value = options.get(key)
         if options.has(key) and not isinstance(value, dict):
-            options.add_problem(f"must be an object, not {describe_type(value)}", f".{key}")
+            options.add_problem(not_an_object(value), f".{key}")
     apply = options.read_part("apply", required=True)
     mapping = options.read_part("mapping", required=True)
     return lambda data: mapping(check_size(apply(data)))

@@ -13,7 +13,7 @@ from datetime import date
 from math import isfinite
 from typing import Any, Final
 
-from iterable_destination.errors import Problem
+from iterable_destination.errors import Problem, Reason
 from iterable_destination.mapping.actions.mapping_kit.directive_options import (
     Options,
     Resolve,
@@ -54,7 +54,7 @@ def template(options: Options) -> Resolve:
     return resolve
 
 
-def _split_template(text: str, add_problem: Callable[[str], None]) -> list[str | Resolve]:
+def _split_template(text: str, add_problem: Callable[[Reason], None]) -> list[str | Resolve]:
     """Split a template into its literal texts and the getters of its paths."""
     pieces: list[str | Resolve] = []
     end = 0
@@ -67,15 +67,16 @@ def _split_template(text: str, add_problem: Callable[[str], None]) -> list[str |
     return [*pieces, text[end:]]
 
 
-def _read_placeholder(path: str, add_problem: Callable[[str], None]) -> Resolve:
+def _read_placeholder(path: str, add_problem: Callable[[Reason], None]) -> Resolve:
     try:
         return build_getter(read_path(path))
     except BadPath as error:
-        add_problem(f"{{{{{path}}}}} {error}")
+        reason = error.reason
+        add_problem(Reason(reason.code, f"{{{{{path}}}}} {reason.message}"))
         return resolve_nothing
 
 
-def _ignore_problem(_: str) -> None:
+def _ignore_problem(_: Reason) -> None:
     """Ignore a bad path in a template that is only known for an event."""
 
 
@@ -90,7 +91,7 @@ def _fill_template(pieces: list[str | Resolve], data: Any) -> str:
     return "".join(parts)
 
 
-_TOO_LONG: Final = f"makes a text of more than {MAX_BODY_BYTES:,} characters"
+_TOO_LONG: Final = Reason("too-large", f"makes a text of more than {MAX_BODY_BYTES:,} characters")
 
 
 def format_value(value: Any) -> str:
@@ -167,7 +168,8 @@ def _read_replacement(
     old, new = options.read_text(pattern), options.read_text(replacement, "")
     for key, text in ((pattern, old), (replacement, new)):
         if len(text) > MAX_PATTERN_LENGTH:
-            options.add_problem(f"has at most {MAX_PATTERN_LENGTH} characters", f".{key}")
+            words = f"has at most {MAX_PATTERN_LENGTH} characters"
+            options.add_problem(Reason("too-long", words), f".{key}")
     pieces = _SPECIAL.split(new)
     if len(pieces) == 1 and not ignores_case:
         return lambda text: text.replace(old, new, -1 if everywhere else 1)
@@ -303,7 +305,8 @@ def _encode_json(value: Any) -> str:
     problems: list[Problem] = []
     plain = data_fields({"value": check_size(value)}, "", problems, TEXTS_STAY)["value"]
     if problems:
-        raise Unmappable(f"cannot be written as JSON: {problems[0].message}")
+        first = problems[0]
+        raise Unmappable(Reason(first.code, f"cannot be written as JSON: {first.message}"))
     return _check_length(_write_json(plain))
 
 
