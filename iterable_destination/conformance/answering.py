@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from iterable_destination.errors import Invalid, InvalidEvent, InvalidWebhook
+from iterable_destination.errors import Invalid, InvalidEvent, InvalidSubscription, InvalidWebhook
 from iterable_destination.mapping.translate import Translate
 from iterable_destination.mapping.translate import translate as translate_event
 from iterable_destination.model.settings import Settings
@@ -38,6 +38,8 @@ def answer(request: Mapping[str, Any], *, translate: Translate = translate_event
             return describe_translation(translate(request["input"], settings))
         except InvalidEvent as error:
             return {"messageId": error.message_id, "error": describe_invalid(error)}
+        except InvalidSubscription as error:
+            return {"error": describe_invalid(error)}
 
 
 def _answer_webhook(webhook: Any, options: SourceOptions) -> dict[str, Any]:

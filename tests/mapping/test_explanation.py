@@ -25,7 +25,11 @@ from iterable_destination.mapping.translate import translator_for
 from tests.support.conformance_cases import by_id
 
 DOCS = Path(__file__).parents[2] / "docs"
-CASES = by_id("classic", "mapped")
+CASES = {
+    name: case
+    for name, case in by_id("classic", "mapped").items()
+    if "messageId" in case.output  # of the others the subscriptions are refused
+}
 
 
 def explain(event: Any, **settings: Any) -> EventExplanation:

@@ -1,4 +1,4 @@
-"""The files of ``conformance/`` that are made from the package, and what makes them.
+"""The files that are made from the package and from the cases, and what makes them.
 
 ``python -m tests.support.conformance_files`` writes them; a test holds that they are up to date.
 """
@@ -6,14 +6,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from iterable_destination.conformance import cases
+from iterable_destination.conformance.cases import read_rules
 from iterable_destination.mapping.actions import PRESETS_JSON
 from iterable_destination.model import endpoints
 from iterable_destination.testing import schema
 from iterable_destination.testing.shapes import Definition, ListOf, Scalar, Type
+from tests.support.reference_rows import WITHOUT_CASES, list_rows
 
 ROOT: Final = Path(__file__).parents[2]
 
@@ -89,6 +93,49 @@ def build_presets() -> str:
     return to_json(list(PRESETS_JSON))
 
 
+def build_coverage_page() -> str:
+    """Return the page of the documentation that says which rule and which row has which cases."""
+    return "\n".join([*_COVERAGE, "", *_list_rules(), *_list_row_tables()]) + "\n"
+
+
+_COVERAGE: Final = (
+    "# Which case shows what",
+    "",
+    "Made from the [cases](conformance.md): how many there are of each rule, and which ones",
+    "show each row of the tables of the reference. Each name is that of a file in",
+    "`conformance/classic`, `mapped` or `source`.",
+)
+
+
+def _list_rules() -> Iterator[str]:
+    yield "## By rule\n\n| System | Rule | | Cases | Of them departures |\n|---|---|---|---|---|"
+    found = cases()
+    for rule, about in read_rules().items():
+        of_rule = [case for case in found if case.rule == rule]
+        departures = sum(case.departure is not None for case in of_rule)
+        title = f"[{about['title']}](../{about['page'].removeprefix('docs/')})"
+        yield f"| {about['system']} | `{rule}` | {title} | {len(of_rule)} | {departures} |"
+
+
+def _list_row_tables() -> Iterator[str]:
+    by_row: dict[str, list[str]] = {}
+    for case in cases():
+        for name in case.rows:
+            by_row.setdefault(name, []).append(f"`{case.id}`")
+    place = ""
+    for row in list_rows():
+        if place != row.place:
+            place = row.place
+            yield f"\n## {place}\n\n[The tables]({place})\n\n| Row | Cases |\n|---|---|"
+        shown = ", ".join(by_row.get(row.id, ())) or f"none: {WITHOUT_CASES[row.id]}"
+        yield f"| {_escape(row.name)} | {shown} |"
+
+
+def _escape(text: str) -> str:
+    """Return a text that Markdown shows as it is, inside a table."""
+    return re.sub(r"([\\`*_{}\[\]<>#|$~^])", r"\\\1", text)
+
+
 def to_json(value: Any) -> str:
     """Return a value as the files have it."""
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
@@ -98,6 +145,7 @@ def to_json(value: Any) -> str:
 FILES: Final[dict[str, Callable[[], str]]] = {
     "conformance/presets.json": build_presets,
     "conformance/requests.schema.json": build_requests_schema,
+    "docs/reference/coverage.md": build_coverage_page,
 }
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ from iterable_destination.mapping.actions.mapping_kit.compiler import DIRECTIVES
 from tests.support.conformance_cases import by_id
 
 CASES = by_id("mapped")
+#: Those whose subscriptions are not refused.
+READ = {name: case for name, case in CASES.items() if "messageId" in case.output}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -22,7 +24,7 @@ def test_comes_out_as_the_case_says_word_for_word(name: str) -> None:
     assert request == CASES[name].request
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", READ)
 def test_an_explanation_tells_the_same(name: str) -> None:
     case = CASES[name]
     with warnings.catch_warnings():
