@@ -139,6 +139,19 @@ def test_a_rule_has_a_page_and_cases(rule: str) -> None:
     assert any(case.rule == rule for case in CASES)
 
 
+#: Of Segment's public spec: how many events there are of each part.
+SPEC = {"ecommerce": 28, "b2b": 10, "mobile": 13, "video": 17}
+
+
+@pytest.mark.parametrize("part", SPEC)
+def test_every_event_of_segments_spec_has_a_case_that_sends_it(part: str) -> None:
+    found = [case for case in CASES if case.id.startswith(f"spec-{part}-")]
+    assert len({case.input["event"] for case in found}) == len(found) == SPEC[part]
+    for case in found:
+        assert case.shows.startswith(f"{case.input['event']} of Segment's ")
+        assert len(case.output["calls"]) == 1
+
+
 def test_the_version_has_three_numbers() -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+\n", (SUITE / "VERSION").read_text("ascii"))
 
