@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -27,6 +28,8 @@ from iterable_destination.conformance.serving import answer_lines
 @click.group()
 def conformance() -> None:
     """The mapping as cases, for any implementation of it in any language."""
+    # What the functions for hosts warn of is part of the cases.
+    logging.getLogger("iterable_destination").addHandler(logging.NullHandler())
 
 
 @attrs.frozen
@@ -183,7 +186,7 @@ def _failed(results: Sequence[Result]) -> int:
     return sum(bool(result.differences) for result in results)
 
 
-@conformance.command(epilog=make_epilog("0 always", "conformance serve < requests.jsonl"))
+@conformance.command(epilog=make_epilog("0 always", "conformance serve"))
 def serve() -> None:
     """Answer the requests on standard input, as this package.
 

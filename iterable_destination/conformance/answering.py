@@ -6,13 +6,11 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-import attrs
-
-from iterable_destination.errors import Invalid, InvalidEvent, InvalidSubscription, InvalidWebhook
+from iterable_destination.errors import InvalidEvent, InvalidSubscription, InvalidWebhook
 from iterable_destination.mapping.translate import Translate
 from iterable_destination.mapping.translate import translate as translate_event
+from iterable_destination.model.lines import describe_error, describe_track, describe_translation
 from iterable_destination.model.settings import Settings
-from iterable_destination.model.translation import Translation
 from iterable_destination.source import Ignored, SourceOptions, to_segment
 
 
@@ -37,50 +35,16 @@ def answer(request: Mapping[str, Any], *, translate: Translate = translate_event
         try:
             return describe_translation(translate(request["input"], settings))
         except InvalidEvent as error:
-            return {"messageId": error.message_id, "error": describe_invalid(error)}
+            return {"messageId": error.message_id, "error": describe_error(error)}
         except InvalidSubscription as error:
-            return {"error": describe_invalid(error)}
+            return {"error": describe_error(error)}
 
 
 def _answer_webhook(webhook: Any, options: SourceOptions) -> dict[str, Any]:
     try:
         result = to_segment(webhook, options)
     except InvalidWebhook as error:
-        return {"error": describe_invalid(error)}
+        return {"error": describe_error(error)}
     if isinstance(result, Ignored):
         return {"ignored": result.reason}
-    notes = {"notes": [attrs.asdict(note) for note in result.notes]} if result.notes else {}
-    return {"track": result.body()} | notes
-
-
-def describe_invalid(error: Invalid) -> dict[str, Any]:
-    """Return an error as a JSON object."""
-    return {
-        "type": type(error).__name__,
-        "message": str(error),
-        "problems": [attrs.asdict(problem) for problem in error.problems],
-    }
-
-
-def describe_translation(translation: Translation) -> dict[str, Any]:
-    """Return a translation as a JSON object."""
-    result: dict[str, Any] = {"messageId": translation.message_id}
-    if translation.skipped is not None:
-        return result | {"skipped": translation.skipped}
-    result["calls"] = [
-        {"method": call.endpoint.method, "path": call.endpoint.path, "body": call.body()}
-        for call in translation.calls
-    ]
-    for call, name in zip(result["calls"], translation.subscriptions, strict=False):
-        call["subscription"] = name
-    if translation.errors:
-        result["errors"] = [
-            {
-                "subscription": failed.subscription,
-                "problems": [attrs.asdict(problem) for problem in failed.problems],
-            }
-            for failed in translation.errors
-        ]
-    if translation.notes:
-        result["notes"] = [attrs.asdict(note) for note in translation.notes]
-    return result
+    return describe_track(result)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -40,6 +41,14 @@ def test_the_package_passes_as_a_command() -> None:
         ("classic", "5", "0"),
         ("mapped", "triggers", "0"),
     ]
+
+
+def test_what_hosts_refuse_is_not_logged() -> None:
+    command = shlex.split(SERVE)[:-1]
+    done = subprocess.run(
+        [*command, "run", "--system", "hosts"], capture_output=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_a_case_that_fails_is_shown_with_its_differences(tmp_path: Path) -> None:
