@@ -24,11 +24,17 @@ EXAMPLES = ROOT / "conformance" / "examples"
 JAVASCRIPT = EXAMPLES / "javascript"
 #: What the example in JavaScript implements.
 RULES = ("5", "7")
+#: Cases with values that JavaScript reads as others.
+BEYOND_JAVASCRIPT = {
+    "directive-path-to-a-large-whole-number",
+    "webhook-half-surrogate-is-invalid",
+}
 COMPARE = """
 import { readFileSync } from "node:fs";
 import { compare } from "./suite.mjs";
 const pairs = JSON.parse(readFileSync(0, "utf8"));
-const fits = ([expected, given]) => compare(expected, given).length === 0;
+const options = JSON.parse(process.argv[1]);
+const fits = ([expected, given]) => compare(expected, given, options).length === 0;
 console.log(JSON.stringify(pairs.map(fits)));
 """
 
@@ -70,13 +76,20 @@ def test_a_command_in_javascript_passes_its_rules() -> None:
     assert others.exit_code == 1
 
 
-def test_javascript_compares_as_the_package_does() -> None:
-    outputs: list[Any] = [case.output for case in cases() if "surrogate" not in case.id]
+@pytest.mark.parametrize("options", [{}, {"notes": False}, {"original": True}], ids=str)
+def test_javascript_compares_as_the_package_does(options: dict[str, bool]) -> None:
+    chosen = [case for case in cases() if case.id not in BEYOND_JAVASCRIPT]
+    outputs: list[Any] = [case.output for case in chosen]
     pairs = [*SAME, *((expected, given) for expected, given, _ in DIFFERENT)]
     pairs += [(output, output) for output in outputs]
+    pairs += [
+        (case.original["output"], case.output)
+        for case in chosen
+        if options.get("original") and case.original is not None and "output" in case.original
+    ]
     pairs += list(pairwise(outputs))
     done = subprocess.run(
-        [find("node"), "--input-type=module", "-e", COMPARE],
+        [find("node"), "--input-type=module", "-e", COMPARE, json.dumps(options)],
         cwd=JAVASCRIPT,
         input=json.dumps(pairs),
         stdout=subprocess.PIPE,
@@ -84,10 +97,10 @@ def test_javascript_compares_as_the_package_does() -> None:
         timeout=60,
         check=True,
     )
-    ours = [compare(expected, given) == [] for expected, given in pairs]
+    ours = [compare(expected, given, **options) == [] for expected, given in pairs]
     assert json.loads(done.stdout) == ours
     assert ours.count(True) > len(outputs)
-    assert ours.count(False) > len(DIFFERENT)
+    assert ours.count(False) > len(outputs) / 2
 
 
 @pytest.mark.parametrize(
