@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from iterable_destination.cli.main import command_line
 from iterable_destination.conformance import cases, compare
 from iterable_destination.conformance.cases import select
+from iterable_destination.conformance.running import find_expected
 from tests.conformance.test_comparing import DIFFERENT, SAME
 from tests.support.conformance_files import ROOT
 
@@ -101,6 +102,17 @@ def test_javascript_compares_as_the_package_does(options: dict[str, bool]) -> No
     assert json.loads(done.stdout) == ours
     assert ours.count(True) > len(outputs)
     assert ours.count(False) > len(outputs) / 2
+
+
+def test_javascript_knows_what_the_original_gives() -> None:
+    program = 'import { loadCases, outputOfOriginal } from "./suite.mjs";'
+    program += (
+        'const pairs = loadCases("classic").map((each) => [each.id, outputOfOriginal(each)]);'
+    )
+    program += "console.log(JSON.stringify(Object.fromEntries(pairs)))"
+    _, printed = run(find("node"), "--input-type=module", "-e", program)
+    outputs = {case.id: find_expected(case, original=True) for case in cases("classic")}
+    assert json.loads(printed) == {name: each for name, each in outputs.items() if each}
 
 
 @pytest.mark.parametrize(
