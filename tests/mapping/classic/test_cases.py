@@ -24,6 +24,6 @@ def test_every_rule_has_a_case() -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_case_says_whether_it_departs(name: str) -> None:
+def test_a_case_of_a_departure_says_why_it_departs(name: str) -> None:
     case = CASES[name]
-    assert (case.departure is not None) == case.rule.startswith("9.")
+    assert case.departure is not None or not case.rule.startswith("9.")
