@@ -31,6 +31,14 @@ with LocalIterable() as iterable, serve(playground_app(iterable), "127.0.0.1", 0
         assert urlopen(f"{url}/static/{path}").read(), path
     assert "Send" in page
 """
+#: Asks the cases of the wheel.
+ASK_CASES = """
+from iterable_destination.conformance import answer, cases, run
+
+results = run(answer)
+assert len(results) == len(cases()) > 600
+assert not [result for result in results if result.differences]
+"""
 ONE_EVENT = '{"type": "track", "event": "Ci Passed", "userId": "u1"}\n'
 
 
@@ -125,9 +133,15 @@ def docs(session: nox.Session) -> None:
     session.run("python", *build, "docs", "docs/_build/html")
 
 
+@nox.session(venv_backend="none")
+def conformance(session: nox.Session) -> None:
+    """Write the suite of cases as a zip file with its version, into ``dist``."""
+    session.run(sys.executable, "conformance/archive.py", "dist", external=True)
+
+
 @nox.session(python=FULL)
 def wheel(session: nox.Session) -> None:
-    """Build the wheel, and run from it the demo, the command line and the page, elsewhere."""
+    """Build the wheel, and run from it, elsewhere, the demo, commands, the cases and the page."""
     session.install("build")
     dist, fresh = Path(session.create_tmp()) / "dist", Path(session.create_tmp()) / "fresh"
     shutil.rmtree(dist, ignore_errors=True)
@@ -144,6 +158,7 @@ def wheel(session: nox.Session) -> None:
         session.error("the demo shows no event history")
     Path("event.json").write_text(ONE_EVENT, "utf-8")
     session.run(command, "translate", "event.json", external=True)
+    session.run(str(programs / "python"), "-c", ASK_CASES, external=True)
     missing = session.run(command, "playground", success_codes=[2], silent=True, external=True)
     if "pip install 'jinja2" not in str(missing):
         session.error("the command does not say what the page needs")

@@ -11,11 +11,11 @@ import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final
 
-import attrs
 import click
 
 from iterable_destination import __version__
 from iterable_destination.cli import console
+from iterable_destination.cli.conformance import conformance
 from iterable_destination.cli.consume import consume
 from iterable_destination.cli.explain import explain_line
 from iterable_destination.cli.help import (
@@ -49,7 +49,6 @@ from iterable_destination.cli.options import (
     SOME_FAILED,
     WRONG_USAGE,
     complete_file,
-    describe_error,
     describe_secrets_error,
     find_inputs,
     load_settings,
@@ -79,9 +78,9 @@ from iterable_destination.errors import (
 from iterable_destination.io.outbox_protocol import TIMES
 from iterable_destination.mapping.translate import Translator
 from iterable_destination.model.json_values import as_object
+from iterable_destination.model.lines import describe_error, describe_translation
 from iterable_destination.model.records import LineRecord, OutboxRecord
 from iterable_destination.model.settings import Settings
-from iterable_destination.model.translation import Translation
 
 if TYPE_CHECKING:
     pass
@@ -146,28 +145,11 @@ def translate_command(
 
 def _translate_line(line: LineRecord, translator: Translator, settings: Settings) -> dict[str, Any]:
     try:
-        return _build_result(translator(line.event(), settings))
+        return describe_translation(translator(line.event(), settings))
     except InvalidJSON as error:
         return {"line": line.number, "error": describe_error(error)}
     except InvalidEvent as error:
         return {"messageId": error.message_id, "error": describe_error(error)}
-
-
-def _build_result(translation: Translation) -> dict[str, Any]:
-    result: dict[str, Any] = {"messageId": translation.message_id}
-    if translation.skipped is not None:
-        return result | {"skipped": translation.skipped}
-    result["calls"] = [
-        {"method": call.endpoint.method, "path": call.endpoint.path, "body": call.body()}
-        for call in translation.calls
-    ]
-    for call, name in zip(result["calls"], translation.subscriptions, strict=False):
-        call["subscription"] = name
-    if translation.errors:
-        result["errors"] = [attrs.asdict(each) for each in translation.errors]
-    if translation.notes:
-        result["notes"] = [attrs.asdict(note) for note in translation.notes]
-    return result
 
 
 @command_line.command(
@@ -382,6 +364,7 @@ command_line.add_command(why)
 command_line.add_command(emulate)
 command_line.add_command(playground)
 command_line.add_command(consume)
+command_line.add_command(conformance)
 
 
 @command_line.command(

@@ -31,9 +31,7 @@ from iterable_destination.delivery.engine.rate_limiter import RateLimiters
 from iterable_destination.delivery.shards import MAX_SHARDS, Shard, assign_lines
 from iterable_destination.errors import (
     CheckpointInUse,
-    Invalid,
     InvalidCheckpoint,
-    InvalidJSON,
     InvalidSettings,
     InvalidSubscription,
     UnreadableInput,
@@ -538,13 +536,3 @@ def stop(message: str, *, status: int = WRONG_USAGE) -> NoReturn:
     """Print an error, and exit: with status 2 for wrong usage, settings or key."""
     click.echo(f"Error: {console.escape_unprintable(message)}", err=True)
     sys.exit(status)
-
-
-def describe_error(error: Invalid | InvalidJSON) -> dict[str, Any]:
-    """Return an error as a JSON object."""
-    problems = error.problems if isinstance(error, Invalid) else ()
-    return {
-        "type": type(error).__name__,
-        "message": str(error),
-        "problems": [attrs.asdict(problem) for problem in problems],
-    }

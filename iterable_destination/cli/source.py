@@ -29,7 +29,6 @@ from iterable_destination.cli.options import (
     WORKERS,
     RateLimits,
     complete_file,
-    describe_error,
     describe_secrets_error,
     find_inputs,
     load_json_object,
@@ -45,6 +44,7 @@ from iterable_destination.cli.outboxes import as_file, open_outbox
 from iterable_destination.delivery.segment_destination import SEGMENT_PATHS, SegmentDestination
 from iterable_destination.delivery.shards import Shard
 from iterable_destination.errors import InvalidJSON, InvalidSettings, InvalidWebhook
+from iterable_destination.model.lines import describe_error, describe_track
 from iterable_destination.model.records import LineRecord
 from iterable_destination.model.settings import DataCenter
 from iterable_destination.source import Ignored, SourceOptions, to_segment
@@ -209,10 +209,7 @@ def _translate_line(line: LineRecord, options: SourceOptions) -> dict[str, Any]:
         return {"error": describe_error(error)}
     if isinstance(track, Ignored):
         return {"ignored": track.reason}
-    result: dict[str, Any] = {"track": track.body()}
-    if track.notes:
-        result["notes"] = [attrs.asdict(note) for note in track.notes]
-    return result
+    return describe_track(track)
 
 
 def load_options(path: str | None) -> SourceOptions:

@@ -28,7 +28,6 @@ from iterable_destination import Destination, Outbox, RetryPolicy
 from iterable_destination.__main__ import main
 from iterable_destination.cli import main as cli
 from iterable_destination.cli import options
-from iterable_destination.cli.source import source
 from iterable_destination.testing import LocalIterable
 from tests.support import faulty_server as faulty
 from tests.support.faulty_server import Exchange, FaultyServer, Script
@@ -807,6 +806,7 @@ COMMANDS = [
     ("emulate",),
     ("playground",),
     *(("source", name) for name in ("translate", "send", "serve")),
+    *(("conformance", name) for name in ("run", "serve")),
 ]
 
 
@@ -831,10 +831,11 @@ def test_the_help_of_each_command_has_examples_and_its_exit_statuses(
 
 
 def test_every_command_is_among_those() -> None:
-    own, others = cli.command_line.commands, source.commands
-    assert {(name,) for name in own} - {("source",)} | {("source", each) for each in others} == set(
-        COMMANDS
-    )
+    own = cli.command_line.commands
+    groups = {name: group.commands for name, group in own.items() if isinstance(group, click.Group)}
+    found: set[tuple[str, ...]] = {(name,) for name in own if name not in groups}
+    found |= {(name, each) for name, commands in groups.items() for each in commands}
+    assert found == set(COMMANDS)
 
 
 def run_bash(script: str, folder: Path) -> str:

@@ -50,8 +50,8 @@ from iterable_destination.model.calls import (
 )
 from iterable_destination.model.records import LineRecord
 from iterable_destination.testing import Fault, LocalIterable, Project, Received, Response, faults
+from tests.support.conformance_cases import by_id
 from tests.support.delivering import Leaks, by_index, delivering, identify, names, track
-from tests.support.golden_cases import CLASSIC, cases
 from tests.support.own_mappings import GROUP, MOVED, OWN, PROBLEMS, SEEN, WRONG, event_names
 from tests.support.raising_values import RaisingClass, RaisingObject, build_moment, build_word
 
@@ -104,7 +104,7 @@ def translate_or_error(
 
 # As it comes -------------------------------------------------------------------------------------
 
-CASES = cases(CLASSIC)
+CASES = by_id("classic")
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -112,8 +112,8 @@ def test_a_function_that_changes_nothing_translates_as_the_classic_mapping(name:
     case = CASES[name]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # some cases show unknown settings
-        settings = Settings.from_mapping(case.get("settings", {}))
-    event = case["input"]
+        settings = Settings.from_mapping(case.settings)
+    event = case.input
     assert translate_or_error(DestinationFunction(), event, settings) == translate_or_error(
         translate, event, settings
     )

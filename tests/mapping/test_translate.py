@@ -33,7 +33,7 @@ from iterable_destination.mapping.translate import translate, translator_for
 from iterable_destination.model.settings import Settings
 from iterable_destination.model.translation import Translation
 from iterable_destination.testing import LocalIterable
-from tests.support.golden_cases import CLASSIC, cases
+from tests.support.conformance_cases import by_id
 from tests.support.lazy import Unreadable, UnreadableMapping
 from tests.support.own_mappings import GROUP, MOVED, OWN, PROBLEMS, SEEN, WRONG, event_names
 from tests.support.strategies import nest_deeply
@@ -664,12 +664,12 @@ def test_a_type_that_cannot_be_looked_up_is_refused(call_type: Any) -> None:
 # --- Which mapping it is -----------------------------------------------------------------------
 
 
-CASES = cases(CLASSIC)
+CASES = by_id("classic")
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_settings_with_mappings_translate_as_these_do(name: str) -> None:
-    event = CASES[name]["input"]
+    event = CASES[name].input
     settings, mapped = Settings(mappings=PRESETS_JSON), MappedTranslator(PRESETS)
     try:
         expected = mapped(event, settings)

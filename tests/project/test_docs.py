@@ -32,8 +32,7 @@ from iterable_destination.model.json_copy import MAX_NESTING
 from iterable_destination.receivers import acknowledgement, auth, aws_lambda, base, cloud_functions
 from iterable_destination.source import collections
 from iterable_destination.testing import LocalIterable, Project
-from tests.mapping.classic.test_golden import line
-from tests.support.golden_cases import CLASSIC, cases
+from tests.support.conformance_cases import by_id, line
 from tests.support.postgres import Cluster
 
 ROOT = Path(__file__).parents[2]
@@ -57,8 +56,6 @@ CONSOLES = names(".console")
 #: The ports that are shown, of the local Iterable and of the receiver; free ones are used.
 SHOWN_PORT = "8080"
 RECEIVER_PORT = "8081"
-#: Consoles that run at the root of the checkout, not beside the examples.
-AT_THE_ROOT = {"golden.console"}
 #: Consoles of servers, which run until they are stopped.
 SERVERS = {"emulate.console", "serve.console", "serve-outbox.console"}
 #: Consoles that need a receiver, and the console that starts it.
@@ -68,7 +65,7 @@ RECEIVED_BY = {
     "serve-kept.console": "serve-outbox.console",
 }
 #: Examples that are run by a console, by pytest, or in a framework.
-RUN_OTHERWISE = {"golden.py", "metrics_multiprocess.py", "signup.py", "test_signup.py"}
+RUN_OTHERWISE = {"metrics_multiprocess.py", "signup.py", "test_signup.py"}
 RUN_OTHERWISE |= {"celery_events.py", "django_events.py", "fastapi_events.py"}
 RUN_OTHERWISE |= {"postgres_outbox.py", "spark_archive.py", "spark_stream.py"}
 #: Examples that set up a whole process: its log, or the default of `analytics`.
@@ -201,11 +198,7 @@ def is_simple(text: str) -> bool:
 
 
 SIMPLE = [name for name in CONSOLES if name not in SERVERS and is_simple(shown(name))]
-IN_A_SHELL = [
-    pytest.param(name, marks=pytest.mark.slow) if name in AT_THE_ROOT else name
-    for name in CONSOLES
-    if name not in SERVERS and name not in SIMPLE
-]
+IN_A_SHELL = [name for name in CONSOLES if name not in SERVERS and name not in SIMPLE]
 
 
 @pytest.mark.parametrize("name", SIMPLE)
@@ -235,15 +228,14 @@ def test_a_console_shows_what_is_printed(name: str, beside: Path) -> None:
     for tool in ("curl", "openssl"):
         if f"{tool} " in text and shutil.which(tool) is None:
             pytest.skip(f"there is no {tool} here")
-    folder = ROOT if name in AT_THE_ROOT else beside
     server = RECEIVED_BY.get(name)
     is_needed = SHOWN_PORT in text or server is not None
     with (
         emulated(needed=is_needed, seed=name == "tutorial-look.console") as port,
-        running_receiver(server, port, folder) as receiver_port,
+        running_receiver(server, port, beside) as receiver_port,
     ):
         ports = {SHOWN_PORT: port, RECEIVER_PORT: receiver_port}
-        printed = with_ports(played(with_ports(text, ports), folder), ports, back=True)
+        printed = with_ports(played(with_ports(text, ports), beside), ports, back=True)
     assert stripped(printed) == stripped(text)
 
 
@@ -1048,15 +1040,18 @@ def test_every_departure_is_named_under_its_rule_and_nothing_else_is() -> None:
         for heading in re.findall(r"^## 9\.\d+ .+$", DEPARTURES, re.MULTILINE)
     }
     by_rule = {heading.split()[1]: found for heading, found in written.items() if found}
+    smaller = re.findall(r"^- `([\w-]+)`$", section(DEPARTURES, "## Smaller ones"), re.MULTILINE)
+    by_rule["other"] = set(smaller)
     departing: dict[str, set[str]] = {}
-    for name, case in cases(CLASSIC).items():
-        if "departure" in case:
-            departing.setdefault(case["rule"], set()).add(name)
+    for name, case in by_id("classic").items():
+        if case.departure is not None:
+            rule = case.rule if case.rule.startswith("9.") else "other"
+            departing.setdefault(rule, set()).add(name)
     assert by_rule == departing
 
 
 def test_every_rule_has_a_page() -> None:
-    text = PAGES["howto/golden-cases.md"]
-    rules = {case["rule"].partition(".")[0] for case in cases(CLASSIC).values()}
+    text = PAGES["howto/conformance.md"]
+    rules = {case.rule.partition(".")[0] for case in by_id("classic").values()}
     table = {code(row[0])[0][0] for row in rows(text.partition("| Rule ")[2]) if code(row[0])}
     assert table == rules

@@ -60,6 +60,9 @@ PUBLIC = {
         *("PRESETS", "PRESETS_JSON", "Subscription", "explain", "subscriptions_from_json"),
     },
     "iterable_destination.source": {"Ignored", "SegmentTrack", "SourceOptions", "to_segment"},
+    "iterable_destination.conformance": {
+        *("SYSTEMS", "Case", "Implementation", "Result", "answer", "cases", "compare", "run"),
+    },
     "iterable_destination.metrics.opentelemetry": {"OpenTelemetryMetrics"},
     "iterable_destination.metrics.prometheus": {"PrometheusMetrics"},
     "iterable_destination.receivers": {"WebhookApp", "source_app", "webhook_app"},
