@@ -34,7 +34,7 @@ from iterable_destination import (
     errors,
     translate,
 )
-from iterable_destination.delivery.base import Runtime
+from iterable_destination.delivery.policies import Runtime
 from iterable_destination.model import endpoints, json_codec, records
 from iterable_destination.model.calls import Identity, TrackEvent, UpdateUser
 from iterable_destination.model.records import LineRecord
@@ -350,7 +350,7 @@ def test_what_another_thread_learns_of_a_users_names_lets_no_event_overtake() ->
 def test_an_event_that_waits_is_not_overtaken_however_many_users_come_meanwhile(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("iterable_destination.delivery.base.MAX_KEYS", 50)
+    monkeypatch.setattr("iterable_destination.delivery.policies.MAX_KEYS", 50)
     may_go_on = threading.Event()
 
     def events() -> Iterator[dict[str, Any]]:

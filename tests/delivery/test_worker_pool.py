@@ -21,9 +21,9 @@ from iterable_destination import (
     Settings,
     errors,
 )
-from iterable_destination.delivery import worker_pool
+from iterable_destination.delivery import safe_scheduler
 from iterable_destination.delivery.engine.scheduler import Scheduler
-from iterable_destination.io.transport import HttpResponse
+from iterable_destination.io.transport_protocol import HttpResponse
 from iterable_destination.model import endpoints
 from iterable_destination.model.endpoints import Endpoint
 from iterable_destination.testing import LocalIterable, faults
@@ -402,7 +402,7 @@ METHODS = ["add", "next", "on_response", "on_error"]
 
 @pytest.fixture(params=FAULTS[1:], ids=lambda error: type(error).__name__)
 def breaking(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker_pool, "Scheduler", BreakingScheduler)
+    monkeypatch.setattr(safe_scheduler, "Scheduler", BreakingScheduler)
     monkeypatch.setattr(BreakingScheduler, "error", request.param)
 
 

@@ -27,7 +27,7 @@ import responses
 import urllib3
 
 from iterable_destination import Client, errors
-from iterable_destination.io import transport
+from iterable_destination.io import transport, transport_protocol
 from tests.support import faulty_server as faulty
 from tests.support.clients import (
     AMBIGUOUS,
@@ -358,7 +358,7 @@ FLOODS = {
 def test_an_answer_without_end_is_not_read_without_end(
     flood: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transport, "_MAX_RESPONSE", 1_000_000)
+    monkeypatch.setattr(transport_protocol, "MAX_RESPONSE", 1_000_000)
     error = catch_script_error(FLOODS[flood], read_timeout=3_600.0, clock=lambda: 0.0)
     assert type(error) is errors.AmbiguousAnswer
     assert str(error) == "ReadTimeout: the response does not end"
@@ -487,27 +487,6 @@ def test_an_address_of_this_machine_is_asked_directly(
         monkeypatch.setenv(name, proxy.url)
         send(server.url.replace("127.0.0.1", host))
     assert (len(server.requests), len(proxy.requests)) == (1, 0)
-
-
-@pytest.mark.parametrize(
-    ("url", "is_loopback"),
-    [
-        ("http://127.0.0.1:8080", True),
-        ("http://127.9.9.9", True),
-        ("http://[::1]:8080/path", True),
-        ("http://[::ffff:127.0.0.1]", True),
-        ("http://user@localhost.", True),
-        ("https://iterable.localhost", True),
-        ("http://128.0.0.1", False),
-        ("http://[::2]", False),
-        ("http://localhost.example.com", False),
-        ("http://127.0.0.1.example.com", False),
-        ("http://10.0.0.1", False),
-        ("https://api.iterable.com", False),
-    ],
-)
-def test_the_addresses_of_this_machine_are_known(url: str, *, is_loopback: bool) -> None:
-    assert transport._is_loopback(url) is is_loopback
 
 
 def test_a_proxy_that_refuses_means_that_nothing_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
