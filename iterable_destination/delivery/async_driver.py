@@ -1,9 +1,10 @@
 """Async driver: the tasks of an event loop that make the requests that a scheduler decides on.
 
 There is no task that drives the others, and so none that could be late or die. After whatever
-changes the scheduler (an event comes, a request ends, a moment has come, there will be no more
-events) the same plain function looks for what can be sent now, and begins it. When it returns, one
-of these holds:
+changes the scheduler (events came, a request ends, a moment has come, there will be no more events)
+the same plain function looks for what can be sent now, and begins it. After events came it is called
+by the event loop, as soon as the one who hands in has let go: so it sees several of them, and a bulk
+is no single call. When it returns, one of these holds:
 
 - as many requests as may be are in flight, and each looks again in its own task when it ends;
 - the scheduler named a moment, and the event loop calls the function then;
@@ -90,7 +91,9 @@ class AsyncDriver:
         self._clock: Final = clock
         self._max_concurrency: Final = max_concurrency
         self._tasks: Final[dict[Batch, asyncio.Task[None]]] = {}
-        self._timer: asyncio.TimerHandle | None = None
+        #: Looks when the time has come, or when others have had their turn.
+        self._next_look: asyncio.Handle | None = None
+        self._is_soon = False
         self._has_input = True
         self._is_closed = False
         self._is_abandoned = False
@@ -110,7 +113,7 @@ class AsyncDriver:
     def submit(self, envelope: Envelope, keys: set[str]) -> None:
         """Submit an envelope of the user with these ordering keys, whether there is room or not."""
         if self._scheduler.add(envelope, keys, self._clock()):
-            self._look()
+            self._look_soon()
         elif self._scheduler.has_results:
             self._announce()
 
@@ -161,7 +164,7 @@ class AsyncDriver:
         Then those that are left are cancelled.
         """
         self._is_closed = True
-        self._cancel_timer()
+        self._cancel_look()
         self._scheduler.stop()
         self._announce()
         tasks = list(self._tasks.values())
@@ -176,9 +179,16 @@ class AsyncDriver:
         self._changed.set()
         self._changed.clear()
 
+    def _look_soon(self) -> None:
+        """Look when the one who hands in lets others have their turn: more may come until then."""
+        if not self._is_soon:
+            self._cancel_look()
+            self._next_look = asyncio.get_running_loop().call_soon(self._look)
+            self._is_soon = True
+
     def _look(self) -> None:
         """Begin the requests that can be made now, and come again when others can."""
-        self._cancel_timer()
+        self._cancel_look()
         while len(self._tasks) < self._max_concurrency and not self._is_closed:
             now = self._clock()
             try:
@@ -191,14 +201,15 @@ class AsyncDriver:
                 continue
             if step is not None and step < inf:
                 loop = asyncio.get_running_loop()
-                self._timer = loop.call_later(step - now, self._look)
+                self._next_look = loop.call_later(step - now, self._look)
             break
         self._announce()
 
-    def _cancel_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    def _cancel_look(self) -> None:
+        if self._next_look is not None:
+            self._next_look.cancel()
+            self._next_look = None
+        self._is_soon = False
 
     async def _make_request(self, batch: Batch) -> None:
         try:

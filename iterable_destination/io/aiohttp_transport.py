@@ -1,8 +1,8 @@
 """HTTP transport for an event loop, by ``aiohttp``: one request, one response or one typed error.
 
 That a request was not sent is said only if it is certain: while a connection is made, proxy and TLS
-included. aiohttp tells when that begins and when a connection is there; from then on anything may
-have been written. aiohttp itself never repeats a POST.
+included. When the connector has returned one, anything may have been written. What replaces aiohttp
+in tests does not ask the connector, and then nothing is known. aiohttp itself repeats no POST.
 
 Certificates are read, and names looked up, in threads of asyncio's: both wait for the system.
 """
@@ -14,6 +14,7 @@ import logging
 import ssl
 import time
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from io import BytesIO
 from typing import Any, Final
 
@@ -52,6 +53,19 @@ except ImportError:
 else:
     _HAS_AIOHTTP = True
 
+    class _Connector(aiohttp.TCPConnector):
+        """Makes connections, and notes how far that is; a request is written only afterwards."""
+
+        async def connect(self, *args: Any, **options: Any) -> Any:
+            """Return a connection, new or kept."""
+            progress = _progress.get()
+            progress.is_connecting = True
+            connection = await super().connect(*args, **options)
+            progress.is_connected = True
+            progress.allow(progress.read_seconds)
+            return connection
+
+
 _log: Final = logging.getLogger("iterable_destination.io")
 
 _INSTALL: Final = "AsyncClient needs aiohttp: pip install 'iterable-destination[async]'"
@@ -65,9 +79,10 @@ _NO_RESPONSE: Final = "no response in time"
 class _Progress:
     """How far one request is, and until when it may take for that."""
 
-    timeout: asyncio.Timeout
     #: Seconds to write the request and to read the headers of its response.
     read_seconds: float
+    #: It runs out when what is done now has taken too long.
+    timeout: asyncio.Timeout = attrs.field(init=False)
     is_connecting: bool = False
     is_connected: bool = False
 
@@ -75,6 +90,10 @@ class _Progress:
         """Let what comes now take so many seconds, unless the time has run out already."""
         if not self.timeout.expired():
             self.timeout.reschedule(asyncio.get_running_loop().time() + seconds)
+
+
+#: The request that the current task makes.
+_progress: Final[ContextVar[_Progress]] = ContextVar("_progress")
 
 
 @attrs.frozen
@@ -128,7 +147,10 @@ class AiohttpTransport(LoopBound):
             await preparation.session.close()
 
     async def send(
-        self, endpoint: Endpoint, body: bytes | None, timeout: float | None
+        self,
+        endpoint: Endpoint,
+        body: bytes | None,
+        timeout: float | None,  # noqa: ASYNC109 - it shortens the transport's own
     ) -> HttpResponse:
         """Send a request and return the response; redirects are not followed.
 
@@ -140,12 +162,12 @@ class AiohttpTransport(LoopBound):
         self.enter_loop()
         began = self._clock()
         connect, read = (min(bound, timeout or bound) for bound in self._timeouts)
-        progress = _Progress(asyncio.timeout(None), read)
+        progress = _Progress(read)
         failure: ApiError
         try:
             preparation = self._preparation or await self._prepare()
-            async with progress.timeout:
-                progress.allow(connect)
+            _progress.set(progress)
+            async with asyncio.timeout(connect) as progress.timeout:
                 response = await self._exchange(preparation, endpoint, body, progress)
         except (aiohttp.ClientError, OSError, ValueError) as error:  # a TimeoutError is an OSError
             failure = self._build_error(error, progress)
@@ -177,9 +199,9 @@ class AiohttpTransport(LoopBound):
             headers=self._headers,
             allow_redirects=False,
             proxy=preparation.proxy,
-            trace_request_ctx=progress,
         ) as response:
-            progress.allow(progress.read_seconds)
+            if not response.content.is_eof():
+                progress.allow(progress.read_seconds)
             try:
                 text = await _read_body(response)
             except asyncio.CancelledError:
@@ -199,10 +221,9 @@ class AiohttpTransport(LoopBound):
                 if self._url.startswith("https:"):
                     certificates = await self._load_certificates(find_certificates(options))
                 session = aiohttp.ClientSession(
-                    connector=aiohttp.TCPConnector(limit=0, ssl=certificates),
+                    connector=_Connector(limit=0, ssl=certificates),
                     cookie_jar=aiohttp.DummyCookieJar(),
                     timeout=aiohttp.ClientTimeout(),
-                    trace_configs=[_trace_connections()],
                 )
                 self._preparation = _Preparation(session, proxy)
             return self._preparation
@@ -235,21 +256,3 @@ async def _read_body(response: aiohttp.ClientResponse) -> bytes:
         if len(text) > transport_protocol.MAX_RESPONSE:
             raise TimeoutError(NO_END)
     return bytes(text)
-
-
-def _trace_connections() -> aiohttp.TraceConfig:
-    """Return what notes in a request's :class:`_Progress` when it has a connection."""
-
-    async def begin(_: Any, context: Any, __: Any) -> None:
-        context.trace_request_ctx.is_connecting = True
-
-    async def end(_: Any, context: Any, __: Any) -> None:
-        progress: _Progress = context.trace_request_ctx
-        progress.is_connected = True
-        progress.allow(progress.read_seconds)
-
-    trace = aiohttp.TraceConfig()
-    trace.on_connection_create_start.append(begin)
-    trace.on_connection_create_end.append(end)
-    trace.on_connection_reuseconn.append(end)
-    return trace

@@ -1,4 +1,4 @@
-"""The client of Iterable's API for an event loop: one call in, one response or one typed error out."""
+"""The client of Iterable's API for an event loop: one call in, one response or one error out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The event loop that something belongs to: connections and tasks of one cannot be used in another."""
+"""The event loop that something belongs to: what is of one cannot be used in another."""
 
 from __future__ import annotations
 

@@ -269,6 +269,7 @@ AMBIGUOUS: dict[str, Script] = {
 }
 
 
+@pytest.mark.usefixtures("each_driver")
 @pytest.mark.parametrize("fault", list(AMBIGUOUS))
 @pytest.mark.parametrize("kind", list(SENT))
 def test_after_a_fault_of_the_connection_it_is_unknown(kind: str, fault: str) -> None:
@@ -287,6 +288,7 @@ def test_after_a_fault_of_the_connection_it_is_unknown(kind: str, fault: str) ->
         assert type(outcome.error) is errors.AmbiguousAnswer
 
 
+@pytest.mark.usefixtures("each_driver")
 @pytest.mark.parametrize("kind", list(SENT))
 def test_without_a_connection_it_is_retryable(kind: str) -> None:
     with faulty.refusing() as url, delivering(url, retry=RetryPolicy(deadline=0.05)) as to:
@@ -295,6 +297,7 @@ def test_without_a_connection_it_is_retryable(kind: str) -> None:
     assert {type(outcome.error) for outcome in outcomes} == {errors.NotConnected}
 
 
+@pytest.mark.usefixtures("each_driver")
 @pytest.mark.parametrize("kind", list(SENT))
 def test_an_endless_answer_comes_to_an_end(kind: str) -> None:
     flood = faulty.floods(faulty.CHUNKED, b"10000\r\n" + b"a" * 65_536 + b"\r\n")

@@ -14,6 +14,8 @@ from iterable_destination import Client, Settings, errors
 from iterable_destination.model.calls import Identity, TrackEvent
 from iterable_destination.model.responses import ApiResponse
 from tests.support import faulty_server as faulty
+from tests.support.delivering import driver
+from tests.support.event_loop import client_in_loop
 from tests.support.faulty_server import FaultyServer, Script
 
 KEY = "the-key-of-no-project-0123456789"
@@ -102,7 +104,13 @@ def settings(url: str | None = None, key: str = KEY) -> Settings:
 
 @contextmanager
 def open_client(url: str | None = None, **options: Any) -> Iterator[Client]:
-    with Client(settings(url), **{"read_timeout": TIMEOUT, "connect_timeout": 1.0} | options) as it:
+    """Open a client with short timeouts: of threads, or as the fixture ``each_driver`` says."""
+    chosen = {"read_timeout": TIMEOUT, "connect_timeout": 1.0} | options
+    if driver.get() == "event loop":
+        with client_in_loop(settings(url), **chosen) as in_loop:
+            yield in_loop  # type: ignore[misc]  # it has the methods that tests of both use
+        return
+    with Client(settings(url), **chosen) as it:
         yield it
 
 
