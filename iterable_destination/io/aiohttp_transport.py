@@ -61,7 +61,7 @@ else:
             progress = _progress.get()
             progress.is_connecting = True
             connection = await super().connect(*args, **options)
-            progress.is_connected = True
+            progress.transport = connection.transport
             progress.allow(progress.read_seconds)
             return connection
 
@@ -71,6 +71,8 @@ _log: Final = logging.getLogger("iterable_destination.io")
 _INSTALL: Final = "AsyncClient needs aiohttp: pip install 'iterable-destination[async]'"
 #: Bytes of a body of which aiohttp would rather have a file, which it sends piece by piece.
 _LARGE_BODY: Final = 2**20
+#: Turns of the event loop in which it closes a socket whose connection was broken off.
+_TURNS: Final = 3
 _NO_CONNECTION: Final = "no connection in time"
 _NO_RESPONSE: Final = "no response in time"
 
@@ -84,12 +86,18 @@ class _Progress:
     #: It runs out when what is done now has taken too long.
     timeout: asyncio.Timeout = attrs.field(init=False)
     is_connecting: bool = False
-    is_connected: bool = False
+    #: What the request is written to; None before there is a connection.
+    transport: asyncio.Transport | None = None
 
     def allow(self, seconds: float) -> None:
         """Let what comes now take so many seconds, unless the time has run out already."""
         if not self.timeout.expired():
             self.timeout.reschedule(asyncio.get_running_loop().time() + seconds)
+
+    def break_off(self) -> None:
+        """Close the connection at once: aiohttp would first write the rest to who does not read."""
+        if self.transport is not None:
+            self.transport.abort()
 
 
 #: The request that the current task makes.
@@ -145,6 +153,8 @@ class AiohttpTransport(LoopBound):
         self.leave_loop()
         if preparation is not None:
             await preparation.session.close()
+            for _ in range(_TURNS):
+                await asyncio.sleep(0)
 
     async def send(
         self,
@@ -169,7 +179,11 @@ class AiohttpTransport(LoopBound):
             _progress.set(progress)
             async with asyncio.timeout(connect) as progress.timeout:
                 response = await self._exchange(preparation, endpoint, body, progress)
+        except asyncio.CancelledError:
+            progress.break_off()
+            raise
         except (aiohttp.ClientError, OSError, ValueError) as error:  # a TimeoutError is an OSError
+            progress.break_off()
             failure = self._build_error(error, progress)
         else:
             fields = describe_request(endpoint) | {
@@ -238,14 +252,15 @@ class AiohttpTransport(LoopBound):
     def _build_error(self, error: Exception, progress: _Progress) -> ApiError:
         reason: object = error
         if isinstance(error, TimeoutError) and not str(error):
-            reason = _NO_RESPONSE if progress.is_connected else _NO_CONNECTION
+            reason = _NO_RESPONSE if progress.transport is not None else _NO_CONNECTION
         message = redact(f"{type(error).__name__}: {reason or 'no reason given'}", self._secret)
-        if isinstance(error, ValueError) and not progress.is_connected:
-            return WrongAddress(message)
-        is_unsent = progress.is_connecting and not progress.is_connected
-        if is_unsent or isinstance(error, aiohttp.ClientConnectorError):
+        if isinstance(error, aiohttp.ClientConnectorError):  # it says so itself
             return NotConnected(message)
-        return AmbiguousAnswer(message)
+        if progress.transport is not None:
+            return AmbiguousAnswer(message)
+        if isinstance(error, ValueError):
+            return WrongAddress(message)
+        return NotConnected(message) if progress.is_connecting else AmbiguousAnswer(message)
 
 
 async def _read_body(response: aiohttp.ClientResponse) -> bytes:
