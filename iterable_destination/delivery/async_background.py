@@ -172,9 +172,11 @@ class AsyncBackground:
         await self._driver.close()
         await self._wait(self._teller.done, REPORTING)
         await end_tasks([self._teller])
-        self.is_over = True
-        self._announce()
-        await self._on_end()
+        try:
+            await self._on_end()
+        finally:
+            self.is_over = True
+            self._announce()
 
     async def _wait(self, is_so: Callable[[], bool], more: float) -> None:
         """Wait until something is so, or so many seconds after the deadline."""

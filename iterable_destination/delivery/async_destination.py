@@ -202,9 +202,10 @@ class AsyncDestination(LoopBound):
 
     async def _make_next_request(self, scheduler: Scheduler, deadline: float) -> None:
         """Make the next request of a scheduler, or sleep until it may be sent."""
+        has_to_wait = self._singles.locked()
         async with self._singles:
             now = self._clock()
-            if now > deadline:  # others had their turn for so long
+            if has_to_wait and now > deadline:
                 scheduler.stop(NotSent(ENDPOINT_BUSY))
                 return
             step = scheduler.next(now)
