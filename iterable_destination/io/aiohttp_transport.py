@@ -135,7 +135,7 @@ class AiohttpTransport(LoopBound):
         check_timeouts(timeout)
         self._url: Final = url
         #: They go with each request: those of a session aiohttp would tell a proxy, too.
-        self._headers: Final = complete_headers(headers) | {"Accept-Encoding": "gzip, deflate"}
+        self._headers: Final = complete_headers(headers) | {"Accept-Encoding": "gzip,deflate"}
         self._secret: Final = secret
         self._timeouts: Final = timeout
         self._clock: Final = clock

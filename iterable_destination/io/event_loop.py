@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Final, Self
 
-_OUTSIDE: Final = "must be used in a coroutine, or in a callback, of an event loop that runs"
-_ANOTHER: Final = "belongs to the event loop of its first use; close it there, or make another one"
+_OUTSIDE: Final = "it must be used in a coroutine, or in a callback, of an event loop that runs"
+_ANOTHER: Final = "it belongs to the event loop of its first use; close it there, or make another one"
 
 
 class LoopBound:
@@ -32,11 +32,11 @@ class LoopBound:
         try:
             running = asyncio.get_running_loop()
         except RuntimeError:
-            raise RuntimeError(f"{type(self).__name__} {_OUTSIDE}") from None
+            raise RuntimeError(_OUTSIDE) from None
         if self._loop is None:
             self._loop = running
         if self._loop is not running:
-            raise RuntimeError(f"{type(self).__name__} {_ANOTHER}")
+            raise RuntimeError(_ANOTHER)
         return running
 
     def leave_loop(self) -> None:

@@ -46,7 +46,7 @@ def test_a_request_is_that_of_the_client_for_threads() -> None:
     assert (request.method, request.target) == ("POST", "/api/events/track")
     assert request.json() == CALL_BODY
     assert request.headers["user-agent"].startswith("iterable_destination/")
-    assert request.headers["accept-encoding"] == "gzip, deflate"
+    assert request.headers["accept-encoding"] == "gzip,deflate"
     assert request.headers["content-type"] == "application/json"
     assert request.headers["api-key"] == KEY
 
