@@ -2,9 +2,9 @@
 
 There is no task that drives the others, and so none that could be late or die. After whatever
 changes the scheduler (events came, a request ends, a moment has come, there will be no more events)
-the same plain function looks for what can be sent now, and begins it. After events came it is called
-by the event loop, as soon as the one who hands in has let go: so it sees several of them, and a bulk
-is no single call. When it returns, one of these holds:
+the same plain function looks for what can be sent now, and begins it. After events came it is
+called by the event loop, as soon as the one who hands in has let go: so it sees several of them,
+and a bulk is no single call. When it returns, one of these holds:
 
 - as many requests as may be are in flight, and each looks again in its own task when it ends;
 - the scheduler named a moment, and the event loop calls the function then;

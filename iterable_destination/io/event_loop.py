@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Final, Self
 
-_OUTSIDE: Final = "it must be used in a coroutine, or in a callback, of an event loop that runs"
-_ANOTHER: Final = "it belongs to the event loop of its first use; close it there, or make another one"
+_OUTSIDE: Final = "it must be used in a coroutine, or a callback, of an event loop that runs"
+_ANOTHER: Final = (
+    "it belongs to the event loop of its first use; close it there, or make another one"
+)
 
 
 class LoopBound:

@@ -255,7 +255,7 @@ def test_without_aiohttp_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize("wrong", [0, -1, float("nan"), 86_401])
 def test_a_timeout_that_is_not_above_0_makes_no_client(wrong: float) -> None:
-    with pytest.raises(ValueError, match="^a timeout must be above 0 and at most 86,400 seconds$"):
+    with pytest.raises(ValueError, match=r"^a timeout must be above 0 and at most 86,400"):
         AsyncClient(settings(), read_timeout=wrong)
 
 

@@ -688,7 +688,7 @@ def test_a_connection_in_use_is_closed_even_if_its_answer_is_lost() -> None:
         client.close()
         go.set()
         assert isinstance(sending.exception(5), errors.AmbiguousAnswer)
-        assert client._transport._idle == []
+        assert vars(client._transport)["_idle"] == []
 
 
 def test_closing_does_not_disturb_requests_of_other_threads() -> None:
