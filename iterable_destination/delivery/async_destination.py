@@ -269,11 +269,14 @@ class AsyncDestination(LoopBound):
         self.enter_loop()
         driver = self._make_driver(policy)
         feeder = asyncio.create_task(self._feed(driver, events, prepare))
+        slices = Slices(self._clock)
         try:
             while not driver.is_over:
                 results = await self._take_results(driver, policy.stop_at)
                 for outcome in await self._conclude(results):
                     yield outcome
+                    if slices.is_over:
+                        await slices.pause()
             await feeder  # which raises what reading raised
         except asyncio.CancelledError:
             driver.abandon()
