@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from iterable_destination.delivery.async_destination import AsyncDestination
     from iterable_destination.delivery.destination import Destination
     from iterable_destination.delivery.engine.counters import Counters
     from iterable_destination.delivery.engine.retry import RetryPolicy
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
         ServerError,
         ValidationError,
     )
+    from iterable_destination.io.async_client import AsyncClient
     from iterable_destination.io.dead_letter_lines import DeadLetter
     from iterable_destination.io.dead_letters import DeadLetters, DeadLetterStore
     from iterable_destination.io.iterable_client import Client
@@ -84,6 +86,8 @@ __all__ = [
     "AnalyticsClient",
     "ApiError",
     "ApiResponse",
+    "AsyncClient",
+    "AsyncDestination",
     "Call",
     "Client",
     "ConfigurationError",
@@ -153,6 +157,8 @@ _MODULES: Final = {
     "AnalyticsClient": "io.segment_client",
     "ApiError": "errors",
     "ApiResponse": "model.responses",
+    "AsyncClient": "io.async_client",
+    "AsyncDestination": "delivery.async_destination",
     "Call": "model.calls",
     "Client": "io.iterable_client",
     "ConfigurationError": "errors",

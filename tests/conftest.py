@@ -14,6 +14,8 @@ import pytest
 from hypothesis import settings
 
 from iterable_destination.model import json_codec
+from tests.support.delivering import driver
+from tests.support.event_loop import DRIVERS
 from tests.support.examples import HEAVY
 from tests.support.postgres import Cluster, running_postgres
 
@@ -42,6 +44,14 @@ def _no_width_of_the_terminal() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("COLUMNS", raising=False)
         yield
+
+
+@pytest.fixture(params=DRIVERS)
+def each_driver(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Make requests by threads, and in an event loop; give which of them."""
+    token = driver.set(request.param)
+    yield request.param
+    driver.reset(token)
 
 
 @pytest.fixture(params=[True, False], ids=["orjson", "json"])

@@ -26,8 +26,9 @@ from iterable_destination.cli.notice import WatchedClient
 from iterable_destination.cli.report import Report, deliver
 from iterable_destination.cli.same_files import find_same_files
 from iterable_destination.delivery.base import MAX_WORKERS, BaseDestination
-from iterable_destination.delivery.destination import DELIVERY_IS_OFF, Destination
+from iterable_destination.delivery.destination import Destination
 from iterable_destination.delivery.engine.rate_limiter import RateLimiters
+from iterable_destination.delivery.iterable_project import DELIVERY_IS_OFF
 from iterable_destination.delivery.shards import MAX_SHARDS, Shard, assign_lines
 from iterable_destination.errors import (
     CheckpointInUse,

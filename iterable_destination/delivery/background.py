@@ -19,25 +19,29 @@ from math import inf
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
+from iterable_destination.delivery.conclusion import Results
 from iterable_destination.delivery.engine.envelope import Prepared
-from iterable_destination.delivery.failures import REPORTING
+from iterable_destination.delivery.failures import (
+    CLOSE_TIMEOUT,
+    CLOSED,
+    REPORTING,
+    build_queue_full,
+    log_left,
+)
 from iterable_destination.delivery.prepare import Preparer
-from iterable_destination.delivery.worker_pool import Results, WorkerPool, log_crash
-from iterable_destination.errors import NotSent, QueueFull
+from iterable_destination.delivery.safe_scheduler import log_crash
+from iterable_destination.delivery.worker_pool import WorkerPool
+from iterable_destination.errors import NotSent
 from iterable_destination.io.lifecycle import Closeable, close_at_exit
 from iterable_destination.io.stamping import stamp_now
 from iterable_destination.model.outcomes import Outcome
 
 _log: Final = logging.getLogger("iterable_destination.delivery")
 
-#: Seconds that closing, and so the end of the interpreter, waits for events to be sent.
-CLOSE_TIMEOUT: Final = 30.0
 #: Seconds after which a thread tries again what failed, say for want of memory.
 _MOMENT: Final = 0.01
 #: Seconds after which one who waits for room looks again.
 _LOOK: Final = 1.0
-
-_CLOSED: Final = "the destination is closed"
 
 
 class Background(Closeable):
@@ -154,7 +158,7 @@ class Background(Closeable):
 
     def _check(self) -> None:
         if self._is_closed:
-            raise NotSent(_CLOSED)
+            raise NotSent(CLOSED)
         if self._pool is None:
             with self._door:
                 if self._pool is None:
@@ -178,12 +182,7 @@ class Background(Closeable):
 
     def _check_room(self) -> None:
         if self._is_full():
-            waiting = self._left - self._in_hand
-            raise QueueFull(
-                "1 event waits to be delivered; no more are taken"
-                if waiting == 1
-                else f"{waiting:,} events wait to be delivered; no more are taken"
-            )
+            raise build_queue_full(self._left - self._in_hand)
 
     def _hand_over(self, number: int, prepared: Prepared) -> None:
         """Let an event be taken in. Needs the door."""
@@ -193,7 +192,7 @@ class Background(Closeable):
         if self._left_at_end is not None:  # it was closed at this moment
             with suppress(ValueError):  # it was taken in all the same
                 self._inbox.remove(item)
-                raise NotSent(_CLOSED)
+                raise NotSent(CLOSED)
 
     @property
     def _left(self) -> int:
@@ -311,15 +310,7 @@ class Background(Closeable):
         if not self._is_closed or not self._is_time_to_end():
             return False
         if self._left_at_end:
-            with suppress(Exception):  # a handler of the caller's
-                left = self._left_at_end
-                fields = {"iterable_events": left}
-                message = (
-                    "closed before %d event was delivered"
-                    if left == 1
-                    else "closed before %d events were delivered"
-                )
-                _log.warning(message, left, extra=fields)
+            log_left(self._left_at_end)
             pool.abandon()
         pool.close()
         return True

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-import random
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from functools import partial
 from itertools import count
 from math import inf
@@ -15,28 +11,41 @@ from weakref import WeakSet
 
 import attrs
 
-from iterable_destination.delivery.background import CLOSE_TIMEOUT, Background
+from iterable_destination.delivery.background import Background
+from iterable_destination.delivery.conclusion import Concluder, Results
 from iterable_destination.delivery.engine.bulk import BulkEndpoint
-from iterable_destination.delivery.engine.circuit_breaker import CircuitBreaker
 from iterable_destination.delivery.engine.counters import Counters
-from iterable_destination.delivery.engine.envelope import Batch, Envelope, Prepared
-from iterable_destination.delivery.engine.linked_keys import MAX_KEYS, LinkedKeys, outside_key
+from iterable_destination.delivery.engine.envelope import Batch, Prepared
 from iterable_destination.delivery.engine.policy import DeliveryPolicy
 from iterable_destination.delivery.engine.rate_limiter import RateLimiters
 from iterable_destination.delivery.engine.retry import RetryPolicy
 from iterable_destination.delivery.engine.scheduler import Scheduler
 from iterable_destination.delivery.exchanges import ExchangeReporter
-from iterable_destination.delivery.outbox_worker import OutboxPass, OutboxWorker, deliver_outbox
-from iterable_destination.delivery.prepare import Preparer, Target
-from iterable_destination.delivery.worker_pool import (
-    Results,
-    WorkerPool,
-    build_interrupted,
-    log_crash,
-    make_request,
+from iterable_destination.delivery.failures import (
+    CLOSE_TIMEOUT,
+    NOT_STARTED,
+    STARTED,
+    log_callback_failure,
 )
-from iterable_destination.errors import ApiError, InvalidJSON, NotSent, UnwritableFile
-from iterable_destination.io.dead_letter_lines import DeadLetter
+from iterable_destination.delivery.outbox_worker import OutboxPass, OutboxWorker, deliver_outbox
+from iterable_destination.delivery.policies import (
+    ENDPOINT_BUSY,
+    GRACE,
+    Runtime,
+    build_policy,
+    for_background,
+)
+from iterable_destination.delivery.prepare import (
+    OrderingKey,
+    Prepare,
+    Preparer,
+    Target,
+    check_input,
+    with_ordering_key,
+)
+from iterable_destination.delivery.safe_scheduler import build_interrupted, log_crash
+from iterable_destination.delivery.worker_pool import WorkerPool, make_request
+from iterable_destination.errors import NotSent
 from iterable_destination.io.dead_letters import DeadLetterStore
 from iterable_destination.io.lifecycle import Closeable, ForkSafe
 from iterable_destination.io.outbox_protocol import AnyOutbox
@@ -44,31 +53,16 @@ from iterable_destination.model.bounds import check_count, check_timeout
 from iterable_destination.model.endpoints import Endpoint
 from iterable_destination.model.exchange import Exchange
 from iterable_destination.model.interruptions import raise_interruption
-from iterable_destination.model.outcomes import Outcome, Rejected, Retryable, Unknown
-from iterable_destination.model.records import LineRecord, Record
+from iterable_destination.model.outcomes import Outcome, Rejected
+from iterable_destination.model.records import Record
 from iterable_destination.model.responses import ApiResponse
 from iterable_destination.typing import Event
 
-_log: Final = logging.getLogger("iterable_destination.delivery")
-
-#: Seconds beyond a timeout in which a response may still come in.
-_GRACE: Final = 0.05
 #: Seconds that the end of a stream waits for outcomes to be told beyond its time.
 _TELLING_ALL: Final = 5.0
 #: The most requests that can be in flight at once.
 MAX_WORKERS: Final = 64
-#: The outcomes of events that are kept as dead letters.
-_DEAD: Final = frozenset({Rejected.name, Unknown.name})
 
-_STARTED: Final = "start() was already called"
-_ENDPOINT_BUSY: Final = "not sent: too many requests wait for this endpoint"
-_NO_FUNCTION: Final = "ordering_key: must be a function of an event, or None"
-_ONE_EVENT: Final = "send_all() takes an iterable of events; give a single event to send()"
-
-#: Returns the envelope of an event with this index, and the ordering keys of its user.
-_Prepare = Callable[[int, Any], Prepared]
-#: Returns a key of an event by which it is ordered, or None.
-_OrderingKey = Callable[[Any], str | None]
 _Started = TypeVar("_Started", Background, OutboxWorker)
 
 
@@ -87,17 +81,6 @@ class RequestClient(Protocol):
 
     def close(self) -> object:
         """Close the connections."""
-
-
-@attrs.frozen
-class Runtime:
-    """The clock, the sleep and the jitter of a destination, which tests replace."""
-
-    #: Returns seconds that never go back.
-    clock: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
-    #: Returns a number between two others.
-    jitter: Callable[[float, float], float] = random.uniform
 
 
 class BaseDestination(Closeable, ForkSafe):
@@ -123,25 +106,18 @@ class BaseDestination(Closeable, ForkSafe):
         runtime: Runtime,
     ) -> None:
         check_count("max_workers", max_workers, MAX_WORKERS)
-        check_count("max_pending", max_pending)
-        retry = retry or RetryPolicy()
         self._client: Final = client
-        self._policy: Final = DeliveryPolicy(
+        self._policy: Final = build_policy(
+            runtime,
+            bulk_endpoints=bulk_endpoints,
             retry=retry,
             rate_limiters=rate_limiters,
-            breaker=CircuitBreaker(retry.breaker_timeout),
-            counters=Counters(),
-            jitter=runtime.jitter,
-            on_retry=_log_retry,
-            linked_keys=_make_linked_keys(max_pending),
-            bulk_endpoints=bulk_endpoints,
             max_pending=max_pending,
         )
         self._max_workers: Final = max_workers
         self._preparer: Final = Preparer(
             target, stamp_ids=stamp_ids, keeps_records=dead_letters is not None
         )
-        self._dead_letters: Final = dead_letters
         self._reporter: Final = (
             None if on_request is None else ExchangeReporter(on_request, runtime.clock)
         )
@@ -153,6 +129,7 @@ class BaseDestination(Closeable, ForkSafe):
         #: How often close() was called.
         self._closes = 0
         super().__init__()
+        self._concluder: Final = Concluder(dead_letters, self._policy.counters, self.lock)
 
     def after_fork(self) -> None:
         """Start afresh in a child process: the threads and their events stay in the parent."""
@@ -191,7 +168,7 @@ class BaseDestination(Closeable, ForkSafe):
     @property
     def keeps_dead_letters(self) -> bool:
         """Whether events that are rejected or end unknown are kept as dead letters."""
-        return self._dead_letters is not None
+        return self._concluder.keeps_dead_letters
 
     # One event -----------------------------------------------------------------------------------
 
@@ -219,8 +196,8 @@ class BaseDestination(Closeable, ForkSafe):
             outcome = build_interrupted(envelope, error)
             with self.lock:
                 self._policy.counters.outcomes[outcome.name] += 1
-            return self._conclude([(envelope, outcome)])[0]
-        return self._conclude(list(scheduler.settled))[0]
+            return self._concluder.conclude([(envelope, outcome)])[0]
+        return self._concluder.conclude(list(scheduler.settled))[0]
 
     def _make_next_request(self, scheduler: Scheduler, deadline: float) -> None:
         """Make the next request of a scheduler in this thread, or sleep until it may be sent."""
@@ -228,7 +205,7 @@ class BaseDestination(Closeable, ForkSafe):
             now = self._clock()
             step = scheduler.next(now)
             if not isinstance(step, Batch | None) and step > deadline:
-                scheduler.stop(NotSent(_ENDPOINT_BUSY))
+                scheduler.stop(NotSent(ENDPOINT_BUSY))
                 return
         if isinstance(step, Batch):
             make_request(scheduler, step, self._request, self.lock, self._clock)
@@ -287,10 +264,7 @@ class BaseDestination(Closeable, ForkSafe):
         for an ``ordering_key`` that cannot be called, and :exc:`ValueError` for a number out of
         bounds.
         """
-        if isinstance(events, Mapping | str | bytes):
-            raise TypeError(_ONE_EVENT)
-        if ordering_key is not None and not callable(ordering_key):
-            raise TypeError(_NO_FUNCTION)
+        check_input(events, ordering_key)
         check_timeout(timeout)
         stop_at = inf if timeout is None else self._clock() + timeout
         policy = attrs.evolve(self._policy, stop_at=stop_at)
@@ -301,36 +275,23 @@ class BaseDestination(Closeable, ForkSafe):
         events: Iterable[Any],
         pool: WorkerPool,
         stop_at: float,
-        ordering_key: _OrderingKey | None,
+        ordering_key: OrderingKey | None,
     ) -> Iterator[Outcome]:
-        prepare = self._make_prepare(stop_at)
+        prepare = self._preparer.until(stop_at, self._clock)
         try:
             prepared = (
                 map(prepare, count(), events)
                 if ordering_key is None
-                else _prepare_with_key(prepare, events, ordering_key)
+                else _prepare_all(with_ordering_key(prepare, ordering_key), events)
             )
             for results in pool.run(prepared, lambda: self._take_results(pool, stop_at)):
-                yield from self._conclude(results)
+                yield from self._concluder.conclude(results)
         finally:
             pool.close()
 
-    def _make_prepare(self, stop_at: float) -> _Prepare:
-        """Return what prepares an event; one that is read too late is not translated."""
-        if stop_at == inf:
-            return self._preparer.prepare
-
-        def prepare(index: int, event: Any) -> Prepared:
-            is_late = self._clock() >= stop_at
-            return (self._preparer.prepare_late if is_late else self._preparer.prepare)(
-                index, event
-            )
-
-        return prepare
-
     def _take_results(self, pool: WorkerPool, stop_at: float) -> Results:
         """Wait for results until some moment; abandon what is pending then."""
-        wait = stop_at - self._clock() + _GRACE
+        wait = stop_at - self._clock() + GRACE
         if wait <= 0:
             pool.abandon()
         return pool.take_results(wait=max(wait, 0))
@@ -351,53 +312,6 @@ class BaseDestination(Closeable, ForkSafe):
         )
         self._pools.add(pool)
         return pool
-
-    # Outcomes ------------------------------------------------------------------------------------
-
-    def _conclude(self, results: Results, dead: frozenset[str] = _DEAD) -> list[Outcome]:
-        """Write dead letters, and return the outcomes of results.
-
-        Events whose outcome is named in ``dead`` are kept as dead letters. If they cannot be
-        written, these outcomes become retryable.
-        """
-        outcomes = [outcome for _, outcome in results]
-        if self._dead_letters is None:
-            return outcomes
-        try:
-            letters = [_build_dead_letter(*each) for each in results if each[1].name in dead]
-            self._dead_letters.write(letters)
-        except Exception as error:  # noqa: BLE001 - the outcomes must be told whatever it was
-            raise_interruption(error)
-            failure = (
-                error
-                if isinstance(error, UnwritableFile)
-                else UnwritableFile(f"writing it broke off with {type(error).__name__}")
-            )
-            with suppress(Exception):
-                fields = {"iterable_error": type(failure).__name__}
-                _log.error("dead letters cannot be written: %s", failure, extra=fields)
-            return [
-                self._make_retryable(each, failure) if each.name in dead else each
-                for each in outcomes
-            ]
-        return outcomes
-
-    def _make_retryable(self, outcome: Outcome, error: UnwritableFile) -> Outcome:
-        """Return an outcome in place of one whose dead letter could not be written."""
-        with self.lock:
-            outcomes = self._policy.counters.outcomes
-            outcomes[outcome.name] -= 1
-            outcomes[Retryable.name] += 1
-        return Retryable(
-            index=outcome.index,
-            message_id=outcome.message_id,
-            calls=outcome.calls,
-            notes=outcome.notes,
-            attempts=outcome.attempts,
-            message=str(error),
-            error=error,
-            failures=outcome.failures,
-        )
 
     # In the background ---------------------------------------------------------------------------
 
@@ -446,7 +360,7 @@ class BaseDestination(Closeable, ForkSafe):
         closes = self._closes
         with self.lock:
             if self._is_starting or self._background is not None:
-                raise RuntimeError(_STARTED)
+                raise RuntimeError(STARTED)
             self._is_starting = True
         try:  # without the lock, which the threads need: a handler may close it meanwhile
             self._background = background = build()
@@ -459,16 +373,11 @@ class BaseDestination(Closeable, ForkSafe):
     def _build_background(
         self, on_outcome: Callable[[Outcome], None], capacity: int, *, stamp_missing: bool
     ) -> Background:
-        policy = attrs.evolve(
-            self._policy,
-            max_pending=capacity,
-            keeps_paused=False,
-            linked_keys=_make_linked_keys(capacity),
-        )
+        policy = for_background(self._policy, capacity)
         return Background(
             self._preparer,
             lambda: self._make_pool(policy),
-            self._conclude,
+            self._concluder.conclude,
             lambda outcomes: on_outcome(outcomes[0]),
             capacity=capacity,
             tells_singly=True,
@@ -489,7 +398,7 @@ class BaseDestination(Closeable, ForkSafe):
 
     def _make_pass(self) -> OutboxPass:
         """Return a pass through an outbox, with a worker pool of its own."""
-        conclude = partial(self._conclude, dead=frozenset({Rejected.name}))
+        conclude = partial(self._concluder.conclude, dead=frozenset({Rejected.name}))
         return OutboxPass(self._make_pool(self._policy), self._preparer, conclude)
 
     def _stream(self, on_outcomes: Callable[[list[Outcome]], None]) -> Background:
@@ -505,7 +414,7 @@ class BaseDestination(Closeable, ForkSafe):
             return Background(
                 self._preparer,
                 lambda: self._make_pool(self._policy),
-                self._conclude,
+                self._concluder.conclude,
                 on_outcomes,
                 capacity=self._policy.max_pending,
                 tells_singly=False,
@@ -537,7 +446,7 @@ class BaseDestination(Closeable, ForkSafe):
 
     def _require_background(self) -> Background | OutboxWorker:
         if self._background is None:
-            raise RuntimeError("start() was not called")
+            raise RuntimeError(NOT_STARTED)
         return self._background
 
     def close(self, timeout: float | None = CLOSE_TIMEOUT) -> int:
@@ -569,70 +478,13 @@ class BaseDestination(Closeable, ForkSafe):
         self._client.close()
 
 
-def _log_retry(endpoint: Endpoint, error: ApiError, delay: float) -> None:
-    """Log a retry. Iterable's message may repeat parts of a request, so its level is DEBUG."""
-    fields = {
-        "iterable_endpoint": endpoint.path,
-        "iterable_error": type(error).__name__,
-        "iterable_status": error.status,
-        "iterable_code": error.code,
-        "iterable_request_id": error.request_id,
-        "iterable_delay": delay,
-    }
-    with suppress(Exception):  # a handler of the caller's
-        _log.info(
-            "%s: %s, status %s, code %s, request %s; again in %.2f s",
-            *fields.values(),
-            extra=fields,
-        )
-        _log.debug("%s: %s", endpoint.path, error.message, extra=fields)
+def _prepare_all(prepare: Prepare, events: Iterable[Any]) -> Iterator[Prepared]:
+    """Yield what ``prepare`` makes of events.
 
-
-def _prepare_with_key(
-    prepare: _Prepare, events: Iterable[Any], ordering_key: _OrderingKey
-) -> Iterator[Prepared]:
-    """Yield the envelopes of events, and their ordering keys with the one that is given for each.
-
-    It is a generator, so that a :exc:`StopIteration` of ``ordering_key`` is no end of the events.
+    It is a generator, so that a :exc:`StopIteration` of an ordering key is no end of the events.
     """
     for index, event in enumerate(events):
-        key: Any = ordering_key(event)  # of the caller's
-        if not isinstance(key, str | None):
-            message = (
-                "ordering_key: must return a str, or None for no key; for event "
-                f"{index} it returned {type(key).__name__}"
-            )
-            raise TypeError(message)
-        envelope, keys = prepare(index, event)
-        yield envelope, keys if key is None else keys | {outside_key(key)}
-
-
-def _make_linked_keys(max_pending: int) -> LinkedKeys:
-    """Return what keys are linked; half of the room is enough for those of all events that wait."""
-    return LinkedKeys(max(MAX_KEYS, 8 * max_pending), on_many_keys=_log_many_keys)
-
-
-def _log_many_keys(emails: int, user_ids: int, keys: set[str]) -> None:
-    """Log that very many names are one user's. They are personal data, so their level is DEBUG."""
-    _log.warning(
-        "%s and %s are taken for one user, since events or ordering keys put them together: is one "
-        "a placeholder? Their events go one request at a time",
-        "1 email" if emails == 1 else f"{emails} emails",
-        "1 userId" if user_ids == 1 else f"{user_ids} userIds",
-        extra={"iterable_email_count": emails, "iterable_user_id_count": user_ids},
-    )
-    _log.debug("the last of them: %s", ", ".join(sorted(key[1:] for key in keys)))
-
-
-def _build_dead_letter(envelope: Envelope, outcome: Outcome) -> DeadLetter:
-    record = envelope.record
-    line = record.text if isinstance(record, LineRecord) else None
-    if isinstance(outcome.error, InvalidJSON):
-        return DeadLetter(outcome, line=line)
-    try:
-        return DeadLetter(outcome, event=None if record is None else record.event())
-    except InvalidJSON:  # the value that was handed in is no object
-        return DeadLetter(outcome, line=line)
+        yield prepare(index, event)
 
 
 def _ignore(_: Outcome) -> None:
@@ -649,8 +501,6 @@ def _call_safely(on_outcome: Callable[[Outcome], None]) -> Callable[[Outcome], N
         try:
             on_outcome(outcome)
         except BaseException as error:  # noqa: BLE001 - the callback's own fault stops nothing
-            with suppress(Exception):  # nor does that of a handler
-                fields = {"iterable_error": type(error).__name__, "iterable_outcome": outcome.name}
-                _log.exception("on_outcome raised", extra=fields)
+            log_callback_failure(error, outcome)
 
     return call

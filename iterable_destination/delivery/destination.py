@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
-import attrs
-
-from iterable_destination.delivery.base import MAX_WORKERS, BaseDestination, Runtime
+from iterable_destination.delivery.base import MAX_WORKERS, BaseDestination
 from iterable_destination.delivery.engine.bulk import ITERABLE_BULK_ENDPOINTS
 from iterable_destination.delivery.engine.rate_limiter import RateLimiters
 from iterable_destination.delivery.engine.retry import RetryPolicy
-from iterable_destination.delivery.prepare import Header
+from iterable_destination.delivery.iterable_project import IterableProject, with_any_key
+from iterable_destination.delivery.policies import Runtime
 from iterable_destination.io.dead_letters import DeadLetterStore
 from iterable_destination.io.iterable_client import Client
 from iterable_destination.mapping.translate import Translate, translator_for
-from iterable_destination.model.calls import Call, EncodedCall, encode_call
 from iterable_destination.model.endpoints import DELIVERY_PATHS
 from iterable_destination.model.exchange import Exchange
-from iterable_destination.model.segment_event import read_header
 from iterable_destination.model.settings import Settings
-from iterable_destination.model.translation import Translation
-
-DELIVERY_IS_OFF: Final = "delivery is off: the setting enabled (ITERABLE_ENABLED) is false"
 
 
 class Destination(BaseDestination):
@@ -74,7 +68,7 @@ class Destination(BaseDestination):
         self._url: Final = settings.url
         self._owns_client: Final = client is None
         super().__init__(
-            _Project(settings, by_settings if translator is None else translator),
+            IterableProject(settings, by_settings if translator is None else translator),
             _make_client(settings, runtime) if client is None else client,
             bulk_endpoints=ITERABLE_BULK_ENDPOINTS,
             retry=retry,
@@ -96,32 +90,4 @@ class Destination(BaseDestination):
 
 
 def _make_client(settings: Settings, runtime: Runtime) -> Client:
-    if not settings.enabled and settings.api_key is None:
-        settings = attrs.evolve(settings, api_key="none")  # nothing is sent with it
-    return Client(settings, clock=runtime.clock)
-
-
-class _Project:
-    """Iterable as the target of delivery."""
-
-    def __init__(self, settings: Settings, translator: Translate) -> None:
-        self._settings: Final = settings
-        self._translator: Final = translator
-
-    def translate(self, event: Any) -> Translation:
-        translation = self._translator(event, self._settings)
-        if self._settings.enabled or not translation.calls:
-            return translation
-        identity = translation.calls[0].identity
-        return Translation(
-            translation.message_id,
-            skipped=DELIVERY_IS_OFF,
-            notes=translation.notes,
-            identity=identity,
-        )
-
-    def encode(self, call: Call, default_id: str | None) -> EncodedCall:
-        return encode_call(call, default_id)
-
-    def read_header(self, event: Any) -> Header:
-        return read_header(event)
+    return Client(with_any_key(settings), clock=runtime.clock)

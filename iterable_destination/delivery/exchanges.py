@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from itertools import count
 from typing import Final
@@ -36,39 +36,52 @@ class ExchangeReporter:
 
         ``in_worker`` is whether the thread is one of a worker pool.
         """
-        failure: BaseException | None = None
+        ending: ApiResponse | BaseException
         began = self._clock()
         try:
-            response = send()
+            ending = send()
         except BaseException as error:  # noqa: BLE001 - raised below
-            failure = error
-        seconds = self._clock() - began
+            ending = error
         # Outside of the except block: what on_request raises, and is logged, has no context.
-        if failure is None:
-            self._report(batch, seconds, response.status, None, in_worker=in_worker)
-            return response
-        error_kind = type(failure) if isinstance(failure, ApiError) else AmbiguousAnswer
-        status = failure.status if isinstance(failure, ApiError) else None
-        self._report(batch, seconds, status, error_kind.__name__, in_worker=in_worker)
-        raise failure
+        return self._report(batch, began, ending, in_worker=in_worker)
+
+    async def observe_in_loop(
+        self, batch: Batch, send: Callable[[], Awaitable[ApiResponse]]
+    ) -> ApiResponse:
+        """Do the same with a ``send`` that an event loop waits for."""
+        ending: ApiResponse | BaseException
+        began = self._clock()
+        try:
+            ending = await send()
+        except BaseException as error:  # noqa: BLE001 - raised below
+            ending = error
+        return self._report(batch, began, ending, in_worker=False)
 
     def _report(
         self,
         batch: Batch,
-        seconds: float,
-        status: int | None,
-        error: str | None,
+        began: float,
+        ending: ApiResponse | BaseException,
         *,
         in_worker: bool,
-    ) -> None:
+    ) -> ApiResponse:
+        """Report how a request ended; then return its response, or raise what it ended with."""
+        has_response = isinstance(ending, ApiResponse)
+        failure = type(ending) if isinstance(ending, ApiError) else AmbiguousAnswer
         exchange = Exchange(
             endpoint=batch.endpoint.name,
             items=len(batch.envelopes),
-            seconds=max(seconds, 0.0),
-            status=status,
-            error=error,
+            seconds=max(self._clock() - began, 0.0),
+            status=ending.status if isinstance(ending, ApiResponse | ApiError) else None,
+            error=None if has_response else failure.__name__,
             attempt=batch.attempts.of_this_call,
         )
+        self._tell(exchange, in_worker=in_worker)
+        if isinstance(ending, BaseException):
+            raise ending
+        return ending
+
+    def _tell(self, exchange: Exchange, *, in_worker: bool) -> None:
         try:
             self._on_request(exchange)
         except BaseException as fault:  # noqa: BLE001 - the callback's own fault stops nothing

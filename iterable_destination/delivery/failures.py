@@ -1,4 +1,4 @@
-"""Failures that are nobody's outcome: how they are logged, and how long closing waits for them."""
+"""Failures that are nobody's outcome: how they are logged, and what callers are told."""
 
 from __future__ import annotations
 
@@ -6,10 +6,46 @@ import logging
 from contextlib import suppress
 from typing import Final
 
+from iterable_destination.errors import QueueFull
+from iterable_destination.model.outcomes import Outcome
+
 _log: Final = logging.getLogger("iterable_destination.delivery")
 
 #: Seconds that closing waits beyond its time, so that what it gave up is reported.
 REPORTING: Final = 0.5
+#: Seconds that closing waits for events to be sent, unless it is told otherwise.
+CLOSE_TIMEOUT: Final = 30.0
+
+CLOSED: Final = "the destination is closed"
+NOT_STARTED: Final = "start() was not called"
+STARTED: Final = "start() was already called"
+
+
+def build_queue_full(waiting: int) -> QueueFull:
+    """Return the error of a queue in memory in which so many events wait."""
+    return QueueFull(
+        "1 event waits to be delivered; no more are taken"
+        if waiting == 1
+        else f"{waiting:,} events wait to be delivered; no more are taken"
+    )
+
+
+def log_left(left: int) -> None:
+    """Log how many events were not delivered when delivery ended."""
+    message = (
+        "closed before %d event was delivered"
+        if left == 1
+        else "closed before %d events were delivered"
+    )
+    with suppress(Exception):  # a handler of the caller's
+        _log.warning(message, left, extra={"iterable_events": left})
+
+
+def log_callback_failure(error: BaseException, outcome: Outcome) -> None:
+    """Log what ``on_outcome`` raised for an outcome; it stops nothing, nor does a handler."""
+    with suppress(Exception):
+        fields = {"iterable_error": type(error).__name__, "iterable_outcome": outcome.name}
+        _log.error("on_outcome raised", exc_info=error, extra=fields)
 
 
 def log_without_content(template: str, error: BaseException) -> None:

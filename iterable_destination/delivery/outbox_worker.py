@@ -17,9 +17,10 @@ from typing import Any, Final
 
 import attrs
 
+from iterable_destination.delivery.conclusion import Results
 from iterable_destination.delivery.failures import REPORTING
 from iterable_destination.delivery.prepare import Preparer
-from iterable_destination.delivery.worker_pool import Results, WorkerPool
+from iterable_destination.delivery.worker_pool import WorkerPool
 from iterable_destination.errors import NotSent, OutboxError, OutboxInUse, OutboxRightLost
 from iterable_destination.io.lifecycle import Closeable, check_kind, close_at_exit
 from iterable_destination.io.outbox_protocol import AnyOutbox

@@ -7,8 +7,9 @@ refused. Only for a dead letter of an event that was sent its bytes are parsed a
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from math import inf
 from typing import Any, Final, Protocol
 
 from iterable_destination.delivery.engine.envelope import (
@@ -19,7 +20,11 @@ from iterable_destination.delivery.engine.envelope import (
     build_failed,
     outcome_fields,
 )
-from iterable_destination.delivery.engine.linked_keys import HasIdentity, ordering_keys
+from iterable_destination.delivery.engine.linked_keys import (
+    HasIdentity,
+    ordering_keys,
+    outside_key,
+)
 from iterable_destination.delivery.failures import log_without_content
 from iterable_destination.errors import (
     DropEvent,
@@ -92,6 +97,23 @@ class Target(Protocol):
         """Return the ``messageId`` and identity of an event that is not translated."""
 
 
+#: Returns the envelope of an event with this index, and the ordering keys of its user.
+Prepare = Callable[[int, Any], Prepared]
+#: Returns a key of an event by which it is ordered, or None.
+OrderingKey = Callable[[Any], str | None]
+
+_ONE_EVENT: Final = "send_all() takes an iterable of events; give a single event to send()"
+_NO_FUNCTION: Final = "ordering_key: must be a function of an event, or None"
+
+
+def check_input(events: Any, ordering_key: Any) -> None:
+    """Raise :exc:`TypeError` for a single event, and for a key that is no function."""
+    if isinstance(events, Mapping | str | bytes):
+        raise TypeError(_ONE_EVENT)
+    if ordering_key is not None and not callable(ordering_key):
+        raise TypeError(_NO_FUNCTION)
+
+
 class Preparer:
     """Makes envelopes of events and of records that carry them.
 
@@ -148,6 +170,16 @@ class Preparer:
         envelope, keys = self._open(record, header)
         envelope.outcome = build_failed(Retryable, envelope, NotSent(DEADLINE_EXCEEDED))
         return envelope, keys
+
+    def until(self, stop_at: float, clock: Callable[[], float]) -> Prepare:
+        """Return what prepares an event; one that is read too late is not translated."""
+        if stop_at == inf:
+            return self.prepare
+
+        def prepare(index: int, event: Any) -> Prepared:
+            return (self.prepare_late if clock() >= stop_at else self.prepare)(index, event)
+
+        return prepare
 
     def _encode(self, envelope: Envelope, calls: tuple[Any, ...]) -> set[str]:
         """Give an envelope its encoded calls, and return the ordering keys of its user."""
@@ -231,6 +263,23 @@ class Preparer:
     def _call_id(self, message_id: str | None) -> str | None:
         """Return the id that the calls of an event with this ``messageId`` are to have, if any."""
         return message_id if self._stamp_ids and _is_id(message_id) else None
+
+
+def with_ordering_key(prepare: Prepare, ordering_key: OrderingKey) -> Prepare:
+    """Return what prepares an event, with the ordering key that is given for it."""
+
+    def prepare_with_key(index: int, event: Any) -> Prepared:
+        key: Any = ordering_key(event)  # of the caller's
+        if not isinstance(key, str | None):
+            message = (
+                "ordering_key: must return a str, or None for no key; for event "
+                f"{index} it returned {type(key).__name__}"
+            )
+            raise TypeError(message)
+        envelope, keys = prepare(index, event)
+        return envelope, keys if key is None else keys | {outside_key(key)}
+
+    return prepare_with_key
 
 
 def _as_record(index: int, source: Any) -> Record:

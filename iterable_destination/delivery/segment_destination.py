@@ -7,10 +7,11 @@ from typing import Any, Final
 
 import attrs
 
-from iterable_destination.delivery.base import MAX_WORKERS, BaseDestination, Runtime
+from iterable_destination.delivery.base import MAX_WORKERS, BaseDestination
 from iterable_destination.delivery.engine.bulk import BulkEndpoint
 from iterable_destination.delivery.engine.rate_limiter import RateLimiters
 from iterable_destination.delivery.engine.retry import RetryPolicy
+from iterable_destination.delivery.policies import Runtime
 from iterable_destination.delivery.prepare import Header
 from iterable_destination.errors import Note
 from iterable_destination.io.dead_letters import DeadLetterStore

@@ -8,40 +8,27 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from math import inf
-from operator import attrgetter
 from typing import Final
 
-from iterable_destination.delivery.engine.envelope import (
-    Batch,
-    Envelope,
-    Prepared,
-    build_failed,
-    build_final,
-)
+from iterable_destination.delivery.conclusion import Results
+from iterable_destination.delivery.engine.envelope import Batch, Envelope, Prepared
 from iterable_destination.delivery.engine.policy import DeliveryPolicy
 from iterable_destination.delivery.engine.scheduler import Scheduler
-from iterable_destination.delivery.failures import log_without_content
-from iterable_destination.errors import AmbiguousAnswer, ApiError, NotSent
+from iterable_destination.delivery.safe_scheduler import SafeScheduler, log_crash
+from iterable_destination.errors import AmbiguousAnswer, ApiError
 from iterable_destination.io.lifecycle import check_kind
 from iterable_destination.model.interruptions import raise_interruption
-from iterable_destination.model.outcomes import Outcome, Retryable, Unknown
 from iterable_destination.model.responses import ApiResponse
-
-#: Envelopes with their outcomes.
-Results = list[tuple[Envelope, Outcome]]
 
 #: Seconds that closing waits for requests in flight.
 CLOSING: Final = 1.0
 #: Seconds after which recovery is tried again where it failed, say for want of memory.
 _MOMENT: Final = 0.01
-_IN_ORDER: Final = attrgetter("sequence")
-
-_PAUSED: Final = "not sent: an earlier event for this user must be retried first"
 _FORKED: Final = "send_all() and drain() go on only in the process that began them"
 
 
 def make_request(
-    scheduler: Scheduler,
+    scheduler: Scheduler | SafeScheduler,
     batch: Batch,
     send: Callable[[Batch], ApiResponse],
     lock: threading.RLock,
@@ -59,8 +46,7 @@ def make_request(
     except ApiError as error:
         failure = error
     except BaseException as error:  # noqa: BLE001 - settled, and raised below
-        failure = AmbiguousAnswer(f"the request broke off with {type(error).__name__}")
-        batch.attempts.deadline = -inf
+        failure = break_off(batch, error)
         try:
             raise_interruption(error)
             log_crash(error)
@@ -76,9 +62,10 @@ def make_request(
         raise interruption
 
 
-def log_crash(error: BaseException) -> None:
-    """Log what nobody expected, after which delivery goes on."""
-    log_without_content("delivery goes on after %s at %s", error)
+def break_off(batch: Batch, error: BaseException) -> ApiError:
+    """Return the error of a batch whose request was broken off by this, for good."""
+    batch.attempts.deadline = -inf
+    return AmbiguousAnswer(f"the request broke off with {type(error).__name__}")
 
 
 class WorkerPool:
@@ -88,8 +75,6 @@ class WorkerPool:
     ``lock`` guards the scheduler and all that it shares. At most ``max_workers`` threads are
     started, each when it is needed.
 
-    After an exception that nobody expected in the scheduler, such as :exc:`MemoryError`, all that
-    is under way is settled, and a new scheduler goes on.
     """
 
     # The lock is held by `with` on the lock itself, never on a condition: the condition's methods
@@ -105,9 +90,8 @@ class WorkerPool:
         max_workers: int,
     ) -> None:
         check_kind(lock)
-        self._policy: Final = policy
         with lock:
-            self._scheduler = Scheduler(policy)
+            self._scheduler: Final = SafeScheduler(policy, self._on_recovered)
         self._send: Final = send
         self._clock: Final = clock
         self._max_workers: Final = max_workers
@@ -125,12 +109,6 @@ class WorkerPool:
         self._is_abandoned = False
         #: Whether this is a child process's copy.
         self.is_forgotten = False
-        #: What was submitted and has no result that was taken, with its ordering keys.
-        self._open: Final[dict[Envelope, set[str]]] = {}
-        #: What workers are sending, with the scheduler that it is of.
-        self._in_flight: Final[dict[Batch, Scheduler]] = {}
-        #: The main ordering keys of users who stay paused since a fault.
-        self._paused: Final[set[str]] = set()
 
     @property
     def pending(self) -> int:
@@ -145,7 +123,7 @@ class WorkerPool:
     @property
     def has_results(self) -> bool:
         """Whether there are results to take."""
-        return bool(self._scheduler.settled)
+        return self._scheduler.has_results
 
     def warm_up(self) -> None:
         """Start a worker now: at the end of the interpreter no more threads can be started."""
@@ -155,38 +133,15 @@ class WorkerPool:
     def submit(self, envelope: Envelope, keys: set[str]) -> None:
         """Submit an envelope of the user with these ordering keys, whether there is room or not."""
         with self._lock:
-            if self._submit(envelope, keys) and self._scheduler.settled:
+            if self._submit(envelope, keys) and self._scheduler.has_results:
                 self._results.notify_all()
 
     def _submit(self, envelope: Envelope, keys: set[str]) -> bool:
         """Add an envelope; return whether there are results or the pool is full. Needs the lock."""
-        self._open[envelope] = keys
-        try:
-            if self._paused and self._settle_paused(envelope, keys):
-                return True
-            scheduler = self._scheduler
-            is_new = scheduler.add(envelope, keys, self._clock())
-            is_full = scheduler.is_full
-        except Exception as error:  # noqa: BLE001 - this envelope is settled with the others
-            raise_interruption(error)
-            self._recover(error)
-            return True
-        if is_new or is_full:
+        scheduler = self._scheduler
+        if scheduler.add(envelope, keys, self._clock()):
             self._call_worker()
-        return is_full or bool(scheduler.settled)
-
-    def _settle_paused(self, envelope: Envelope, keys: set[str]) -> bool:
-        """Settle an envelope of a user who has been paused since a fault; return whether it is."""
-        users = self._find_users(keys)
-        if self._paused.isdisjoint(users):
-            return False
-        self._paused.update(users)
-        self._settle(envelope, envelope.outcome or _build_unsent(envelope, NotSent(_PAUSED)))
-        return True
-
-    def _find_users(self, keys: set[str]) -> set[str]:
-        """Return the main keys of the users with these ordering keys."""
-        return set(map(self._policy.linked_keys.find, keys))
+        return scheduler.is_full or scheduler.has_results
 
     def run(
         self, envelopes: Iterator[Prepared], take: Callable[[], Results] | None = None
@@ -239,29 +194,22 @@ class WorkerPool:
             self._send_here(wait)
         with self._lock:
             if for_ever:
-                self._results.wait_for(lambda: self._scheduler.settled or self._is_closed)
+                self._results.wait_for(lambda: self._scheduler.has_results or self._is_closed)
             elif wait:
                 self._results.wait_for(self._has_reason_to_wake, None if wait == inf else wait)
             if self.is_forgotten:
                 raise RuntimeError(_FORKED)
-            settled = list(self._scheduler.settled)
-            self._scheduler.settled.clear()
-            for envelope, _ in settled:
-                self._open.pop(envelope, None)
-            return settled
+            return self._scheduler.take()
 
     def _has_reason_to_wake(self) -> bool:
-        has_results = not self._scheduler.pending or bool(self._scheduler.settled)
+        has_results = not self._scheduler.pending or self._scheduler.has_results
         return has_results or self.is_forgotten
 
     def abandon(self) -> None:
         """Settle everything at once."""
         with self._lock:
             self._is_abandoned = True
-            try:
-                self._scheduler.abandon()
-            except Exception as error:  # noqa: BLE001 - this settles everything too
-                self._recover(error)
+            self._scheduler.abandon()
             self._results.notify_all()
 
     def close(self, *, wait: float = CLOSING) -> None:
@@ -271,10 +219,7 @@ class WorkerPool:
         """
         with self._lock:
             self._is_closed = True
-            try:
-                self._scheduler.stop()
-            except Exception as error:  # noqa: BLE001 - this settles everything too
-                self._recover(error)
+            self._scheduler.stop()
             self._work.notify_all()
             self._results.notify_all()
         until = time.monotonic() + (0 if self._is_abandoned else wait)
@@ -289,31 +234,10 @@ class WorkerPool:
         """
         self.is_forgotten = self._is_closed = True
 
-    # After a fault -------------------------------------------------------------------------------
-
-    def _recover(self, error: BaseException) -> None:
-        """Settle all that has no outcome, and go on with a new scheduler. Needs the lock."""
-        log_crash(error)
-        old, new = self._scheduler, Scheduler(self._policy)
-        new.finished = old.finished
-        new.settled.extend(old.settled)
-        for batch in self._in_flight:
-            batch.is_abandoned = True  # its response does not matter any more
-        has_outcome = {envelope for envelope, _ in old.settled}
-        self._scheduler = new
+    def _on_recovered(self) -> None:
+        """Let workers be called again, and tell of what was settled. Needs the lock."""
         self._is_called = False
-        for envelope in sorted(self._open, key=_IN_ORDER):
-            if envelope not in has_outcome:
-                if self._policy.keeps_paused:
-                    self._paused.update(self._find_users(self._open[envelope]))
-                self._settle(envelope, build_interrupted(envelope, error))
-        if self._is_closed:
-            new.stop()
         self._results.notify_all()
-
-    def _settle(self, envelope: Envelope, outcome: Outcome) -> None:
-        self._policy.counters.outcomes[outcome.name] += 1
-        self._scheduler.settled.append((envelope, outcome))
 
     # The workers ---------------------------------------------------------------------------------
 
@@ -353,25 +277,18 @@ class WorkerPool:
         while True:
             try:
                 with self._lock:
-                    self._recover(error)
+                    self._scheduler.recover(error)
             except BaseException:  # noqa: BLE001 - it cannot be left undone
                 time.sleep(_MOMENT)
             else:
                 return
 
     def _make_request(self, batch: Batch) -> None:
-        scheduler = self._in_flight[batch]
         try:
-            make_request(scheduler, batch, self._send, self._lock, self._clock)
-        except Exception as error:  # noqa: BLE001 - a fault of the scheduler
-            raise_interruption(error)
-            with self._lock:
-                if scheduler is self._scheduler:
-                    self._recover(error)
+            make_request(self._scheduler, batch, self._send, self._lock, self._clock)
         finally:
             with self._lock:
-                self._in_flight.pop(batch, None)
-                if self._scheduler.settled or not self._scheduler.pending:
+                if self._has_reason_to_wake():
                     self._results.notify_all()
 
     def _send_here(self, wait: float) -> None:
@@ -387,11 +304,10 @@ class WorkerPool:
                     return
                 found = self._scheduler.next(now)
                 if not isinstance(found, Batch):
-                    if not self._scheduler.settled:
+                    if not self._scheduler.has_results:
                         until = min(stop_at, inf if found is None else found)
                         self._work.wait(None if until == inf else until - now)
                     continue
-                self._in_flight[found] = self._scheduler
             self._make_request(found)
 
     def _next_batch(self) -> Batch | None:
@@ -401,10 +317,9 @@ class WorkerPool:
                 self._is_called = False
                 now = self._clock()
                 step = self._scheduler.next(now)
-                if self._scheduler.settled:
+                if self._scheduler.has_results:
                     self._results.notify_all()
                 if isinstance(step, Batch):
-                    self._in_flight[step] = self._scheduler
                     if self._scheduler.has_more:
                         self._call_worker()
                     return step
@@ -425,18 +340,3 @@ class WorkerPool:
             self._idle -= 1
         if wakes_first and self._wakes_at == until:
             self._wakes_at = inf
-
-
-def _build_unsent(envelope: Envelope, error: NotSent) -> Outcome:
-    return build_final(envelope, build_failed(Retryable, envelope, error))
-
-
-def build_interrupted(envelope: Envelope, error: BaseException) -> Outcome:
-    """Build the outcome of an envelope that was under way when a fault came."""
-    if envelope.outcome is not None:
-        return envelope.outcome
-    fault = f"interrupted by {type(error).__name__}"
-    if envelope.attempts is None:
-        return _build_unsent(envelope, NotSent(f"not sent: {fault}"))
-    outcome = build_failed(Unknown, envelope, AmbiguousAnswer(fault))
-    return build_final(envelope, outcome)

@@ -15,6 +15,7 @@ import attrs
 from iterable_destination.errors import AmbiguousAnswer, InvalidCall, InvalidSettings
 from iterable_destination.io.lifecycle import Closeable
 from iterable_destination.io.transport import HttpTransport
+from iterable_destination.io.transport_protocol import HttpResponse, Transport
 from iterable_destination.model import endpoints, validation
 from iterable_destination.model.calls import Call, Identity, UpdateEmail
 from iterable_destination.model.endpoints import Endpoint
@@ -54,14 +55,12 @@ class Client(Closeable):
         returns seconds that never go back. Raises :exc:`InvalidSettings` if ``settings`` has no
         ``api_key``, and :exc:`ValueError` for a timeout out of bounds.
         """
-        if settings.api_key is None:
-            raise InvalidSettings(_NO_KEY)
         self._settings: Final = settings
-        self._key: Final = settings.api_key
-        self._transport: Final = HttpTransport(
+        self._key: Final = require_key(settings)
+        self._transport: Final[Transport] = HttpTransport(
             settings.url,
-            {endpoints.API_KEY_HEADER: settings.api_key},
-            secret=settings.api_key,
+            {endpoints.API_KEY_HEADER: self._key},
+            secret=self._key,
             timeout=(connect_timeout, read_timeout),
             clock=clock,
         )
@@ -140,15 +139,27 @@ class Client(Closeable):
         leaves them. With ``expects_code``, as for every single call, a response without a ``code``
         is ambiguous. Raises :exc:`ApiError` as :meth:`send` does.
         """
-        raw = self._transport.send(endpoint, body, timeout)
-        response = parse_response(
-            raw.status,
-            raw.text,
-            secret=self._key,
-            request_id=raw.headers.get(endpoints.REQUEST_ID_HEADER),
-            retry_after=raw.retry_after,
-        )
-        if expects_code and response.code is None:
-            message = "the response does not say whether the request was accepted"
-            raise AmbiguousAnswer(message, status=response.status, request_id=response.request_id)
-        return response
+        response = self._transport.send(endpoint, body, timeout)
+        return read_response(response, secret=self._key, expects_code=expects_code)
+
+
+def require_key(settings: Settings) -> str:
+    """Return the key of some settings; raises :exc:`InvalidSettings` if they have none."""
+    if settings.api_key is None:
+        raise InvalidSettings(_NO_KEY)
+    return settings.api_key
+
+
+def read_response(raw: HttpResponse, *, secret: str, expects_code: bool) -> ApiResponse:
+    """Return what a response of Iterable says; raises the :exc:`ApiError` that it means."""
+    response = parse_response(
+        raw.status,
+        raw.text,
+        secret=secret,
+        request_id=raw.headers.get(endpoints.REQUEST_ID_HEADER),
+        retry_after=raw.retry_after,
+    )
+    if expects_code and response.code is None:
+        message = "the response does not say whether the request was accepted"
+        raise AmbiguousAnswer(message, status=response.status, request_id=response.request_id)
+    return response

@@ -1,27 +1,18 @@
-"""HTTP transport: one request to a server, one response or one typed error.
-
-No other module imports ``requests``. What a request or a response means is not known here.
-"""
+"""HTTP transport for threads, by ``requests``: one request, one response or one typed error."""
 
 from __future__ import annotations
 
 import http.client
 import logging
-import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from email.utils import parsedate_to_datetime
-from ipaddress import ip_address
-from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import attrs
 import requests
 import urllib3
 
-from iterable_destination import __version__
 from iterable_destination.errors import (
     AmbiguousAnswer,
     ApiError,
@@ -29,17 +20,27 @@ from iterable_destination.errors import (
     NotConnected,
     WrongAddress,
 )
+from iterable_destination.io import transport_protocol
+from iterable_destination.io.environment import (
+    find_certificates,
+    is_readable,
+    read_send_options,
+)
 from iterable_destination.io.lifecycle import Closeable, ForkSafe
+from iterable_destination.io.transport_protocol import (
+    CHUNK,
+    NO_END,
+    HttpResponse,
+    check_timeouts,
+    complete_headers,
+    describe_request,
+)
 from iterable_destination.model.endpoints import Endpoint
 from iterable_destination.model.remembered import make_room
 from iterable_destination.model.responses import redact
 
 _log: Final = logging.getLogger("iterable_destination.io")
 
-_A_DAY: Final = 86_400.0
-#: Bytes of a response: far more than Iterable sends.
-_MAX_RESPONSE: Final = 50_000_000
-_CHUNK: Final = 65_536
 _BAD_ADDRESS: Final = (
     requests.exceptions.InvalidURL,
     requests.exceptions.InvalidSchema,
@@ -91,7 +92,7 @@ class _SendsOnce:
         if self.sock is None:
             self.connect()
         self.adapter.is_unsent = False
-        if sum(map(len, parts)) <= _CHUNK:  # more is not worth a copy
+        if sum(map(len, parts)) <= CHUNK:  # more is not worth a copy
             parts = [b"".join(parts)]
         for part in parts:
             self.send(part)
@@ -200,36 +201,6 @@ class _Preparation:
         return request
 
 
-@attrs.frozen
-class HttpResponse:
-    """A response of a server, whatever it means."""
-
-    #: The HTTP status.
-    status: int
-    #: Headers by name, in any case.
-    headers: Mapping[str, str]
-    #: The body.
-    text: bytes = attrs.field(repr=False)
-
-    @property
-    def retry_after(self) -> float | None:
-        """The seconds to wait by ``Retry-After``, at most a day, or until the date in it.
-
-        None without the header, if it cannot be parsed, and for a date without a ``Date`` header.
-        """
-        header = self.headers.get("Retry-After", "").strip()
-        if not header:
-            return None
-        if header.isascii() and header.isdigit():
-            return min(float(header), _A_DAY)
-        try:
-            until = parsedate_to_datetime(header)
-            now = parsedate_to_datetime(self.headers["Date"])
-            return max(0.0, (until - now).total_seconds())
-        except (KeyError, OverflowError, TypeError, ValueError):
-            return None
-
-
 class HttpTransport(Closeable, ForkSafe):
     """Sends requests to one server, over as many connections as there are requests at once.
 
@@ -247,8 +218,7 @@ class HttpTransport(Closeable, ForkSafe):
         timeout: tuple[float, float],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        if not all(0 < seconds <= _A_DAY for seconds in timeout):
-            raise ValueError("a timeout must be above 0 and at most 86,400 seconds")
+        check_timeouts(timeout)
         self._url: Final = url
         self._headers: Final = dict(headers)
         self._secret: Final = secret
@@ -287,9 +257,7 @@ class HttpTransport(Closeable, ForkSafe):
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             failure = self._build_error(error, is_unsent=connection.is_unsent)
         else:
-            fields = {
-                "iterable_method": endpoint.method,
-                "iterable_endpoint": endpoint.path,
+            fields = describe_request(endpoint) | {
                 "iterable_status": response.status_code,
                 "iterable_seconds": self._clock() - began,
             }
@@ -297,11 +265,7 @@ class HttpTransport(Closeable, ForkSafe):
             return HttpResponse(response.status_code, response.headers, text)
         # Raised outside of the except block, so that it has no context: the error of `requests`
         # has the request, and so the key.
-        fields = {
-            "iterable_method": endpoint.method,
-            "iterable_endpoint": endpoint.path,
-            "iterable_error": type(failure).__name__,
-        }
+        fields = describe_request(endpoint) | {"iterable_error": type(failure).__name__}
         _log.debug("%s %s: %s", *fields.values(), extra=fields)
         raise failure
 
@@ -341,19 +305,8 @@ class HttpTransport(Closeable, ForkSafe):
     def _prepare(self) -> _Preparation:
         """Read the environment. Several threads may do so at first; what they find is the same."""
         session = requests.Session()
-        session.headers.update(
-            {
-                "Content-Type": "application/json",
-                "Accept": "application/json",
-                "User-Agent": f"iterable_destination/{__version__}",
-                **self._headers,
-            }
-        )
-        environment = session.merge_environment_settings(self._url, {}, None, None, None)
-        send_options = {key: value for key, value in environment.items() if key != "stream"}
-        if _is_loopback(self._url):
-            send_options["proxies"] = {}
-        self._preparation = preparation = _Preparation(session, send_options)
+        session.headers.update(complete_headers(self._headers))
+        self._preparation = preparation = _Preparation(session, read_send_options(self._url))
         return preparation
 
     def _read_body(self, response: requests.Response, timeout: float) -> bytes:
@@ -366,11 +319,10 @@ class HttpTransport(Closeable, ForkSafe):
         raw = response.raw
         read = getattr(raw, "read1", raw.read)  # urllib3 before 2.2 reads whole chunks only
         is_encoded = "Content-Encoding" in raw.headers
-        while chunk := read(_CHUNK, decode_content=is_encoded):
+        while chunk := read(CHUNK, decode_content=is_encoded):
             text += chunk
-            if self._clock() > deadline or len(text) > _MAX_RESPONSE:
-                message = "the response does not end"
-                raise requests.exceptions.ReadTimeout(message)
+            if self._clock() > deadline or len(text) > transport_protocol.MAX_RESPONSE:
+                raise requests.exceptions.ReadTimeout(NO_END)
             if raw.length_remaining == 0 and not is_encoded:
                 break  # without a look for more
         return bytes(text)
@@ -391,33 +343,7 @@ class HttpTransport(Closeable, ForkSafe):
         is_of_file = not isinstance(error, requests.RequestException | urllib3.exceptions.HTTPError)
         if self._preparation is None or not (is_of_tls or is_of_file):
             return False
-        verify = self._preparation.send_options.get("verify")
-        return verify is not False and not _is_readable(
-            verify if isinstance(verify, str) else requests.utils.DEFAULT_CA_BUNDLE_PATH
-        )
-
-
-def _is_readable(certificates: str) -> bool:
-    """Whether a file, or a folder, of certificates can be read."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    place = "capath" if Path(certificates).is_dir() else "cafile"
-    try:
-        context.load_verify_locations(**{place: certificates})
-    except OSError:
-        return False
-    return True
-
-
-def _is_loopback(url: str) -> bool:
-    """Whether an address is of this machine, which no proxy can reach."""
-    host = (urlsplit(url).hostname or "").rstrip(".")
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return False
-    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+        return not is_readable(find_certificates(self._preparation.send_options))
 
 
 def _find_cause(error: Exception) -> object:

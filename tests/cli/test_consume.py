@@ -21,7 +21,7 @@ import pytest
 
 from iterable_destination.cli import main as cli
 from iterable_destination.cli.consume import _Lines
-from iterable_destination.delivery.destination import DELIVERY_IS_OFF
+from iterable_destination.delivery.iterable_project import DELIVERY_IS_OFF
 from iterable_destination.errors import Unauthorized
 from iterable_destination.model.outcomes import (
     Delivered,

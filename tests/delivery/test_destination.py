@@ -27,7 +27,7 @@ from iterable_destination import (
     errors,
     translate,
 )
-from iterable_destination.delivery.base import Runtime
+from iterable_destination.delivery.policies import Runtime
 from iterable_destination.errors import Unauthorized
 from iterable_destination.model.calls import (
     Call,

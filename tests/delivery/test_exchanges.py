@@ -19,7 +19,7 @@ from iterable_destination import (
     SegmentDestination,
     Settings,
 )
-from iterable_destination.delivery.base import Runtime
+from iterable_destination.delivery.policies import Runtime
 from iterable_destination.model.endpoints import Endpoint
 from iterable_destination.model.responses import ApiResponse
 from iterable_destination.testing import Fault, LocalIterable, RandomFaults, Script, faults

@@ -260,7 +260,7 @@ def test_what_is_no_function_is_refused_before_anything_is_read() -> None:
 def test_no_more_keys_are_remembered_than_there_is_room_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("iterable_destination.delivery.base.MAX_KEYS", 50)
+    monkeypatch.setattr("iterable_destination.delivery.policies.MAX_KEYS", 50)
     events = (with_key(track(n, f"u-{n % 7}"), f"k-{n}") for n in range(3_000))
     with LocalIterable() as iterable, delivering(iterable, max_pending=5) as to:
         assert set(names(to.send_all(events, ordering_key=read_key))) == {"delivered"}
@@ -270,7 +270,7 @@ def test_no_more_keys_are_remembered_than_there_is_room_for(
 def test_an_event_that_waits_is_not_overtaken_however_many_users_come_meanwhile(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("iterable_destination.delivery.base.MAX_KEYS", 50)
+    monkeypatch.setattr("iterable_destination.delivery.policies.MAX_KEYS", 50)
     others_are_through = threading.Event()
 
     def waits(received: Received, apply: Apply) -> Response | Fault:

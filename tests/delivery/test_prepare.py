@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from iterable_destination import InvalidEvent, InvalidJSON, Settings, Translation, errors
-from iterable_destination.delivery import destination
+from iterable_destination.delivery import iterable_project
 from iterable_destination.delivery.engine.envelope import Envelope
 from iterable_destination.delivery.prepare import Preparer
 from iterable_destination.mapping.translate import translator_for
@@ -41,7 +41,7 @@ def build_preparer(
     translator: Any = None,
 ) -> Preparer:
     chosen = settings or Settings()
-    project = destination._Project(chosen, translator or translator_for(chosen))
+    project = iterable_project.IterableProject(chosen, translator or translator_for(chosen))
     return Preparer(project, stamp_ids=stamp_ids, keeps_records=keeps_records)
 
 

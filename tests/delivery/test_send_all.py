@@ -34,7 +34,7 @@ from iterable_destination import (
     errors,
     translate,
 )
-from iterable_destination.delivery.base import Runtime
+from iterable_destination.delivery.policies import Runtime
 from iterable_destination.model import endpoints, json_codec, records
 from iterable_destination.model.calls import Identity, TrackEvent, UpdateUser
 from iterable_destination.model.records import LineRecord
@@ -119,6 +119,7 @@ MIXED: list[tuple[Callable[[int], Any], str, str]] = [
 ]
 
 
+@pytest.mark.usefixtures("each_driver")
 def test_every_event_of_every_kind_has_one_outcome_with_its_index() -> None:
     kinds = [MIXED[n % len(MIXED)] for n in range(len(MIXED) * 20)]
     events = [make(n) for n, (make, _, _) in enumerate(kinds)]
@@ -136,6 +137,7 @@ def test_every_event_of_every_kind_has_one_outcome_with_its_index() -> None:
     assert to.counters.requests == Counter(each.path for each in iterable.project.requests)
 
 
+@pytest.mark.usefixtures("each_driver")
 @pytest.mark.parametrize("events", [0, 1, 2])
 def test_few_events_are_no_special_case(events: int) -> None:
     with LocalIterable() as iterable, delivering(iterable) as to:
@@ -144,6 +146,7 @@ def test_few_events_are_no_special_case(events: int) -> None:
     assert len(iterable.project.requests) == events
 
 
+@pytest.mark.usefixtures("each_driver")
 def test_an_outcome_of_a_bulk_says_what_one_of_a_single_request_says() -> None:
     with LocalIterable() as iterable, delivering(iterable) as to:
         [outcome] = to.send_all([track(0)])
@@ -153,6 +156,7 @@ def test_an_outcome_of_a_bulk_says_what_one_of_a_single_request_says() -> None:
     assert outcome.summary() == {"index": 0, "messageId": "m-0", "outcome": "delivered"}
 
 
+@pytest.mark.usefixtures("each_driver")
 def test_ids_are_stamped_unless_they_are_not_wanted() -> None:
     for stamp_ids, expected in ((True, ["m-0", "m-1"]), (False, [None, None])):
         with LocalIterable() as iterable, delivering(iterable, stamp_ids=stamp_ids) as to:
@@ -160,6 +164,7 @@ def test_ids_are_stamped_unless_they_are_not_wanted() -> None:
         assert [effect.id for effect in iterable.project.effects] == expected
 
 
+@pytest.mark.usefixtures("each_driver")
 def test_what_iterable_refuses_is_told_of_the_item_alone() -> None:
     project = Project(forgotten={"u-3"}, disallowed_events={"Seen"})
     events = [identify(0, "u-0"), track(1, "u-1"), page(2, "u-2"), identify(3, "u-3")]
@@ -170,6 +175,7 @@ def test_what_iterable_refuses_is_told_of_the_item_alone() -> None:
     assert type(outcomes[3].error) is errors.ForgottenUser
 
 
+@pytest.mark.usefixtures("each_driver")
 def test_what_is_rejected_does_not_hold_its_user_back() -> None:
     project = Project(disallowed_events={"Bad"})
     events = [track(0), track(1) | {"event": "Bad"}, identify(2), track(3)]
@@ -180,6 +186,7 @@ def test_what_is_rejected_does_not_hold_its_user_back() -> None:
     assert applied(iterable.project.effects) == [0, 2, 3]
 
 
+@pytest.mark.usefixtures("each_driver")
 @pytest.mark.parametrize("path", BULKS)
 def test_one_bad_item_of_many_is_found_and_the_others_are_delivered(path: str) -> None:
     """The whole bulk is refused for it, and its answer blames nobody that is of any help."""
@@ -200,6 +207,7 @@ def test_one_bad_item_of_many_is_found_and_the_others_are_delivered(path: str) -
 # Bodies ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("each_driver")
 def test_bodies_are_full_and_within_the_limits() -> None:
     text = "ä" * 20_000
     events: list[Any] = [track(n, f"u-{n % 7}") for n in range(3_000)]
@@ -219,6 +227,7 @@ def test_bodies_are_full_and_within_the_limits() -> None:
     assert max(len(request.content) for request in requests) > endpoints.MAX_BODY_BYTES * 0.98
 
 
+@pytest.mark.usefixtures("each_driver")
 def test_what_fits_in_no_bulk_goes_alone_and_what_fits_nowhere_is_rejected() -> None:
     def sized(n: int, size: int) -> dict[str, Any]:
         def event(padding: int) -> dict[str, Any]:
@@ -244,6 +253,7 @@ def test_what_fits_in_no_bulk_goes_alone_and_what_fits_nowhere_is_rejected() -> 
 # Order -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("each_driver")
 def test_each_users_events_are_applied_and_told_in_their_order_across_endpoints() -> None:
     users = [f"u-{n}" for n in range(40)]
     events = history(40 * 24, 40)
@@ -264,6 +274,7 @@ def test_each_users_events_are_applied_and_told_in_their_order_across_endpoints(
         assert len([1 for a, b in pairwise(paths) if a != b]) > 10
 
 
+@pytest.mark.usefixtures("each_driver")
 def test_no_user_has_two_requests_in_flight() -> None:
     lock, in_flight, seen = threading.Lock(), Counter[str](), Counter[str]()
 
@@ -283,6 +294,7 @@ def test_no_user_has_two_requests_in_flight() -> None:
     assert seen == {}
 
 
+@pytest.mark.usefixtures("each_driver")
 def test_an_email_and_a_user_id_seen_together_are_one_user() -> None:
     """By whichever name an event comes, it has its turn after those by the other."""
     slow = {b'"n":0': 0.15, b'"n":1': 0.1, b'"n":2': 0.1}
@@ -351,7 +363,7 @@ def test_what_another_thread_learns_of_a_users_names_lets_no_event_overtake() ->
 def test_an_event_that_waits_is_not_overtaken_however_many_users_come_meanwhile(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("iterable_destination.delivery.base.MAX_KEYS", 50)
+    monkeypatch.setattr("iterable_destination.delivery.policies.MAX_KEYS", 50)
     may_go_on = threading.Event()
 
     def events() -> Iterator[dict[str, Any]]:
@@ -372,6 +384,7 @@ def test_an_event_that_waits_is_not_overtaken_however_many_users_come_meanwhile(
     assert there.index(1) < there.index(2)
 
 
+@pytest.mark.usefixtures("each_driver")
 def test_after_an_event_that_may_be_handed_in_again_its_user_is_held() -> None:
     def fails_for_u_0(received: Received, apply: Apply) -> Response | Fault:
         return faults.server_error(503) if b'"u-0"' in received.body else apply()
@@ -451,6 +464,7 @@ def settle_all(
     return rounds
 
 
+@pytest.mark.usefixtures("each_driver")
 @pytest.mark.parametrize(
     "seed", [1, pytest.param(2, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.slow)]
 )
@@ -473,6 +487,7 @@ def test_in_chaos_nothing_is_lost_doubled_or_overtaken(seed: int) -> None:
         assert iterable.followed == []
 
 
+@pytest.mark.usefixtures("each_driver")
 @pytest.mark.slow
 def test_in_chaos_delivered_means_applied() -> None:
     events = history(1_500, 150)
@@ -489,6 +504,7 @@ def test_in_chaos_delivered_means_applied() -> None:
     assert rejected == []
 
 
+@pytest.mark.usefixtures("each_driver")
 @pytest.mark.slow
 def test_without_ids_doubles_do_not_exceed_the_answers_that_were_lost() -> None:
     lost = [faults.reset(applied=True), faults.cut(), faults.not_json(), faults.stall_midway()]
@@ -587,6 +603,7 @@ def test_a_window_of_bytes_bounds_what_is_read_of_large_events() -> None:
 # Many requests at a time -------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("each_driver")
 def test_requests_are_under_way_at_the_same_time() -> None:
     """Iterable responds to eight at a time, when all eight are there."""
     events = [order(n, f"u-{n}") for n in range(32)]
@@ -602,6 +619,7 @@ def test_requests_are_under_way_at_the_same_time() -> None:
     assert {outcome.attempts for outcome in outcomes} == {1}
 
 
+@pytest.mark.usefixtures("each_driver")
 def test_there_are_as_many_workers_as_asked_for_and_no_more() -> None:
     lock, most, now = threading.Lock(), 0, 0
     together = threading.Barrier(3, timeout=WAIT_SECONDS)
@@ -622,6 +640,7 @@ def test_there_are_as_many_workers_as_asked_for_and_no_more() -> None:
     assert most == 3
 
 
+@pytest.mark.usefixtures("each_driver")
 @pytest.mark.slow
 def test_strict_limits_are_kept() -> None:
     """The server refuses the 51st request of any second; for three seconds all are sent.
@@ -642,6 +661,7 @@ def test_strict_limits_are_kept() -> None:
 # Given up ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("each_driver")
 def test_a_wrong_key_costs_few_requests() -> None:
     with LocalIterable() as iterable, delivering(iterable, key="another-key") as to:
         outcomes = by_index(to.send_all(history(10_000, 500)))
@@ -654,6 +674,7 @@ def test_a_wrong_key_costs_few_requests() -> None:
         assert len(iterable.project.requests) == requests
 
 
+@pytest.mark.usefixtures("each_driver")
 def test_when_the_time_given_runs_out_everything_has_its_outcome() -> None:
     with LocalIterable(faults=Script([faults.stall()] * 1_000)) as iterable:
         with delivering(iterable, read_timeout=3_600) as to:
@@ -717,6 +738,7 @@ def test_after_the_time_given_a_response_that_hangs_is_awaited_no_more() -> None
         assert to.counters.outcomes == Counter(names(outcomes))
 
 
+@pytest.mark.usefixtures("each_driver")
 def test_what_was_sent_in_the_time_given_is_delivered() -> None:
     with LocalIterable() as iterable, delivering(iterable) as to:
         outcomes = by_index(to.send_all(history(300, 30), timeout=WAIT_SECONDS))
@@ -726,6 +748,7 @@ def test_what_was_sent_in_the_time_given_is_delivered() -> None:
         assert {type(outcome.error) for outcome in at_once} == {NotSent}
 
 
+@pytest.mark.usefixtures("each_driver")
 def test_after_the_time_given_nothing_is_translated_and_users_are_told_in_order() -> None:
     def translator(_: Any, __: Settings) -> Translation:
         raise AssertionError("there is no time to translate it")
@@ -749,6 +772,7 @@ def test_after_the_time_given_nothing_is_translated_and_users_are_told_in_order(
         assert order_of_user == sorted(order_of_user)
 
 
+@pytest.mark.usefixtures("each_driver")
 @pytest.mark.parametrize("count", [1, 8, 9])
 def test_few_calls_that_could_go_in_one_bulk_go_singly(count: int) -> None:
     tracks = [track(n, f"u-{n}") for n in range(count)]
@@ -760,6 +784,7 @@ def test_few_calls_that_could_go_in_one_bulk_go_singly(count: int) -> None:
         assert len(iterable.project.effects) == count
 
 
+@pytest.mark.usefixtures("each_driver")
 def test_many_updates_of_one_profile_do_not_wait_for_bulks_of_one() -> None:
     events = [identify(n, "u-1") for n in range(50)]
     with LocalIterable() as iterable, delivering(iterable, rate_limits=None) as to:
@@ -768,6 +793,7 @@ def test_many_updates_of_one_profile_do_not_wait_for_bulks_of_one() -> None:
         assert applied(iterable.project.effects) == list(range(50))
 
 
+@pytest.mark.usefixtures("each_driver")
 def test_few_calls_that_go_singly_are_applied_in_each_users_order() -> None:
     events = history(300, 5)
     with LocalIterable() as iterable, delivering(iterable, rate_limits=None) as to:
@@ -780,6 +806,7 @@ def test_few_calls_that_go_singly_are_applied_in_each_users_order() -> None:
         assert order_of_user == sorted(order_of_user)
 
 
+@pytest.mark.usefixtures("each_driver")
 def test_a_retry_is_logged_with_its_values_as_fields(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "iterable_destination.delivery")
     script = Script([faults.server_error(503)])
@@ -798,6 +825,7 @@ def test_a_retry_is_logged_with_its_values_as_fields(caplog: pytest.LogCaptureFi
     }
 
 
+@pytest.mark.usefixtures("each_driver")
 def test_one_email_of_many_users_is_warned_of_and_named_at_debug_only(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -816,6 +844,7 @@ def test_one_email_of_many_users_is_warned_of_and_named_at_debug_only(
     assert named == ["DEBUG"]
 
 
+@pytest.mark.usefixtures("each_driver")
 def test_the_time_given_bounds_waiting_for_a_rate_too() -> None:
     path = endpoints.TRACK_PURCHASE.path
     with LocalIterable() as iterable, delivering(iterable, rate_limits={path: 2}) as to:
@@ -826,6 +855,7 @@ def test_the_time_given_bounds_waiting_for_a_rate_too() -> None:
     assert Counter(names(outcomes)) == {"delivered": len(there), "retryable": 50 - len(there)}
 
 
+@pytest.mark.usefixtures("each_driver")
 def test_what_the_input_raises_comes_after_the_outcomes_of_all_that_was_read() -> None:
     class Broken(Exception):
         pass
@@ -845,6 +875,7 @@ def test_what_the_input_raises_comes_after_the_outcomes_of_all_that_was_read() -
     assert set(names(outcomes)) == {"delivered"}
 
 
+@pytest.mark.usefixtures("each_driver")
 def test_something_that_cannot_be_iterated_is_a_type_error() -> None:
     with LocalIterable() as iterable, delivering(iterable) as to, pytest.raises(TypeError):
         list(to.send_all(5))  # type: ignore[arg-type]
@@ -917,6 +948,7 @@ def test_leaving_early_ends_all_threads() -> None:
         assert len(iterable.project.requests) == sent + 1
 
 
+@pytest.mark.usefixtures("each_driver")
 def test_an_event_with_several_calls_is_delivered_when_all_of_them_are() -> None:
     def twice(event: Any, settings: Settings) -> Translation:
         translation = translate(event, settings)
@@ -960,6 +992,7 @@ def test_several_threads_may_send_at_once_through_one_destination() -> None:
 CANARY = "canary-0123456789abcdef"
 
 
+@pytest.mark.usefixtures("each_driver")
 def test_a_key_that_iterable_repeats_is_found_nowhere(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -1005,6 +1038,7 @@ def read_letters(path: Path) -> list[Any]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+@pytest.mark.usefixtures("each_driver")
 def test_a_dead_letter_is_on_disk_before_its_outcome_is_told(tmp_path: Path) -> None:
     path = tmp_path / "dead.jsonl"
     events: list[Any] = [track(0), {"type": "track", "messageId": "m-1"}, "text", track(3, "u-3")]
@@ -1028,6 +1062,7 @@ def test_a_dead_letter_is_on_disk_before_its_outcome_is_told(tmp_path: Path) -> 
     assert by_place[4]["deadLetter"]["line"] == "no JSON"
 
 
+@pytest.mark.usefixtures("each_driver")
 def test_a_line_is_parsed_once_and_read_once_whatever_becomes_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -1069,6 +1104,7 @@ def test_a_line_is_parsed_once_and_read_once_whatever_becomes_of_it(
     assert kept[4]["deadLetter"]["line"] == "no JSON"
 
 
+@pytest.mark.usefixtures("each_driver")
 def test_an_event_that_ends_unknown_is_a_dead_letter_and_a_retryable_one_is_none(
     tmp_path: Path,
 ) -> None:
@@ -1084,6 +1120,7 @@ def test_an_event_that_ends_unknown_is_a_dead_letter_and_a_retryable_one_is_none
     assert [letter["messageId"] for letter in read_letters(path)] == ["m-0"]
 
 
+@pytest.mark.usefixtures("each_driver")
 def test_dead_letters_can_be_sent_again_as_they_are(tmp_path: Path) -> None:
     path = tmp_path / "dead.jsonl"
     events = history(60, 6)
@@ -1102,6 +1139,7 @@ def test_dead_letters_can_be_sent_again_as_they_are(tmp_path: Path) -> None:
     assert found == {translation.message_id: translation for translation in expected}
 
 
+@pytest.mark.usefixtures("each_driver")
 def test_where_dead_letters_cannot_be_written_outcomes_are_retryable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -1197,6 +1235,7 @@ def test_a_rate_that_is_none_is_refused(rate: float) -> None:
         Destination(Settings(api_key="k"), rate_limits={"/api/users/update": rate})
 
 
+@pytest.mark.usefixtures("each_driver")
 def test_one_worker_and_a_window_of_one_are_enough() -> None:
     with LocalIterable() as iterable, delivering(iterable, max_workers=1, max_pending=1) as to:
         outcomes = list(to.send_all(history(40, 4)))

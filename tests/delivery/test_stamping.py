@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from iterable_destination import Destination, Outbox, Outcome, RetryPolicy, Settings
 from iterable_destination.delivery import outbox_worker
-from iterable_destination.delivery.destination import _Project
+from iterable_destination.delivery.iterable_project import IterableProject
 from iterable_destination.delivery.prepare import Preparer
 from iterable_destination.delivery.segment_destination import SegmentDestination
 from iterable_destination.io.segment_client import SegmentClient
@@ -197,7 +197,7 @@ def test_the_outcome_of_a_stamped_event_has_its_id(event: Any, without: set[str]
         event.pop(key, None)
     stamped = stamp_now(event)
     chosen = Settings()
-    project = _Project(chosen, translator_for(chosen))
+    project = IterableProject(chosen, translator_for(chosen))
     preparer = Preparer(project, stamp_ids=True, keeps_records=False)
     envelope, _ = preparer.prepare(1, stamped)
     if stamped is not event and "messageId" in without:

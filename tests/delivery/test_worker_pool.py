@@ -21,9 +21,9 @@ from iterable_destination import (
     Settings,
     errors,
 )
-from iterable_destination.delivery import worker_pool
+from iterable_destination.delivery import safe_scheduler
 from iterable_destination.delivery.engine.scheduler import Scheduler
-from iterable_destination.io.transport import HttpResponse
+from iterable_destination.io.transport_protocol import HttpResponse
 from iterable_destination.model import endpoints
 from iterable_destination.model.endpoints import Endpoint
 from iterable_destination.testing import LocalIterable, faults
@@ -269,6 +269,7 @@ AMBIGUOUS: dict[str, Script] = {
 }
 
 
+@pytest.mark.usefixtures("each_driver")
 @pytest.mark.parametrize("fault", list(AMBIGUOUS))
 @pytest.mark.parametrize("kind", list(SENT))
 def test_after_a_fault_of_the_connection_it_is_unknown(kind: str, fault: str) -> None:
@@ -287,6 +288,7 @@ def test_after_a_fault_of_the_connection_it_is_unknown(kind: str, fault: str) ->
         assert type(outcome.error) is errors.AmbiguousAnswer
 
 
+@pytest.mark.usefixtures("each_driver")
 @pytest.mark.parametrize("kind", list(SENT))
 def test_without_a_connection_it_is_retryable(kind: str) -> None:
     with faulty.refusing() as url, delivering(url, retry=RetryPolicy(deadline=0.05)) as to:
@@ -295,6 +297,7 @@ def test_without_a_connection_it_is_retryable(kind: str) -> None:
     assert {type(outcome.error) for outcome in outcomes} == {errors.NotConnected}
 
 
+@pytest.mark.usefixtures("each_driver")
 @pytest.mark.parametrize("kind", list(SENT))
 def test_an_endless_answer_comes_to_an_end(kind: str) -> None:
     flood = faulty.floods(faulty.CHUNKED, b"10000\r\n" + b"a" * 65_536 + b"\r\n")
@@ -402,7 +405,7 @@ METHODS = ["add", "next", "on_response", "on_error"]
 
 @pytest.fixture(params=FAULTS[1:], ids=lambda error: type(error).__name__)
 def breaking(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker_pool, "Scheduler", BreakingScheduler)
+    monkeypatch.setattr(safe_scheduler, "Scheduler", BreakingScheduler)
     monkeypatch.setattr(BreakingScheduler, "error", request.param)
 
 

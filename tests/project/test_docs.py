@@ -66,8 +66,8 @@ RECEIVED_BY = {
 }
 #: Examples that are run by a console, by pytest, or in a framework.
 RUN_OTHERWISE = {"metrics_multiprocess.py", "signup.py", "test_signup.py"}
-RUN_OTHERWISE |= {"celery_events.py", "django_events.py", "fastapi_events.py"}
-RUN_OTHERWISE |= {"postgres_outbox.py", "spark_archive.py", "spark_stream.py"}
+RUN_OTHERWISE |= {"celery_events.py", "django_events.py", "fastapi_async.py", "fastapi_events.py"}
+RUN_OTHERWISE |= {"postgres_outbox.py", "spark_archive.py", "spark_stream.py", "sqs_worker.py"}
 #: Examples that set up a whole process: its log, or the default of `analytics`.
 PROCESSES = ["analytics.py", "log_json.py", "watch.py"]
 #: Examples that need a large package, which nox installs.

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import json
 import os
 import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import attrs
 import pytest
 
-from iterable_destination import Outbox
+from iterable_destination import Destination, Outbox, RetryPolicy, Settings
 from iterable_destination.testing import LocalIterable
 from tests.support.delivering import wait_until
 
@@ -155,7 +158,10 @@ async def ask(app: Any, method: str, path: str) -> int:
     return statuses[0]
 
 
+@pytest.mark.parametrize(("name", "status"), [("fastapi_events", 201), ("fastapi_async", 202)])
 def test_an_endpoint_of_fastapi_hands_in(
+    name: str,
+    status: int,
     local_iterable: LocalIterable,
     variables: dict[str, str],
     tmp_path: Path,
@@ -164,10 +170,49 @@ def test_an_endpoint_of_fastapi_hands_in(
     pytest.importorskip("fastapi")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(EXAMPLES)
-    for name in ("ITERABLE_API_KEY", "ITERABLE_BASE_URL"):
-        monkeypatch.setenv(name, variables[name])
-    example = importlib.import_module("fastapi_events")
+    for variable in ("ITERABLE_API_KEY", "ITERABLE_BASE_URL"):
+        monkeypatch.setenv(variable, variables[variable])
+    example = importlib.import_module(name)
     began = time.monotonic()
-    assert asyncio.run(ask(example.app, "POST", "/signups/u-7")) == 201
+    assert asyncio.run(ask(example.app, "POST", "/signups/u-7")) == status
     assert time.monotonic() - began < 9
     assert names_of(local_iterable, "u-7") == ["Signed Up"]
+
+
+class MemoryQueue:
+    """A queue with the methods of boto3's that the example uses."""
+
+    def __init__(self, bodies: list[str]) -> None:
+        self.messages = [
+            SimpleNamespace(body=body, receipt_handle=f"r-{n}", attributes={"MessageGroupId": "g"})
+            for n, body in enumerate(bodies)
+        ]
+
+    def receive_messages(self, *, MaxNumberOfMessages: int, **_: Any) -> list[Any]:  # noqa: N803
+        return self.messages[:MaxNumberOfMessages]
+
+    def delete_messages(self, *, Entries: list[dict[str, str]]) -> None:  # noqa: N803
+        assert len({entry["Id"] for entry in Entries}) == len(Entries) <= 10
+        deleted = {entry["ReceiptHandle"] for entry in Entries}
+        self.messages = [each for each in self.messages if each.receipt_handle not in deleted]
+
+
+def test_a_worker_of_sqs_deletes_only_what_is_done_with(
+    local_iterable: LocalIterable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(EXAMPLES)
+    example = importlib.import_module("sqs_worker")
+    track = {"type": "track", "event": "Signed Up"}
+    bodies = [json.dumps(track | {"userId": f"u-{n}", "messageId": f"m-{n}"}) for n in range(11)]
+    bodies[3] = "no JSON"
+    queue = MemoryQueue(bodies)
+    settings = Settings(api_key=local_iterable.api_key, base_url=local_iterable.url)
+    with Destination(settings) as destination:
+        assert example.deliver_batch(queue, destination) == 10
+        assert [each.receipt_handle for each in queue.messages] == ["r-10"]
+    refused = RetryPolicy(deadline=0.0)
+    with Destination(attrs.evolve(settings, api_key="wrong"), retry=refused) as destination:
+        assert example.deliver_batch(queue, destination) == 0
+    assert len(queue.messages) == 1
+    sent = [effect.user_id for effect in local_iterable.project.effects]
+    assert sent == [f"u-{n}" for n in range(10) if n != 3]

@@ -15,7 +15,8 @@ import iterable_destination
 
 PUBLIC = {
     "iterable_destination": {
-        *("AnalyticsClient", "ApiError", "ApiResponse", "Call", "Client", "ConfigurationError"),
+        *("AnalyticsClient", "ApiError", "ApiResponse", "AsyncClient", "AsyncDestination"),
+        *("Call", "Client", "ConfigurationError"),
         *("Counters", "DeadLetter", "DeadLetterStore", "DeadLetters", "Delivered", "Destination"),
         *("DestinationFunction", "DropEvent", "Endpoint", "EventNotSupported"),
         *(

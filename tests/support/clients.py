@@ -14,6 +14,8 @@ from iterable_destination import Client, Settings, errors
 from iterable_destination.model.calls import Identity, TrackEvent
 from iterable_destination.model.responses import ApiResponse
 from tests.support import faulty_server as faulty
+from tests.support.delivering import driver
+from tests.support.event_loop import client_in_loop
 from tests.support.faulty_server import FaultyServer, Script
 
 KEY = "the-key-of-no-project-0123456789"
@@ -95,6 +97,34 @@ AMBIGUOUS: dict[str, tuple[Script, str]] = {
     "no HTTP": (faulty.sends(faulty.NO_HTTP), f"{ABORTED}BadStatusLine"),
 }
 
+#: The beginnings of what aiohttp says of them.
+_NO_RESPONSE = "TimeoutError: no response in time"
+_NO_END = "TimeoutError: the response does not end"
+IN_LOOP: dict[str, str] = {
+    "reset before it was read": "Client",
+    "reset after it was read": f"ClientOSError: [Errno {errno.ECONNRESET}] ",
+    "closed after it was read": "ServerDisconnectedError: Server disconnected",
+    "stalled before the headers": _NO_RESPONSE,
+    "stalled in the headers": _NO_RESPONSE,
+    "stalled in the body": _NO_END,
+    "stalled in a chunk": _NO_END,
+    "dripped body": _NO_END,
+    "dripped chunk": _NO_END,
+    "cut body": "ClientPayloadError: Response payload is not completed",
+    "cut chunk": "ClientPayloadError: Response payload is not completed",
+    "bad chunk": "Client",
+    "bad gzip": "ClientPayloadError: 400, message:",
+    "too many headers": "ClientResponseError: 400, message",
+    "too long a header": "ClientResponseError: 400, message",
+    "two lengths": "ClientResponseError: 400, message",
+    "no HTTP": "ClientResponseError: 400, message",
+}
+
+
+def words_of(fault: str) -> str:
+    """Return the beginning of the message of an ambiguous fault, by the way requests are made."""
+    return IN_LOOP[fault] if driver.get() == "event loop" else AMBIGUOUS[fault][1]
+
 
 def settings(url: str | None = None, key: str = KEY) -> Settings:
     return Settings(api_key=key, base_url=url)
@@ -102,7 +132,13 @@ def settings(url: str | None = None, key: str = KEY) -> Settings:
 
 @contextmanager
 def open_client(url: str | None = None, **options: Any) -> Iterator[Client]:
-    with Client(settings(url), **{"read_timeout": TIMEOUT, "connect_timeout": 1.0} | options) as it:
+    """Open a client with short timeouts: of threads, or as the fixture ``each_driver`` says."""
+    chosen = {"read_timeout": TIMEOUT, "connect_timeout": 1.0} | options
+    if driver.get() == "event loop":
+        with client_in_loop(settings(url), **chosen) as in_loop:
+            yield in_loop  # type: ignore[misc]  # it has the methods that tests of both use
+        return
+    with Client(settings(url), **chosen) as it:
         yield it
 
 

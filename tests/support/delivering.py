@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from iterable_destination import Client, Destination, Outcome, RetryPolicy, Sett
 from iterable_destination.io.outbox_protocol import AnyOutbox
 from iterable_destination.model import endpoints
 from iterable_destination.testing import Effect, Fault, LocalIterable, faults
+from tests.support.event_loop import delivering_in_loop
 
 #: Limits that never make a test wait.
 RATE_LIMITS: Final = dict.fromkeys(
@@ -30,6 +32,8 @@ RATE_LIMITS: Final = dict.fromkeys(
     10_000.0,
 )
 QUICK: Final = RetryPolicy(initial_backoff=0.02, max_backoff=0.05)
+#: In which way :func:`delivering` and a client of the tests make requests.
+driver: Final = ContextVar("driver", default="threads")
 #: Seconds after which a test that waits for something gives up.
 WAIT_SECONDS: Final = 20.0
 
@@ -138,9 +142,13 @@ def delivering(
     key: str | None = None,
     **options: Any,
 ) -> Iterator[Destination]:
-    """Open a destination with short waits."""
+    """Open a destination with short waits: of threads, or as the fixture ``each_driver`` says."""
     settings = settings_of(iterable, key)
     chosen: dict[str, Any] = {"retry": QUICK, "rate_limits": RATE_LIMITS} | options
+    if driver.get() == "event loop":
+        with delivering_in_loop(settings, read_timeout=read_timeout, **chosen) as in_loop:
+            yield in_loop  # type: ignore[misc]  # it has the methods that tests of both use
+        return
     with (
         Client(settings, read_timeout=read_timeout) as client,
         Destination(settings, client=client, **chosen) as destination,

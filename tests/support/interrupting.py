@@ -15,6 +15,8 @@ FILES: Final = (
     "delivery/base.py",
     "delivery/background.py",
     "delivery/outbox_worker.py",
+    "delivery/conclusion.py",
+    "delivery/safe_scheduler.py",
     "delivery/worker_pool.py",
     "io/lifecycle.py",
     "io/outbox.py",

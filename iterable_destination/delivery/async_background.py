@@ -1,0 +1,232 @@
+"""Background delivery in an event loop: a bounded queue in memory, with a callback for outcomes.
+
+One task tells outcomes; requests are tasks of the driver. Another one ends it all, once, whoever
+closes it and however often, so that none of this is left behind when the one who waits for it is
+cancelled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from inspect import isawaitable
+from itertools import count
+from math import inf
+from typing import Any, Final
+
+from iterable_destination.delivery.async_driver import AsyncDriver, end_tasks
+from iterable_destination.delivery.conclusion import Results
+from iterable_destination.delivery.failures import (
+    CLOSED,
+    REPORTING,
+    build_queue_full,
+    log_callback_failure,
+    log_left,
+)
+from iterable_destination.delivery.prepare import Preparer
+from iterable_destination.delivery.safe_scheduler import log_crash
+from iterable_destination.delivery.slices import Slices
+from iterable_destination.errors import NotSent
+from iterable_destination.io.stamping import stamp_now
+from iterable_destination.model.outcomes import Outcome
+
+#: Called with each outcome; what it returns is awaited if it can be.
+OnOutcome = Callable[[Outcome], object]
+
+
+class AsyncBackground:
+    """A queue of events in memory, and tasks that send them.
+
+    At most ``capacity`` events are in it. ``conclude`` makes outcomes of results; ``on_outcome`` is
+    called with each, one at a time; None calls nothing. ``on_end`` is awaited when all is over.
+    ``stamp_missing`` gives events an id and a time.
+    """
+
+    def __init__(  # noqa: PLR0913 - keywords
+        self,
+        preparer: Preparer,
+        driver: AsyncDriver,
+        conclude: Callable[[Results], Awaitable[list[Outcome]]],
+        on_outcome: OnOutcome | None,
+        *,
+        capacity: int,
+        stamp_missing: bool,
+        on_end: Callable[[], Awaitable[object]],
+        clock: Callable[[], float],
+    ) -> None:
+        self._preparer: Final = preparer
+        self._driver: Final = driver
+        self._conclude: Final = conclude
+        self._on_outcome: Final = on_outcome
+        self._capacity: Final = capacity
+        self._stamp_missing: Final = stamp_missing
+        self._on_end: Final = on_end
+        self._slices: Final = Slices(clock)
+        self._numbers: Final = count()
+        #: Set, and cleared at once, when something has changed.
+        self._changed: Final = asyncio.Event()
+        #: How many events have no told outcome, and how many of these are being told.
+        self._left = self._in_hand = 0
+        self._flushes = 0
+        self.is_closed = False
+        #: Until when those who close it wait, on the clock of the event loop.
+        self._deadline = inf
+        #: How many events were left when delivery ended.
+        self._left_at_end = 0
+        self.is_over = False
+        self._ending: asyncio.Task[None] | None = None
+        self._teller: Final = asyncio.create_task(self._tell())
+
+    @property
+    def waiting(self) -> int:
+        """How many events have no told outcome."""
+        return self._left
+
+    def enqueue(self, event: Any) -> int:
+        """Take an event, and return its number, which is the ``index`` of its outcome.
+
+        The event is read here, and may be changed afterwards. Raises :exc:`~errors.QueueFull` if
+        the queue is full; the event was not taken then.
+        """
+        if self.is_closed:
+            raise NotSent(CLOSED)
+        if self._left - self._in_hand >= self._capacity or self._driver.is_full:
+            raise build_queue_full(self._left - self._in_hand)
+        number = next(self._numbers)
+        prepared = self._preparer.prepare(
+            number, stamp_now(event) if self._stamp_missing else event
+        )
+        self._left += 1
+        self._driver.submit(*prepared)
+        return number
+
+    async def flush(self, timeout: float | None) -> int:  # noqa: ASYNC109 - it does not raise
+        """Send what waits without waiting for more; return how many events are left then.
+
+        ``timeout`` is seconds, at least 0; None waits until nothing is left. In the callback for
+        outcomes it does nothing but say how many are left, without the one that is told.
+        """
+        if self._is_telling:
+            return self._left - 1
+        self._flushes += 1
+        self._driver.finish()
+        try:
+            async with asyncio.timeout(None if timeout == inf else timeout):
+                while self._left and not self.is_over:
+                    await self._changed.wait()
+        except TimeoutError:
+            pass
+        finally:
+            self._flushes -= 1
+            if not (self._flushes or self.is_closed):
+                self._driver.resume()
+        return self._left
+
+    async def close(self, timeout: float | None) -> int:  # noqa: ASYNC109 - it does not raise
+        """Take no more events, send what waits, and return how many were left when time ran out.
+
+        Those end as retryable, or as unknown if they may have been applied. The shortest time that
+        was given counts where it is called again meanwhile; afterwards a call does nothing. In the
+        callback for outcomes it waits for nothing: the rest is told after the callback. If it is
+        cancelled, delivery ends at once, and what is not told yet is not told any more.
+        """
+        if self.is_over:
+            return 0
+        if timeout is not None:
+            self._shorten(asyncio.get_running_loop().time() + timeout)
+        self.is_closed = True
+        if self._ending is None:
+            self._driver.finish()
+            self._ending = asyncio.create_task(self._end())
+        if self._is_telling:
+            return self._left - 1
+        try:
+            await asyncio.shield(self._ending)
+        except asyncio.CancelledError:
+            self._shorten(-inf)
+            await asyncio.shield(self._ending)
+            raise
+        return self._left_at_end
+
+    @property
+    def _is_telling(self) -> bool:
+        """Whether this is called in the callback for outcomes, which nothing can be waited for."""
+        return asyncio.current_task() is self._teller
+
+    def _shorten(self, deadline: float) -> None:
+        self._deadline = min(self._deadline, deadline)
+        self._announce()
+
+    def _announce(self) -> None:
+        """Wake all who wait for a change."""
+        self._changed.set()
+        self._changed.clear()
+
+    async def _end(self) -> None:
+        """End delivery when nothing is left, or at the deadline, which may come nearer."""
+        await self._wait(lambda: not self._left, 0)
+        self._left_at_end = self._left
+        if self._left:
+            log_left(self._left)
+            self._driver.abandon()
+        await self._driver.close()
+        await self._wait(self._teller.done, REPORTING)
+        await end_tasks([self._teller])
+        try:
+            await self._on_end()
+        finally:
+            self.is_over = True
+            self._announce()
+
+    async def _wait(self, is_so: Callable[[], bool], more: float) -> None:
+        """Wait until something is so, or so many seconds after the deadline."""
+        loop = asyncio.get_running_loop()
+        while not is_so() and (until := self._deadline + more) > loop.time():
+            try:
+                async with asyncio.timeout_at(None if until == inf else until):
+                    await self._changed.wait()
+            except TimeoutError:
+                return
+
+    async def _tell(self) -> None:
+        """Tell outcomes until the driver is closed and all are told."""
+        try:
+            while not self._driver.is_over:
+                results = await self._driver.take_results()
+                self._in_hand = len(results)
+                try:
+                    outcomes = await self._conclude(results)
+                except Exception as error:  # noqa: BLE001 - it must go on whatever it was
+                    log_crash(error)
+                    self._count_told(len(results))
+                else:
+                    await self._tell_all(outcomes)
+        finally:
+            asyncio.get_running_loop().call_soon(self._announce)  # when this is done
+
+    async def _tell_all(self, outcomes: list[Outcome]) -> None:
+        for outcome in outcomes:
+            await self._call(outcome)
+            self._count_told(1)
+            if self._slices.is_over:
+                await self._slices.pause()
+
+    def _count_told(self, number: int) -> None:
+        self._in_hand -= number
+        self._left -= number
+        self._announce()
+
+    async def _call(self, outcome: Outcome) -> None:
+        """Call ``on_outcome``. Its own fault stops nothing, only that this task is cancelled."""
+        if self._on_outcome is None:
+            return
+        try:
+            returned = self._on_outcome(outcome)
+            if isawaitable(returned):
+                await returned
+        except Exception as error:  # noqa: BLE001 - logged
+            log_callback_failure(error, outcome)
+        except asyncio.CancelledError as error:
+            if self._teller.cancelling():
+                raise
+            log_callback_failure(error, outcome)

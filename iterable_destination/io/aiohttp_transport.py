@@ -1,0 +1,273 @@
+"""HTTP transport for an event loop, by ``aiohttp``: one request, one response or one typed error.
+
+That a request was not sent is said only if it is certain: while a connection is made, proxy and TLS
+included. When the connector has returned one, anything may have been written. What replaces aiohttp
+in tests does not ask the connector, and then nothing is known. aiohttp itself repeats no POST.
+
+Certificates are read, and names looked up, in threads of asyncio's: both wait for the system.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from io import BytesIO
+from typing import Any, Final
+
+import attrs
+
+from iterable_destination.errors import (
+    AmbiguousAnswer,
+    ApiError,
+    ConfigurationError,
+    NotConnected,
+    WrongAddress,
+)
+from iterable_destination.io import transport_protocol
+from iterable_destination.io.environment import (
+    find_certificates,
+    find_proxy,
+    locate,
+    read_send_options,
+)
+from iterable_destination.io.event_loop import LoopBound
+from iterable_destination.io.transport_protocol import (
+    CHUNK,
+    NO_END,
+    HttpResponse,
+    check_timeouts,
+    complete_headers,
+    describe_request,
+)
+from iterable_destination.model.endpoints import Endpoint
+from iterable_destination.model.responses import redact
+
+try:
+    import aiohttp
+except ImportError:
+    _HAS_AIOHTTP = False
+else:
+    _HAS_AIOHTTP = True
+
+    class _Connector(aiohttp.TCPConnector):
+        """Makes connections, and notes how far that is; a request is written only afterwards."""
+
+        async def connect(self, *args: Any, **options: Any) -> Any:
+            """Return a connection, new or kept."""
+            progress = _progress.get()
+            progress.is_connecting = True
+            connection = await super().connect(*args, **options)
+            progress.transport = connection.transport
+            progress.allow(progress.read_seconds)
+            return connection
+
+
+_log: Final = logging.getLogger("iterable_destination.io")
+
+_INSTALL: Final = "AsyncClient needs aiohttp: pip install 'iterable-destination[async]'"
+#: Bytes of a body of which aiohttp would rather have a file, which it sends piece by piece.
+_LARGE_BODY: Final = 2**20
+#: Turns of the event loop in which it closes a socket whose connection was broken off.
+_TURNS: Final = 3
+_NO_CONNECTION: Final = "no connection in time"
+_NO_RESPONSE: Final = "no response in time"
+
+
+@attrs.define
+class _Progress:
+    """How far one request is, and until when it may take for that."""
+
+    #: Seconds to write the request and to read the headers of its response.
+    read_seconds: float
+    #: It runs out when what is done now has taken too long.
+    timeout: asyncio.Timeout = attrs.field(init=False)
+    is_connecting: bool = False
+    #: What the request is written to; None before there is a connection.
+    transport: asyncio.Transport | None = None
+
+    def allow(self, seconds: float) -> None:
+        """Let what comes now take so many seconds, unless the time has run out already."""
+        if not self.timeout.expired():
+            self.timeout.reschedule(asyncio.get_running_loop().time() + seconds)
+
+    def break_off(self) -> None:
+        """Close the connection at once: aiohttp would first write the rest to who does not read."""
+        if self.transport is not None:
+            self.transport.abort()
+
+
+#: The request that the current task makes.
+_progress: Final[ContextVar[_Progress]] = ContextVar("_progress")
+
+
+@attrs.frozen
+class _Preparation:
+    """What all requests have in common: connections, and the environment's options."""
+
+    session: aiohttp.ClientSession
+    proxy: str | None
+
+
+class AiohttpTransport(LoopBound):
+    """Sends requests to one server, over as many connections as there are requests at once.
+
+    ``headers`` are sent with every request. ``secret`` is removed from the messages of errors.
+    ``timeout`` is the seconds to connect and to read, each above 0 and at most 86,400; others raise
+    :exc:`ValueError`. The second bounds writing the request and reading the headers of the
+    response, and once more reading its body. Raises :exc:`ImportError` without aiohttp.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        secret: str,
+        timeout: tuple[float, float],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if not _HAS_AIOHTTP:
+            raise ImportError(_INSTALL)
+        check_timeouts(timeout)
+        self._url: Final = url
+        #: They go with each request: those of a session aiohttp would tell a proxy, too.
+        self._headers: Final = complete_headers(headers) | {"Accept-Encoding": "gzip,deflate"}
+        self._secret: Final = secret
+        self._timeouts: Final = timeout
+        self._clock: Final = clock
+        self._preparation: _Preparation | None = None
+        #: Held while that is made; an event loop's.
+        self._preparing = asyncio.Lock()
+
+    async def close(self) -> None:
+        """Close the connections. Requests under way break off.
+
+        The transport can still be used, also in another event loop, and opens new ones.
+        """
+        preparation, self._preparation = self._preparation, None
+        self._preparing = asyncio.Lock()
+        self.leave_loop()
+        if preparation is not None:
+            await preparation.session.close()
+            for _ in range(_TURNS):
+                await asyncio.sleep(0)
+
+    async def send(
+        self,
+        endpoint: Endpoint,
+        body: bytes | None,
+        timeout: float | None,  # noqa: ASYNC109 - it shortens the transport's own
+    ) -> HttpResponse:
+        """Send a request and return the response; redirects are not followed.
+
+        ``body`` None sends none. ``timeout`` is seconds above 0 that shorten both timeouts; None
+        leaves them. Raises :exc:`~errors.NotConnected`, :exc:`~errors.AmbiguousAnswer`,
+        :exc:`~errors.WrongAddress` or :exc:`~errors.ConfigurationError` if there is no response,
+        and :exc:`RuntimeError` in another event loop than before.
+        """
+        self.enter_loop()
+        began = self._clock()
+        connect, read = (min(bound, timeout or bound) for bound in self._timeouts)
+        progress = _Progress(read)
+        failure: ApiError
+        try:
+            preparation = self._preparation or await self._prepare()
+            _progress.set(progress)
+            async with asyncio.timeout(connect) as progress.timeout:
+                response = await self._exchange(preparation, endpoint, body, progress)
+        except asyncio.CancelledError:
+            progress.break_off()
+            raise
+        except (aiohttp.ClientError, OSError, ValueError) as error:  # a TimeoutError is an OSError
+            progress.break_off()
+            failure = self._build_error(error, progress)
+        else:
+            fields = describe_request(endpoint) | {
+                "iterable_status": response.status,
+                "iterable_seconds": self._clock() - began,
+            }
+            _log.debug("%s %s: %d in %.3f s", *fields.values(), extra=fields)
+            return response
+        # Raised outside of the except block, so that it has no context: the error of aiohttp can
+        # have the request, and so the key.
+        fields = describe_request(endpoint) | {"iterable_error": type(failure).__name__}
+        _log.debug("%s %s: %s", *fields.values(), extra=fields)
+        raise failure
+
+    async def _exchange(
+        self,
+        preparation: _Preparation,
+        endpoint: Endpoint,
+        body: bytes | None,
+        progress: _Progress,
+    ) -> HttpResponse:
+        is_large = body is not None and len(body) > _LARGE_BODY
+        async with preparation.session.request(
+            endpoint.method,
+            self._url + endpoint.path,
+            data=BytesIO(body or b"") if is_large else body,
+            headers=self._headers,
+            allow_redirects=False,
+            proxy=preparation.proxy,
+        ) as response:
+            if not response.content.is_eof():
+                progress.allow(progress.read_seconds)
+            try:
+                text = await _read_body(response)
+            except asyncio.CancelledError:
+                response.close()
+                if progress.timeout.expired():
+                    raise TimeoutError(NO_END) from None
+                raise
+            return HttpResponse(response.status, response.headers, text)
+
+    async def _prepare(self) -> _Preparation:
+        """Read the environment, and make what is needed for connections, once."""
+        async with self._preparing:
+            if self._preparation is None:
+                options = read_send_options(self._url)
+                proxy = find_proxy(self._url, options)
+                certificates: ssl.SSLContext | bool = True
+                if self._url.startswith("https:"):
+                    certificates = await self._load_certificates(find_certificates(options))
+                session = aiohttp.ClientSession(
+                    connector=_Connector(limit=0, ssl=certificates),
+                    cookie_jar=aiohttp.DummyCookieJar(),
+                    timeout=aiohttp.ClientTimeout(),
+                )
+                self._preparation = _Preparation(session, proxy)
+            return self._preparation
+
+    async def _load_certificates(self, certificates: str) -> ssl.SSLContext:
+        try:
+            return await asyncio.to_thread(ssl.create_default_context, **locate(certificates))
+        except OSError as error:
+            message = redact(f"{type(error).__name__}: {error}", self._secret)
+        raise ConfigurationError(message)
+
+    def _build_error(self, error: Exception, progress: _Progress) -> ApiError:
+        reason: object = error
+        if isinstance(error, TimeoutError) and not str(error):
+            reason = _NO_RESPONSE if progress.transport is not None else _NO_CONNECTION
+        message = redact(f"{type(error).__name__}: {reason or 'no reason given'}", self._secret)
+        if isinstance(error, aiohttp.ClientConnectorError):  # it says so itself
+            return NotConnected(message)
+        if progress.transport is not None:
+            return AmbiguousAnswer(message)
+        if isinstance(error, ValueError):
+            return WrongAddress(message)
+        return NotConnected(message) if progress.is_connecting else AmbiguousAnswer(message)
+
+
+async def _read_body(response: aiohttp.ClientResponse) -> bytes:
+    """Read the whole body, within the limit of bytes."""
+    text = bytearray()
+    while chunk := await response.content.read(CHUNK):
+        text += chunk
+        if len(text) > transport_protocol.MAX_RESPONSE:
+            raise TimeoutError(NO_END)
+    return bytes(text)

@@ -1,0 +1,46 @@
+"""The event loop that something belongs to: what is of one cannot be used in another."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final, Self
+
+_OUTSIDE: Final = "it must be used in a coroutine, or a callback, of an event loop that runs"
+_ANOTHER: Final = (
+    "it belongs to the event loop of its first use; close it there, or make another one"
+)
+
+
+class LoopBound:
+    """A base for what belongs to the event loop of its first use, until it is closed.
+
+    Use it as an asynchronous context manager, or close it.
+    """
+
+    _loop: asyncio.AbstractEventLoop | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> object:
+        """Release its resources."""
+        raise NotImplementedError
+
+    def enter_loop(self) -> asyncio.AbstractEventLoop:
+        """Return the event loop that runs; raises :exc:`RuntimeError` for none, or another one."""
+        try:
+            running = asyncio.get_running_loop()
+        except RuntimeError:
+            raise RuntimeError(_OUTSIDE) from None
+        if self._loop is None:
+            self._loop = running
+        if self._loop is not running:
+            raise RuntimeError(_ANOTHER)
+        return running
+
+    def leave_loop(self) -> None:
+        """Belong to no event loop any more, since nothing of one is left."""
+        self._loop = None

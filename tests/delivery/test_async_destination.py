@@ -1,0 +1,578 @@
+"""AsyncDestination: cancellation, leaving early, turns of others, and its own event loop.
+
+Outcomes, faults and order are tested with those of ``Destination`` in ``test_send_all.py``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import random
+import threading
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import aclosing
+from itertools import count, pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from iterable_destination import (
+    ApiResponse,
+    AsyncDestination,
+    DeadLetters,
+    NotSent,
+    Outcome,
+    RetryPolicy,
+    Settings,
+    errors,
+)
+from iterable_destination.delivery import safe_scheduler
+from iterable_destination.delivery.engine.scheduler import Scheduler
+from iterable_destination.delivery.policies import Runtime
+from iterable_destination.testing import (
+    LocalIterable,
+    Project,
+    RandomFaults,
+    Received,
+    Script,
+    faults,
+)
+from tests.support import faulty_server as faulty
+from tests.support.delivering import (
+    QUICK,
+    RATE_LIMITS,
+    Leaks,
+    applied,
+    by_index,
+    doubled_ids,
+    every_fault,
+    history,
+    inversions,
+    names,
+    order,
+    settings_of,
+    track,
+)
+from tests.support.faulty_server import Exchange, FaultyServer
+
+
+@pytest.fixture(autouse=True)
+def _no_leaks() -> Iterator[None]:
+    leaks = Leaks()
+    yield
+    leaks.check()
+
+
+def made(iterable: LocalIterable | str, **options: Any) -> AsyncDestination:
+    """Make a destination with short waits."""
+    chosen: dict[str, Any] = {"retry": QUICK, "rate_limits": RATE_LIMITS} | options
+    return AsyncDestination(settings_of(iterable), **chosen)
+
+
+def run(work: Callable[[], Coroutine[Any, Any, None]], seconds: float = 30.0) -> None:
+    """Run some work; fail if it takes too long, or leaves a task."""
+
+    async def watch() -> None:
+        await asyncio.wait_for(work(), seconds)
+        await asyncio.sleep(0)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(watch())
+    gc.collect()  # what was not closed would warn
+
+
+async def collect(outcomes: AsyncIterator[Outcome], into: list[Outcome]) -> None:
+    """Take outcomes until there are no more, or something is raised."""
+    async for outcome in outcomes:
+        into.append(outcome)  # noqa: PERF401 - what came before an error is to be there
+
+
+def hears(exchange: Exchange) -> None:
+    """Read a request, and say nothing."""
+    exchange.read()
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    """Wait for a condition that another thread, or task, makes true."""
+    while not condition():  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
+
+
+class InstantClient:
+    """Accepts everything, with no turn for others in between, or with one."""
+
+    def __init__(self, turns: int) -> None:
+        self.turns = turns
+        self.in_flight, self.most = 0, 0
+
+    async def request(self, *_: Any, **__: Any) -> ApiResponse:
+        self.in_flight += 1
+        self.most = max(self.most, self.in_flight)
+        for _turn in range(self.turns):
+            await asyncio.sleep(0)
+        self.in_flight -= 1
+        return ApiResponse(200, {}, "Success", "ok", "r-1")
+
+    async def close(self) -> None:
+        """Do nothing: there is no connection."""
+
+
+@pytest.mark.parametrize("turns", [0, 1, 3])
+@pytest.mark.parametrize("at_once", [1, 2, 8, 64])
+def test_with_a_server_that_answers_at_once_nothing_waits_for_ever(
+    turns: int, at_once: int
+) -> None:
+    client = InstantClient(turns)
+
+    async def work() -> None:
+        async with AsyncDestination(
+            Settings(api_key="k"), client=client, max_concurrency=at_once, max_pending=100
+        ) as to:
+            for _ in range(4):
+                events = [order(n, f"u-{n % 50}") for n in range(400)]
+                outcomes = [each async for each in to.send_all(events)]
+                assert names(by_index(outcomes)) == ["delivered"] * 400
+
+    run(work)
+    assert client.most <= at_once
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_through_faults_nothing_is_lost_doubled_or_overtaken(seed: int) -> None:
+    users = [f"u-{n}" for n in range(30)]
+    events = history(600, 30)
+    at_once = random.Random(seed).choice([1, 4, 100])  # noqa: S311 - no secret
+
+    async def work() -> None:
+        left: list[Any] = events
+        async with made(iterable, max_concurrency=at_once, max_pending=200) as to:
+            while left:
+                outcomes = by_index([each async for each in to.send_all(left)])
+                assert len(outcomes) == len(left)
+                left = [left[each.index] for each in outcomes if each.name != "delivered"]
+
+    with LocalIterable(faults=RandomFaults(every_fault(0.05), seed=seed)) as iterable:
+        run(work, 60)
+        assert sorted(applied(iterable.project.effects)) == list(range(600))
+        assert doubled_ids(iterable) == []
+        assert inversions(iterable, users) == []
+
+
+# Turns of others ---------------------------------------------------------------------------------
+
+
+def test_others_have_their_turn_while_events_are_translated() -> None:
+    """Each look at the clock takes a millisecond, and a slice has five."""
+    ticks = count()
+    seen: list[int] = []
+    read = 0
+
+    def events() -> Iterator[Any]:
+        nonlocal read
+        for n in range(1_000):
+            read = n
+            yield {"type": "group", "userId": f"u-{n}", "messageId": f"m-{n}"}  # is skipped
+
+    async def watch() -> None:
+        while True:
+            seen.append(read)
+            await asyncio.sleep(0)
+
+    async def work() -> None:
+        clock = Runtime(clock=lambda: next(ticks) / 1_000)
+        watching = asyncio.create_task(watch())
+        async with made("http://127.0.0.1:1", _runtime=clock) as to:
+            assert len([each async for each in to.send_all(events())]) == 1_000
+        watching.cancel()
+        await asyncio.wait([watching])
+
+    run(work)
+    steps = [after - before for before, after in pairwise(seen)]
+    assert max(steps) <= 6
+    assert len(set(seen)) > 150
+
+
+def test_an_asynchronous_input_is_read_and_outcomes_come_while_it_waits() -> None:
+    told = asyncio.Event()
+
+    async def events() -> AsyncIterator[Any]:
+        yield track(0)
+        await told.wait()
+        yield track(1)
+
+    async def work() -> None:
+        async with made(iterable) as to:
+            indexes = []
+            async for outcome in to.send_all(events()):
+                indexes.append(outcome.index)
+                told.set()
+            assert indexes == [0, 1]
+
+    with LocalIterable() as iterable:
+        run(work)
+
+
+def test_what_an_asynchronous_input_raises_comes_after_the_outcomes() -> None:
+    async def events() -> AsyncIterator[Any]:
+        yield track(0)
+        raise OSError("the input broke")
+
+    async def work() -> None:
+        outcomes: list[Outcome] = []
+        async with made(iterable) as to:
+            with pytest.raises(OSError, match="the input broke"):
+                await collect(to.send_all(events()), outcomes)
+        assert names(outcomes) == ["delivered"]
+
+    with LocalIterable() as iterable:
+        run(work)
+
+
+# Leaving and cancelling --------------------------------------------------------------------------
+
+
+def test_leaving_early_ends_delivery() -> None:
+    async def work() -> None:
+        async with made(iterable) as to:
+            async with aclosing(to.send_all(track(n, f"u-{n}") for n in count())) as outcomes:
+                assert (await anext(outcomes)).name == "delivered"
+            sent = len(iterable.project.requests)
+            await asyncio.sleep(0.05)
+            assert len(iterable.project.requests) == sent
+            assert asyncio.all_tasks() - {asyncio.current_task()} == set(running)
+
+    running: list[Any] = []
+    with LocalIterable() as iterable:
+
+        async def alone() -> None:
+            running.extend(asyncio.all_tasks() - {asyncio.current_task()})
+            await work()
+
+        run(alone)
+
+
+@pytest.mark.parametrize("what", ["send", "send_all", "close"])
+def test_who_is_cancelled_leaves_neither_a_task_nor_a_connection(what: str) -> None:
+    async def send_all(to: AsyncDestination) -> None:
+        async for _ in to.send_all(order(n, f"u-{n}") for n in count()):
+            pass
+
+    async def close(to: AsyncDestination) -> None:
+        to.start().enqueue(order(0))
+        await until(lambda: server.requests)
+        await to.close(None)
+
+    async def work() -> None:
+        to = made(server.url)
+        before = asyncio.all_tasks()
+        works: dict[str, Callable[[], Coroutine[Any, Any, Any]]] = {
+            "send": lambda: to.send(order(0)),
+            "send_all": lambda: send_all(to),
+        }
+        works["close"] = lambda: close(to)
+        task = asyncio.create_task(works[what]())
+        await until(lambda: server.requests)
+        await asyncio.sleep(0.02)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert asyncio.all_tasks() == before
+        if what == "close":
+            with pytest.raises(NotSent, match="the destination is closed"):
+                to.enqueue(order(1))
+        await to.close()
+        assert await asyncio.to_thread(server.saw_closed, server.connections)
+
+    with FaultyServer(hears) as server:
+        run(work)
+
+
+def test_when_the_event_loop_ends_what_is_left_ends_too() -> None:
+    """The program did not close it: asyncio cancels all tasks, and none is begun after that."""
+    begun: list[AsyncDestination] = []
+
+    async def work() -> None:
+        to = made(server.url)
+        begun.append(to)
+        to.start()
+        for n in range(20):
+            to.enqueue(order(n, f"u-{n}"))
+        await until(lambda: server.requests)
+
+    with FaultyServer(hears) as server:
+        asyncio.run(work())
+        assert begun[0].counters.outcomes.keys() <= {"retryable", "unknown"}
+        asyncio.run(_close_session(begun[0]))
+
+
+async def _close_session(to: AsyncDestination) -> None:
+    to.leave_loop()
+    await to._client.close()
+
+
+# A loop of its own -------------------------------------------------------------------------------
+
+
+def test_elsewhere_it_is_a_clear_error() -> None:
+    to = AsyncDestination(Settings(api_key="k"), client=InstantClient(1))
+    with pytest.raises(RuntimeError, match=r"must be used in a coroutine, or a callback"):
+        to.start()
+
+    async def begin() -> None:
+        to.start()
+        with pytest.raises(RuntimeError, match=r"start\(\) was already called"):
+            to.start()
+
+        def enqueue() -> None:
+            with pytest.raises(RuntimeError, match=r"must be used in a coroutine"):
+                to.enqueue(track(0))
+
+        await asyncio.to_thread(enqueue)
+
+        def send() -> None:
+            with pytest.raises(RuntimeError, match=r"belongs to the event loop of its first use"):
+                asyncio.run(_send(to))
+
+        await asyncio.to_thread(send)
+        await to.close()
+
+    asyncio.run(begin())
+    asyncio.run(_send(to))  # it was closed, so it may be used here
+
+
+async def _send(to: AsyncDestination) -> None:
+    assert (await to.send(track(0))).name == "delivered"
+    await to.close()
+
+
+@pytest.mark.parametrize("wrong", [0, 513, -1, 1.5, True])
+def test_a_number_of_requests_out_of_bounds_is_refused(wrong: Any) -> None:
+    with pytest.raises(ValueError, match=r"^max_concurrency: .* whole number from 1 to 512$"):
+        AsyncDestination(Settings(api_key="k"), max_concurrency=wrong)
+
+
+def test_before_start_there_is_no_queue() -> None:
+    async def work() -> None:
+        async with AsyncDestination(Settings(api_key="k"), client=InstantClient(1)) as to:
+            assert to.waiting == 0
+            with pytest.raises(RuntimeError, match=r"start\(\) was not called"):
+                to.enqueue(track(0))
+            with pytest.raises(RuntimeError, match=r"start\(\) was not called"):
+                await to.flush()
+
+    run(work)
+
+
+# One event ---------------------------------------------------------------------------------------
+
+
+def test_single_sends_at_once_are_bounded() -> None:
+    client = InstantClient(3)
+
+    async def work() -> None:
+        async with AsyncDestination(
+            Settings(api_key="k"), client=client, max_concurrency=4, rate_limits=RATE_LIMITS
+        ) as to:
+            outcomes = await asyncio.gather(*(to.send(order(n, f"u-{n}")) for n in range(100)))
+        assert names(outcomes) == ["delivered"] * 100
+
+    run(work)
+    assert client.most == 4
+
+
+def test_a_single_send_has_the_outcomes_of_every_kind(tmp_path: Path) -> None:
+    path = tmp_path / "dead.jsonl"
+    threads: set[str] = set()
+
+    class Watched(DeadLetters):
+        def write(self, letters: Any) -> None:
+            threads.add(threading.current_thread().name)
+            super().write(letters)
+
+    async def work() -> None:
+        with Watched(path) as dead:
+            async with made(iterable, dead_letters=dead, retry=RetryPolicy(deadline=0.0)) as to:
+                assert (await to.send(track(0), index=7)).index == 7
+                assert (await to.send({"type": "group", "userId": "u"})).name == "skipped"
+                assert (await to.send({"type": "track", "event": "A"})).name == "rejected"
+                assert (await to.send(track(1, "forgotten"))).name == "rejected"
+                lost.clear()
+                outcome = await to.send(order(2))
+                assert (outcome.name, type(outcome.error)) == ("unknown", errors.AmbiguousAnswer)
+                assert to.keeps_dead_letters
+                assert to.is_key_accepted
+                assert to.counters.outcomes == Counter(
+                    delivered=1, skipped=1, rejected=2, unknown=1
+                )
+
+    lost = [True]
+
+    def loses(_: Received, apply: Any) -> Any:
+        return apply() if lost else faults.cut()
+
+    with LocalIterable(Project(forgotten={"forgotten"}), faults=loses) as iterable:
+        run(work)
+    assert path.read_text().count("\n") == 3
+    assert threading.main_thread().name not in threads
+
+
+def test_a_client_that_crashes_stops_nothing() -> None:
+    class Crashes(InstantClient):
+        async def request(self, *_: Any, **__: Any) -> ApiResponse:
+            raise ZeroDivisionError
+
+    async def work() -> None:
+        async with AsyncDestination(Settings(api_key="k"), client=Crashes(0)) as to:
+            outcomes = by_index([each async for each in to.send_all(history(30, 30))])
+            assert set(names(outcomes)) == {"unknown"}
+            assert (await to.send(track(0))).name == "unknown"
+
+    run(work)
+
+
+@pytest.mark.parametrize("method", ["add", "next", "on_response", "on_error"])
+def test_after_a_fault_of_the_scheduler_everything_is_told_and_delivery_goes_on(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = [1]
+
+    class Breaking(Scheduler):
+        pass
+
+    def breaks(self: Any, *about: Any) -> Any:
+        found = getattr(Scheduler, method)(self, *about)
+        if left:
+            left.pop()
+            raise MemoryError
+        return found
+
+    setattr(Breaking, method, breaks)
+    monkeypatch.setattr(safe_scheduler, "Scheduler", Breaking)
+
+    async def work() -> None:
+        async with made(iterable) as to:
+            outcomes = by_index([each async for each in to.send_all(history(300, 100))])
+            assert len(outcomes) == 300
+            assert not left
+            again = by_index([each async for each in to.send_all(history(50, 10))])
+            assert set(names(again)) == {"delivered"}
+
+    with LocalIterable(faults=Script([faults.server_error(503)] * 2)) as iterable:
+        run(work)
+
+
+# In the background -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["function", "coroutine function"])
+def test_outcomes_are_told_in_each_users_order(kind: str) -> None:
+    told: list[Outcome] = []
+
+    async def tell(outcome: Outcome) -> None:
+        await asyncio.sleep(0)
+        told.append(outcome)
+
+    async def work() -> None:
+        async with made(iterable) as to:
+            to.start(told.append if kind == "function" else tell)
+            numbers = [to.enqueue(event) for event in history(300, 10)]
+            assert numbers == list(range(300))
+            assert to.waiting == 300
+            assert await to.flush(20) == 0
+            assert names(by_index(told)) == ["delivered"] * 300
+            to.enqueue(track(300))
+        assert len(told) == 301
+
+    with LocalIterable() as iterable:
+        run(work)
+    for user in range(10):
+        mine = [each.index for each in told if each.index % 10 == user and each.index < 300]
+        assert mine == sorted(mine)
+
+
+def test_a_full_queue_takes_no_more_and_what_is_left_at_the_end_is_told() -> None:
+    told: list[Outcome] = []
+
+    async def work() -> None:
+        to = made(server.url).start(told.append, capacity=3)
+        for n in range(3):
+            to.enqueue(order(n, f"u-{n}"))
+        with pytest.raises(errors.QueueFull, match=r"^3 events wait to be delivered; no more"):
+            to.enqueue(order(3))
+        assert await to.flush(0.05) == 3
+        assert await to.close(0.05) == 3
+        assert await to.close() == 0
+        with pytest.raises(NotSent, match="the destination is closed"):
+            to.enqueue(order(4))
+
+    with FaultyServer(faulty.sends_and_stalls(b"")) as server:
+        run(work)
+    assert Counter(names(told)) == {"unknown": 3}
+
+
+def test_what_the_callback_raises_is_logged_and_it_may_call_everything(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    left: list[int] = []
+
+    async def work() -> None:
+        to = made(iterable)
+
+        async def tell(outcome: Outcome) -> None:
+            if outcome.index == 0:
+                to.enqueue(track(1))
+                left.append(await to.flush())
+                raise ZeroDivisionError
+            left.append(await to.close())
+
+        to.start(tell).enqueue(track(0))
+        await until(lambda: len(left) == 2)
+        await to.close()
+
+    with LocalIterable() as iterable:
+        run(work)
+        assert applied(iterable.project.effects) == [0, 1]
+    assert left == [1, 0]
+    assert "on_outcome raised" in caplog.text
+
+
+def test_a_callback_that_hangs_is_cancelled_at_the_end() -> None:
+    async def hang(_: Outcome) -> None:
+        await asyncio.sleep(3_600)
+
+    async def work() -> None:
+        to = made(iterable).start(hang)
+        to.enqueue(track(0))
+        assert await to.close(0.05) == 1
+
+    with LocalIterable() as iterable:
+        run(work)
+
+
+def test_events_without_an_id_are_given_one_unless_that_is_not_wanted() -> None:
+    told: list[Outcome] = []
+
+    async def work() -> None:
+        for stamp_missing in (True, False):
+            async with made(iterable) as to:
+                to.start(told.append, stamp_missing=stamp_missing)
+                to.enqueue({"type": "track", "event": "A", "userId": "u"})
+
+    with LocalIterable() as iterable:
+        run(work)
+    assert [each.message_id is not None for each in told] == [True, False]
+
+
+def test_each_request_is_told_of() -> None:
+    exchanges: list[Any] = []
+
+    async def work() -> None:
+        async with made(iterable, on_request=exchanges.append) as to:
+            assert (await to.send(track(0))).name == "delivered"
+            assert exchanges[0].error == "ServerError"
+
+    with LocalIterable(faults=Script([faults.server_error(503)])) as iterable:
+        run(work)
+    assert [(each.status, each.attempt) for each in exchanges] == [(503, 1), (200, 2)]
