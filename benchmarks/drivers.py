@@ -18,7 +18,6 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from importlib import import_module
 from importlib.util import find_spec
 from io import RawIOBase
 from multiprocessing.connection import Connection
@@ -31,6 +30,8 @@ import attrs
 from history import Json, place_of_outcome
 
 from iterable_destination import (
+    AsyncClient,
+    AsyncDestination,
     Client,
     Destination,
     Outbox,
@@ -47,8 +48,6 @@ _STAYS: Final = frozenset({"retryable", "unknown"})
 #: Messages that wait in Kafka at most: its mock forgets the oldest of more than 5 MB.
 _MAX_PRODUCED: Final = 10_000
 _PARTITIONS: Final = 4
-_ASYNC: Final = "iterable_destination.delivery.async_destination"
-_ASYNC_CLIENT: Final = "iterable_destination.io.async_client"
 
 
 @attrs.frozen
@@ -80,19 +79,13 @@ class Delivery:
             yield destination
 
     @asynccontextmanager
-    async def open_async(self) -> AsyncIterator[Any]:
+    async def open_async(self) -> AsyncIterator[AsyncDestination]:
         """Make an asynchronous destination, and close it at the end of the block."""
-        make_client, make = import_async()
         async with (
-            make_client(self.settings, read_timeout=self.read_timeout) as client,
-            make(self.settings, client=client, **self._options) as destination,
+            AsyncClient(self.settings, read_timeout=self.read_timeout) as client,
+            AsyncDestination(self.settings, client=client, **self._options) as destination,
         ):
             yield destination
-
-
-def import_async() -> tuple[Any, Any]:
-    """Return the classes of an asynchronous client and destination, of versions that have them."""
-    return import_module(_ASYNC_CLIENT).AsyncClient, import_module(_ASYNC).AsyncDestination
 
 
 Driver = Callable[[Delivery, Iterable[Json], Report], None]
@@ -315,8 +308,6 @@ def require_driver(parser: argparse.ArgumentParser, name: str) -> None:
 
 def find_missing(name: str) -> str | None:
     """Return what a driver needs and is not here; None if it has all."""
-    if name == "async" and find_spec(_ASYNC) is None:
-        return "this version has no AsyncDestination"
     if name == "async" and find_spec("aiohttp") is None:
         return "aiohttp is not installed"
     if name == "kafka" and find_spec("confluent_kafka") is None:
@@ -342,8 +333,7 @@ def run_async(events: str, done: str) -> None:
     left = (event for event in map(json.loads, lines) if event["messageId"] not in before)
 
     async def deliver(log: RawIOBase) -> None:
-        _, make = import_async()
-        async with make(Settings.from_environment()) as to:
+        async with AsyncDestination(Settings.from_environment()) as to:
             async for outcome in to.send_all(left):
                 if outcome.name == "delivered":
                     log.write(f"{outcome.message_id}\n".encode())

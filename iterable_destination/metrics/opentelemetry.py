@@ -10,11 +10,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from iterable_destination import __version__
-from iterable_destination.delivery.base import BaseDestination
 from iterable_destination.io.outbox_protocol import AnyOutbox
 from iterable_destination.metrics import names
 from iterable_destination.metrics.names import BUCKETS, Metric, label_request
-from iterable_destination.metrics.readings import Readings
+from iterable_destination.metrics.readings import Readings, Watched
 from iterable_destination.model.exchange import Exchange
 
 try:
@@ -63,7 +62,7 @@ class OpenTelemetryMetrics:
         self._items.add(exchange.items, endpoint)
         self._seconds.record(exchange.seconds, endpoint)
 
-    def watch(self, destination: BaseDestination, outbox: AnyOutbox | None = None) -> None:
+    def watch(self, destination: Watched, outbox: AnyOutbox | None = None) -> None:
         """Observe the outcomes, the retries and the levels of these from now on.
 
         ``outbox`` is the one that the destination delivers from; None has no metrics of one. A

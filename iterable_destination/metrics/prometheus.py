@@ -11,12 +11,11 @@ from collections.abc import Iterator, Mapping
 from itertools import accumulate
 from typing import Final
 
-from iterable_destination.delivery.base import BaseDestination
 from iterable_destination.io.lifecycle import ForkSafe
 from iterable_destination.io.outbox_protocol import AnyOutbox
 from iterable_destination.metrics import names
 from iterable_destination.metrics.names import BUCKETS, Metric, label_request
-from iterable_destination.metrics.readings import Readings
+from iterable_destination.metrics.readings import Readings, Watched
 from iterable_destination.model.exchange import Exchange
 
 try:
@@ -70,7 +69,7 @@ class PrometheusMetrics(ForkSafe):
             buckets[bisect_left(BUCKETS, seconds)] += 1
             self._seconds[endpoint] = self._seconds.get(endpoint, 0.0) + seconds
 
-    def watch(self, destination: BaseDestination, outbox: AnyOutbox | None = None) -> None:
+    def watch(self, destination: Watched, outbox: AnyOutbox | None = None) -> None:
         """Collect the outcomes, the retries and the levels of these from now on.
 
         ``outbox`` is the one that the destination delivers from; None has no metrics of one. A

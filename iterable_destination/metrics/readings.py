@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Final, get_args
+from typing import Final, Protocol, get_args
 
-from iterable_destination.delivery.base import BaseDestination
+from iterable_destination.delivery.engine.counters import Counters
 from iterable_destination.errors import OutboxError
 from iterable_destination.io.outbox_protocol import AnyOutbox
 from iterable_destination.metrics import names
@@ -17,18 +17,30 @@ from iterable_destination.model.outcomes import OutcomeName
 _TIMEOUT: Final = 0.5
 
 
+class Watched(Protocol):
+    """A destination, of threads or of an event loop. It is read in any thread."""
+
+    @property
+    def counters(self) -> Counters:
+        """What was counted."""
+
+    @property
+    def waiting(self) -> int:
+        """How many events wait."""
+
+
 class Readings:
     """Reads what is counted elsewhere: in a destination, and in its outbox if it has one."""
 
     def __init__(self) -> None:
         """Make one that has nothing to read yet."""
-        self._destination: BaseDestination | None = None
+        self._destination: Watched | None = None
         self._outbox: AnyOutbox | None = None
         #: The outcomes that were read, which must not become fewer: an event whose dead letter
         #: cannot be written is taken back from one of them.
         self._outcomes: Counter[str] = Counter()
 
-    def watch(self, destination: BaseDestination, outbox: AnyOutbox | None) -> None:
+    def watch(self, destination: Watched, outbox: AnyOutbox | None) -> None:
         """Read these from now on."""
         self._destination, self._outbox = destination, outbox
 

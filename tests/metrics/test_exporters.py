@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from iterable_destination import Exchange, Outbox, errors
+from iterable_destination import AsyncDestination, Exchange, Outbox, Settings, errors
 from iterable_destination.delivery import outbox_worker as worker
 from iterable_destination.metrics import names
 from iterable_destination.model.endpoints import DELIVERY_PATHS
@@ -229,3 +230,27 @@ except ModuleNotFoundError as error:
     )
     title = {"prometheus": "Prometheus", "opentelemetry": "OpenTelemetry"}[module]
     assert done.stdout == f"metrics for {title} need one more package: {install}\n"
+
+
+def test_a_destination_of_an_event_loop_is_watched_likewise() -> None:
+    prometheus, opentelemetry = Prometheus(), OpenTelemetry()
+
+    async def deliver(settings: Settings) -> tuple[Export, Export]:
+        watching = tee(prometheus.metrics.on_request, opentelemetry.metrics.on_request)
+        async with AsyncDestination(settings, on_request=watching) as to:
+            prometheus.metrics.watch(to)
+            opentelemetry.metrics.watch(to)
+            to.start()
+            to.enqueue(track(0))
+            waiting = await asyncio.to_thread(prometheus.read)  # a server of metrics has a thread
+            await to.flush()
+            same(opentelemetry.read(), prometheus.read())
+            return waiting, prometheus.read()
+
+    with LocalIterable() as iterable:
+        before, after = asyncio.run(
+            deliver(Settings(api_key=iterable.api_key, base_url=iterable.url))
+        )
+    assert (before[names.WAITING.name][()], after[names.WAITING.name][()]) == (1, 0)
+    assert after[names.OUTCOMES.name]["delivered",] == 1
+    assert sum(after[names.REQUESTS.name].values()) == 1
