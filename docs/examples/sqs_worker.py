@@ -26,10 +26,11 @@ def deliver_batch(queue: Any, destination: Destination) -> int:
         AttributeNames=["MessageGroupId"],
     )
     groups = iter([(message.attributes or {}).get("MessageGroupId") for message in messages])
+    is_ordered = queue.url.endswith(".fifo")  # else a group is there for fairness
     outcomes = destination.send_all(
         [read_event(message) for message in messages],
         timeout=20,  # less than the visibility timeout of the queue
-        ordering_key=lambda _: next(groups),
+        ordering_key=(lambda _: next(groups)) if is_ordered else None,
     )
     done = [messages[outcome.index] for outcome in outcomes if outcome.name in DONE]
     if done:

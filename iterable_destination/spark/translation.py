@@ -59,7 +59,8 @@ def translate_events(
     ``method``, ``path``, ``body`` (JSON), ``subscription`` (of a mapped destination, else null) and
     ``notes``. Refusals have ``message_id``, ``outcome`` (``skipped``, ``rejected`` or
     ``retryable``), ``error``, ``message``, ``problems``, ``subscription``, ``notes`` and ``value``,
-    the event as it came. Notes and problems are arrays of ``path`` and ``message``.
+    the event as it came. Notes and problems are arrays of ``path``, ``message``
+    and ``code``.
 
     Each event is in one of the two; in both only if some subscriptions of a mapped destination gave
     requests and others failed. An event without a ``messageId`` gets one made of its text. What is

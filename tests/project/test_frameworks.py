@@ -182,6 +182,8 @@ def test_an_endpoint_of_fastapi_hands_in(
 class MemoryQueue:
     """A queue with the methods of boto3's that the example uses."""
 
+    url = "https://sqs.eu-west-1.amazonaws.com/123456789012/events.fifo"
+
     def __init__(self, bodies: list[str]) -> None:
         self.messages = [
             SimpleNamespace(body=body, receipt_handle=f"r-{n}", attributes={"MessageGroupId": "g"})
