@@ -252,7 +252,7 @@ class AsyncDestination(LoopBound):
 
         Leaving the iterator early ends delivery; an event without an outcome was sent or was not.
         Python closes an iterator that is left when it is not referenced any more; to do it at once,
-        and to wait until nothing is left, use :func:`contextlib.aclosing`. If the task that asks
+        and to wait until nothing is left, use ``contextlib.aclosing``. If the task that asks
         for outcomes is cancelled, what is in flight is broken off.
         """
         check_input(events, ordering_key)
