@@ -103,7 +103,7 @@ _COVERAGE: Final = (
     "",
     "Made from the [cases](conformance.md): how many there are of each rule, and which ones",
     "show each row of the tables of the reference. Each name is that of a file in",
-    "`conformance/classic`, `mapped` or `source`.",
+    "`conformance/classic`, `mapped`, `source` or `hosts`.",
 )
 
 
