@@ -18,6 +18,8 @@ from iterable_destination.model.json_codec import decode, encode
 #: Lines that are no answers, after which the command is ended.
 _MAX_FAULTS: Final = 100
 _KEYS: Final = ("output", "failure")
+#: Bytes of a line; a longer one comes in pieces, each of them a line that is no answer.
+_MAX_LINE: Final = 50_000_000
 
 
 @attrs.define
@@ -122,7 +124,7 @@ def _write(stdin: IO[bytes], requests: Iterable[Mapping[str, Any]]) -> None:
 
 def _read(stdout: IO[bytes], lines: SimpleQueue[bytes | None]) -> None:
     with stdout:
-        for line in stdout:
+        while line := stdout.readline(_MAX_LINE):
             if line.strip():
                 lines.put(line)
     lines.put(None)
@@ -130,7 +132,7 @@ def _read(stdout: IO[bytes], lines: SimpleQueue[bytes | None]) -> None:
 
 def _forward(stderr: IO[bytes], on_line: Callable[[str], None]) -> None:
     with stderr:
-        for line in stderr:
+        while line := stderr.readline(_MAX_LINE):
             on_line(line.decode("utf-8", "backslashreplace").rstrip())
 
 

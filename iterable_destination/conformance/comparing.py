@@ -78,7 +78,10 @@ def _is_same(expected: Any, given: Any) -> bool:
 def _show(value: Any) -> str:
     if value is _Nothing:
         return _MISSING
-    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError):
+        return f"a value of type {type(value).__name__} that is no JSON"
     return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
 
 

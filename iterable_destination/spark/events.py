@@ -9,10 +9,10 @@ from typing import Any, Final
 
 import attrs
 
-from iterable_destination.delivery.destination import Destination
+from iterable_destination.delivery.iterable_project import IterableProject
 from iterable_destination.delivery.prepare import Preparer
 from iterable_destination.errors import InvalidJSON
-from iterable_destination.mapping.translate import Translate
+from iterable_destination.mapping.translate import Translate, translator_for
 from iterable_destination.model.dates import read_date
 from iterable_destination.model.records import EventRecord, LineRecord, Record
 from iterable_destination.model.segment_event import read_message_id
@@ -54,8 +54,8 @@ def read_record(index: int, text: bytes) -> Record:
 
 def make_preparer(settings: Settings, translator: Translate | None) -> Preparer:
     """Return what a destination prepares events with; nothing is sent by it."""
-    keyed = attrs.evolve(settings, api_key="none")  # nothing is sent with it
-    return Destination(keyed, translator=translator)._preparer  # noqa: SLF001 - what decides there
+    project = IterableProject(settings, translator or translator_for(settings))
+    return Preparer(project, stamp_ids=True, keeps_records=False)
 
 
 @attrs.frozen

@@ -83,8 +83,9 @@ def _make_batches(rows: Iterator[Row], columns: dict[str, Any]) -> Iterator[pa.R
 def read_texts(events: DataFrame, column: str) -> DataFrame:
     """Return a column of texts as the bytes that they are, without blank ones and nulls."""
     name = f"`{column.replace('`', '``')}`"
-    texts = events.selectExpr(f"cast({name} as string) as value").where(r"value rlike '\\S'")
-    return texts.selectExpr("cast(value as binary) as value")
+    texts = events.selectExpr(f"cast({name} as string) as value")
+    # not in SQL, where it depends on a setting what a backslash means
+    return texts.where(texts["value"].rlike(r"\S")).selectExpr("cast(value as binary) as value")
 
 
 def describe_reason(outcome: Outcome) -> Row:

@@ -93,9 +93,20 @@ DIFFERENT: list[tuple[Any, Any, str]] = [
 ]
 
 
+#: A list that holds itself.
+CIRCULAR: list[Any] = []
+CIRCULAR.append(CIRCULAR)
+
+
 @pytest.mark.parametrize(("expected", "given", "difference"), DIFFERENT)
 def test_what_differs_is_named_by_its_place(expected: Any, given: Any, difference: str) -> None:
     assert compare(expected, given)[0].startswith(difference)
+
+
+@pytest.mark.parametrize("given", [b"x", {1, 2}, [b"x"], CIRCULAR])
+def test_what_is_no_json_differs_and_is_named_by_its_type(given: Any) -> None:
+    expected = f"calls: expected [], not a value of type {type(given).__name__} that is no JSON"
+    assert compare({"calls": []}, {"calls": given}) == [expected]
 
 
 def test_every_difference_is_named_and_a_long_value_is_cut() -> None:
