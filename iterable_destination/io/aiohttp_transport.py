@@ -31,6 +31,7 @@ from iterable_destination.io import transport_protocol
 from iterable_destination.io.environment import (
     find_certificates,
     find_proxy,
+    hide_userinfo,
     locate,
     read_send_options,
 )
@@ -88,6 +89,8 @@ class _Progress:
     is_connecting: bool = False
     #: What the request is written to; None before there is a connection.
     transport: asyncio.Transport | None = None
+    #: The address of the proxy; None for none.
+    proxy: str | None = None
 
     def allow(self, seconds: float) -> None:
         """Let what comes now take so many seconds, unless the time has run out already."""
@@ -176,6 +179,7 @@ class AiohttpTransport(LoopBound):
         failure: ApiError
         try:
             preparation = self._preparation or await self._prepare()
+            progress.proxy = preparation.proxy
             _progress.set(progress)
             async with asyncio.timeout(connect) as progress.timeout:
                 response = await self._exchange(preparation, endpoint, body, progress)
@@ -231,6 +235,8 @@ class AiohttpTransport(LoopBound):
             if self._preparation is None:
                 options = read_send_options(self._url)
                 proxy = find_proxy(self._url, options)
+                if proxy is not None and not proxy.startswith("http"):
+                    raise WrongAddress("the proxy of the environment must be one of HTTP")
                 certificates: ssl.SSLContext | bool = True
                 if self._url.startswith("https:"):
                     certificates = await self._load_certificates(find_certificates(options))
@@ -253,7 +259,10 @@ class AiohttpTransport(LoopBound):
         reason: object = error
         if isinstance(error, TimeoutError) and not str(error):
             reason = _NO_RESPONSE if progress.transport is not None else _NO_CONNECTION
+        if isinstance(error, aiohttp.ClientResponseError):  # it would repeat the proxy's address
+            reason = f"{error.status}, message={error.message!r}"
         message = redact(f"{type(error).__name__}: {reason or 'no reason given'}", self._secret)
+        message = hide_userinfo(message, progress.proxy)
         if isinstance(error, aiohttp.ClientConnectorError):  # it says so itself
             return NotConnected(message)
         if progress.transport is not None:

@@ -84,13 +84,43 @@ def test_an_address_that_only_a_request_shows_to_be_none_is_a_wrong_address(url:
     assert type(error) is errors.WrongAddress
 
 
-@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "ftp://127.0.0.1", "http://["])
-def test_a_proxy_that_cannot_be_one_is_a_wrong_address(
-    proxy: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "socks4://ada:lovelace@127.0.0.1"])
+def test_a_proxy_must_be_one_of_http(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", proxy)
     [error] = send("http://iterable.invalid")
     assert type(error) is errors.WrongAddress
+    assert str(error) == "the proxy of the environment must be one of HTTP"
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (
+            faulty.sends(b"HTTP/1.1 407 Password Required\r\nContent-Length: 0\r\n\r\n"),
+            "ClientHttpProxyError: 407, message='Password Required'",
+        ),
+        (faulty.sends(faulty.NO_HTTP), "ClientResponseError: 400, message="),
+    ],
+)
+def test_the_password_of_a_proxy_is_not_in_its_error(
+    answer: faulty.Script, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with FaultyServer(answer) as proxy:
+        monkeypatch.setenv("https_proxy", proxy.url.replace("//", "//ada:lovelace@"))
+        [error] = send("https://iterable.invalid")
+    assert type(error) is errors.NotConnected
+    assert str(error).startswith(words)
+    assert "lovelace" not in str(error)
+
+
+def test_the_password_of_a_proxy_is_in_no_other_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(*_: Any, proxy: str, **__: Any) -> Any:
+        raise aiohttp.InvalidURL(proxy)
+
+    monkeypatch.setattr(aiohttp.ClientSession, "request", refuses)
+    monkeypatch.setenv("http_proxy", "http://ada:lovelace@127.0.0.1:1")
+    [error] = send("http://iterable.invalid")
+    assert str(error) == "InvalidURL: http://[proxy user]@127.0.0.1:1"
 
 
 def test_a_proxy_that_makes_a_tunnel_is_told_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
