@@ -74,6 +74,7 @@ _INSTALL: Final = "AsyncClient needs aiohttp: pip install 'iterable-destination[
 _LARGE_BODY: Final = 2**20
 #: Turns of the event loop in which it closes a socket whose connection was broken off.
 _TURNS: Final = 3
+_CLOSED: Final = "the connections were closed"
 _NO_CONNECTION: Final = "no connection in time"
 _NO_RESPONSE: Final = "no response in time"
 
@@ -143,6 +144,7 @@ class AiohttpTransport(LoopBound):
         self._timeouts: Final = timeout
         self._clock: Final = clock
         self._preparation: _Preparation | None = None
+        self._closings = 0
         #: Held while that is made; an event loop's.
         self._preparing = asyncio.Lock()
 
@@ -151,6 +153,7 @@ class AiohttpTransport(LoopBound):
 
         The transport can still be used, also in another event loop, and opens new ones.
         """
+        self._closings += 1
         preparation, self._preparation = self._preparation, None
         self._preparing = asyncio.Lock()
         self.leave_loop()
@@ -230,8 +233,13 @@ class AiohttpTransport(LoopBound):
             return HttpResponse(response.status, response.headers, text)
 
     async def _prepare(self) -> _Preparation:
-        """Read the environment, and make what is needed for connections, once."""
+        """Read the environment, and make what is needed for connections, once.
+
+        Raises :exc:`~errors.NotConnected` if the transport is closed meanwhile.
+        """
+        closings = self._closings
         async with self._preparing:
+            self._check_open(closings)
             if self._preparation is None:
                 options = read_send_options(self._url)
                 proxy = find_proxy(self._url, options)
@@ -240,6 +248,7 @@ class AiohttpTransport(LoopBound):
                 certificates: ssl.SSLContext | bool = True
                 if self._url.startswith("https:"):
                     certificates = await self._load_certificates(find_certificates(options))
+                    self._check_open(closings)  # else the session would be closed by nobody
                 session = aiohttp.ClientSession(
                     connector=_Connector(limit=0, ssl=certificates),
                     cookie_jar=aiohttp.DummyCookieJar(),
@@ -247,6 +256,11 @@ class AiohttpTransport(LoopBound):
                 )
                 self._preparation = _Preparation(session, proxy)
             return self._preparation
+
+    def _check_open(self, closings: int) -> None:
+        """Raise :exc:`~errors.NotConnected` if it was closed since there were so many closings."""
+        if closings != self._closings:
+            raise NotConnected(_CLOSED)
 
     async def _load_certificates(self, certificates: str) -> ssl.SSLContext:
         try:

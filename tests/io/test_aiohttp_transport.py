@@ -9,6 +9,7 @@ import asyncio
 import gc
 import gzip
 import socket
+import ssl
 import threading
 from typing import Any
 
@@ -258,6 +259,33 @@ def test_a_cancelled_request_leaves_neither_a_task_nor_a_connection() -> None:
     with FaultyServer(answers_in_part) as server:
         asyncio.run(run())
     gc.collect()  # an unclosed connection would warn
+
+
+def test_requests_that_wait_for_certificates_break_off_when_the_client_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reading, closed = threading.Event(), threading.Event()
+    read_certificates = ssl.create_default_context
+
+    def read_slowly(**options: Any) -> Any:
+        reading.set()
+        closed.wait(5)
+        return read_certificates(**options)
+
+    async def run() -> None:
+        client = AsyncClient(settings("https://127.0.0.1:1"))
+        sending = [asyncio.create_task(client.send(CALL)) for _ in range(2)]
+        assert await asyncio.to_thread(reading.wait, 5)
+        await client.close()
+        closed.set()
+        found = await asyncio.gather(*sending, return_exceptions=True)
+        assert [repr(error) for error in found] == [
+            "NotConnected('the connections were closed')"
+        ] * 2
+
+    monkeypatch.setattr(ssl, "create_default_context", read_slowly)
+    asyncio.run(run())
+    gc.collect()  # an unclosed session would warn
 
 
 def test_a_client_belongs_to_one_event_loop_until_it_is_closed() -> None:
