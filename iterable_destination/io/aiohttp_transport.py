@@ -186,11 +186,15 @@ class AiohttpTransport(LoopBound):
             _progress.set(progress)
             async with asyncio.timeout(connect) as progress.timeout:
                 response = await self._exchange(preparation, endpoint, body, progress)
-        except asyncio.CancelledError:
+        except (
+            asyncio.CancelledError,
+            aiohttp.ClientError,
+            OSError,  # a TimeoutError is one
+            ValueError,
+        ) as error:
             progress.break_off()
-            raise
-        except (aiohttp.ClientError, OSError, ValueError) as error:  # a TimeoutError is an OSError
-            progress.break_off()
+            if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+                raise
             failure = self._build_error(error, progress)
         else:
             fields = describe_request(endpoint) | {
@@ -269,10 +273,12 @@ class AiohttpTransport(LoopBound):
             message = redact(f"{type(error).__name__}: {error}", self._secret)
         raise ConfigurationError(message)
 
-    def _build_error(self, error: Exception, progress: _Progress) -> ApiError:
+    def _build_error(self, error: BaseException, progress: _Progress) -> ApiError:
         reason: object = error
         if isinstance(error, TimeoutError) and not str(error):
             reason = _NO_RESPONSE if progress.transport is not None else _NO_CONNECTION
+        if isinstance(error, asyncio.CancelledError):
+            reason = _CLOSED
         if isinstance(error, aiohttp.ClientResponseError):  # it would repeat the proxy's address
             reason = f"{error.status}, message={error.message!r}"
         message = redact(f"{type(error).__name__}: {reason or 'no reason given'}", self._secret)
@@ -284,6 +290,15 @@ class AiohttpTransport(LoopBound):
         if isinstance(error, ValueError):
             return WrongAddress(message)
         return NotConnected(message) if progress.is_connecting else AmbiguousAnswer(message)
+
+
+def _is_cancelled() -> bool:
+    """Whether it is the current task that is cancelled, and not what it waits for.
+
+    A connector cancels its look-ups of names when it is closed.
+    """
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
 async def _read_body(response: aiohttp.ClientResponse) -> bytes:

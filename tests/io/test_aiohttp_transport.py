@@ -288,6 +288,55 @@ def test_requests_that_wait_for_certificates_break_off_when_the_client_is_closed
     gc.collect()  # an unclosed session would warn
 
 
+def look_up_for_ever() -> asyncio.Event:
+    """Make the event loop look up names without an end; return what is set when it begins."""
+    looking = asyncio.Event()
+
+    async def look_up(*_: Any, **__: Any) -> Any:
+        looking.set()
+        await asyncio.Event().wait()
+
+    asyncio.get_running_loop().getaddrinfo = look_up  # type: ignore[method-assign]
+    return looking
+
+
+def test_requests_that_look_up_a_name_break_off_when_the_client_is_closed() -> None:
+    async def run() -> None:
+        looking = look_up_for_ever()
+        client = AsyncClient(settings("http://iterable.invalid"))
+        sending = [asyncio.create_task(client.send(CALL)) for _ in range(2)]
+        await looking.wait()
+        await client.close()
+        found = await asyncio.gather(*sending, return_exceptions=True)
+        words = "NotConnected('CancelledError: the connections were closed')"
+        assert [repr(error) for error in found] == [words] * 2
+
+    asyncio.run(run())
+
+
+def test_what_breaks_off_with_a_connection_is_ambiguous(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*_: Any, **__: Any) -> Any:
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(aiohttp.ClientResponse, "start", broken)
+    with FaultyServer(faulty.accepts) as server:
+        [error] = send(server.url)
+    assert repr(error) == "AmbiguousAnswer('CancelledError: the connections were closed')"
+
+
+def test_a_request_that_looks_up_a_name_can_be_cancelled() -> None:
+    async def run() -> None:
+        looking = look_up_for_ever()
+        async with AsyncClient(settings("http://iterable.invalid")) as client:
+            sending = asyncio.create_task(client.send(CALL))
+            await looking.wait()
+            sending.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await sending
+
+    asyncio.run(run())
+
+
 def test_a_client_belongs_to_one_event_loop_until_it_is_closed() -> None:
     with FaultyServer(faulty.accepts) as server:
         client = AsyncClient(settings(server.url))
