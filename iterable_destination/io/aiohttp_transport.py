@@ -90,8 +90,17 @@ class _Progress:
     is_connecting: bool = False
     #: What the request is written to; None before there is a connection.
     transport: asyncio.Transport | None = None
+    #: Whether the headers of its response are there.
+    is_reading_body: bool = False
     #: The address of the proxy; None for none.
     proxy: str | None = None
+
+    @property
+    def missed(self) -> str:
+        """What does not come, in words."""
+        if self.is_reading_body:
+            return NO_END
+        return _NO_CONNECTION if self.transport is None else _NO_RESPONSE
 
     def allow(self, seconds: float) -> None:
         """Let what comes now take so many seconds, unless the time has run out already."""
@@ -225,14 +234,13 @@ class AiohttpTransport(LoopBound):
             allow_redirects=False,
             proxy=preparation.proxy,
         ) as response:
+            progress.is_reading_body = True
             if not response.content.is_eof():
                 progress.allow(progress.read_seconds)
             try:
                 text = await _read_body(response)
             except asyncio.CancelledError:
                 response.close()
-                if progress.timeout.expired():
-                    raise TimeoutError(NO_END) from None
                 raise
             return HttpResponse(response.status, response.headers, text)
 
@@ -276,7 +284,7 @@ class AiohttpTransport(LoopBound):
     def _build_error(self, error: BaseException, progress: _Progress) -> ApiError:
         reason: object = error
         if isinstance(error, TimeoutError) and not str(error):
-            reason = _NO_RESPONSE if progress.transport is not None else _NO_CONNECTION
+            reason = progress.missed
         if isinstance(error, asyncio.CancelledError):
             reason = _CLOSED
         if isinstance(error, aiohttp.ClientResponseError):  # it would repeat the proxy's address

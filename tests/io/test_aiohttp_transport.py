@@ -11,6 +11,7 @@ import gzip
 import socket
 import ssl
 import threading
+import time
 from typing import Any
 
 import aiohttp
@@ -335,6 +336,32 @@ def test_a_request_that_looks_up_a_name_can_be_cancelled() -> None:
                 await sending
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.3], ids=["before", "after"])
+def test_a_request_that_is_cancelled_as_its_time_runs_out_is_cancelled(
+    delay: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_body = aiohttp_transport._read_body
+
+    async def run() -> None:
+        reading = asyncio.Event()
+
+        async def note(response: aiohttp.ClientResponse) -> bytes:
+            reading.set()
+            return await read_body(response)
+
+        monkeypatch.setattr(aiohttp_transport, "_read_body", note)
+        async with AsyncClient(settings(server.url), read_timeout=0.2) as client:
+            sending = asyncio.create_task(client.send(CALL))
+            await reading.wait()
+            asyncio.get_running_loop().call_later(delay, sending.cancel)
+            time.sleep(0.4)  # noqa: ASYNC251 - so that both come in one turn of the event loop
+            with pytest.raises(asyncio.CancelledError):
+                await sending
+
+    with FaultyServer(faulty.sends_and_stalls(faulty.CUT_BODY)) as server:
+        asyncio.run(run())
 
 
 def test_a_client_belongs_to_one_event_loop_until_it_is_closed() -> None:
