@@ -49,17 +49,19 @@ def find_proxy(url: str, options: dict[str, Any]) -> str | None:
 
 
 def _is_of_proxy(url: str) -> bool:
+    """Whether an address is one of a proxy; raises what it may for some that are not."""
     parts = urlsplit(url)
     # A password with a / ? or # ends the host too early.
     is_whole = "@" not in parts.path + parts.query + parts.fragment
-    "".join(requests.utils.get_auth_from_url(url)).encode("latin-1")  # as it is sent
+    if parts.scheme in {"http", "https"}:
+        "".join(requests.utils.get_auth_from_url(url)).encode("latin-1")  # as it is sent
     return is_whole and bool(parts.hostname) and parts.scheme in _PROXY_SCHEMES
 
 
 def hide_userinfo(text: str, proxy: str | None) -> str:
-    """Return a text without the user and the password of a proxy; None for no proxy."""
-    userinfo = urlsplit(proxy or "").netloc.rpartition("@")[0]
-    return text.replace(userinfo, "[proxy user]") if userinfo else text
+    """Return a text in which an address of a proxy has no user and no password; None for none."""
+    userinfo, at, _ = urlsplit(proxy or "").netloc.rpartition("@")
+    return text.replace(userinfo + at, "[proxy user]@") if userinfo else text
 
 
 def find_certificates(options: dict[str, Any]) -> str:

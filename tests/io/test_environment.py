@@ -39,6 +39,7 @@ def test_the_addresses_of_this_machine_are_known(url: str, *, is_of_it: bool) ->
         ("http://ada:love@lace@proxy", "http://ada:love%40lace@proxy"),
         ("http://ada:lovelace@[::1]:80", "http://ada:lovelace@[::1]:80"),
         ("socks5h://ada@proxy:1080", "socks5h://ada@proxy:1080"),
+        ("socks5://ada:%E2%82%AC@proxy", "socks5://ada:%E2%82%AC@proxy"),
     ],
 )
 def test_the_address_of_a_proxy_has_a_scheme(variable: str, proxy: str | None) -> None:
@@ -70,6 +71,7 @@ def test_what_is_no_address_of_a_proxy_is_not_repeated(variable: str) -> None:
     ("proxy", "shown"),
     [
         (None, "at http://ada:lovelace@proxy"),
+        ("http://a@proxy", "at http://ada:lovelace@proxy"),
         ("http://proxy", "at http://ada:lovelace@proxy"),
         ("http://ada:lovelace@proxy", "at http://[proxy user]@proxy"),
     ],
