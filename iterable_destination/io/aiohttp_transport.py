@@ -270,7 +270,7 @@ class AiohttpTransport(LoopBound):
             return self._preparation
 
     def _check_open(self, closings: int) -> None:
-        """Raise :exc:`~errors.NotConnected` if it was closed since there were so many closings."""
+        """Raise :exc:`~errors.NotConnected` if there were more closings than these by now."""
         if closings != self._closings:
             raise NotConnected(_CLOSED)
 
