@@ -31,6 +31,7 @@ from iterable_destination.io import transport_protocol
 from iterable_destination.io.environment import (
     find_certificates,
     find_proxy,
+    hide_userinfo,
     locate,
     read_send_options,
 )
@@ -73,6 +74,7 @@ _INSTALL: Final = "AsyncClient needs aiohttp: pip install 'iterable-destination[
 _LARGE_BODY: Final = 2**20
 #: Turns of the event loop in which it closes a socket whose connection was broken off.
 _TURNS: Final = 3
+_CLOSED: Final = "the connections were closed"
 _NO_CONNECTION: Final = "no connection in time"
 _NO_RESPONSE: Final = "no response in time"
 
@@ -88,6 +90,17 @@ class _Progress:
     is_connecting: bool = False
     #: What the request is written to; None before there is a connection.
     transport: asyncio.Transport | None = None
+    #: Whether the headers of its response are there.
+    is_reading_body: bool = False
+    #: The address of the proxy; None for none.
+    proxy: str | None = None
+
+    @property
+    def missed(self) -> str:
+        """What does not come, in words."""
+        if self.is_reading_body:
+            return NO_END
+        return _NO_CONNECTION if self.transport is None else _NO_RESPONSE
 
     def allow(self, seconds: float) -> None:
         """Let what comes now take so many seconds, unless the time has run out already."""
@@ -140,6 +153,7 @@ class AiohttpTransport(LoopBound):
         self._timeouts: Final = timeout
         self._clock: Final = clock
         self._preparation: _Preparation | None = None
+        self._closings = 0
         #: Held while that is made; an event loop's.
         self._preparing = asyncio.Lock()
 
@@ -148,6 +162,7 @@ class AiohttpTransport(LoopBound):
 
         The transport can still be used, also in another event loop, and opens new ones.
         """
+        self._closings += 1
         preparation, self._preparation = self._preparation, None
         self._preparing = asyncio.Lock()
         self.leave_loop()
@@ -176,14 +191,19 @@ class AiohttpTransport(LoopBound):
         failure: ApiError
         try:
             preparation = self._preparation or await self._prepare()
+            progress.proxy = preparation.proxy
             _progress.set(progress)
             async with asyncio.timeout(connect) as progress.timeout:
                 response = await self._exchange(preparation, endpoint, body, progress)
-        except asyncio.CancelledError:
+        except (
+            asyncio.CancelledError,
+            aiohttp.ClientError,
+            OSError,  # a TimeoutError is one
+            ValueError,
+        ) as error:
             progress.break_off()
-            raise
-        except (aiohttp.ClientError, OSError, ValueError) as error:  # a TimeoutError is an OSError
-            progress.break_off()
+            if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+                raise
             failure = self._build_error(error, progress)
         else:
             fields = describe_request(endpoint) | {
@@ -214,26 +234,33 @@ class AiohttpTransport(LoopBound):
             allow_redirects=False,
             proxy=preparation.proxy,
         ) as response:
+            progress.is_reading_body = True
             if not response.content.is_eof():
                 progress.allow(progress.read_seconds)
             try:
                 text = await _read_body(response)
             except asyncio.CancelledError:
                 response.close()
-                if progress.timeout.expired():
-                    raise TimeoutError(NO_END) from None
                 raise
             return HttpResponse(response.status, response.headers, text)
 
     async def _prepare(self) -> _Preparation:
-        """Read the environment, and make what is needed for connections, once."""
+        """Read the environment, and make what is needed for connections, once.
+
+        Raises :exc:`~errors.NotConnected` if the transport is closed meanwhile.
+        """
+        closings = self._closings
         async with self._preparing:
+            self._check_open(closings)
             if self._preparation is None:
                 options = read_send_options(self._url)
                 proxy = find_proxy(self._url, options)
+                if proxy is not None and not proxy.startswith("http"):
+                    raise WrongAddress("the proxy of the environment must be one of HTTP")
                 certificates: ssl.SSLContext | bool = True
                 if self._url.startswith("https:"):
                     certificates = await self._load_certificates(find_certificates(options))
+                    self._check_open(closings)  # else the session would be closed by nobody
                 session = aiohttp.ClientSession(
                     connector=_Connector(limit=0, ssl=certificates),
                     cookie_jar=aiohttp.DummyCookieJar(),
@@ -242,6 +269,11 @@ class AiohttpTransport(LoopBound):
                 self._preparation = _Preparation(session, proxy)
             return self._preparation
 
+    def _check_open(self, closings: int) -> None:
+        """Raise :exc:`~errors.NotConnected` if there were more closings than these by now."""
+        if closings != self._closings:
+            raise NotConnected(_CLOSED)
+
     async def _load_certificates(self, certificates: str) -> ssl.SSLContext:
         try:
             return await asyncio.to_thread(ssl.create_default_context, **locate(certificates))
@@ -249,11 +281,16 @@ class AiohttpTransport(LoopBound):
             message = redact(f"{type(error).__name__}: {error}", self._secret)
         raise ConfigurationError(message)
 
-    def _build_error(self, error: Exception, progress: _Progress) -> ApiError:
+    def _build_error(self, error: BaseException, progress: _Progress) -> ApiError:
         reason: object = error
         if isinstance(error, TimeoutError) and not str(error):
-            reason = _NO_RESPONSE if progress.transport is not None else _NO_CONNECTION
+            reason = progress.missed
+        if isinstance(error, asyncio.CancelledError):
+            reason = _CLOSED
+        if isinstance(error, aiohttp.ClientResponseError):  # it would repeat the proxy's address
+            reason = f"{error.status}, message={error.message!r}"
         message = redact(f"{type(error).__name__}: {reason or 'no reason given'}", self._secret)
+        message = hide_userinfo(message, progress.proxy)
         if isinstance(error, aiohttp.ClientConnectorError):  # it says so itself
             return NotConnected(message)
         if progress.transport is not None:
@@ -261,6 +298,15 @@ class AiohttpTransport(LoopBound):
         if isinstance(error, ValueError):
             return WrongAddress(message)
         return NotConnected(message) if progress.is_connecting else AmbiguousAnswer(message)
+
+
+def _is_cancelled() -> bool:
+    """Whether it is the current task that is cancelled, and not what it waits for.
+
+    A connector cancels its look-ups of names when it is closed.
+    """
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
 async def _read_body(response: aiohttp.ClientResponse) -> bytes:

@@ -6,12 +6,18 @@ Both transports ask it as `requests` does, so that a setting of the system holds
 from __future__ import annotations
 
 import ssl
+from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import requests
+
+from iterable_destination.errors import WrongAddress
+
+#: What `requests` can use; the second with an extra of its own.
+_PROXY_SCHEMES: Final = {"http", "https"} | {"socks4", "socks4a", "socks5", "socks5h"}
 
 
 def read_send_options(url: str) -> dict[str, Any]:
@@ -29,15 +35,33 @@ def read_send_options(url: str) -> dict[str, Any]:
 def find_proxy(url: str, options: dict[str, Any]) -> str | None:
     """Return the address of the proxy for an address by these options; None for none.
 
-    Raises :exc:`ValueError` unless it is one of HTTP.
+    Raises :exc:`~errors.WrongAddress`, which repeats nothing of it, unless it is one of a proxy.
     """
     found = requests.utils.select_proxy(url, options["proxies"])
     if not found:
         return None
-    proxy = str(requests.utils.prepend_scheme_if_needed(found, "http"))  # type: ignore[no-untyped-call]
-    if urlsplit(proxy).scheme not in {"http", "https"}:
-        raise ValueError("the proxy of the environment must be one of HTTP")
-    return proxy
+    # Whatever is raised may have the password.
+    with suppress(Exception):
+        proxy = str(requests.utils.prepend_scheme_if_needed(found, "http"))  # type: ignore[no-untyped-call]
+        if _is_of_proxy(proxy):
+            return proxy
+    raise WrongAddress("the proxy of the environment is not a valid address")
+
+
+def _is_of_proxy(url: str) -> bool:
+    """Whether an address is one of a proxy; raises what it may for some that are not."""
+    parts = urlsplit(url)
+    # A password with a / ? or # ends the host too early.
+    is_whole = "@" not in parts.path + parts.query + parts.fragment
+    if parts.scheme in {"http", "https"}:
+        "".join(requests.utils.get_auth_from_url(url)).encode("latin-1")  # as it is sent
+    return is_whole and bool(parts.hostname) and parts.scheme in _PROXY_SCHEMES
+
+
+def hide_userinfo(text: str, proxy: str | None) -> str:
+    """Return a text in which an address of a proxy has no user and no password; None for none."""
+    userinfo, at, _ = urlsplit(proxy or "").netloc.rpartition("@")
+    return text.replace(userinfo + at, "[proxy user]@") if userinfo else text
 
 
 def find_certificates(options: dict[str, Any]) -> str:

@@ -23,6 +23,8 @@ from iterable_destination.errors import (
 from iterable_destination.io import transport_protocol
 from iterable_destination.io.environment import (
     find_certificates,
+    find_proxy,
+    hide_userinfo,
     is_readable,
     read_send_options,
 )
@@ -225,6 +227,8 @@ class HttpTransport(Closeable, ForkSafe):
         self._timeouts: Final = timeout
         self._clock: Final = clock
         self._preparation: _Preparation | None = None
+        #: The address of the proxy that was found last; None for none.
+        self._proxy: str | None = None
         #: Connections that no thread is using.
         self._idle: Final[list[_Adapter]] = []
         self._closings = 0
@@ -306,7 +310,9 @@ class HttpTransport(Closeable, ForkSafe):
         """Read the environment. Several threads may do so at first; what they find is the same."""
         session = requests.Session()
         session.headers.update(complete_headers(self._headers))
-        self._preparation = preparation = _Preparation(session, read_send_options(self._url))
+        options = read_send_options(self._url)
+        self._proxy = find_proxy(self._url, options)
+        self._preparation = preparation = _Preparation(session, options)
         return preparation
 
     def _read_body(self, response: requests.Response, timeout: float) -> bytes:
@@ -329,6 +335,7 @@ class HttpTransport(Closeable, ForkSafe):
 
     def _build_error(self, error: Exception, *, is_unsent: bool) -> ApiError:
         message = redact(f"{type(error).__name__}: {_describe_reason(error)}", self._secret)
+        message = hide_userinfo(message, self._proxy)
         if isinstance(error, _BAD_ADDRESS):
             return WrongAddress(message)
         if is_unsent and self._lacks_certificates(error):

@@ -9,7 +9,9 @@ import asyncio
 import gc
 import gzip
 import socket
+import ssl
 import threading
+import time
 from typing import Any
 
 import aiohttp
@@ -84,13 +86,43 @@ def test_an_address_that_only_a_request_shows_to_be_none_is_a_wrong_address(url:
     assert type(error) is errors.WrongAddress
 
 
-@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "ftp://127.0.0.1", "http://["])
-def test_a_proxy_that_cannot_be_one_is_a_wrong_address(
-    proxy: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "socks4://ada:lovelace@127.0.0.1"])
+def test_a_proxy_must_be_one_of_http(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", proxy)
     [error] = send("http://iterable.invalid")
     assert type(error) is errors.WrongAddress
+    assert str(error) == "the proxy of the environment must be one of HTTP"
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (
+            faulty.sends(b"HTTP/1.1 407 Password Required\r\nContent-Length: 0\r\n\r\n"),
+            "ClientHttpProxyError: 407, message='Password Required'",
+        ),
+        (faulty.sends(faulty.NO_HTTP), "ClientResponseError: 400, message="),
+    ],
+)
+def test_the_password_of_a_proxy_is_not_in_its_error(
+    answer: faulty.Script, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with FaultyServer(answer) as proxy:
+        monkeypatch.setenv("https_proxy", proxy.url.replace("//", "//ada:lovelace@"))
+        [error] = send("https://iterable.invalid")
+    assert type(error) is errors.NotConnected
+    assert str(error).startswith(words)
+    assert "lovelace" not in str(error)
+
+
+def test_the_password_of_a_proxy_is_in_no_other_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(*_: Any, proxy: str, **__: Any) -> Any:
+        raise aiohttp.InvalidURL(proxy)
+
+    monkeypatch.setattr(aiohttp.ClientSession, "request", refuses)
+    monkeypatch.setenv("http_proxy", "http://ada:lovelace@127.0.0.1:1")
+    [error] = send("http://iterable.invalid")
+    assert str(error) == "InvalidURL: http://[proxy user]@127.0.0.1:1"
 
 
 def test_a_proxy_that_makes_a_tunnel_is_told_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,6 +260,108 @@ def test_a_cancelled_request_leaves_neither_a_task_nor_a_connection() -> None:
     with FaultyServer(answers_in_part) as server:
         asyncio.run(run())
     gc.collect()  # an unclosed connection would warn
+
+
+def test_requests_that_wait_for_certificates_break_off_when_the_client_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reading, closed = threading.Event(), threading.Event()
+    read_certificates = ssl.create_default_context
+
+    def read_slowly(**options: Any) -> Any:
+        reading.set()
+        closed.wait(5)
+        return read_certificates(**options)
+
+    async def run() -> None:
+        client = AsyncClient(settings("https://127.0.0.1:1"))
+        sending = [asyncio.create_task(client.send(CALL)) for _ in range(2)]
+        assert await asyncio.to_thread(reading.wait, 5)
+        await client.close()
+        closed.set()
+        found = await asyncio.gather(*sending, return_exceptions=True)
+        assert [repr(error) for error in found] == [
+            "NotConnected('the connections were closed')"
+        ] * 2
+
+    monkeypatch.setattr(ssl, "create_default_context", read_slowly)
+    asyncio.run(run())
+    gc.collect()  # an unclosed session would warn
+
+
+def look_up_for_ever() -> asyncio.Event:
+    """Make the event loop look up names without an end; return what is set when it begins."""
+    looking = asyncio.Event()
+
+    async def look_up(*_: Any, **__: Any) -> Any:
+        looking.set()
+        await asyncio.Event().wait()
+
+    asyncio.get_running_loop().getaddrinfo = look_up  # type: ignore[method-assign]
+    return looking
+
+
+def test_requests_that_look_up_a_name_break_off_when_the_client_is_closed() -> None:
+    async def run() -> None:
+        looking = look_up_for_ever()
+        client = AsyncClient(settings("http://iterable.invalid"))
+        sending = [asyncio.create_task(client.send(CALL)) for _ in range(2)]
+        await looking.wait()
+        await client.close()
+        found = await asyncio.gather(*sending, return_exceptions=True)
+        words = "NotConnected('CancelledError: the connections were closed')"
+        assert [repr(error) for error in found] == [words] * 2
+
+    asyncio.run(run())
+
+
+def test_what_breaks_off_with_a_connection_is_ambiguous(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*_: Any, **__: Any) -> Any:
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(aiohttp.ClientResponse, "start", broken)
+    with FaultyServer(faulty.accepts) as server:
+        [error] = send(server.url)
+    assert repr(error) == "AmbiguousAnswer('CancelledError: the connections were closed')"
+
+
+def test_a_request_that_looks_up_a_name_can_be_cancelled() -> None:
+    async def run() -> None:
+        looking = look_up_for_ever()
+        async with AsyncClient(settings("http://iterable.invalid")) as client:
+            sending = asyncio.create_task(client.send(CALL))
+            await looking.wait()
+            sending.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await sending
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.3], ids=["before", "after"])
+def test_a_request_that_is_cancelled_as_its_time_runs_out_is_cancelled(
+    delay: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_body = aiohttp_transport._read_body
+
+    async def run() -> None:
+        reading = asyncio.Event()
+
+        async def note(response: aiohttp.ClientResponse) -> bytes:
+            reading.set()
+            return await read_body(response)
+
+        monkeypatch.setattr(aiohttp_transport, "_read_body", note)
+        async with AsyncClient(settings(server.url), read_timeout=0.2) as client:
+            sending = asyncio.create_task(client.send(CALL))
+            await reading.wait()
+            asyncio.get_running_loop().call_later(delay, sending.cancel)
+            time.sleep(0.4)  # noqa: ASYNC251 - so that both come in one turn of the event loop
+            with pytest.raises(asyncio.CancelledError):
+                await sending
+
+    with FaultyServer(faulty.sends_and_stalls(faulty.CUT_BODY)) as server:
+        asyncio.run(run())
 
 
 def test_a_client_belongs_to_one_event_loop_until_it_is_closed() -> None:

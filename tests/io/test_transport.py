@@ -518,6 +518,38 @@ def test_a_proxy_that_refuses_means_that_nothing_was_sent(monkeypatch: pytest.Mo
 
 
 @pytest.mark.usefixtures("each_driver")
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "http://ada:lovelace@",
+        "http://ada:lovelace@:80",
+        "http://ada:lovelace@[",
+        "http://ada:lovelace@host:99999",
+        "http://ada:love#lace@host",
+        "ftp://ada:lovelace@host",
+    ],
+)
+def test_a_proxy_that_cannot_be_one_is_a_wrong_address(
+    proxy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", proxy)
+    error = catch_error("http://iterable.invalid")
+    assert type(error) is errors.WrongAddress
+    assert str(error) == "the proxy of the environment is not a valid address"
+    assert error.__context__ is None
+
+
+def test_the_password_of_a_proxy_is_in_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(*_: Any, proxies: dict[str, str], **__: Any) -> Any:
+        raise requests.exceptions.ProxyError(f"cannot reach {proxies['http']}")
+
+    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", refuses)
+    monkeypatch.setenv("http_proxy", "http://ada:lovelace@127.0.0.1:1")
+    error = catch_error("http://iterable.invalid")
+    assert str(error) == "ProxyError: cannot reach http://[proxy user]@127.0.0.1:1"
+
+
+@pytest.mark.usefixtures("each_driver")
 def test_cookies_are_not_kept() -> None:
     script = faulty.answers(200, headers="Set-Cookie: a=b; Path=/\r\n")
     with FaultyServer(script) as server, open_client(server.url) as client:
