@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from math import inf
 from typing import Final
 
@@ -90,7 +91,9 @@ class AsyncDriver:
         self._send: Final = send
         self._clock: Final = clock
         self._max_concurrency: Final = max_concurrency
-        self._tasks: Final[dict[Batch, asyncio.Task[None]]] = {}
+        #: What is in flight. A task that begins as soon as it is made is not known at first.
+        self._tasks: Final[dict[Batch, asyncio.Task[None] | None]] = {}
+        self._is_looking = False
         #: Looks when the time has come, or when others have had their turn.
         self._next_look: asyncio.Handle | None = None
         self._is_soon = False
@@ -167,7 +170,7 @@ class AsyncDriver:
         self._cancel_look()
         self._scheduler.stop()
         self._announce()
-        tasks = list(self._tasks.values())
+        tasks = [task for task in self._tasks.values() if task is not None]
         try:
             if tasks and not self._is_abandoned:
                 await asyncio.wait(tasks, timeout=wait)
@@ -188,6 +191,16 @@ class AsyncDriver:
 
     def _look(self) -> None:
         """Begin the requests that can be made now, and come again when others can."""
+        if self._is_looking:
+            return  # a task ended at once: whoever began it goes on
+        self._is_looking = True
+        try:
+            self._begin_requests()
+        finally:
+            self._is_looking = False
+        self._announce()
+
+    def _begin_requests(self) -> None:
         self._cancel_look()
         while len(self._tasks) < self._max_concurrency and not self._is_closed:
             now = self._clock()
@@ -197,12 +210,32 @@ class AsyncDriver:
                 self._scheduler.recover(error)
                 break  # nothing is left that could be sent
             if isinstance(step, Batch):
-                self._tasks[step] = asyncio.create_task(self._make_request(step))
+                self._begin(step)
                 continue
             if step is not None and step < inf:
                 loop = asyncio.get_running_loop()
                 self._next_look = loop.call_later(step - now, self._look)
             break
+
+    def _begin(self, batch: Batch) -> None:
+        """Make a batch's request in a task, which may end before this returns."""
+        self._tasks[batch] = None
+        task = asyncio.create_task(self._make_request(batch))
+        if batch in self._tasks:
+            self._tasks[batch] = task
+            task.add_done_callback(partial(self._on_task_done, batch))
+
+    def _on_task_done(self, batch: Batch, task: asyncio.Task[None]) -> None:
+        """End delivery if a task was cancelled before it began, as if it had begun."""
+        if self._tasks.get(batch) is task:
+            del self._tasks[batch]
+            self._break_off()
+
+    def _break_off(self) -> None:
+        """Send nothing more: who cancels a request ends delivery, as the end of the loop does."""
+        self._is_closed = True
+        self._cancel_look()
+        self._scheduler.abandon()
         self._announce()
 
     def _cancel_look(self) -> None:
@@ -219,8 +252,7 @@ class AsyncDriver:
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is None or task.cancelling():  # else it was raised by what was sent with
-                self._is_closed = True  # by close(), or since the event loop ends
-                self._scheduler.abandon()
+                self._break_off()
                 raise
         finally:
             del self._tasks[batch]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import random
+import sys
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -137,6 +138,21 @@ def test_with_a_server_that_answers_at_once_nothing_waits_for_ever(
 
     run(work)
     assert client.most <= at_once
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="tasks begin later before 3.12")
+@pytest.mark.parametrize("turns", [0, 1])
+def test_where_tasks_begin_as_soon_as_they_are_made_nothing_waits_for_ever(turns: int) -> None:
+    async def work() -> None:
+        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)  # type: ignore[attr-defined, unused-ignore]
+        async with AsyncDestination(
+            Settings(api_key="k"), client=InstantClient(turns), max_concurrency=2
+        ) as to:
+            events = [order(n, "u") for n in range(1_500)]
+            outcomes = [each async for each in to.send_all(events)]
+            assert names(outcomes) == ["delivered"] * 1_500
+
+    run(work)
 
 
 @pytest.mark.parametrize("seed", range(3))
