@@ -76,6 +76,7 @@ class AsyncBackground:
         self.is_over = False
         self._ending: asyncio.Task[None] | None = None
         self._teller: Final = asyncio.create_task(self._tell())
+        self._teller.add_done_callback(lambda _: self._announce())
 
     @property
     def waiting(self) -> int:
@@ -86,9 +87,10 @@ class AsyncBackground:
         """Take an event, and return its number, which is the ``index`` of its outcome.
 
         The event is read here, and may be changed afterwards. Raises :exc:`~errors.QueueFull` if
-        the queue is full; the event was not taken then.
+        the queue is full, and :exc:`~errors.NotSent` if delivery has ended; the event was not taken
+        then.
         """
-        if self.is_closed:
+        if self.is_closed or self._driver.is_closed or self._teller.done():
             raise NotSent(CLOSED)
         if self._left - self._in_hand >= self._capacity or self._driver.is_full:
             raise build_queue_full(self._left - self._in_hand)
@@ -112,7 +114,7 @@ class AsyncBackground:
         self._driver.finish()
         try:
             async with asyncio.timeout(None if timeout == inf else timeout):
-                while self._left and not self.is_over:
+                while not self._is_done:
                     await self._changed.wait()
         except TimeoutError:
             pass
@@ -135,18 +137,25 @@ class AsyncBackground:
         if timeout is not None:
             self._shorten(asyncio.get_running_loop().time() + timeout)
         self.is_closed = True
-        if self._ending is None:
+        if self._ending is None or self._ending.cancelled():  # such as by who cancels all tasks
             self._driver.finish()
             self._ending = asyncio.create_task(self._end())
         if self._is_telling:
             return self._left - 1
         try:
-            await asyncio.shield(self._ending)
+            await asyncio.wait([self._ending])
         except asyncio.CancelledError:
             self._shorten(-inf)
-            await asyncio.shield(self._ending)
+            await asyncio.wait([self._ending])
             raise
+        if not self._ending.cancelled():
+            self._ending.result()  # which raises what closing the connections raised
         return self._left_at_end
+
+    @property
+    def _is_done(self) -> bool:
+        """Whether all outcomes are told, or no more will be."""
+        return not self._left or self._teller.done()
 
     @property
     def _is_telling(self) -> bool:
@@ -164,19 +173,26 @@ class AsyncBackground:
 
     async def _end(self) -> None:
         """End delivery when nothing is left, or at the deadline, which may come nearer."""
-        await self._wait(lambda: not self._left, 0)
-        self._left_at_end = self._left
-        if self._left:
-            log_left(self._left)
-            self._driver.abandon()
-        await self._driver.close()
-        await self._wait(self._teller.done, REPORTING)
-        await end_tasks([self._teller])
         try:
-            await self._on_end()
+            await self._wait(lambda: self._is_done, 0)
         finally:
-            self.is_over = True
-            self._announce()
+            await self._end_now()
+
+    async def _end_now(self) -> None:
+        try:
+            self._left_at_end = self._left
+            if self._left:
+                log_left(self._left)
+                self._driver.abandon()
+            await self._driver.close()
+            await self._wait(self._teller.done, REPORTING)
+            await end_tasks([self._teller])
+        finally:
+            try:
+                await self._on_end()
+            finally:
+                self.is_over = True
+                self._announce()
 
     async def _wait(self, is_so: Callable[[], bool], more: float) -> None:
         """Wait until something is so, or so many seconds after the deadline."""
@@ -190,19 +206,16 @@ class AsyncBackground:
 
     async def _tell(self) -> None:
         """Tell outcomes until the driver is closed and all are told."""
-        try:
-            while not self._driver.is_over:
-                results = await self._driver.take_results()
-                self._in_hand = len(results)
-                try:
-                    outcomes = await self._conclude(results)
-                except Exception as error:  # noqa: BLE001 - it must go on whatever it was
-                    log_crash(error)
-                    self._count_told(len(results))
-                else:
-                    await self._tell_all(outcomes)
-        finally:
-            asyncio.get_running_loop().call_soon(self._announce)  # when this is done
+        while not self._driver.is_over:
+            results = await self._driver.take_results()
+            self._in_hand = len(results)
+            try:
+                outcomes = await self._conclude(results)
+            except Exception as error:  # noqa: BLE001 - it must go on whatever it was
+                log_crash(error)
+                self._count_told(len(results))
+            else:
+                await self._tell_all(outcomes)
 
     async def _tell_all(self, outcomes: list[Outcome]) -> None:
         for outcome in outcomes:

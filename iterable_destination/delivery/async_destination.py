@@ -362,8 +362,8 @@ class AsyncDestination(LoopBound):
 
         It waits for nothing, so it is no coroutine. The number is the ``index`` of its outcome. The
         event is read here, and may be changed afterwards. Raises :exc:`~errors.QueueFull` if the
-        queue is full, and :exc:`~errors.NotSent` if the destination is closed; the event was not
-        taken then. Raises :exc:`RuntimeError` before :meth:`start`.
+        queue is full, and :exc:`~errors.NotSent` if the destination is closed, or its tasks were
+        cancelled; the event was not taken then. Raises :exc:`RuntimeError` before :meth:`start`.
         """
         background = self._require_background()
         if not background.is_closed:

@@ -107,6 +107,11 @@ class AsyncDriver:
         return self._scheduler.is_full
 
     @property
+    def is_closed(self) -> bool:
+        """Whether nothing more is sent."""
+        return self._is_closed
+
+    @property
     def is_over(self) -> bool:
         """Whether there are no results, and none will come."""
         if self._scheduler.has_results:

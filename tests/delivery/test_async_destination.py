@@ -120,6 +120,23 @@ class InstantClient:
         """Do nothing: there is no connection."""
 
 
+class HangingClient(InstantClient):
+    """Has no response to any request."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+        self.began = 0
+        self.is_closed = False
+
+    async def request(self, *_: Any, **__: Any) -> ApiResponse:
+        self.began += 1
+        await asyncio.sleep(3_600)
+        raise AssertionError
+
+    async def close(self) -> None:
+        self.is_closed = True
+
+
 @pytest.mark.parametrize("turns", [0, 1, 3])
 @pytest.mark.parametrize("at_once", [1, 2, 8, 64])
 def test_with_a_server_that_answers_at_once_nothing_waits_for_ever(
@@ -564,6 +581,61 @@ def test_a_callback_that_hangs_is_cancelled_at_the_end() -> None:
         assert await to.close(0.05) == 1
 
     with LocalIterable() as iterable:
+        run(work)
+
+
+async def _cancel_tasks(name: str) -> None:
+    """Cancel the tasks with this in the name of what they run, as programs do at their end."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    chosen = [each for each in others if name in str(each.get_coro())]
+    assert chosen
+    for each in chosen:
+        each.cancel()
+    await asyncio.wait(chosen)
+
+
+@pytest.mark.parametrize(("name", "left"), [("Async", 3), ("_tell", 3), ("_make_request", 0)])
+@pytest.mark.parametrize("began", [False, True])
+def test_after_somebody_cancelled_its_tasks_nothing_is_taken_and_nothing_waits(
+    name: str, left: int, *, began: bool
+) -> None:
+    outcomes: list[Outcome] = []
+
+    async def work() -> None:
+        client = HangingClient()
+        to = AsyncDestination(Settings(api_key="k"), client=client).start(outcomes.append)
+        for n in range(3):
+            to.enqueue(order(n, f"u-{n}"))
+        if began:
+            await until(lambda: client.began)
+        elif name == "_make_request":
+            await until(lambda: any(name in str(each.get_coro()) for each in asyncio.all_tasks()))
+        await _cancel_tasks(name)
+        with pytest.raises(NotSent, match="the destination is closed"):
+            to.enqueue(order(3))
+        assert await to.flush() == left
+        assert await to.close(None) == left
+        assert client.is_closed is False  # it is the caller's
+        assert await to.close() == 0
+
+    run(work)
+    assert len(outcomes) == 3 - left
+    assert set(names(outcomes)) <= {"unknown", "retryable"}
+
+
+@pytest.mark.parametrize("name", ["Async", "_end"])
+def test_closing_that_somebody_cancelled_has_closed(name: str) -> None:
+    async def work() -> None:
+        to = made(server.url).start()
+        to.enqueue(order(0))
+        closing = asyncio.create_task(to.close(None))
+        await asyncio.sleep(0.1)
+        await _cancel_tasks(name)
+        await asyncio.wait([closing])
+        assert closing.cancelled() is (name == "Async")
+        assert await to.close() == 0
+
+    with FaultyServer(faulty.sends_and_stalls(b"")) as server:
         run(work)
 
 
