@@ -27,6 +27,7 @@ from iterable_destination.delivery.prepare import Preparer
 from iterable_destination.delivery.safe_scheduler import log_crash
 from iterable_destination.delivery.slices import Slices
 from iterable_destination.errors import NotSent
+from iterable_destination.io.event_loop import raise_cancellation
 from iterable_destination.io.stamping import stamp_now
 from iterable_destination.model.outcomes import Outcome
 
@@ -237,9 +238,9 @@ class AsyncBackground:
             returned = self._on_outcome(outcome)
             if isawaitable(returned):
                 await returned
+                raise_cancellation()
         except Exception as error:  # noqa: BLE001 - logged
             log_callback_failure(error, outcome)
         except asyncio.CancelledError as error:
-            if self._teller.cancelling():
-                raise
+            raise_cancellation()
             log_callback_failure(error, outcome)

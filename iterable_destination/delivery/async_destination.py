@@ -47,7 +47,7 @@ from iterable_destination.delivery.slices import Slices
 from iterable_destination.errors import NotSent
 from iterable_destination.io.async_client import AsyncClient
 from iterable_destination.io.dead_letters import DeadLetterStore
-from iterable_destination.io.event_loop import LoopBound
+from iterable_destination.io.event_loop import LoopBound, raise_cancellation
 from iterable_destination.mapping.translate import Translate, translator_for
 from iterable_destination.model.bounds import check_count, check_timeout
 from iterable_destination.model.endpoints import DELIVERY_PATHS, Endpoint
@@ -294,6 +294,7 @@ class AsyncDestination(LoopBound):
         try:
             async with aclosing(_each(events)) as each:
                 async for event in each:
+                    raise_cancellation()
                     driver.submit(*prepare(index, event))
                     index += 1
                     if driver.is_full:

@@ -30,10 +30,15 @@ from iterable_destination.delivery.conclusion import Results
 from iterable_destination.delivery.engine.envelope import Batch, Envelope
 from iterable_destination.delivery.engine.policy import DeliveryPolicy
 from iterable_destination.delivery.engine.scheduler import Scheduler
+from iterable_destination.delivery.failures import log_left_task
 from iterable_destination.delivery.safe_scheduler import SafeScheduler, log_crash
 from iterable_destination.delivery.worker_pool import CLOSING, break_off
 from iterable_destination.errors import ApiError
+from iterable_destination.io.event_loop import is_cancelled
 from iterable_destination.model.responses import ApiResponse
+
+#: Seconds that a task has to end after it was cancelled.
+_ENDING: Final = 2.0
 
 #: Makes a batch's request, and returns the response or raises an :exc:`ApiError`.
 Send = Callable[[Batch], Awaitable[ApiResponse]]
@@ -48,8 +53,8 @@ async def make_request_in_loop(
     """Make the request of a batch, and report its response or error to the scheduler.
 
     Whatever ``send`` raises other than an :exc:`ApiError` is a fault of this program or its
-    machine: the batch may have been applied, and is not tried again. What is no :exc:`Exception`,
-    such as a cancellation, is raised after that.
+    machine: the batch may have been applied, and is not tried again. That this task is cancelled,
+    and whatever else is no :exc:`Exception`, is raised after that.
     """
     interruption = None
     try:
@@ -58,7 +63,9 @@ async def make_request_in_loop(
         failure = error
     except BaseException as error:  # noqa: BLE001 - settled, and raised below
         failure = break_off(batch, error)
-        if isinstance(error, Exception):
+        if isinstance(error, Exception) or (
+            isinstance(error, asyncio.CancelledError) and not is_cancelled()
+        ):
             log_crash(error)
         else:
             interruption = error
@@ -255,22 +262,26 @@ class AsyncDriver:
         except Exception as error:  # noqa: BLE001 - such as one of the clock
             self._scheduler.recover(error)
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():  # else it was raised by what was sent with
-                self._break_off()
-                raise
+            self._break_off()
+            raise
         finally:
             del self._tasks[batch]
             self._look()
 
 
 async def end_tasks(tasks: list[asyncio.Task[None]]) -> None:
-    """Cancel tasks and wait until they have ended; what they raise is not raised here."""
-    left = [task for task in tasks if not task.done()]
-    for task in left:
-        task.cancel()
-    if left:
-        await asyncio.wait(left)
+    """Cancel tasks and wait until they have ended; what they raise is not raised here.
+
+    One that goes on after it was cancelled twice is left.
+    """
+    for _ in range(2):
+        left = [task for task in tasks if not task.done()]
+        for task in left:
+            task.cancel()
+        if left:
+            await asyncio.wait(left, timeout=_ENDING)
     for task in tasks:
-        if task.done() and not task.cancelled():
+        if not task.done():
+            log_left_task(getattr(task.get_coro(), "__qualname__", "?"))
+        elif not task.cancelled():
             task.exception()  # it is known, and need not be logged

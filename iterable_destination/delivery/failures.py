@@ -41,6 +41,13 @@ def log_left(left: int) -> None:
         _log.warning(message, left, extra={"iterable_events": left})
 
 
+def log_left_task(name: str) -> None:
+    """Log that a task goes on, in code of the caller's, though it was cancelled."""
+    with suppress(Exception):  # a handler of the caller's
+        fields = {"iterable_task": name}
+        _log.warning("a task that was cancelled did not end, and is left", extra=fields)
+
+
 def log_callback_failure(error: BaseException, outcome: Outcome) -> None:
     """Log what ``on_outcome`` raised for an outcome; it stops nothing, nor does a handler."""
     with suppress(Exception):

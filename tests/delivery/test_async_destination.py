@@ -12,7 +12,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from iterable_destination import (
     Settings,
     errors,
 )
-from iterable_destination.delivery import safe_scheduler
+from iterable_destination.delivery import async_driver, safe_scheduler
 from iterable_destination.delivery.engine.scheduler import Scheduler
 from iterable_destination.delivery.policies import Runtime
 from iterable_destination.testing import (
@@ -266,6 +266,21 @@ def test_what_an_asynchronous_input_raises_comes_after_the_outcomes() -> None:
 # Leaving and cancelling --------------------------------------------------------------------------
 
 
+def test_an_input_that_goes_on_though_it_is_cancelled_is_read_no_further() -> None:
+    async def events() -> AsyncIterator[Any]:
+        for n in count():
+            with suppress(asyncio.CancelledError):
+                yield track(n)
+                await asyncio.sleep(0 if n < 1 else 3_600)
+
+    async def work() -> None:
+        async with made(iterable) as to, aclosing(to.send_all(events())) as outcomes:
+            assert (await anext(outcomes)).name == "delivered"
+
+    with LocalIterable() as iterable:
+        run(work, 5)
+
+
 def test_leaving_early_ends_delivery() -> None:
     async def work() -> None:
         async with made(iterable) as to:
@@ -451,10 +466,11 @@ def test_a_single_send_has_the_outcomes_of_every_kind(tmp_path: Path) -> None:
     assert threading.main_thread().name not in threads
 
 
-def test_a_client_that_crashes_stops_nothing() -> None:
+@pytest.mark.parametrize("fault", [ZeroDivisionError, asyncio.CancelledError])
+def test_a_client_that_crashes_stops_nothing(fault: type[BaseException]) -> None:
     class Crashes(InstantClient):
         async def request(self, *_: Any, **__: Any) -> ApiResponse:
-            raise ZeroDivisionError
+            raise fault
 
     async def work() -> None:
         async with AsyncDestination(Settings(api_key="k"), client=Crashes(0)) as to:
@@ -637,6 +653,35 @@ def test_closing_that_somebody_cancelled_has_closed(name: str) -> None:
 
     with FaultyServer(faulty.sends_and_stalls(b"")) as server:
         run(work)
+
+
+@pytest.mark.parametrize("times", [1, 1_000])
+def test_a_callback_that_goes_on_though_it_is_cancelled_is_left(
+    times: int, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(async_driver, "_ENDING", 0.05)
+    tellers: list[Any] = []
+
+    async def hang(_: Outcome) -> None:
+        tellers.append(asyncio.current_task())
+        for _time in range(times):
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(3_600)
+                return
+
+    async def work() -> None:
+        to = made(iterable).start(hang)
+        to.enqueue(track(0))
+        to.enqueue(track(1))
+        assert await to.close(0.05) == 2
+        while not tellers[0].done():
+            tellers[0].cancel()
+            await asyncio.sleep(0)
+
+    with LocalIterable() as iterable:
+        run(work)
+    assert len(tellers) == 1
+    assert ("a task that was cancelled did not end" in caplog.text) is (times > 1)
 
 
 def test_events_without_an_id_are_given_one_unless_that_is_not_wanted() -> None:
