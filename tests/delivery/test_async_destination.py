@@ -281,6 +281,89 @@ def test_an_input_that_goes_on_though_it_is_cancelled_is_read_no_further() -> No
         run(work, 5)
 
 
+def test_an_input_that_waits_is_read_no_further_when_time_is_over() -> None:
+    async def events() -> AsyncIterator[Any]:
+        yield track(0)
+        await asyncio.sleep(3_600)
+
+    async def late() -> AsyncIterator[Any]:
+        yield track(1)
+        raise TimeoutError
+
+    async def work() -> None:
+        async with made(iterable) as to:
+            outcomes = [each async for each in to.send_all(events(), timeout=0.3)]
+            assert names(outcomes) == ["delivered"]
+            outcomes = [each async for each in to.send_all([order(2)] * 20, timeout=0)]
+            assert names(outcomes) == ["retryable"] * 20
+            outcomes = []
+            with pytest.raises(TimeoutError):  # the input's own
+                await collect(to.send_all(late(), timeout=10), outcomes)
+            assert names(outcomes) == ["delivered"]
+
+    with LocalIterable() as iterable:
+        run(work, 5)
+
+
+def test_where_reading_is_cancelled_before_it_began_the_iterator_ends() -> None:
+    async def work() -> None:
+        async with made("http://localhost:9") as to:
+            sending = asyncio.create_task(collect(to.send_all([track(0)]), []))
+            await asyncio.sleep(0)
+            await _cancel_tasks("_feed")
+            await asyncio.wait([sending])
+            assert sending.cancelled()
+
+    run(work, 5)
+
+
+@pytest.mark.parametrize("what", ["send", "send_all"])
+def test_what_still_goes_on_when_it_is_closed_sends_nothing_more(what: str) -> None:
+    async def events() -> AsyncIterator[Any]:
+        yield order(0)
+        await asyncio.sleep(3_600)
+
+    async def work() -> None:
+        to = made(iterable)
+        outcomes: list[Outcome] = []
+
+        async def send() -> None:
+            outcomes.append(await to.send(order(0)))
+
+        sending = asyncio.create_task(
+            send() if what == "send" else collect(to.send_all(events()), outcomes)
+        )
+        await until(lambda: received)
+        await to.close()
+        await asyncio.wait_for(sending, 5)
+        assert names(outcomes) == ["unknown"]
+        assert len(received) == 1
+        assert (await to.send(order(1))).name == "delivered"  # it can be used again
+        await to.close()
+
+    def stalls_once(request: Received, apply: Any) -> Any:
+        received.append(request)
+        return faults.stall(30) if len(received) == 1 else apply()
+
+    received: list[Received] = []
+    with LocalIterable(faults=stalls_once) as iterable:
+        run(work)
+
+
+def test_a_wait_before_the_next_attempt_ends_when_it_is_closed() -> None:
+    async def work() -> None:
+        retry = RetryPolicy(deadline=600, initial_backoff=60, max_backoff=60)
+        to = made(iterable, retry=retry, _runtime=Runtime(jitter=max))
+        sending = asyncio.create_task(to.send(order(0)))
+        await until(lambda: to.counters.requests)
+        await asyncio.sleep(0.1)
+        await to.close()
+        assert (await asyncio.wait_for(sending, 5)).name == "retryable"
+
+    with LocalIterable(faults=Script([faults.server_error(503)])) as iterable:
+        run(work)
+
+
 def test_leaving_early_ends_delivery() -> None:
     async def work() -> None:
         async with made(iterable) as to:
@@ -553,6 +636,7 @@ def test_a_full_queue_takes_no_more_and_what_is_left_at_the_end_is_told() -> Non
         assert await to.flush(0.05) == 3
         assert await to.close(0.05) == 3
         assert await to.close() == 0
+        assert await asyncio.to_thread(asyncio.run, to.flush()) == 0  # it belongs to no loop now
         with pytest.raises(NotSent, match="the destination is closed"):
             to.enqueue(order(4))
 
