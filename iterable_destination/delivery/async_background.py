@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from inspect import isawaitable
 from itertools import count
 from math import inf
@@ -22,6 +23,7 @@ from iterable_destination.delivery.failures import (
     build_queue_full,
     log_callback_failure,
     log_left,
+    log_untold,
 )
 from iterable_destination.delivery.prepare import Preparer
 from iterable_destination.delivery.safe_scheduler import log_crash
@@ -33,6 +35,9 @@ from iterable_destination.model.outcomes import Outcome
 
 #: Called with each outcome; what it returns is awaited if it can be.
 OnOutcome = Callable[[Outcome], object]
+
+#: The outcome of the callback that runs; tasks that it begins have it too.
+_TOLD: Final[ContextVar[Outcome | None]] = ContextVar("told", default=None)
 
 
 class AsyncBackground:
@@ -68,6 +73,10 @@ class AsyncBackground:
         self._changed: Final = asyncio.Event()
         #: How many events have no told outcome, and how many of these are being told.
         self._left = self._in_hand = 0
+        #: Whether dead letters may be being written.
+        self._is_concluding = False
+        #: The outcome for which ``on_outcome`` is running.
+        self._told: Outcome | None = None
         self._flushes = 0
         self.is_closed = False
         #: Until when those who close it wait, on the clock of the event loop.
@@ -160,8 +169,11 @@ class AsyncBackground:
 
     @property
     def _is_telling(self) -> bool:
-        """Whether this is called in the callback for outcomes, which nothing can be waited for."""
-        return asyncio.current_task() is self._teller
+        """Whether this is called in the callback for outcomes, which nothing can be waited for.
+
+        Also in a task that the callback began, since it may wait for that.
+        """
+        return self._told is not None and _TOLD.get() is self._told
 
     def _shorten(self, deadline: float) -> None:
         self._deadline = min(self._deadline, deadline)
@@ -187,7 +199,12 @@ class AsyncBackground:
                 self._driver.abandon()
             await self._driver.close()
             await self._wait(self._teller.done, REPORTING)
+            while self._is_concluding:  # it is on_outcome that is cut short, not what is written
+                await self._changed.wait()
+                await asyncio.wait([self._teller], timeout=REPORTING)
             await end_tasks([self._teller])
+            if self._left:
+                log_untold(self._left)
         finally:
             try:
                 await self._on_end()
@@ -210,20 +227,23 @@ class AsyncBackground:
         while not self._driver.is_over:
             results = await self._driver.take_results()
             self._in_hand = len(results)
-            try:
-                outcomes = await self._conclude(results)
-            except Exception as error:  # noqa: BLE001 - it must go on whatever it was
-                log_crash(error)
-                self._count_told(len(results))
-            else:
-                await self._tell_all(outcomes)
+            for outcome in await self._make_outcomes(results):
+                await self._call(outcome)
+                self._count_told(1)
+                if self._slices.is_over:
+                    await self._slices.pause()
 
-    async def _tell_all(self, outcomes: list[Outcome]) -> None:
-        for outcome in outcomes:
-            await self._call(outcome)
-            self._count_told(1)
-            if self._slices.is_over:
-                await self._slices.pause()
+    async def _make_outcomes(self, results: Results) -> list[Outcome]:
+        self._is_concluding = True
+        try:
+            return await self._conclude(results)
+        except Exception as error:  # noqa: BLE001 - it must go on whatever it was
+            log_crash(error)
+            self._count_told(len(results))
+            return []
+        finally:
+            self._is_concluding = False
+            self._announce()
 
     def _count_told(self, number: int) -> None:
         self._in_hand -= number
@@ -234,6 +254,8 @@ class AsyncBackground:
         """Call ``on_outcome``. Its own fault stops nothing, only that this task is cancelled."""
         if self._on_outcome is None:
             return
+        self._told = outcome
+        token = _TOLD.set(outcome)
         try:
             returned = self._on_outcome(outcome)
             if isawaitable(returned):
@@ -244,3 +266,6 @@ class AsyncBackground:
         except asyncio.CancelledError as error:
             raise_cancellation()
             log_callback_failure(error, outcome)
+        finally:
+            _TOLD.reset(token)
+            self._told = None

@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
 from contextlib import aclosing, suppress
 from functools import partial
+from inspect import iscoroutinefunction
 from math import inf
 from typing import Any, Final, Protocol, Self
 
@@ -61,6 +62,7 @@ from iterable_destination.typing import Event
 #: The most requests that can be in flight at once.
 MAX_CONCURRENCY: Final = 512
 _DEFAULT_CONCURRENCY: Final = 64
+_NO_COROUTINE: Final = "on_request: must be a function that is no coroutine function, or None"
 
 
 class AsyncRequestClient(Protocol):
@@ -132,10 +134,13 @@ class AsyncDestination(LoopBound):
         that is passed in is closed by its owner. ``max_concurrency`` requests at most are in flight
         at once, 1 to 512: in each :meth:`send_all`, in the background, and of all :meth:`send`.
         ``dead_letters`` are written in another thread, since that waits for a disk. ``on_request``
-        is called in the event loop, so it must be quick. The others are as for
-        :class:`Destination`, and so are the errors; raises :exc:`ImportError` without aiohttp.
+        is called in the event loop, so it must be quick, and no coroutine function, for which
+        :exc:`TypeError` is raised. The others are as for :class:`Destination`, and so are the
+        errors; raises :exc:`ImportError` without aiohttp.
         """
         check_count("max_concurrency", max_concurrency, MAX_CONCURRENCY)
+        if iscoroutinefunction(on_request) or iscoroutinefunction(type(on_request).__call__):
+            raise TypeError(_NO_COROUTINE)
         by_settings = translator_for(settings)  # raises for mistakes in the mappings
         runtime = _runtime or Runtime()
         self._url: Final = settings.url
@@ -419,9 +424,9 @@ class AsyncDestination(LoopBound):
 
         0 after :meth:`close`.
 
-        ``timeout`` is seconds, at least 0; None waits until nothing is left. In ``on_outcome`` it
-        waits for nothing. Raises :exc:`RuntimeError` before :meth:`start`, and :exc:`ValueError`
-        for a timeout below 0.
+        ``timeout`` is seconds, at least 0; None waits until nothing is left. In ``on_outcome``, and
+        in a task that this began and waits for, it waits for nothing. Raises :exc:`RuntimeError`
+        before :meth:`start`, and :exc:`ValueError` for a timeout below 0.
         """
         check_timeout(timeout)
         background = self._require_background()
@@ -443,7 +448,8 @@ class AsyncDestination(LoopBound):
 
         Returns how many events were left after ``timeout`` seconds, at least 0; None waits until
         nothing is left, the default is half a minute. Those end as retryable or unknown. An
-        ``on_outcome`` that is not done half a second later is cancelled. 0 if nothing was started.
+        ``on_outcome`` that is not done half a second later is cancelled; dead letters are written
+        whatever time that takes. 0 if nothing was started.
         If this is cancelled, delivery ends at once, what has no told outcome yet has none, and the
         connections are closed. A :meth:`send` or :meth:`send_all` that still goes on breaks off:
         nothing more is read or sent, and what was read ends as retryable or unknown.

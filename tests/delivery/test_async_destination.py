@@ -10,6 +10,7 @@ import gc
 import random
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import aclosing, suppress
@@ -671,7 +672,87 @@ def test_what_the_callback_raises_is_logged_and_it_may_call_everything(
     assert "on_outcome raised" in caplog.text
 
 
-def test_a_callback_that_hangs_is_cancelled_at_the_end() -> None:
+@pytest.mark.parametrize("is_broken", [False, True])
+def test_closing_waits_for_dead_letters_that_are_being_written(
+    is_broken: bool,  # noqa: FBT001 - a parameter
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Slow:
+        def write(self, letters: Any) -> None:
+            time.sleep(1)
+            if is_broken:
+                raise OSError
+            written.extend(each.outcome.index for each in letters)
+
+    written: list[int] = []
+    told: list[Outcome] = []
+
+    async def work() -> None:
+        to = made(iterable, dead_letters=Slow()).start(told.append)
+        to.enqueue({"type": "track"})
+        to.enqueue(order(1))
+        assert await to.close(0.1)
+        assert by_index(told)[0].name == ("retryable" if is_broken else "rejected")
+        assert written == ([] if is_broken else [0])
+        assert [each.index for each in by_index(told)] == [0, 1]
+
+    with LocalIterable() as iterable:
+        run(work)
+    assert ("dead letters cannot be written" in caplog.text) is is_broken
+
+
+def test_dead_letters_are_written_though_who_waits_is_cancelled(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Fails:
+        def write(self, _: Any) -> None:
+            began.set()
+            time.sleep(0.1)
+            raise OSError
+
+    began = threading.Event()
+
+    async def work() -> None:
+        async with made("http://localhost:9", dead_letters=Fails()) as to:
+            sending = asyncio.create_task(to.send({"type": "track"}))
+            await until(began.is_set)
+            sending.cancel()
+            await asyncio.wait([sending])
+            await until(lambda: "dead letters cannot be written" in caplog.text)
+
+    run(work)
+
+
+@pytest.mark.parametrize("what", ["flush", "close"])
+def test_a_task_of_the_callback_waits_for_nothing_either(what: str) -> None:
+    left: list[int] = []
+    later: list[asyncio.Task[int]] = []
+
+    async def work() -> None:
+        to = made(iterable)
+
+        async def tell(outcome: Outcome) -> None:
+            if outcome.index == 0:
+                left.append(await asyncio.create_task(getattr(to, what)()))
+                later.append(asyncio.create_task(flush_later()))
+
+        async def flush_later() -> int:
+            await asyncio.sleep(0.01)
+            if what == "flush":
+                to.enqueue(track(1))
+            return await to.flush()
+
+        to.start(tell).enqueue(track(0))
+        await until(lambda: later)
+        assert await later[0] == 0  # after the callback it waits as everywhere
+        await to.close()
+
+    with LocalIterable() as iterable:
+        run(work, 10)
+    assert left == [0]
+
+
+def test_a_callback_that_hangs_is_cancelled_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
     async def hang(_: Outcome) -> None:
         await asyncio.sleep(3_600)
 
@@ -682,6 +763,7 @@ def test_a_callback_that_hangs_is_cancelled_at_the_end() -> None:
 
     with LocalIterable() as iterable:
         run(work)
+    assert "1 outcome was not told" in caplog.text
 
 
 async def _cancel_tasks(name: str) -> None:
@@ -780,6 +862,45 @@ def test_events_without_an_id_are_given_one_unless_that_is_not_wanted() -> None:
     with LocalIterable() as iterable:
         run(work)
     assert [each.message_id is not None for each in told] == [True, False]
+
+
+def test_a_cancellation_that_a_callback_or_a_translator_makes_is_its_own_fault(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def cancels(*_: Any) -> Any:
+        raise asyncio.CancelledError
+
+    class Store:
+        write = cancels
+
+    async def work() -> None:
+        async with made(iterable, on_request=cancels) as to:
+            assert (await to.send(track(0))).name == "delivered"
+            outcomes = [each async for each in to.send_all([track(1)])]
+            assert names(outcomes) == ["delivered"]
+        async with made(iterable, translator=cancels) as to:
+            assert (await to.send(track(0))).name == "rejected"
+            outcomes = [each async for each in to.send_all([track(1), track(2)])]
+            assert names(outcomes) == ["rejected"] * 2
+        async with made(iterable, dead_letters=Store()) as to:
+            assert (await to.send({"type": "track"})).name == "retryable"
+
+    with LocalIterable() as iterable:
+        run(work)
+    assert "on_request raised; no more of it is logged" in caplog.text
+
+
+def test_a_coroutine_function_is_no_on_request() -> None:
+    async def tell(_: Any) -> None:
+        raise AssertionError
+
+    class Teller:
+        async def __call__(self, _: Any) -> None:
+            raise AssertionError
+
+    for wrong in (tell, Teller()):
+        with pytest.raises(TypeError, match="on_request: must be a function that is no coroutine"):
+            made("http://localhost:9", on_request=wrong)
 
 
 def test_each_request_is_told_of() -> None:
