@@ -15,7 +15,7 @@ from itertools import count
 from math import inf
 from typing import Any, Final
 
-from iterable_destination.delivery.async_driver import AsyncDriver, end_tasks
+from iterable_destination.delivery.async_driver import AsyncDriver, Changes, end_tasks
 from iterable_destination.delivery.conclusion import Results
 from iterable_destination.delivery.failures import (
     CLOSED,
@@ -69,8 +69,7 @@ class AsyncBackground:
         self._on_end: Final = on_end
         self._slices: Final = Slices(clock)
         self._numbers: Final = count()
-        #: Set, and cleared at once, when something has changed.
-        self._changed: Final = asyncio.Event()
+        self._changes: Final = Changes()
         #: How many events have no told outcome, and how many of these are being told.
         self._left = self._in_hand = 0
         #: Whether dead letters may be being written.
@@ -86,7 +85,7 @@ class AsyncBackground:
         self.is_over = False
         self._ending: asyncio.Task[None] | None = None
         self._teller: Final = asyncio.create_task(self._tell())
-        self._teller.add_done_callback(lambda _: self._announce())
+        self._teller.add_done_callback(lambda _: self._changes.announce())
 
     @property
     def waiting(self) -> int:
@@ -124,8 +123,7 @@ class AsyncBackground:
         self._driver.finish()
         try:
             async with asyncio.timeout(None if timeout == inf else timeout):
-                while not self._is_done:
-                    await self._changed.wait()
+                await self._changes.wait_until(lambda: self._is_done)
         except TimeoutError:
             pass
         finally:
@@ -177,12 +175,7 @@ class AsyncBackground:
 
     def _shorten(self, deadline: float) -> None:
         self._deadline = min(self._deadline, deadline)
-        self._announce()
-
-    def _announce(self) -> None:
-        """Wake all who wait for a change."""
-        self._changed.set()
-        self._changed.clear()
+        self._changes.announce()
 
     async def _end(self) -> None:
         """End delivery when nothing is left, or at the deadline, which may come nearer."""
@@ -200,7 +193,7 @@ class AsyncBackground:
             await self._driver.close()
             await self._wait(self._teller.done, REPORTING)
             while self._is_concluding:  # it is on_outcome that is cut short, not what is written
-                await self._changed.wait()
+                await self._changes.wait_until(lambda: not self._is_concluding)
                 await asyncio.wait([self._teller], timeout=REPORTING)
             await end_tasks([self._teller])
             if self._left:
@@ -210,7 +203,7 @@ class AsyncBackground:
                 await self._on_end()
             finally:
                 self.is_over = True
-                self._announce()
+                self._changes.announce()
 
     async def _wait(self, is_so: Callable[[], bool], more: float) -> None:
         """Wait until something is so, or so many seconds after the deadline."""
@@ -218,7 +211,7 @@ class AsyncBackground:
         while not is_so() and (until := self._deadline + more) > loop.time():
             try:
                 async with asyncio.timeout_at(None if until == inf else until):
-                    await self._changed.wait()
+                    await self._changes.wait_until(lambda: is_so() or self._deadline + more < until)
             except TimeoutError:
                 return
 
@@ -243,12 +236,12 @@ class AsyncBackground:
             return []
         finally:
             self._is_concluding = False
-            self._announce()
+            self._changes.announce()
 
     def _count_told(self, number: int) -> None:
         self._in_hand -= number
         self._left -= number
-        self._announce()
+        self._changes.announce()
 
     async def _call(self, outcome: Outcome) -> None:
         """Call ``on_outcome``. Its own fault stops nothing, only that this task is cancelled."""

@@ -384,8 +384,9 @@ class AsyncDestination(LoopBound):
         To be called where the event loop runs. ``on_outcome`` is called there with each outcome,
         one at a time; it is a function, or a coroutine function, which is awaited before the next
         outcome is told. What it raises is logged. None calls nothing. Events wait in memory,
-        ``capacity`` of them at most, at least 1, until :meth:`close`: what waits when the event
-        loop ends without that is lost. ``stamp_missing`` is as for :meth:`Destination.start`.
+        ``capacity`` of them at most, at least 1, and as many more whose outcomes are being told,
+        until :meth:`close`: what waits when the event loop ends without that is lost.
+        ``stamp_missing`` is as for :meth:`Destination.start`.
 
         Raises :exc:`RuntimeError` if it was called before, and :exc:`ValueError` for a capacity
         below 1.

@@ -14,8 +14,8 @@ So nothing waits that could go. A task takes itself out of what is in flight bef
 a callback that runs later: that would count it as one in flight still, and the last one would find
 no room for what waits behind it.
 
-All of it runs in one thread, so there is no lock. Whoever waits for results or for room waits for
-one event, which is set at each change, and then looks again.
+All of it runs in one thread, so there is no lock. Whoever waits for results or for room is
+woken at each change, and then looks again.
 """
 
 from __future__ import annotations
@@ -77,6 +77,23 @@ async def make_request_in_loop(
         raise interruption
 
 
+class Changes:
+    """Wakes all who wait in an event loop whenever something has changed."""
+
+    def __init__(self) -> None:
+        self._changed: Final = asyncio.Event()
+
+    def announce(self) -> None:
+        """Say that something has changed."""
+        self._changed.set()
+        self._changed.clear()
+
+    async def wait_until(self, is_so: Callable[[], bool]) -> None:
+        """Wait until something is so, which is asked now, and after each change."""
+        while not is_so():
+            await self._changed.wait()
+
+
 class AsyncDriver:
     """Takes envelopes, makes their requests in tasks, and gives results.
 
@@ -92,9 +109,8 @@ class AsyncDriver:
         clock: Callable[[], float],
         max_concurrency: int,
     ) -> None:
-        #: Set, and cleared at once, when something has changed.
-        self._changed: Final = asyncio.Event()
-        self._scheduler: Final = SafeScheduler(policy, self._announce)
+        self._changes: Final = Changes()
+        self._scheduler: Final = SafeScheduler(policy, self._changes.announce)
         self._send: Final = send
         self._clock: Final = clock
         self._max_concurrency: Final = max_concurrency
@@ -130,7 +146,7 @@ class AsyncDriver:
         if self._scheduler.add(envelope, keys, self._clock()):
             self._look_soon()
         elif self._scheduler.has_results:
-            self._announce()
+            self._changes.announce()
 
     def finish(self) -> None:
         """Send incomplete bulk requests too: no more envelopes come for now."""
@@ -148,8 +164,7 @@ class AsyncDriver:
 
     async def wait_for_room(self) -> None:
         """Wait until more envelopes should be submitted, or the driver is closed."""
-        while self._scheduler.is_full and not self._is_closed:
-            await self._changed.wait()
+        await self._changes.wait_until(lambda: self._is_closed or not self._scheduler.is_full)
 
     async def take_results(self, wait: float | None = None) -> Results:
         """Take what was settled since the last call, and wait for that if nothing was.
@@ -158,19 +173,18 @@ class AsyncDriver:
         """
         try:
             async with asyncio.timeout(wait):
-                while not (self._scheduler.has_results or self.is_over):
-                    await self._changed.wait()
+                await self._changes.wait_until(lambda: self._scheduler.has_results or self.is_over)
         except TimeoutError:
             return []
         results = self._scheduler.take()
-        self._announce()  # there is room
+        self._changes.announce()  # there is room
         return results
 
     def abandon(self) -> None:
         """Settle everything at once; what is in flight is broken off when the driver is closed."""
         self._is_abandoned = True
         self._scheduler.abandon()
-        self._announce()
+        self._changes.announce()
 
     async def close(self, *, wait: float = CLOSING) -> None:
         """Send nothing more, and end the tasks.
@@ -181,18 +195,13 @@ class AsyncDriver:
         self._is_closed = True
         self._cancel_look()
         self._scheduler.stop()
-        self._announce()
+        self._changes.announce()
         tasks = [task for task in self._tasks.values() if task is not None]
         try:
             if tasks and not self._is_abandoned:
                 await asyncio.wait(tasks, timeout=wait)
         finally:
             await end_tasks(tasks)
-
-    def _announce(self) -> None:
-        """Wake all who wait for a change."""
-        self._changed.set()
-        self._changed.clear()
 
     def _look_soon(self) -> None:
         """Look when the one who hands in lets others have their turn: more may come until then."""
@@ -210,7 +219,7 @@ class AsyncDriver:
             self._begin_requests()
         finally:
             self._is_looking = False
-        self._announce()
+        self._changes.announce()
 
     def _begin_requests(self) -> None:
         self._cancel_look()
@@ -248,7 +257,7 @@ class AsyncDriver:
         self._is_closed = True
         self._cancel_look()
         self._scheduler.abandon()
-        self._announce()
+        self._changes.announce()
 
     def _cancel_look(self) -> None:
         if self._next_look is not None:
