@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
 from contextlib import aclosing, suppress
 from functools import partial
@@ -22,9 +23,9 @@ from iterable_destination.delivery.async_driver import (
 from iterable_destination.delivery.conclusion import Concluder, Results
 from iterable_destination.delivery.engine.bulk import ITERABLE_BULK_ENDPOINTS
 from iterable_destination.delivery.engine.counters import Counters
-from iterable_destination.delivery.engine.envelope import Batch
+from iterable_destination.delivery.engine.envelope import Batch, Envelope
 from iterable_destination.delivery.engine.policy import DeliveryPolicy
-from iterable_destination.delivery.engine.rate_limiter import RateLimiters
+from iterable_destination.delivery.engine.rate_limiter import RateLimiter, RateLimiters
 from iterable_destination.delivery.engine.retry import RetryPolicy
 from iterable_destination.delivery.engine.scheduler import Scheduler
 from iterable_destination.delivery.exchanges import ExchangeReporter
@@ -91,6 +92,14 @@ class _Session:
         self.closed: Final = asyncio.Event()
         #: Those of each :meth:`AsyncDestination.send_all`.
         self.drivers: Final[set[AsyncDriver]] = set()
+        #: Held by the :meth:`AsyncDestination.send` that is the next to go when a rate allows it.
+        self.turns: Final[defaultdict[RateLimiter, asyncio.Lock]] = defaultdict(asyncio.Lock)
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep for some seconds, or until it is closed."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.closed.wait()
 
     async def close(self) -> None:
         """Let nothing be sent any more, and break off what is in flight in the drivers."""
@@ -217,7 +226,7 @@ class AsyncDestination(LoopBound):
             scheduler.add(envelope, keys, self._clock())
             scheduler.finished = True
             while not scheduler.settled:
-                await self._make_next_request(session, scheduler, deadline)
+                await self._make_next_request(session, envelope, scheduler, deadline)
         except Exception as error:  # noqa: BLE001 - a fault of ours is no reason to raise
             log_crash(error)
             outcome = build_interrupted(envelope, error)
@@ -226,9 +235,9 @@ class AsyncDestination(LoopBound):
         return (await self._conclude(list(scheduler.settled)))[0]
 
     async def _make_next_request(
-        self, session: _Session, scheduler: Scheduler, deadline: float
+        self, session: _Session, envelope: Envelope, scheduler: Scheduler, deadline: float
     ) -> None:
-        """Make the next request of a scheduler, or sleep until it may be sent."""
+        """Make the next request of an envelope, or sleep until it may be sent."""
         has_to_wait = session.singles.locked()
         async with session.singles:
             now = self._clock()
@@ -247,9 +256,15 @@ class AsyncDestination(LoopBound):
         if step > deadline:
             scheduler.stop(NotSent(ENDPOINT_BUSY))
             return
-        with suppress(TimeoutError):
-            async with asyncio.timeout(step - now):
-                await session.closed.wait()
+        limiter = self._policy.rate_limiters.of(envelope.calls[envelope.call_index].endpoint)
+        if limiter.available_at(now) < step:  # the next attempt has to wait
+            await session.sleep(step - now)
+            return
+        async with session.turns[limiter]:  # else all who wait for it would wake at once
+            now = self._clock()
+            await session.sleep(limiter.available_at(now) - now)
+            if self._clock() > deadline:
+                scheduler.stop(NotSent(ENDPOINT_BUSY))
 
     async def _request(self, batch: Batch, stop_at: float = inf) -> ApiResponse:
         timeout = None if stop_at == inf else max(stop_at - self._clock(), 0.001)

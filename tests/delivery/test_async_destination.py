@@ -30,7 +30,7 @@ from iterable_destination import (
     Settings,
     errors,
 )
-from iterable_destination.delivery import async_driver, safe_scheduler
+from iterable_destination.delivery import async_destination, async_driver, safe_scheduler
 from iterable_destination.delivery.engine.scheduler import Scheduler
 from iterable_destination.delivery.policies import Runtime
 from iterable_destination.testing import (
@@ -512,6 +512,46 @@ def test_single_sends_at_once_are_bounded() -> None:
 
     run(work)
     assert client.most == 4
+
+
+def test_of_many_sends_that_wait_for_a_rate_one_wakes_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = count()
+
+    class Asked(Scheduler):
+        def next(self, now: float) -> Any:
+            next(asked)
+            return super().next(now)
+
+    monkeypatch.setattr(async_destination, "Scheduler", Asked)
+
+    async def work() -> None:
+        rates = {"/api/commerce/trackPurchase": 200.0}
+        async with AsyncDestination(
+            Settings(api_key="k"), client=InstantClient(1), rate_limits=rates
+        ) as to:
+            outcomes = await asyncio.gather(*[to.send(order(n, f"u-{n}")) for n in range(200)])
+            assert names(outcomes) == ["delivered"] * 200
+
+    run(work)
+    assert next(asked) < 200 * 5
+
+
+def test_sends_that_wait_for_a_rate_end_by_the_deadline() -> None:
+    async def work() -> None:
+        async with AsyncDestination(
+            Settings(api_key="k"),
+            client=InstantClient(1),
+            rate_limits={"/api/commerce/trackPurchase": 10.0},
+            retry=RetryPolicy(deadline=0.5),
+        ) as to:
+            outcomes = await asyncio.gather(*[to.send(order(n, f"u-{n}")) for n in range(30)])
+            found = Counter(names(outcomes))
+            assert found.keys() == {"delivered", "retryable"}
+            assert found["delivered"] <= 7
+
+    run(work, 3)
 
 
 def test_a_single_send_has_the_outcomes_of_every_kind(tmp_path: Path) -> None:
