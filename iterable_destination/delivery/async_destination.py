@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from functools import partial
+from inspect import iscoroutinefunction
 from math import inf
 from typing import Any, Final, Protocol, Self
 
@@ -21,9 +23,9 @@ from iterable_destination.delivery.async_driver import (
 from iterable_destination.delivery.conclusion import Concluder, Results
 from iterable_destination.delivery.engine.bulk import ITERABLE_BULK_ENDPOINTS
 from iterable_destination.delivery.engine.counters import Counters
-from iterable_destination.delivery.engine.envelope import Batch
+from iterable_destination.delivery.engine.envelope import Batch, Envelope
 from iterable_destination.delivery.engine.policy import DeliveryPolicy
-from iterable_destination.delivery.engine.rate_limiter import RateLimiters
+from iterable_destination.delivery.engine.rate_limiter import RateLimiter, RateLimiters
 from iterable_destination.delivery.engine.retry import RetryPolicy
 from iterable_destination.delivery.engine.scheduler import Scheduler
 from iterable_destination.delivery.exchanges import ExchangeReporter
@@ -47,7 +49,7 @@ from iterable_destination.delivery.slices import Slices
 from iterable_destination.errors import NotSent
 from iterable_destination.io.async_client import AsyncClient
 from iterable_destination.io.dead_letters import DeadLetterStore
-from iterable_destination.io.event_loop import LoopBound
+from iterable_destination.io.event_loop import LoopBound, raise_cancellation
 from iterable_destination.mapping.translate import Translate, translator_for
 from iterable_destination.model.bounds import check_count, check_timeout
 from iterable_destination.model.endpoints import DELIVERY_PATHS, Endpoint
@@ -61,6 +63,7 @@ from iterable_destination.typing import Event
 #: The most requests that can be in flight at once.
 MAX_CONCURRENCY: Final = 512
 _DEFAULT_CONCURRENCY: Final = 64
+_NO_COROUTINE: Final = "on_request: must be a function that is no coroutine function, or None"
 
 
 class AsyncRequestClient(Protocol):
@@ -78,6 +81,34 @@ class AsyncRequestClient(Protocol):
 
     async def close(self) -> object:
         """Close the connections."""
+
+
+class _Session:
+    """What goes on in one event loop, from the first use until it is closed."""
+
+    def __init__(self, max_concurrency: int) -> None:
+        #: Held by each :meth:`AsyncDestination.send` while it makes a request.
+        self.singles: Final = asyncio.Semaphore(max_concurrency)
+        self.closed: Final = asyncio.Event()
+        #: Those of each :meth:`AsyncDestination.send_all`.
+        self.drivers: Final[set[AsyncDriver]] = set()
+        #: Held by the :meth:`AsyncDestination.send` that is the next to go when a rate allows it.
+        self.turns: Final[defaultdict[RateLimiter, asyncio.Lock]] = defaultdict(asyncio.Lock)
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep for some seconds, or until it is closed."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.closed.wait()
+
+    async def close(self) -> None:
+        """Let nothing be sent any more, and break off what is in flight in the drivers."""
+        self.closed.set()
+        drivers = list(self.drivers)
+        for driver in drivers:
+            driver.abandon()
+        for driver in drivers:
+            await driver.close()
 
 
 class AsyncDestination(LoopBound):
@@ -112,10 +143,13 @@ class AsyncDestination(LoopBound):
         that is passed in is closed by its owner. ``max_concurrency`` requests at most are in flight
         at once, 1 to 512: in each :meth:`send_all`, in the background, and of all :meth:`send`.
         ``dead_letters`` are written in another thread, since that waits for a disk. ``on_request``
-        is called in the event loop, so it must be quick. The others are as for
-        :class:`Destination`, and so are the errors; raises :exc:`ImportError` without aiohttp.
+        is called in the event loop, so it must be quick, and no coroutine function, for which
+        :exc:`TypeError` is raised. The others are as for :class:`Destination`, and so are the
+        errors; raises :exc:`ImportError` without aiohttp.
         """
         check_count("max_concurrency", max_concurrency, MAX_CONCURRENCY)
+        if iscoroutinefunction(on_request) or iscoroutinefunction(type(on_request).__call__):
+            raise TypeError(_NO_COROUTINE)
         by_settings = translator_for(settings)  # raises for mistakes in the mappings
         runtime = _runtime or Runtime()
         self._url: Final = settings.url
@@ -140,8 +174,7 @@ class AsyncDestination(LoopBound):
         self._client: Final[AsyncRequestClient] = (
             AsyncClient(with_any_key(settings), clock=runtime.clock) if client is None else client
         )
-        #: Held by each :meth:`send` while it makes a request.
-        self._singles = asyncio.Semaphore(max_concurrency)
+        self._session = _Session(max_concurrency)
         self._background: AsyncBackground | None = None
 
     def __repr__(self) -> str:
@@ -184,6 +217,7 @@ class AsyncDestination(LoopBound):
         or was not.
         """
         self.enter_loop()
+        session = self._session
         envelope, keys = self._preparer.prepare(index, event)
         envelope.single = True  # nothing comes that it could go together with
         scheduler = Scheduler(self._policy)
@@ -192,7 +226,7 @@ class AsyncDestination(LoopBound):
             scheduler.add(envelope, keys, self._clock())
             scheduler.finished = True
             while not scheduler.settled:
-                await self._make_next_request(scheduler, deadline)
+                await self._make_next_request(session, envelope, scheduler, deadline)
         except Exception as error:  # noqa: BLE001 - a fault of ours is no reason to raise
             log_crash(error)
             outcome = build_interrupted(envelope, error)
@@ -200,11 +234,16 @@ class AsyncDestination(LoopBound):
             return (await self._conclude([(envelope, outcome)]))[0]
         return (await self._conclude(list(scheduler.settled)))[0]
 
-    async def _make_next_request(self, scheduler: Scheduler, deadline: float) -> None:
-        """Make the next request of a scheduler, or sleep until it may be sent."""
-        has_to_wait = self._singles.locked()
-        async with self._singles:
+    async def _make_next_request(
+        self, session: _Session, envelope: Envelope, scheduler: Scheduler, deadline: float
+    ) -> None:
+        """Make the next request of an envelope, or sleep until it may be sent."""
+        has_to_wait = session.singles.locked()
+        async with session.singles:
             now = self._clock()
+            if session.closed.is_set():
+                scheduler.stop()
+                return
             if has_to_wait and now > deadline:
                 scheduler.stop(NotSent(ENDPOINT_BUSY))
                 return
@@ -217,7 +256,15 @@ class AsyncDestination(LoopBound):
         if step > deadline:
             scheduler.stop(NotSent(ENDPOINT_BUSY))
             return
-        await asyncio.sleep(step - now)
+        limiter = self._policy.rate_limiters.of(envelope.calls[envelope.call_index].endpoint)
+        if limiter.available_at(now) < step:  # the next attempt has to wait
+            await session.sleep(step - now)
+            return
+        async with session.turns[limiter]:  # else all who wait for it would wake at once
+            now = self._clock()
+            await session.sleep(limiter.available_at(now) - now)
+            if self._clock() > deadline:
+                scheduler.stop(NotSent(ENDPOINT_BUSY))
 
     async def _request(self, batch: Batch, stop_at: float = inf) -> ApiResponse:
         timeout = None if stop_at == inf else max(stop_at - self._clock(), 0.001)
@@ -248,7 +295,8 @@ class AsyncDestination(LoopBound):
 
         As :meth:`Destination.send_all`, with these differences. ``events`` may be an asynchronous
         iterable as well. It is read in a task of its own, so outcomes come also while reading
-        waits. After some milliseconds of work others in the event loop have their turn.
+        waits, and when ``timeout`` is over an asynchronous one is read no further. After some
+        milliseconds of work others in the event loop have their turn.
 
         Leaving the iterator early ends delivery; an event without an outcome was sent or was not.
         Python closes an iterator that is left when it is not referenced any more; to do it at once,
@@ -267,8 +315,12 @@ class AsyncDestination(LoopBound):
         self, events: Any, policy: DeliveryPolicy, prepare: Prepare
     ) -> AsyncGenerator[Outcome, None]:
         self.enter_loop()
+        session = self._session
         driver = self._make_driver(policy)
-        feeder = asyncio.create_task(self._feed(driver, events, prepare))
+        session.drivers.add(driver)
+        read_until = policy.stop_at if isinstance(events, AsyncIterable) else inf
+        feeder = asyncio.create_task(self._feed(driver, events, prepare, read_until))
+        feeder.add_done_callback(lambda _: driver.end_input())  # also if it never began
         slices = Slices(self._clock)
         try:
             while not driver.is_over:
@@ -277,7 +329,8 @@ class AsyncDestination(LoopBound):
                     yield outcome
                     if slices.is_over:
                         await slices.pause()
-            await feeder  # which raises what reading raised
+            if feeder.done() or not driver.is_closed:
+                await feeder  # which raises what reading raised
         except asyncio.CancelledError:
             driver.abandon()
             raise
@@ -286,22 +339,33 @@ class AsyncDestination(LoopBound):
                 await end_tasks([feeder])
             finally:
                 await driver.close()
+                session.drivers.discard(driver)
 
-    async def _feed(self, driver: AsyncDriver, events: Any, prepare: Prepare) -> None:
-        """Submit events as capacity allows, and let others have their turn."""
+    async def _feed(
+        self, driver: AsyncDriver, events: Any, prepare: Prepare, read_until: float
+    ) -> None:
+        """Submit events as capacity allows, and let others have their turn.
+
+        Reads until some moment at most, also if the input waits then; inf sets no bound.
+        """
         slices = Slices(self._clock)
         index = 0
+        limit = asyncio.timeout(None if read_until == inf else max(read_until - self._clock(), 0))
         try:
-            async with aclosing(_each(events)) as each:
+            async with limit, aclosing(_each(events)) as each:
                 async for event in each:
+                    raise_cancellation()
+                    if driver.is_closed:
+                        return
                     driver.submit(*prepare(index, event))
                     index += 1
                     if driver.is_full:
                         await driver.wait_for_room()
                     if slices.is_over:
                         await slices.pause()
-        finally:
-            driver.end_input()
+        except TimeoutError:
+            if not limit.expired():
+                raise  # it is the input's own
 
     async def _take_results(self, driver: AsyncDriver, stop_at: float) -> Results:
         """Wait for results until some moment; abandon what is pending then."""
@@ -335,8 +399,9 @@ class AsyncDestination(LoopBound):
         To be called where the event loop runs. ``on_outcome`` is called there with each outcome,
         one at a time; it is a function, or a coroutine function, which is awaited before the next
         outcome is told. What it raises is logged. None calls nothing. Events wait in memory,
-        ``capacity`` of them at most, at least 1, until :meth:`close`: what waits when the event
-        loop ends without that is lost. ``stamp_missing`` is as for :meth:`Destination.start`.
+        ``capacity`` of them at most, at least 1, and as many more whose outcomes are being told,
+        until :meth:`close`: what waits when the event loop ends without that is lost.
+        ``stamp_missing`` is as for :meth:`Destination.start`.
 
         Raises :exc:`RuntimeError` if it was called before, and :exc:`ValueError` for a capacity
         below 1.
@@ -362,8 +427,8 @@ class AsyncDestination(LoopBound):
 
         It waits for nothing, so it is no coroutine. The number is the ``index`` of its outcome. The
         event is read here, and may be changed afterwards. Raises :exc:`~errors.QueueFull` if the
-        queue is full, and :exc:`~errors.NotSent` if the destination is closed; the event was not
-        taken then. Raises :exc:`RuntimeError` before :meth:`start`.
+        queue is full, and :exc:`~errors.NotSent` if the destination is closed, or its tasks were
+        cancelled; the event was not taken then. Raises :exc:`RuntimeError` before :meth:`start`.
         """
         background = self._require_background()
         if not background.is_closed:
@@ -373,12 +438,16 @@ class AsyncDestination(LoopBound):
     async def flush(self, timeout: float | None = None) -> int:  # noqa: ASYNC109 - no error
         """Send what waits, and return how many events are not settled when time runs out.
 
-        ``timeout`` is seconds, at least 0; None waits until nothing is left. In ``on_outcome`` it
-        waits for nothing. Raises :exc:`RuntimeError` before :meth:`start`, and :exc:`ValueError`
-        for a timeout below 0.
+        0 after :meth:`close`.
+
+        ``timeout`` is seconds, at least 0; None waits until nothing is left. In ``on_outcome``, and
+        in a task that this began and waits for, it waits for nothing. Raises :exc:`RuntimeError`
+        before :meth:`start`, and :exc:`ValueError` for a timeout below 0.
         """
         check_timeout(timeout)
         background = self._require_background()
+        if background.is_over:
+            return 0
         self.enter_loop()
         return await background.flush(timeout)
 
@@ -395,9 +464,11 @@ class AsyncDestination(LoopBound):
 
         Returns how many events were left after ``timeout`` seconds, at least 0; None waits until
         nothing is left, the default is half a minute. Those end as retryable or unknown. An
-        ``on_outcome`` that is not done half a second later is cancelled. 0 if nothing was started.
+        ``on_outcome`` that is not done half a second later is cancelled; dead letters are written
+        whatever time that takes. 0 if nothing was started.
         If this is cancelled, delivery ends at once, what has no told outcome yet has none, and the
-        connections are closed. A :meth:`send` or :meth:`send_all` that still goes on breaks off.
+        connections are closed. A :meth:`send` or :meth:`send_all` that still goes on breaks off:
+        nothing more is read or sent, and what was read ends as retryable or unknown.
         Raises :exc:`ValueError` for a timeout below 0.
         """
         check_timeout(timeout)
@@ -408,10 +479,13 @@ class AsyncDestination(LoopBound):
         return 0
 
     async def _close_client(self) -> None:
-        self._singles = asyncio.Semaphore(self._max_concurrency)
+        session, self._session = self._session, _Session(self._max_concurrency)
         self.leave_loop()
-        if self._owns_client:
-            await self._client.close()
+        try:
+            await session.close()
+        finally:
+            if self._owns_client:
+                await self._client.close()
 
 
 async def _each(events: Any) -> AsyncGenerator[Any, None]:

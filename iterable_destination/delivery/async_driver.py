@@ -14,14 +14,15 @@ So nothing waits that could go. A task takes itself out of what is in flight bef
 a callback that runs later: that would count it as one in flight still, and the last one would find
 no room for what waits behind it.
 
-All of it runs in one thread, so there is no lock. Whoever waits for results or for room waits for
-one event, which is set at each change, and then looks again.
+All of it runs in one thread, so there is no lock. Whoever waits for results or for room is
+woken at each change, and then looks again.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from math import inf
 from typing import Final
 
@@ -29,10 +30,15 @@ from iterable_destination.delivery.conclusion import Results
 from iterable_destination.delivery.engine.envelope import Batch, Envelope
 from iterable_destination.delivery.engine.policy import DeliveryPolicy
 from iterable_destination.delivery.engine.scheduler import Scheduler
+from iterable_destination.delivery.failures import log_left_task
 from iterable_destination.delivery.safe_scheduler import SafeScheduler, log_crash
 from iterable_destination.delivery.worker_pool import CLOSING, break_off
 from iterable_destination.errors import ApiError
+from iterable_destination.io.event_loop import is_cancelled
 from iterable_destination.model.responses import ApiResponse
+
+#: Seconds that a task has to end after it was cancelled.
+_ENDING: Final = 2.0
 
 #: Makes a batch's request, and returns the response or raises an :exc:`ApiError`.
 Send = Callable[[Batch], Awaitable[ApiResponse]]
@@ -47,8 +53,8 @@ async def make_request_in_loop(
     """Make the request of a batch, and report its response or error to the scheduler.
 
     Whatever ``send`` raises other than an :exc:`ApiError` is a fault of this program or its
-    machine: the batch may have been applied, and is not tried again. What is no :exc:`Exception`,
-    such as a cancellation, is raised after that.
+    machine: the batch may have been applied, and is not tried again. That this task is cancelled,
+    and whatever else is no :exc:`Exception`, is raised after that.
     """
     interruption = None
     try:
@@ -57,7 +63,9 @@ async def make_request_in_loop(
         failure = error
     except BaseException as error:  # noqa: BLE001 - settled, and raised below
         failure = break_off(batch, error)
-        if isinstance(error, Exception):
+        if isinstance(error, Exception) or (
+            isinstance(error, asyncio.CancelledError) and not is_cancelled()
+        ):
             log_crash(error)
         else:
             interruption = error
@@ -67,6 +75,23 @@ async def make_request_in_loop(
     scheduler.on_error(batch, failure, clock())
     if interruption is not None:
         raise interruption
+
+
+class Changes:
+    """Wakes all who wait in an event loop whenever something has changed."""
+
+    def __init__(self) -> None:
+        self._changed: Final = asyncio.Event()
+
+    def announce(self) -> None:
+        """Say that something has changed."""
+        self._changed.set()
+        self._changed.clear()
+
+    async def wait_until(self, is_so: Callable[[], bool]) -> None:
+        """Wait until something is so, which is asked now, and after each change."""
+        while not is_so():
+            await self._changed.wait()
 
 
 class AsyncDriver:
@@ -84,13 +109,14 @@ class AsyncDriver:
         clock: Callable[[], float],
         max_concurrency: int,
     ) -> None:
-        #: Set, and cleared at once, when something has changed.
-        self._changed: Final = asyncio.Event()
-        self._scheduler: Final = SafeScheduler(policy, self._announce)
+        self._changes: Final = Changes()
+        self._scheduler: Final = SafeScheduler(policy, self._changes.announce)
         self._send: Final = send
         self._clock: Final = clock
         self._max_concurrency: Final = max_concurrency
-        self._tasks: Final[dict[Batch, asyncio.Task[None]]] = {}
+        #: What is in flight. A task that begins as soon as it is made is not known at first.
+        self._tasks: Final[dict[Batch, asyncio.Task[None] | None]] = {}
+        self._is_looking = False
         #: Looks when the time has come, or when others have had their turn.
         self._next_look: asyncio.Handle | None = None
         self._is_soon = False
@@ -104,6 +130,11 @@ class AsyncDriver:
         return self._scheduler.is_full
 
     @property
+    def is_closed(self) -> bool:
+        """Whether nothing more is sent."""
+        return self._is_closed
+
+    @property
     def is_over(self) -> bool:
         """Whether there are no results, and none will come."""
         if self._scheduler.has_results:
@@ -115,7 +146,7 @@ class AsyncDriver:
         if self._scheduler.add(envelope, keys, self._clock()):
             self._look_soon()
         elif self._scheduler.has_results:
-            self._announce()
+            self._changes.announce()
 
     def finish(self) -> None:
         """Send incomplete bulk requests too: no more envelopes come for now."""
@@ -133,8 +164,7 @@ class AsyncDriver:
 
     async def wait_for_room(self) -> None:
         """Wait until more envelopes should be submitted, or the driver is closed."""
-        while self._scheduler.is_full and not self._is_closed:
-            await self._changed.wait()
+        await self._changes.wait_until(lambda: self._is_closed or not self._scheduler.is_full)
 
     async def take_results(self, wait: float | None = None) -> Results:
         """Take what was settled since the last call, and wait for that if nothing was.
@@ -143,19 +173,18 @@ class AsyncDriver:
         """
         try:
             async with asyncio.timeout(wait):
-                while not (self._scheduler.has_results or self.is_over):
-                    await self._changed.wait()
+                await self._changes.wait_until(lambda: self._scheduler.has_results or self.is_over)
         except TimeoutError:
             return []
         results = self._scheduler.take()
-        self._announce()  # there is room
+        self._changes.announce()  # there is room
         return results
 
     def abandon(self) -> None:
         """Settle everything at once; what is in flight is broken off when the driver is closed."""
         self._is_abandoned = True
         self._scheduler.abandon()
-        self._announce()
+        self._changes.announce()
 
     async def close(self, *, wait: float = CLOSING) -> None:
         """Send nothing more, and end the tasks.
@@ -166,18 +195,13 @@ class AsyncDriver:
         self._is_closed = True
         self._cancel_look()
         self._scheduler.stop()
-        self._announce()
-        tasks = list(self._tasks.values())
+        self._changes.announce()
+        tasks = [task for task in self._tasks.values() if task is not None]
         try:
             if tasks and not self._is_abandoned:
                 await asyncio.wait(tasks, timeout=wait)
         finally:
             await end_tasks(tasks)
-
-    def _announce(self) -> None:
-        """Wake all who wait for a change."""
-        self._changed.set()
-        self._changed.clear()
 
     def _look_soon(self) -> None:
         """Look when the one who hands in lets others have their turn: more may come until then."""
@@ -188,6 +212,16 @@ class AsyncDriver:
 
     def _look(self) -> None:
         """Begin the requests that can be made now, and come again when others can."""
+        if self._is_looking:
+            return  # a task ended at once: whoever began it goes on
+        self._is_looking = True
+        try:
+            self._begin_requests()
+        finally:
+            self._is_looking = False
+        self._changes.announce()
+
+    def _begin_requests(self) -> None:
         self._cancel_look()
         while len(self._tasks) < self._max_concurrency and not self._is_closed:
             now = self._clock()
@@ -197,13 +231,33 @@ class AsyncDriver:
                 self._scheduler.recover(error)
                 break  # nothing is left that could be sent
             if isinstance(step, Batch):
-                self._tasks[step] = asyncio.create_task(self._make_request(step))
+                self._begin(step)
                 continue
             if step is not None and step < inf:
                 loop = asyncio.get_running_loop()
                 self._next_look = loop.call_later(step - now, self._look)
             break
-        self._announce()
+
+    def _begin(self, batch: Batch) -> None:
+        """Make a batch's request in a task, which may end before this returns."""
+        self._tasks[batch] = None
+        task = asyncio.create_task(self._make_request(batch))
+        if batch in self._tasks:
+            self._tasks[batch] = task
+            task.add_done_callback(partial(self._on_task_done, batch))
+
+    def _on_task_done(self, batch: Batch, task: asyncio.Task[None]) -> None:
+        """End delivery if a task was cancelled before it began, as if it had begun."""
+        if self._tasks.get(batch) is task:
+            del self._tasks[batch]
+            self._break_off()
+
+    def _break_off(self) -> None:
+        """Send nothing more: who cancels a request ends delivery, as the end of the loop does."""
+        self._is_closed = True
+        self._cancel_look()
+        self._scheduler.abandon()
+        self._changes.announce()
 
     def _cancel_look(self) -> None:
         if self._next_look is not None:
@@ -217,23 +271,26 @@ class AsyncDriver:
         except Exception as error:  # noqa: BLE001 - such as one of the clock
             self._scheduler.recover(error)
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():  # else it was raised by what was sent with
-                self._is_closed = True  # by close(), or since the event loop ends
-                self._scheduler.abandon()
-                raise
+            self._break_off()
+            raise
         finally:
             del self._tasks[batch]
             self._look()
 
 
 async def end_tasks(tasks: list[asyncio.Task[None]]) -> None:
-    """Cancel tasks and wait until they have ended; what they raise is not raised here."""
-    left = [task for task in tasks if not task.done()]
-    for task in left:
-        task.cancel()
-    if left:
-        await asyncio.wait(left)
+    """Cancel tasks and wait until they have ended; what they raise is not raised here.
+
+    One that goes on after it was cancelled twice is left.
+    """
+    for _ in range(2):
+        left = [task for task in tasks if not task.done()]
+        for task in left:
+            task.cancel()
+        if left:
+            await asyncio.wait(left, timeout=_ENDING)
     for task in tasks:
-        if task.done() and not task.cancelled():
+        if not task.done():
+            log_left_task(getattr(task.get_coro(), "__qualname__", "?"))
+        elif not task.cancelled():
             task.exception()  # it is known, and need not be logged

@@ -328,7 +328,8 @@ class BaseDestination(Closeable, ForkSafe):
         ``on_outcome`` is called with each outcome, in another thread; what it raises is logged.
         None calls nothing.
 
-        Without an ``outbox`` events wait in memory, ``capacity`` of them at most, at least 1. A
+        Without an ``outbox`` events wait in memory, ``capacity`` of them at most, at least 1, and
+        as many more whose outcomes are being told. A
         child process that is forked begins with an empty queue; the parent sends what waits. At
         the end of the interpreter the destination is closed, which waits for 30 seconds at most.
         ``stamp_missing`` gives a Segment event without a ``messageId`` a random one, and one that

@@ -6,6 +6,8 @@ import asyncio
 import logging
 import threading
 from contextlib import suppress
+from contextvars import copy_context
+from functools import partial
 from typing import Final
 
 from iterable_destination.delivery.engine.counters import Counters
@@ -51,36 +53,32 @@ class Concluder:
         written, these outcomes become retryable.
         """
         outcomes = [outcome for _, outcome in results]
-        if self._dead_letters is not None:
-            try:
-                _write(self._dead_letters, results, dead)
-            except Exception as error:  # noqa: BLE001 - the outcomes must be told whatever it was
-                return self._give_back(outcomes, error, dead)
-        return outcomes
+        if self._dead_letters is None:
+            return outcomes
+        return self._give_back(outcomes, _write(self._dead_letters, results, dead), dead)
 
     async def conclude_in_loop(self, results: Results) -> list[Outcome]:
-        """Do the same in an event loop: what is written is written in another thread."""
+        """Do the same in an event loop: what is written is written in another thread.
+
+        If it is cancelled that goes on, and still logs what it cannot write.
+        """
         outcomes = [outcome for _, outcome in results]
-        if self._dead_letters is not None and any(each.name in DEAD for each in outcomes):
-            try:
-                await asyncio.to_thread(_write, self._dead_letters, results, DEAD)
-            except Exception as error:  # noqa: BLE001 - the outcomes must be told whatever it was
-                return self._give_back(outcomes, error, DEAD)
-        return outcomes
+        if self._dead_letters is None or not any(each.name in DEAD for each in outcomes):
+            return outcomes
+        write = partial(copy_context().run, _write, self._dead_letters, results, DEAD)
+        try:
+            loop = asyncio.get_running_loop()
+            failure = await asyncio.shield(loop.run_in_executor(None, write))
+        except Exception as error:  # noqa: BLE001 - such as that there is no thread
+            failure = _log_failure(error)
+        return self._give_back(outcomes, failure, DEAD)
 
     def _give_back(
-        self, outcomes: list[Outcome], error: Exception, dead: frozenset[str]
+        self, outcomes: list[Outcome], failure: UnwritableFile | None, dead: frozenset[str]
     ) -> list[Outcome]:
         """Return outcomes, retryable where their dead letters could not be written."""
-        raise_interruption(error)
-        failure = (
-            error
-            if isinstance(error, UnwritableFile)
-            else UnwritableFile(f"writing it broke off with {type(error).__name__}")
-        )
-        with suppress(Exception):
-            fields = {"iterable_error": type(failure).__name__}
-            _log.error("dead letters cannot be written: %s", failure, extra=fields)
+        if failure is None:
+            return outcomes
         return [
             self._make_retryable(each, failure) if each.name in dead else each for each in outcomes
         ]
@@ -102,8 +100,29 @@ class Concluder:
         )
 
 
-def _write(dead_letters: DeadLetterStore, results: Results, dead: frozenset[str]) -> None:
-    dead_letters.write([_build_dead_letter(*each) for each in results if each[1].name in dead])
+def _write(
+    dead_letters: DeadLetterStore, results: Results, dead: frozenset[str]
+) -> UnwritableFile | None:
+    """Write dead letters, and return why they could not be written, if so."""
+    try:
+        dead_letters.write([_build_dead_letter(*each) for each in results if each[1].name in dead])
+    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - outcomes must be told
+        return _log_failure(error)
+    return None
+
+
+def _log_failure(error: BaseException) -> UnwritableFile:
+    if not isinstance(error, asyncio.CancelledError):  # of the store's own: it waits for nothing
+        raise_interruption(error)
+    failure = (
+        error
+        if isinstance(error, UnwritableFile)
+        else UnwritableFile(f"writing it broke off with {type(error).__name__}")
+    )
+    with suppress(Exception):
+        fields = {"iterable_error": type(failure).__name__}
+        _log.error("dead letters cannot be written: %s", failure, extra=fields)
+    return failure
 
 
 def _build_dead_letter(envelope: Envelope, outcome: Outcome) -> DeadLetter:

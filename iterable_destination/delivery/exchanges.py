@@ -10,9 +10,9 @@ from itertools import count
 from typing import Final
 
 from iterable_destination.delivery.engine.envelope import Batch
+from iterable_destination.delivery.failures import raise_from_outside
 from iterable_destination.errors import AmbiguousAnswer, ApiError
 from iterable_destination.model.exchange import Exchange
-from iterable_destination.model.interruptions import raise_interruption
 from iterable_destination.model.responses import ApiResponse
 
 _log: Final = logging.getLogger("iterable_destination.delivery")
@@ -86,7 +86,7 @@ class ExchangeReporter:
             self._on_request(exchange)
         except BaseException as fault:  # noqa: BLE001 - the callback's own fault stops nothing
             if not in_worker or threading.current_thread() is threading.main_thread():
-                raise_interruption(fault)
+                raise_from_outside(fault)
             if next(self._failures) == 0:
                 with suppress(Exception):  # nor does that of a handler
                     fields = {"iterable_error": type(fault).__name__}

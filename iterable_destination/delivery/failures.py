@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from contextlib import suppress
 from typing import Final
 
 from iterable_destination.errors import QueueFull
+from iterable_destination.model.interruptions import raise_interruption
 from iterable_destination.model.outcomes import Outcome
 
 _log: Final = logging.getLogger("iterable_destination.delivery")
@@ -19,6 +21,19 @@ CLOSE_TIMEOUT: Final = 30.0
 CLOSED: Final = "the destination is closed"
 NOT_STARTED: Final = "start() was not called"
 STARTED: Final = "start() was already called"
+
+
+def raise_from_outside(error: BaseException) -> None:
+    """Raise what came from a signal handler, as :func:`raise_interruption` does; else do nothing.
+
+    To be called for what foreign code raised that waits for nothing. A
+    :exc:`asyncio.CancelledError` is a fault of that code then: nobody can have cancelled it.
+    """
+    found: BaseException | None = error
+    while isinstance(found, asyncio.CancelledError):
+        found = found.__cause__ or found.__context__
+    if found is not None:
+        raise_interruption(found)
 
 
 def build_queue_full(waiting: int) -> QueueFull:
@@ -39,6 +54,20 @@ def log_left(left: int) -> None:
     )
     with suppress(Exception):  # a handler of the caller's
         _log.warning(message, left, extra={"iterable_events": left})
+
+
+def log_untold(number: int) -> None:
+    """Log how many outcomes were not told when delivery ended."""
+    message = "%d outcome was not told" if number == 1 else "%d outcomes were not told"
+    with suppress(Exception):  # a handler of the caller's
+        _log.warning(message, number, extra={"iterable_events": number})
+
+
+def log_left_task(name: str) -> None:
+    """Log that a task goes on, in code of the caller's, though it was cancelled."""
+    with suppress(Exception):  # a handler of the caller's
+        fields = {"iterable_task": name}
+        _log.warning("a task that was cancelled did not end, and is left", extra=fields)
 
 
 def log_callback_failure(error: BaseException, outcome: Outcome) -> None:

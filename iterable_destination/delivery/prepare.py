@@ -25,7 +25,7 @@ from iterable_destination.delivery.engine.linked_keys import (
     ordering_keys,
     outside_key,
 )
-from iterable_destination.delivery.failures import log_without_content
+from iterable_destination.delivery.failures import log_without_content, raise_from_outside
 from iterable_destination.errors import (
     DropEvent,
     EventNotSupported,
@@ -40,7 +40,6 @@ from iterable_destination.errors import (
 )
 from iterable_destination.model import endpoints
 from iterable_destination.model.calls import WITH_ID, EncodedCall, Identity, UpdateEmail
-from iterable_destination.model.interruptions import raise_interruption
 from iterable_destination.model.json_copy import unreadable_problem
 from iterable_destination.model.outcomes import Outcome, Rejected, Retryable, Skipped
 from iterable_destination.model.records import EventRecord, Record, as_record
@@ -136,7 +135,7 @@ class Preparer:
         try:
             return self._prepare(record)
         except BaseException as error:  # noqa: BLE001 - it is the event's outcome
-            raise_interruption(error)
+            raise_from_outside(error)
             return self._reject_unreadable(record, error)
 
     def _prepare(self, record: Record) -> Prepared:
@@ -147,7 +146,7 @@ class Preparer:
         try:
             translation = self._target.translate(event)
         except BaseException as error:  # noqa: BLE001 - it is the event's outcome
-            raise_interruption(error)
+            raise_from_outside(error)
             refusal = _as_refusal(error)
             header = self._find_header(EventRecord(record.index, event), refusal)
             return self._refuse(record, refusal, header, event)
@@ -257,7 +256,7 @@ class Preparer:
         try:
             return self._target.read_header(record.event())
         except Exception as error:  # noqa: BLE001 - values may raise anything
-            raise_interruption(error)
+            raise_from_outside(error)
             return None, None
 
     def _call_id(self, message_id: str | None) -> str | None:
@@ -287,7 +286,7 @@ def _as_record(index: int, source: Any) -> Record:
     try:
         return as_record(index, source)
     except Exception as error:  # noqa: BLE001 - such as a proxy without an object
-        raise_interruption(error)
+        raise_from_outside(error)
         return EventRecord(index, source)
 
 

@@ -11,6 +11,24 @@ _ANOTHER: Final = (
 )
 
 
+def is_cancelled() -> bool:
+    """Whether somebody cancelled the task that runs.
+
+    If nobody did, a :exc:`asyncio.CancelledError` is a fault of whoever raised it.
+    """
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def raise_cancellation() -> None:
+    """Raise :exc:`asyncio.CancelledError` if the task that runs was cancelled.
+
+    To be called after foreign code, which may have caught that.
+    """
+    if is_cancelled():
+        raise asyncio.CancelledError
+
+
 class LoopBound:
     """A base for what belongs to the event loop of its first use, until it is closed.
 
