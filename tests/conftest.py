@@ -17,6 +17,7 @@ from iterable_destination.model import json_codec
 from tests.support.delivering import driver
 from tests.support.event_loop import DRIVERS
 from tests.support.examples import HEAVY
+from tests.support.kafka import Cluster as KafkaCluster
 from tests.support.postgres import Cluster, running_postgres
 
 _SEARCH: Final[dict[str, Any]] = {"derandomize": True, "database": None}
@@ -71,3 +72,22 @@ def postgres() -> Iterator[Cluster]:
     """A PostgreSQL for the tests of this process."""
     with running_postgres() as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[KafkaCluster]:
+    """A cluster of Kafka for the tests of one module."""
+    with KafkaCluster() as started:
+        yield started
+
+
+@pytest.fixture
+def topic(cluster: KafkaCluster) -> str:
+    """A topic for one test, of the cluster."""
+    return cluster.create_topic()
+
+
+@pytest.fixture
+def config(cluster: KafkaCluster) -> dict[str, Any]:
+    """The settings of a consumer of the cluster."""
+    return cluster.config()

@@ -51,22 +51,6 @@ PASSWORD = "secret-of-the-test"
 REFUSED = {"type": "track", "event": "Nobody's", "messageId": "m-refused"}
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    with Cluster() as started:
-        yield started
-
-
-@pytest.fixture
-def topic(cluster: Cluster) -> str:
-    return cluster.create_topic()
-
-
-@pytest.fixture
-def config(cluster: Cluster) -> dict[str, Any]:
-    return cluster.config()
-
-
 @pytest.fixture
 def kafka(config: dict[str, Any], tmp_path: Path) -> str:
     return write_config(tmp_path, config)

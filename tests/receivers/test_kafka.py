@@ -50,22 +50,6 @@ NO_AUTHORIZATION = 30
 REFUSED = {"type": "track", "event": "Nobody's"}
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    with Cluster() as started:
-        yield started
-
-
-@pytest.fixture
-def topic(cluster: Cluster) -> str:
-    return cluster.create_topic()
-
-
-@pytest.fixture
-def config(cluster: Cluster) -> dict[str, Any]:
-    return cluster.config()
-
-
 @pytest.fixture
 def iterable() -> Iterator[LocalIterable]:
     with LocalIterable() as started:
@@ -627,6 +611,16 @@ def test_a_consumer_that_took_too_long_joins_again(
     assert applied(iterable.project.effects) == [0, 1]
 
 
+def then_refuse_a_commit(told: Told, cluster: Cluster) -> Callable[[Position, Outcome], None]:
+    """Return what notes an outcome, and lets the next commit fail."""
+
+    def note(at: Position, outcome: Outcome) -> None:
+        told(at, outcome)
+        cluster.fail_requests(OFFSET_COMMIT, NO_AUTHORIZATION)
+
+    return note
+
+
 def test_a_commit_that_fails_is_logged_and_made_again(
     cluster: Cluster,
     topic: str,
@@ -636,11 +630,7 @@ def test_a_commit_that_fails_is_logged_and_made_again(
 ) -> None:
     cluster.produce(topic, [track(0)], partition=0)
     told = Told()
-
-    def note(at: Position, outcome: Outcome) -> None:
-        told(at, outcome)
-        cluster.fail_requests(OFFSET_COMMIT, NO_AUTHORIZATION)
-
+    note = then_refuse_a_commit(told, cluster)
     with delivering(iterable) as to:
         run(to, topic, config, lambda: committed(cluster, topic, config)[0] == 1, on_outcome=note)
     failures = [record for record in caplog.records if "cannot be committed" in record.message]
@@ -653,11 +643,7 @@ def test_what_could_not_be_committed_is_at_the_end(
 ) -> None:
     cluster.produce(topic, [track(0)], partition=0)
     told = Told()
-
-    def note(at: Position, outcome: Outcome) -> None:
-        told(at, outcome)
-        cluster.fail_requests(OFFSET_COMMIT, NO_AUTHORIZATION)
-
+    note = then_refuse_a_commit(told, cluster)
     with delivering(iterable) as to:
         run(to, topic, config, lambda: told.outcomes, on_outcome=note)
     assert committed(cluster, topic, config)[0] == 1
